@@ -1,0 +1,1 @@
+typedef int answers_is_empty;

@@ -1,0 +1,1 @@
+typedef int connection_is_empty;

@@ -1,0 +1,1 @@
+typedef int duck_client_is_empty;

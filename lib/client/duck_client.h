@@ -1,0 +1,147 @@
+/* duck_client: talk to the ducknode of this host.
+ *
+ *     struct duck *duck = NULL;
+ *     if (duck_connect(&duck, NULL, NULL)) …                // the node's default socket
+ *     struct duck_peck peck = {.from = me, .to = friend, .action = "query", .payload = "{}"};
+ *     struct duck_answer *answer = duck_send(duck, &peck, DUCK_WAIT_DONE, 10000);
+ *     if (duck_ok(answer)) puts(duck_peck_result(answer));
+ *     duck_answer_free(answer);
+ *
+ * Text is UTF-8 and NUL-terminated; ids are text ("dkl_…", "nod_…", "pck_…"); times are Unix
+ * milliseconds. Blocking calls may be made from several threads on one `struct duck`. Everything
+ * that a call returns belongs to the caller and is freed by the one function named for it;
+ * pointers inside live as long as it does. The wire: proto/local.proto. */
+#ifndef DUCK_CLIENT_H
+#define DUCK_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct duck;
+struct duck_answer;
+
+/* Problem codes (duck_code): stable.
+ *   malformed, too_large, not_found, not_hosted_here, unknown_target, not_allowed, conflict,
+ *   idempotency_key_reused, busy, expired, pecks_refused, store_failed  from the node
+ *   unreachable   the node does not run, or went away before it answered: whether an order was
+ *                 carried out is then not known; send again with the same idempotency key
+ *   timeout       no answer in time (the call's wait plus 5 s)
+ *   protocol      the node speaks another version */
+
+/* Connects to `socket_path`, or to $DUCKNODE_SOCKET, or to the default of this user: see
+ * duck_default_socket. 0, or -1 with `*problem` (may be NULL) a static sentence. Reconnects by itself later. */
+int duck_connect(struct duck **duck, const char *socket_path, const char **problem);
+void duck_close(struct duck *duck); /* NULL is fine; ends waiting calls with "unreachable" */
+const char *duck_default_socket(char *path, size_t size);
+
+/* ---- answers ---- */
+bool duck_ok(const struct duck_answer *answer);
+const char *duck_code(const struct duck_answer *answer);    /* "" when fine */
+const char *duck_message(const struct duck_answer *answer); /* for people */
+const char *duck_field(const struct duck_answer *answer);   /* the member at fault, or "" */
+void duck_answer_free(struct duck_answer *answer);          /* NULL is fine */
+
+/* ---- identities ---- */
+struct duck_profile {
+    const char *display_name;         /* 1 to 64 bytes; NULL: leave as it is */
+    const char *bio;                  /* NULL: leave */
+    const char *const *capabilities;  /* NULL: leave */
+    size_t capability_count;
+    bool refuses_pecks;
+};
+struct duck_answer *duck_hatch(struct duck *duck, const struct duck_profile *profile);
+const char *duck_hatched_id(const struct duck_answer *answer);
+struct duck_answer *duck_set_profile(struct duck *duck, const char *duckling, const struct duck_profile *profile);
+struct duck_answer *duck_pulse(struct duck *duck, const char *duckling);
+
+/* ---- pecks ---- */
+enum duck_wait { DUCK_WAIT_QUEUED, DUCK_WAIT_TAKEN, DUCK_WAIT_DONE };
+
+struct duck_peck {
+    const char *from, *to;
+    const char *action;               /* an action … */
+    const char *payload;              /* … with JSON; NULL: "{}" */
+    const char *const *scopes;        /* or a bond request for these scopes */
+    size_t scope_count;
+    const char *message;
+    const char *thread, *reply_to, *idempotency_key, *trace; /* NULL: none */
+    uint64_t expires_in_ms;           /* 0: 24 h */
+};
+
+/* Sends, and waits up to wait_ms (at most 30,000) for what `wait` names. The answer tells the state
+ * reached, whatever it is: running out of time is not a problem. */
+struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, enum duck_wait wait, uint64_t wait_ms);
+struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum duck_wait wait, uint64_t wait_ms);
+struct duck_answer *duck_cancel(struct duck *duck, const char *duckling, const char *peck_id);
+
+/* Of an answer that holds one peck, or item `index` of a list: duck_count and duck_item. */
+size_t duck_count(const struct duck_answer *answer);
+struct duck_item {
+    const char *peck_id, *from, *to, *action, *payload, *message, *thread, *reply_to, *state;
+    const char *result, *problem;     /* "" until done */
+    bool incoming, bond_request;
+    uint32_t attempt;
+    uint64_t created_ms, expires_ms;
+    const char *const *scopes;
+    size_t scope_count;
+};
+bool duck_item(const struct duck_answer *answer, size_t index, struct duck_item *item);
+const char *duck_peck_id(const struct duck_answer *answer);
+const char *duck_peck_state(const struct duck_answer *answer);
+const char *duck_peck_result(const struct duck_answer *answer);
+
+/* ---- receiving: the agent's side ---- */
+/* Up to `limit` pecks under a lease; waits up to wait_ms for the first. */
+struct duck_answer *duck_take(struct duck *duck, const char *duckling, uint32_t limit, uint64_t wait_ms, uint64_t lease_ms);
+struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling, const char *const *peck_ids, size_t count);
+struct duck_answer *duck_answer_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json);
+struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *problem);
+struct duck_answer *duck_approve(struct duck *duck, const char *duckling, const char *peck_id, const char *const *scopes, size_t scope_count, uint64_t not_after_ms);
+struct duck_answer *duck_deny(struct duck *duck, const char *duckling, const char *peck_id, const char *reason);
+struct duck_answer *duck_unpeck(struct duck *duck, const char *duckling, const char *bond_id_or_duckling);
+
+/* ---- the directory ---- */
+struct duck_search {
+    const char *capability, *text, *duckling, *host, *cursor; /* NULL: any */
+    uint64_t alive_within_ms;
+    uint32_t limit;
+};
+struct duck_answer *duck_search(struct duck *duck, const struct duck_search *search);
+struct duck_entry {
+    const char *duckling, *display_name, *bio, *host;
+    const char *const *capabilities;
+    size_t capability_count;
+    bool accepts_pecks, host_linked;
+    uint32_t tier;
+    uint64_t seen_ms;
+};
+bool duck_entry(const struct duck_answer *answer, size_t index, struct duck_entry *entry);
+const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end */
+
+/* ---- events ---- */
+struct duck_event {
+    const char *kind;     /* "peck", "bond", "record", "link" */
+    const char *duckling, *with, *peck_id, *state;
+    bool incoming;
+    uint64_t at_ms, dropped;
+};
+/* Calls `seen` on the client's own thread for each event of `duckling` (NULL: of the whole node),
+ * until it returns false, or duck_close. Do not call into `duck` from it. 0 when following began. */
+int duck_follow(struct duck *duck, const char *duckling, bool directory, bool (*seen)(void *context, const struct duck_event *event), void *context);
+
+/* ---- for those who speak the wire types themselves (the gateway, the command line) ---- */
+struct Duck__Request;
+struct Duck__Reply;
+
+/* One request, unpacked reply. `done` is called once, on the client's thread or (when the node cannot be
+ * reached) on the caller's, with a reply that it owns and frees with duck_reply_free. The request
+ * is borrowed for the call; its id is set by the client. `timeout_ms` 0: 35 s. */
+void duck_call(struct duck *duck, struct Duck__Request *request, uint64_t timeout_ms, void (*done)(void *context, struct Duck__Reply *reply), void *context);
+/* The same, blocking. Never NULL: without the node the reply is a problem. */
+struct Duck__Reply *duck_call_wait(struct duck *duck, struct Duck__Request *request, uint64_t timeout_ms);
+void duck_reply_free(struct Duck__Reply *reply);
+/* Events as they come; `seen` returns false to end it. The number names it for duck_unfollow. */
+uint64_t duck_call_follow(struct duck *duck, const char *duckling, bool directory, bool (*seen)(void *context, const struct Duck__Reply *event), void *context);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int agent_is_empty;

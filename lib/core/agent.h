@@ -1,0 +1,57 @@
+/* agent: the one place where the core's machines meet.
+ *
+ * A turn is: agent_step for each event that has come, then agent_settle once; then the effects are
+ * carried out. agent_settle signs what the turn sends: one signature for all pecks of one
+ * duckling, one for all receipts of the node.
+ *
+ * No clock, no socket, no file, no chance of its own: same settings and events, same effects. */
+#ifndef DUCK_CORE_AGENT_H
+#define DUCK_CORE_AGENT_H
+
+#include "effect.h"
+
+struct agent;
+
+struct agent_settings {
+    struct bytes network;                  /* network id, 1 to NETWORK_ID_MAX bytes */
+    const struct identity_key *node_key;   /* borrowed for the agent's life */
+    struct bytes node_chain;               /* packed Chain */
+    struct bytes display_name;
+    struct bytes software;
+    const struct bytes *addresses;         /* where others reach us, "host:port" */
+    size_t address_count;
+    uint8_t session_key[32];               /* public half of the sessions' static key */
+    uint64_t session_not_after_ms;
+    uint8_t dice_seed[DICE_SEED_SIZE];
+    struct metrics_content counters;       /* of earlier lives, from the store */
+    struct version version_floor;          /* nothing is published at or below it */
+    bool sign_alone;                       /* every peck and receipt its own signature: to measure */
+    bool bond_own;                         /* ducklings of one node may peck one another unasked */
+};
+
+struct agent *agent_new(const struct agent_settings *settings);
+void agent_free(struct agent *agent); /* NULL is fine */
+
+void agent_step(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at); /* steady; MOMENT_NEVER */
+
+/* The turn could not be kept (the disk is full): what it did to these pecks and orders is undone,
+ * so that memory and disk do not differ. Call instead of carrying the turn's effects out; appends
+ * the replies that say so. */
+void agent_undo(struct agent *agent, const struct effects *failed, const struct moment *at,
+                struct effects *effects);
+
+/* A new session key (rotated every 7 days) or other addresses: publishes a new node record. */
+void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
+                           uint64_t not_after_ms, const struct moment *at, struct effects *effects);
+
+/* For status answers; read from the loop's thread only. */
+struct agent_figures {
+    size_t links, nodes, records, hosted, outbox, tray, bonds;
+    struct metrics_content counters;
+    uint64_t pecks_refused, receipts_refused, records_refused;
+};
+void agent_figures(const struct agent *agent, struct agent_figures *figures);
+
+#endif

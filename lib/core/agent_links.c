@@ -1,0 +1,1 @@
+typedef int agent_links_is_empty;

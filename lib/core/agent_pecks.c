@@ -1,0 +1,1 @@
+typedef int agent_pecks_is_empty;

@@ -1,0 +1,1 @@
+typedef int batch_is_empty;

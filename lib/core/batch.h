@@ -1,0 +1,43 @@
+/* batch: one signature for many things, each provable alone for ever.
+ *
+ * A Merkle tree as in RFC 6962, section 2.1 (a tree of n leaves splits at the largest power of two
+ * below n), with BLAKE2b-256: leaf = H(0x00, hash), node = H(0x01, left, right). */
+#ifndef DUCK_CORE_BATCH_H
+#define DUCK_CORE_BATCH_H
+
+#include "identity.h"
+
+#define BATCH_ITEMS_MAX 256 /* gains end near 64; the path grows */
+#define BATCH_PATH_MAX 8    /* log2(BATCH_ITEMS_MAX) */
+#define BATCH_BODY_SIZE 36  /* size (4, big-endian), root (32) */
+
+struct batch_path {
+    uint32_t size;  /* leaves; 0: not in a batch; else 2 to BATCH_ITEMS_MAX */
+    uint32_t index; /* below size */
+    size_t length;
+    struct hash path[BATCH_PATH_MAX]; /* from the leaf's sibling up */
+};
+
+/* `leaves` are the things' hashes; `count` is 1 to BATCH_ITEMS_MAX. */
+struct hash batch_root(const struct hash *leaves, size_t count);
+
+/* All paths at once: paths[i] is of leaves[i]. Returns the root. */
+struct hash batch_build(const struct hash *leaves, size_t count, struct batch_path *paths);
+
+/* False when the length does not fit size and index. Otherwise `*root` is what they lead to. */
+bool batch_climb(const struct hash *leaf, const struct batch_path *path, struct hash *root);
+
+/* The body that is signed as "duck/batch/1". */
+void batch_body(uint32_t size, const struct hash *root, uint8_t body[BATCH_BODY_SIZE]);
+
+/* Roots whose signature was verified: a bounded memory, oldest forgotten first. The entry is the
+ * hash over key, size, root and signature, so nothing is believed that was not checked. Not
+ * thread-safe: one for each worker. */
+struct batch_roots;
+
+struct batch_roots *batch_roots_new(size_t roots_max);
+void batch_roots_free(struct batch_roots *roots); /* NULL is fine */
+bool batch_roots_has(const struct batch_roots *roots, const struct hash *entry);
+void batch_roots_add(struct batch_roots *roots, const struct hash *entry);
+
+#endif

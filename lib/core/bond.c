@@ -1,0 +1,1 @@
+typedef int bond_is_empty;

@@ -1,0 +1,1 @@
+typedef int bytes_is_empty;

@@ -1,0 +1,66 @@
+/* bytes: borrowed slices, and the memory they point into.
+ *
+ * A `struct bytes` never owns. Who keeps something beyond a call copies it, usually into an arena
+ * whose life is known: one frame, one message, one turn. */
+#ifndef DUCK_CORE_BYTES_H
+#define DUCK_CORE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+static inline struct bytes bytes_of(const void *data, size_t size)
+{
+    return (struct bytes){.data = data, .size = size};
+}
+
+static inline struct bytes bytes_of_text(const char *text)
+{
+    return bytes_of(text, strlen(text));
+}
+
+bool bytes_equal(struct bytes left, struct bytes right); /* not for secrets: stops early */
+
+/* True when `text` is valid UTF-8 (RFC 3629) without control characters (U+0000 to U+001F, U+007F
+ * to U+009F); newline and tab pass when `lines` is set. */
+bool bytes_are_text(struct bytes text, bool lines);
+
+/* True when every byte is one of [a-z0-9_.-]: the alphabet of actions, scopes, capabilities. */
+bool bytes_are_name(struct bytes text);
+
+/* arena: memory that is taken in pieces and given back as a whole.
+ *
+ * `budget` bounds the sum of what may be taken (bytes); beyond it arena_take returns NULL, so a
+ * parser of hostile bytes cannot be made to take more. What the machine itself cannot give stops
+ * the process: see memory_take. */
+struct arena {
+    struct arena_chunk *chunks;
+    size_t budget, taken;
+};
+
+void arena_init(struct arena *arena, size_t budget);
+void *arena_take(struct arena *arena, size_t size);                     /* aligned; NULL: budget */
+struct bytes arena_copy(struct arena *arena, struct bytes bytes);       /* .data NULL: budget */
+void arena_reset(struct arena *arena); /* keeps one chunk for the next use */
+void arena_wipe(struct arena *arena);  /* overwrites what was taken, then resets */
+void arena_free(struct arena *arena);
+
+/* An allocator for protobuf-c's unpack, over `arena`. `ProtobufCAllocator` is not named here so
+ * that wire types stay inside .c files; the result is one. Borrowed from the arena. */
+void *arena_protobuf_allocator(struct arena *arena);
+
+/* memory_take: zeroed memory, or the end of the process with a message. Running on without memory
+ * would mean a path that nobody walks; everything acknowledged is on disk, and the supervisor
+ * starts us again. memory_resize keeps the contents; memory_give_back takes NULL. */
+void *memory_take(size_t size);
+void *memory_resize(void *memory, size_t size);
+void *memory_copy(const void *data, size_t size);
+void memory_give_back(void *memory);
+
+#endif

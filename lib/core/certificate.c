@@ -1,0 +1,1 @@
+typedef int certificate_is_empty;

@@ -1,0 +1,87 @@
+/* certificate: who an identity is, and which key speaks for it at a given time.
+ *
+ * Pre-rotation as in KERI: certificate n commits to the hash of the key of certificate n + 1, and
+ * each certificate is signed by the key that it names. The wire: proto/certificate.proto. */
+#ifndef DUCK_CORE_CERTIFICATE_H
+#define DUCK_CORE_CERTIFICATE_H
+
+#include "envelope.h"
+#include "limits.h"
+
+enum identity_kind { IDENTITY_NODE = 1, IDENTITY_DUCKLING = 2 };
+
+struct certificate {
+    enum identity_kind kind;
+    struct id identity;           /* of certificate 0, the id that it makes */
+    struct public_key public_key;
+    struct hash next_key_hash;
+    struct bytes display_name;
+    struct bytes context;
+    struct bytes scopes[CERTIFICATE_SCOPES_MAX];
+    size_t scope_count;
+    uint64_t issued_ms, not_after_ms;
+    uint32_t sequence;
+    struct hash previous;         /* zero in certificate 0 */
+    struct hash hash;             /* its own; its crt_ id is id_of(hash) */
+    struct bytes wire;            /* the packed envelope */
+};
+
+enum certificate_verdict {
+    CERTIFICATE_TAKEN,
+    CERTIFICATE_BAD_ENVELOPE,    /* see envelope_verdict in `struct chain` */
+    CERTIFICATE_MALFORMED,       /* a field missing, too long, not text, out of range */
+    CERTIFICATE_KEY_REFUSED,     /* public key not a point of prime order */
+    CERTIFICATE_EMPTY,           /* a chain without certificates */
+    CERTIFICATE_TOO_LONG,        /* CHAIN_SIZE_MAX */
+    CERTIFICATE_OUT_OF_SEQUENCE, /* not 0, 1, 2, … */
+    CERTIFICATE_NOT_LINKED,      /* `previous` is not the hash of the one before */
+    CERTIFICATE_KEY_NOT_PROMISED,/* the one before committed to another key */
+    CERTIFICATE_OTHER_IDENTITY,  /* id or kind or context differs from certificate 0's */
+    CERTIFICATE_WRONG_SIGNER,    /* envelope names another signer */
+    CERTIFICATE_BACK_IN_TIME,    /* issued before the one before, or ends before it begins */
+    CERTIFICATE_NOT_YET,         /* asked for a time before certificate 0 */
+    CERTIFICATE_EXPIRED,         /* the certificate of that time had ended */
+};
+
+struct chain {
+    struct id identity;
+    enum identity_kind kind;
+    struct certificate *certificates; /* in the arena of chain_open */
+    size_t count;
+    struct bytes wire;                /* packed Chain, as it came */
+};
+
+const char *certificate_verdict_text(enum certificate_verdict verdict);
+
+/* What a new certificate says. For a rotation, `previous` is the last certificate of the chain. */
+struct certificate_wish {
+    enum identity_kind kind;
+    struct bytes display_name;
+    struct bytes context;
+    const struct bytes *scopes;
+    size_t scope_count;
+    uint64_t issued_ms, not_after_ms;
+    struct hash next_key_hash;
+    const struct certificate *previous; /* NULL: certificate 0 */
+};
+
+/* Makes and signs a certificate; the packed envelope is in `arena`. For a rotation `key` must be the promised key. */
+struct bytes certificate_make(const struct certificate_wish *wish, const struct identity_key *key,
+                              struct arena *arena, struct id *identity);
+
+/* Packs envelopes (certificate 0 first) into a Chain. */
+struct bytes chain_pack(const struct bytes *certificates, size_t count, struct arena *arena);
+
+/* Verifies a whole chain, offline, whatever its length up to CHAIN_SIZE_MAX. `*chain` borrows from `arena`
+ * and is written only when taken; `wire` is copied. Dates are not judged here: see chain_key_at. */
+enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, struct chain *chain);
+
+/* Which key spoke for the identity at `wall_ms`? Certificate n speaks from its issue to the issue
+ * of n + 1, and never after its own end. */
+enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_ms,
+                                      struct public_key *key);
+
+/* Do two chains of one identity contradict each other (two certificates with one sequence)? */
+bool chain_contradicts(const struct chain *left, const struct chain *right);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int dice_is_empty;

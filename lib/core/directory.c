@@ -1,0 +1,1 @@
+typedef int directory_is_empty;

@@ -1,0 +1,1 @@
+typedef int effect_is_empty;

@@ -1,0 +1,181 @@
+/* effect: everything the agent can ask for. Carried out in order, but for one rule: all that is
+ * kept (EFFECT_KEEP_…, EFFECT_DROP_…) in a turn is committed before anything of that turn is sent,
+ * replied or told. So what must be on disk before a peer may hear of it is. */
+#ifndef DUCK_CORE_EFFECT_H
+#define DUCK_CORE_EFFECT_H
+
+#include "event.h"
+
+enum effect_kind {
+    /* Keep on disk. */
+    EFFECT_KEEP_DUCKLING,
+    EFFECT_KEEP_PECK,
+    EFFECT_KEEP_STATE,
+    EFFECT_KEEP_RECEIPT,
+    EFFECT_KEEP_BOND,
+    EFFECT_DROP_BOND,
+    EFFECT_KEEP_RECORD,
+    EFFECT_DROP_RECORD,
+    EFFECT_KEEP_COUNTERS,
+    /* To other nodes. */
+    EFFECT_SEND,
+    EFFECT_SEND_PECK,
+    EFFECT_SEND_RECEIPTS,
+    EFFECT_SEND_RECORDS,
+    EFFECT_DIAL,
+    EFFECT_INTRODUCE,
+    /* To the local API. */
+    EFFECT_REPLY,
+    EFFECT_PECK_CHANGED,
+    EFFECT_BOND_CHANGED,
+    EFFECT_RECORD_CHANGED,
+    /* To the log. */
+    EFFECT_LOG,
+};
+
+enum frame_kind { /* inner frames, proto/gossip.proto */
+    FRAME_PECK = 1,
+    FRAME_RECEIPT = 2,
+    FRAME_REFUSAL = 3,
+    FRAME_DIGEST = 4,
+    FRAME_RECORDS = 5,
+    FRAME_PING = 6,
+    FRAME_PONG = 7,
+};
+
+enum box { BOX_IN = 1, BOX_OUT = 2 };
+
+enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_INFO = 6, LOG_DEBUG = 7 }; /* syslog's */
+
+/* Why an order was not carried out: stable, see lib/client/duck_client.h. */
+enum refusal_code {
+    REFUSAL_NONE,
+    REFUSAL_MALFORMED,         /* "malformed": field says which */
+    REFUSAL_TOO_LARGE,         /* "too_large" */
+    REFUSAL_NOT_FOUND,         /* "not_found" */
+    REFUSAL_NOT_HOSTED,        /* "not_hosted_here": the duckling lives elsewhere, or nowhere */
+    REFUSAL_UNKNOWN_TARGET,    /* "unknown_target": the directory does not know it */
+    REFUSAL_NOT_ALLOWED,       /* "not_allowed": another duckling's peck */
+    REFUSAL_CONFLICT,          /* "conflict": not in a state for this */
+    REFUSAL_KEY_REUSED,        /* "idempotency_key_reused": with other content */
+    REFUSAL_BUSY,              /* "busy": a table is full; try later */
+    REFUSAL_EXPIRED,           /* "expired" */
+    REFUSAL_PECKS_REFUSED,     /* "pecks_refused": the target accepts none */
+    REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
+};
+const char *refusal_code_name(enum refusal_code code);
+
+struct effect {
+    enum effect_kind kind;
+    union {
+        struct hosted *duckling;             /* keep */
+        struct {
+            enum box box;
+            struct id id;
+            struct hash hash;
+            struct id from, to;
+            enum peck_kind kind;
+            enum peck_state state;
+            uint64_t created_ms, expires_ms, at_ms;
+            struct bytes action, thread, idempotency_key;
+            struct bytes wire, chain;
+        } peck;
+        struct {
+            enum box box;
+            struct id peck;
+            enum peck_state state;
+            enum tray_place place;           /* BOX_IN */
+            uint32_t attempt;
+            uint64_t lease_until_ms;         /* wall; BOX_IN when leased */
+            uint64_t at_ms;
+        } state;
+        struct {
+            enum box box;
+            struct id peck;
+            enum receipt_kind kind;
+            enum peck_state state;
+            uint64_t at_ms;
+            struct id signer;
+            struct bytes wire, chain;
+        } receipt;
+        struct bond *bond;                   /* keep, drop */
+        struct {
+            struct offered_record item;
+            struct hash replaced;            /* zero: none */
+            struct hash dropped;             /* EFFECT_DROP_RECORD */
+            bool own;
+        } record;
+        struct metrics_content counters;     /* this node's, to survive a restart */
+        struct {
+            struct id node;
+            enum frame_kind kind;
+            struct bytes body;
+        } send;
+        struct {
+            struct id node;
+            struct id peck;                  /* from BOX_OUT: PeckFrame; from BOX_IN: its receipts */
+        } send_stored;
+        struct {
+            struct id node;
+            struct hash *hashes;
+            size_t count;
+        } send_records;
+        struct {
+            struct id node;                  /* zero: whoever answers */
+            struct bytes address;            /* "host:port" */
+            bool session_key_known;
+            uint8_t session_key[32];
+        } dial;
+        struct {
+            struct bytes introduction;       /* ours, packed: for handshakes from now on */
+        } introduce;
+        struct {
+            uint64_t ticket;
+            enum refusal_code code;
+            const char *message, *field;     /* when refused; in the effects' arena */
+            struct id duckling, peck, bond, certificate;
+            enum box box;                    /* of `peck` */
+            enum peck_state state;
+            bool replayed;                   /* the idempotency key named this earlier peck */
+            struct bytes chain;              /* hatch */
+            const struct id *taken;          /* take: handed out, in order */
+            size_t taken_count;
+        } reply;
+        struct {
+            enum box box;
+            struct id duckling, with, peck;  /* duckling: the end that is hosted here */
+            enum peck_state state;
+            enum tray_place place;
+            struct bytes receipt, receipt_chain; /* that caused it, if one did; packed Envelope, Chain */
+            enum receipt_kind receipt_kind;
+            struct id receipt_signer;
+            uint64_t at_ms;
+            struct bytes result, problem;    /* when done */
+        } changed;
+        struct {
+            bool made;                       /* or ended */
+            struct id bond, duckling, with;
+        } bond_changed;
+        struct {
+            struct id owner;
+            uint32_t kind;
+        } record_changed;
+        struct {
+            enum log_level level;
+            const char *text;                /* one line */
+        } log;
+    };
+};
+
+struct effects {
+    struct arena arena; /* everything that effects point to; wiped with them */
+    struct effect *list;
+    size_t count, capacity;
+};
+
+void effects_init(struct effects *effects);
+void effects_clear(struct effects *effects); /* wipes: hatching leaves seeds in here */
+void effects_free(struct effects *effects);
+struct effect *effects_add(struct effects *effects, enum effect_kind kind); /* zeroed otherwise */
+
+#endif

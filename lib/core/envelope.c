@@ -1,0 +1,1 @@
+typedef int envelope_is_empty;

@@ -1,0 +1,151 @@
+/* event: everything the agent can be told. All pointers are borrowed for the call. */
+#ifndef DUCK_CORE_EVENT_H
+#define DUCK_CORE_EVENT_H
+
+#include "bond.h"
+#include "certificate.h"
+#include "moment.h"
+#include "outbox.h"
+#include "peck.h"
+#include "receipt.h"
+#include "record.h"
+#include "tray.h"
+
+enum event_kind {
+    /* What the store held, once, before EVENT_START. */
+    EVENT_RESTORED_DUCKLING,
+    EVENT_RESTORED_BOND,
+    EVENT_RESTORED_RECORD,
+    EVENT_RESTORED_SENT,
+    EVENT_RESTORED_RECEIVED,
+    EVENT_START,
+    /* Links. */
+    EVENT_LINK_UP,
+    EVENT_LINK_DOWN,
+    EVENT_DIAL_FAILED,
+    /* Frames: parsed and verified by intake before they get here. */
+    EVENT_PECK,
+    EVENT_RECEIPT,
+    EVENT_REFUSAL,
+    EVENT_DIGEST,
+    EVENT_RECORDS,
+    /* The local API. */
+    EVENT_ORDER,
+    /* Nothing but time. */
+    EVENT_TICK,
+};
+
+enum order_kind {
+    ORDER_HATCH,
+    ORDER_PROFILE,
+    ORDER_SEND,
+    ORDER_TAKE,
+    ORDER_ACK,
+    ORDER_ANSWER,
+    ORDER_APPROVE,
+    ORDER_DENY,
+    ORDER_CANCEL,
+    ORDER_UNPECK,
+    ORDER_JOIN,
+    ORDER_COUNT,
+    ORDER_PULSE,
+};
+
+struct order_profile {
+    bool set_display_name, set_bio, set_capabilities, set_accepts_pecks;
+    struct bytes display_name, bio;
+    struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
+    size_t capability_count;
+    bool accepts_pecks;
+};
+
+struct order {
+    uint64_t ticket;             /* names the reply */
+    enum order_kind kind;
+    struct id duckling;          /* who orders; zero where it may be left out */
+    struct id with;              /* unpeck: the other end; zero: by bond */
+    struct id peck;              /* answer, approve, deny, cancel */
+    struct id bond;              /* unpeck */
+    uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
+    struct order_profile profile;/* hatch, profile */
+    struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
+                                    reply_to, idempotency_key, trace */
+    uint64_t expires_in_ms;      /* send; 0: the default */
+    uint32_t limit;              /* take */
+    uint64_t lease_ms;           /* take */
+    const struct id *pecks;      /* ack */
+    size_t peck_count;
+    bool failed;                 /* answer */
+    struct bytes result, problem;/* answer; deny: problem is the reason */
+    const struct bytes *scopes;  /* approve */
+    size_t scope_count;
+    uint64_t not_after_ms;       /* approve */
+    struct bytes address;        /* join: "host:port" */
+    struct id node;              /* join: pinned, or zero */
+    int64_t eggs;                /* count */
+    uint64_t pageviews;
+};
+
+/* A duckling that lives here, as the store keeps it. Seeds are secret: the store seals them. */
+struct hosted {
+    struct id id;
+    struct bytes chain;                    /* packed */
+    uint8_t seed[SEED_SIZE], next_seed[SEED_SIZE];
+    struct order_profile profile;          /* as published */
+    uint64_t pulse_ms;                     /* wall: last proof of life */
+};
+
+/* One verified record with what is needed to store and relay it. */
+struct offered_record {
+    struct record record;
+    struct bytes wire, chain;
+};
+
+struct event {
+    enum event_kind kind;
+    struct moment at;
+    struct id node; /* frames and links: the other end; zero: ourselves */
+    union {
+        struct hosted duckling;                     /* restored */
+        struct bond bond;                           /* restored */
+        struct offered_record restored;             /* restored record */
+        struct outbox_entry sent;                   /* restored */
+        struct tray_entry received;                 /* restored */
+        struct {
+            struct bytes introduction;              /* of the other end, packed; may be empty */
+            bool dialled_here;
+        } link;
+        struct {
+            struct bytes address;
+        } dial_failed;
+        struct {
+            struct peck peck;
+            struct bytes wire, chain;
+            bool known;                             /* the store has it: answer again, take nothing */
+            enum peck_state known_state;
+        } peck;
+        struct {
+            struct receipt receipt;
+            struct id signer;
+            enum identity_kind signer_kind;
+            struct bytes wire, chain;
+        } receipt;
+        struct {
+            struct id peck;
+            struct bytes code, reason;
+            bool final;
+        } refusal;
+        struct {
+            struct hash first, last;
+            const uint8_t (*prefixes)[8];
+            size_t count;
+        } digest;
+        struct {
+            const struct offered_record *items;
+            size_t count;
+        } records;
+        const struct order *order;
+    };
+};
+
+#endif

@@ -1,0 +1,1 @@
+typedef int gossip_is_empty;

@@ -1,0 +1,1 @@
+typedef int id_is_empty;

@@ -1,0 +1,1 @@
+typedef int intake_is_empty;

@@ -1,0 +1,65 @@
+/* intake: from an inner frame to an event: parsed, and its signatures verified.
+ *
+ * Runs before the loop (on workers in the node, in line in the pond). Not thread-safe: one for
+ * each worker; they may share a keyring under a lock. */
+#ifndef DUCK_CORE_INTAKE_H
+#define DUCK_CORE_INTAKE_H
+
+#include "effect.h"
+#include "keyring.h"
+
+struct intake;
+
+struct intake_settings {
+    struct bytes network;
+    struct keyring *keyring;                        /* borrowed */
+    void (*enter)(void *context), (*leave)(void *context); /* around the keyring; NULL: not shared */
+    void *context;
+};
+
+enum intake_verdict {
+    INTAKE_TAKEN,
+    INTAKE_UNKNOWN_KIND,     /* a frame kind of a later release: count, drop */
+    INTAKE_MALFORMED,
+    INTAKE_BAD_ENVELOPE,
+    INTAKE_BAD_CHAIN,
+    INTAKE_BAD_SIGNATURE,
+    INTAKE_WRONG_SIGNER,     /* not by whom the body names */
+    INTAKE_BAD_BODY,
+    INTAKE_OTHER_NETWORK,
+    INTAKE_EXPIRED,
+    INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
+};
+
+struct intake *intake_new(const struct intake_settings *settings);
+void intake_free(struct intake *intake); /* NULL is fine */
+
+/* `*event` (kind, and the frame's member; `at` and `node` are the caller's) borrows from `arena`,
+ * which also gets a copy of what it needs of `body`. In a RecordsFrame the items that do not hold
+ * are left out, and the verdict is that of the first of them when none is left; `*refused` counts.
+ * `reason` gets one sentence when refused, "" otherwise. For a refused peck whose id is known
+ * `*peck` is set, so that its sender can be told; else it is zero. */
+enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, struct bytes body,
+                                uint64_t wall_ms, struct arena *arena, struct event *event,
+                                struct id *peck, size_t *refused, char reason[160]);
+const char *intake_verdict_text(enum intake_verdict verdict);
+
+/* A verdict as a refusal's code: "bad_signature", … */
+const char *intake_verdict_code(enum intake_verdict verdict);
+
+/* Checks a chain as a signer's: verified now or before. Used for restored and local things too. */
+enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uint64_t at_ms,
+                                  struct arena *arena, struct id *signer,
+                                  enum identity_kind *kind, struct public_key *key);
+
+/* Packs frames; the result is in `arena`. */
+struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
+struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
+struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
+                                bool final, struct arena *arena);
+struct bytes frame_pack_digest(const struct hash *first, const struct hash *last,
+                               const uint8_t (*prefixes)[8], size_t count, struct arena *arena);
+struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
+                                size_t count, struct arena *arena);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int introduction_is_empty;

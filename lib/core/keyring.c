@@ -1,0 +1,1 @@
+typedef int keyring_is_empty;

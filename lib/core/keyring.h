@@ -1,0 +1,33 @@
+/* keyring: the chains that were verified before, so that it is done once.
+ *
+ * Holds for each identity the longest chain seen. Not thread-safe. Bounded: beyond its size an
+ * arbitrary other chain is forgotten, and would be verified again. */
+#ifndef DUCK_CORE_KEYRING_H
+#define DUCK_CORE_KEYRING_H
+
+#include "certificate.h"
+
+struct keyring;
+
+enum keyring_verdict {
+    KEYRING_TAKEN,
+    KEYRING_CONTRADICTED, /* two certificates with one sequence: theft or a broken node */
+    KEYRING_UNKNOWN,      /* never seen: open the chain, then keyring_keep */
+};
+
+struct keyring *keyring_new(size_t chains_max);
+void keyring_free(struct keyring *ring); /* NULL is fine */
+
+/* Is exactly this chain, or a longer one of the same identity, held? Then `*identity`, `*kind`, and
+ * the key that spoke at `wall_ms`; `*dates` is CERTIFICATE_TAKEN, _NOT_YET or _EXPIRED. */
+enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint64_t wall_ms,
+                                  struct id *identity, enum identity_kind *kind,
+                                  struct public_key *key, enum certificate_verdict *dates);
+
+/* Keeps a verified chain, unless a longer one is held. */
+enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain);
+
+/* The held chain of an identity, packed; .data NULL when none. Borrowed until the next call. */
+struct bytes keyring_chain(const struct keyring *ring, const struct id *identity);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int moment_is_empty;

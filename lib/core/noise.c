@@ -1,0 +1,1 @@
+typedef int noise_is_empty;

@@ -1,0 +1,1 @@
+typedef int outbox_is_empty;

@@ -1,0 +1,48 @@
+/* outbox: pecks that left, or should, and have no final receipt.
+ *
+ * Holds what decides when to send again; the pecks' bytes are in the store. A peck is sent at
+ * once, again after RESEND_FIRST_MS doubling to RESEND_MAX_MS until it is taken, and at once when
+ * the target's node links up. A `taken` receipt stops the sending; `done` or expiry removes it. */
+#ifndef DUCK_CORE_OUTBOX_H
+#define DUCK_CORE_OUTBOX_H
+
+#include "dice.h"
+#include "limits.h"
+#include "moment.h"
+#include "peck.h"
+
+struct outbox;
+
+struct outbox_entry {
+    struct id peck;
+    struct hash hash;
+    struct id from, to;
+    enum peck_kind kind;
+    enum peck_state state;
+    uint64_t expires_ms;   /* wall */
+    uint32_t attempts;
+    uint64_t next_send_ms; /* steady; MOMENT_NEVER once taken */
+};
+
+struct outbox *outbox_new(size_t pecks_max, const uint8_t dice_seed[32]);
+void outbox_free(struct outbox *outbox); /* NULL is fine */
+
+bool outbox_add(struct outbox *outbox, const struct outbox_entry *entry); /* false: full */
+struct outbox_entry *outbox_find(struct outbox *outbox, const struct id *peck); /* until the next add or remove */
+void outbox_remove(struct outbox *outbox, const struct id *peck);
+size_t outbox_count(const struct outbox *outbox);
+
+/* It was sent, or could not be (no link): when to try next. */
+void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
+void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_state state);
+
+/* Makes everything for these targets due now: their node has linked up. `hosted_there` decides. */
+void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),
+                  void *context, uint64_t now_ms);
+
+/* The next peck that is due, or expired; NULL: none. Borrowed until the next change. */
+const struct outbox_entry *outbox_poll_due(struct outbox *outbox, uint64_t now_ms);
+const struct outbox_entry *outbox_poll_expired(struct outbox *outbox, uint64_t wall_ms);
+uint64_t outbox_wake_at_ms(const struct outbox *outbox, const struct moment *at); /* steady */
+
+#endif

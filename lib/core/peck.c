@@ -1,0 +1,1 @@
+typedef int peck_is_empty;

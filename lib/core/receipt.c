@@ -1,0 +1,1 @@
+typedef int receipt_is_empty;

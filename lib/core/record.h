@@ -1,0 +1,93 @@
+/* record: a signed, versioned, expiring statement in the directory. The wire: proto/record.proto. */
+#ifndef DUCK_CORE_RECORD_H
+#define DUCK_CORE_RECORD_H
+
+#include "envelope.h"
+#include "limits.h"
+#include "moment.h"
+
+enum record_kind {
+    RECORD_NODE = 1,
+    RECORD_DUCKLING = 2,
+    RECORD_METRICS = 3,
+    RECORD_REVOCATION = 4,
+    RECORD_ATTESTATION = 5,
+    RECORD_SKILL = 6,
+};
+
+struct record {
+    struct hash hash;       /* set by record_parse and record_pack */
+    struct bytes network;
+    struct id owner;
+    uint32_t kind;          /* one of record_kind; others are relayed, never interpreted */
+    struct bytes key;
+    struct version version;
+    uint64_t not_after_ms;
+    bool deleted;
+    struct bytes content;
+};
+
+struct node_content {
+    struct bytes addresses[NODE_ADDRESSES_MAX];
+    size_t address_count;
+    uint8_t session_key[32];
+    uint64_t session_not_after_ms;
+    struct bytes software, display_name;
+};
+
+struct duckling_content {
+    struct id host;
+    struct bytes display_name, bio;
+    struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
+    size_t capability_count;
+    bool accepts_pecks;
+};
+
+struct metrics_content {
+    uint64_t ducklings, birth_certificates, connections, eggs, space_ducks, pecks, pageviews;
+};
+
+struct attestation_content {
+    struct id subject;
+    struct bytes claim, proof;
+};
+
+enum record_verdict {
+    RECORD_OK,
+    RECORD_MALFORMED,
+    RECORD_TOO_LARGE,      /* RECORD_SIZE_MAX, for the envelope */
+    RECORD_OTHER_NETWORK,
+    RECORD_WRONG_SIGNER,   /* envelope's signer is not `owner` */
+    RECORD_BAD_CONTENT,    /* its kind's content does not hold together */
+    RECORD_BAD_TIMES,      /* lives longer than RECORD_LIFE_MAX_MS, or ends before it begins */
+    RECORD_EXPIRED,
+    RECORD_FROM_FUTURE,    /* version more than CLOCK_SKEW_MAX_MS ahead of us */
+};
+
+const char *record_verdict_text(enum record_verdict verdict);
+const char *record_kind_name(uint32_t kind); /* "node", …, "unknown" */
+
+/* Form and content only. Fields borrow from `arena`. */
+enum record_verdict record_parse(struct bytes body, struct arena *arena, struct record *record);
+enum record_verdict record_pack(struct record *record, struct arena *arena, struct bytes *body);
+
+/* Expired, or from the future? */
+enum record_verdict record_judge_dates(const struct record *record, uint64_t wall_ms);
+
+/* Newer version wins; ties by hash, so that all nodes choose alike. */
+bool record_is_newer(struct version version, const struct hash *hash, struct version held_version,
+                     const struct hash *held_hash);
+
+enum record_verdict node_content_parse(struct bytes content, struct arena *arena, struct node_content *node);
+struct bytes node_content_pack(const struct node_content *node, struct arena *arena);
+enum record_verdict duckling_content_parse(struct bytes content, struct arena *arena,
+                                           struct duckling_content *duckling);
+struct bytes duckling_content_pack(const struct duckling_content *duckling, struct arena *arena);
+enum record_verdict metrics_content_parse(struct bytes content, struct metrics_content *metrics);
+struct bytes metrics_content_pack(const struct metrics_content *metrics, struct arena *arena);
+enum record_verdict attestation_content_parse(struct bytes content, struct arena *arena,
+                                              struct attestation_content *attestation);
+struct bytes attestation_content_pack(const struct attestation_content *attestation,
+                                      struct arena *arena);
+
+#endif

@@ -1,0 +1,1 @@
+typedef int tray_is_empty;

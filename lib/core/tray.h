@@ -1,0 +1,56 @@
+/* tray: received pecks that are not done: waiting for their owner, ready for their agent, or with
+ * it under a lease.
+ *
+ * Holds what decides; the pecks' bytes are in the store. Bounded in all and for each sender. */
+#ifndef DUCK_CORE_TRAY_H
+#define DUCK_CORE_TRAY_H
+
+#include "limits.h"
+#include "moment.h"
+#include "peck.h"
+
+struct tray;
+
+enum tray_place {
+    TRAY_WAITING,  /* for the owner */
+    TRAY_READY,    /* for the agent */
+    TRAY_LEASED,   /* handed out, not acknowledged */
+    TRAY_WITH_AGENT, /* acknowledged; awaits the answer */
+};
+
+struct tray_entry {
+    struct id peck;
+    struct hash hash;
+    struct id from, to;
+    enum peck_kind kind;
+    enum peck_state state;     /* taken, pending, approved */
+    enum tray_place place;
+    uint64_t expires_ms;       /* wall */
+    uint64_t lease_until_ms;   /* steady; when leased */
+    uint32_t attempt;          /* how often handed out */
+};
+
+enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING };
+
+struct tray *tray_new(size_t pecks_max);
+void tray_free(struct tray *tray); /* NULL is fine */
+const char *tray_verdict_text(enum tray_verdict verdict);
+
+enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry); /* copies; in order of arrival */
+const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck); /* until the next change */
+void tray_remove(struct tray *tray, const struct id *peck);
+size_t tray_count(const struct tray *tray);
+
+void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
+
+/* Hands out the oldest ready peck of a duckling under a lease; NULL: none. */
+const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
+                                   uint64_t lease_until_ms);
+bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
+
+/* The next whose lease ended (it is ready again) or whose time is over (the caller removes it). */
+const struct tray_entry *tray_poll_lease_over(struct tray *tray, uint64_t now_ms);
+const struct tray_entry *tray_poll_expired(struct tray *tray, uint64_t wall_ms);
+uint64_t tray_wake_at_ms(const struct tray *tray, const struct moment *at); /* steady */
+
+#endif

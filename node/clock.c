@@ -1,0 +1,1 @@
+typedef int clock_is_empty;

@@ -1,0 +1,1 @@
+typedef int commands_is_empty;

@@ -1,0 +1,1 @@
+typedef int commands_directory_is_empty;

@@ -1,0 +1,1 @@
+typedef int commands_node_is_empty;

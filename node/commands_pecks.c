@@ -1,0 +1,1 @@
+typedef int commands_pecks_is_empty;

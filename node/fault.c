@@ -1,0 +1,1 @@
+typedef int fault_is_empty;

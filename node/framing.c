@@ -1,0 +1,1 @@
+typedef int framing_is_empty;

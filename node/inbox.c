@@ -1,0 +1,1 @@
+typedef int inbox_is_empty;

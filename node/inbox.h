@@ -1,0 +1,44 @@
+/* inbox: the one bounded queue into the loop.
+ *
+ * Any thread gives; the loop takes all there is, up to a turn's worth, in order. A message owns
+ * the memory that its event borrows: an arena that is freed with it. */
+#ifndef DUCK_NODE_INBOX_H
+#define DUCK_NODE_INBOX_H
+
+#include "core/event.h"
+#include "fault.h"
+
+#define INBOX_MESSAGES_MAX 4096u
+#define INBOX_BYTES_MAX (64u * MIB)
+#define TURN_MESSAGES_MAX 512u
+
+struct message {
+    struct message *next;
+    struct arena arena;      /* what `event` borrows from */
+    size_t size;             /* what it counts for in INBOX_BYTES_MAX */
+    struct event event;      /* `at` is set by the loop */
+    struct order order;      /* when event.kind is EVENT_ORDER, event.order points here */
+    bool forget_seeds;       /* wipe on free */
+};
+
+struct inbox;
+
+struct message *message_new(size_t budget); /* never NULL */
+void message_free(struct message *message); /* NULL is fine */
+
+struct inbox *inbox_new(void);
+void inbox_free(struct inbox *inbox); /* frees what is in it */
+
+/* Keeps `message` whatever happens. inbox_give waits for room (workers: their link is then not
+ * read on); inbox_try_give does not and says FAULT_BUSY (the local API: the caller is told), after
+ * which the message is freed. Both: FAULT_CLOSED once the inbox is closed. */
+int inbox_give(struct inbox *inbox, struct message *message);
+int inbox_try_give(struct inbox *inbox, struct message *message);
+
+/* Waits until something is there, `wake_at_ms` (steady) has come, or the inbox is closed; returns a chain of at most
+ * TURN_MESSAGES_MAX messages, or NULL. `*closed` tells when nothing will come any more. */
+struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed);
+void inbox_close(struct inbox *inbox);
+void inbox_figures(struct inbox *inbox, size_t *messages, size_t *bytes);
+
+#endif

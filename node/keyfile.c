@@ -1,0 +1,1 @@
+typedef int keyfile_is_empty;

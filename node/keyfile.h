@@ -1,0 +1,36 @@
+/* keyfile: the node's secrets at rest.
+ *
+ * node.key holds the live seed and the storage key; node.next.key holds the seed of the next key, apart, so that it can be
+ * kept elsewhere. Format: magic "DUCKKEY1", flags, argon2id parameters, salt, nonce, secretbox
+ * (XSalsa20-Poly1305) of the secrets. Without a passphrase the file itself is the secret: flags
+ * say so, and the secrets stand in clear.
+ *
+ * Files are 0600, ours, regular, not links (O_NOFOLLOW, fstat), in a directory not writable by
+ * others; written as a temporary file, fsync, rename, fsync of the directory. */
+#ifndef DUCK_NODE_KEYFILE_H
+#define DUCK_NODE_KEYFILE_H
+
+#include "core/bytes.h"
+#include "core/identity.h"
+#include "fault.h"
+
+#define STORAGE_KEY_SIZE 32
+
+struct keyfile {              /* in guarded memory: keyfile_new */
+    uint8_t seed[SEED_SIZE];
+    uint8_t storage_key[STORAGE_KEY_SIZE];
+};
+
+struct keyfile *keyfile_new(void);            /* sodium_malloc, zeroed */
+void keyfile_free(struct keyfile *keyfile);   /* NULL is fine; wipes */
+
+/* Writes `<state_dir>/node.key` and node.next.key. FAULT_BUSY when one is there already.
+ * `passphrase` empty: unsealed. */
+int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
+                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase);
+
+/* FAULT_PASSPHRASE: sealed, and the passphrase is wrong or missing. */
+int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile);
+bool keyfile_is_sealed(const char *state_dir);
+
+#endif

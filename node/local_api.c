@@ -1,0 +1,1 @@
+typedef int local_api_is_empty;

@@ -1,0 +1,45 @@
+/* local_api: the node's side of proto/local.proto, on an nng ipc:// stream of mode 0600.
+ *
+ * A question is answered by reader threads from read-only connections and never meets the loop; an
+ * order becomes a message in the inbox, and its reply comes back as an effect. Waits (send, peck,
+ * take) and followers live here: bounded, with one sweep for their deadlines. */
+#ifndef DUCK_NODE_LOCAL_API_H
+#define DUCK_NODE_LOCAL_API_H
+
+#include "core/agent.h"
+#include "fault.h"
+#include "inbox.h"
+#include "transport.h"
+
+#define LOCAL_CLIENTS_MAX 64u
+#define LOCAL_REQUESTS_MAX 4096u          /* in flight of one client */
+#define LOCAL_FRAME_MAX (1u * MIB)
+#define LOCAL_SEND_QUEUE_MAX (8u * MIB)   /* bytes of one client; events beyond it are dropped and counted */
+#define LOCAL_FOLLOWS_MAX 1024u           /* of one client */
+
+struct local_api;
+
+struct local_api_settings {
+    const char *socket_path;
+    const char *store_path;               /* for the readers */
+    struct inbox *inbox;
+    struct transport *transport;          /* for peers; may be NULL in tests */
+    struct id node;
+    struct bytes network, node_chain, display_name;
+    const char *version, *gateway_url;
+    size_t readers;                       /* threads: 1 or 2 */
+    /* Status figures, kept by the loop; called on readers. */
+    void (*figures)(void *context, struct agent_figures *figures, uint64_t *inbox_messages);
+    bool (*gateway_is_up)(void *context);
+    void (*stop)(void *context);          /* StopOrder */
+    void *context;
+};
+
+int local_api_open(struct local_api **opened, const struct local_api_settings *settings);
+void local_api_close(struct local_api *api); /* NULL is fine */
+
+/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, after the commit. Copies what it keeps. */
+void local_api_perform(struct local_api *api, const struct effect *effect);
+void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
+
+#endif

@@ -1,0 +1,1 @@
+typedef int local_orders_is_empty;

@@ -1,0 +1,1 @@
+typedef int local_questions_is_empty;

@@ -1,0 +1,1 @@
+typedef int local_waits_is_empty;

@@ -1,0 +1,1 @@
+typedef int log_is_empty;

@@ -1,0 +1,1 @@
+typedef int node_is_empty;

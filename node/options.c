@@ -1,0 +1,1 @@
+typedef int options_is_empty;

@@ -1,0 +1,1 @@
+typedef int perform_is_empty;

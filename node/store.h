@@ -1,0 +1,136 @@
+/* store: node.db, the one database of the node.
+ *
+ * SQLite in WAL mode with synchronous=FULL: what a turn keeps is one transaction, and one sync.
+ * The writer belongs to the loop's thread. Readers are separate read-only connections, one for
+ * each thread that asks. Tables: node/schema/. Fault semantics: after a failed turn everything of
+ * it is rolled back; an I/O error other than a full disk stops the process (the loop's decision).
+ *
+ * Seeds of hosted ducklings are sealed with XChaCha20-Poly1305 under keys derived from the key
+ * file; live and next seeds under different ones; the row's id is the associated data. */
+#ifndef DUCK_NODE_STORE_H
+#define DUCK_NODE_STORE_H
+
+#include "core/agent.h"
+#include "fault.h"
+
+struct store;
+struct store_reader;
+
+struct store_settings {
+    const char *path;              /* of node.db; created 0600 */
+    const uint8_t *storage_key;    /* 32 bytes, borrowed for the call: subkeys are derived */
+    struct id node;                /* whose it is; another node's file is FAULT_CORRUPT */
+};
+
+int store_open(struct store **opened, const struct store_settings *settings);
+void store_close(struct store *store); /* NULL is fine; checkpoints */
+
+/* Everything an agent needs to go on, as events; `give` is called for each, in the order of
+ * enum event_kind, then `counters` and `version_floor` are set. */
+int store_restore(struct store *store, const struct moment *at,
+                  void (*give)(void *context, const struct event *event), void *context,
+                  struct metrics_content *counters, struct version *version_floor);
+
+/* One turn. store_keep carries out one EFFECT_KEEP_… or EFFECT_DROP_…; others are ignored. */
+int store_begin(struct store *store);
+int store_keep(struct store *store, const struct effect *effect);
+int store_commit(struct store *store); /* FAULT_DISK_FULL: rolled back, go on; else: see above */
+void store_roll_back(struct store *store);
+bool store_is_io_broken(const struct store *store); /* a sync or read failed: stop acknowledging */
+
+/* Is a received peck held, and in which state? Sees the open turn. */
+bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state);
+
+/* Stored bytes for EFFECT_SEND_PECK, _RECEIPTS and _RECORDS; in `arena`. Counts may be 0. */
+int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
+                    struct bytes *wire, struct bytes *chain);
+int store_read_receipts(struct store *store, enum box box, const struct id *peck,
+                        struct arena *arena, struct bytes wires[2], struct bytes chains[2],
+                        size_t *count);
+int store_read_records(struct store *store, const struct hash *hashes, size_t count,
+                       struct arena *arena, struct bytes *wires, struct bytes *chains,
+                       size_t *found);
+
+/* ---- readers: for questions of the local API; each belongs to one thread ---- */
+
+int store_reader_open(struct store_reader **opened, const char *path);
+void store_reader_close(struct store_reader *reader); /* NULL is fine */
+
+struct stored_receipt {
+    enum receipt_kind kind;
+    enum peck_state state;
+    uint64_t at_ms;
+    struct id signer;
+    struct bytes wire, chain;
+};
+
+struct stored_peck {
+    enum box box;
+    struct peck peck;              /* parsed from the wire */
+    enum peck_state state;
+    enum tray_place place;
+    uint32_t attempt;
+    uint64_t changed_ms, lease_until_ms; /* wall */
+    struct bytes wire, chain;
+    struct stored_receipt receipts[2];
+    size_t receipt_count;
+    uint64_t sequence;             /* of its row: what cursors are made of */
+};
+
+/* `box` 0: whichever there is, in before out. False: not held, or not `duckling`'s (zero: any). */
+bool store_view_peck(struct store_reader *reader, const struct id *peck, int box,
+                     const struct id *duckling, struct arena *arena, struct stored_peck *view);
+
+struct pecks_filter {
+    struct id duckling;            /* zero: all */
+    struct id with;                /* zero: all */
+    int box;                       /* 0: both */
+    uint32_t states;               /* bit (1 << state); 0: all */
+    struct bytes thread;           /* empty: all */
+    uint64_t before;               /* rows with a lower sequence; 0: from the newest */
+    size_t limit;
+};
+
+/* Newest first. Returns how many were written to `views`. */
+size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *filter,
+                        struct arena *arena, struct stored_peck *views);
+
+struct stored_bond {
+    struct bond bond;
+};
+size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
+                        struct bond *bonds, size_t max);
+
+struct directory_filter {
+    struct bytes capability;       /* exact, or a prefix ending in "*" */
+    struct bytes text;             /* words in name, bio, capabilities (FTS5) */
+    struct id duckling, host;      /* zero: all */
+    uint64_t seen_since_ms;        /* wall; 0: all */
+    uint64_t wall_ms;              /* expired records are left out */
+    struct id after;               /* page: owners above this id; zero: from the first */
+    size_t limit;
+};
+
+struct stored_duckling {
+    struct record record;          /* parsed */
+    struct duckling_content content;
+    struct bytes wire, chain;
+    bool bonded;                   /* holds a bond attestation of both ends, as far as is known here */
+};
+
+/* In order of owner. Returns how many. */
+size_t store_view_directory(struct store_reader *reader, const struct directory_filter *filter,
+                            struct arena *arena, struct stored_duckling *ducklings);
+
+/* The chain of an identity, or of the certificate with this id; .data NULL: not known. */
+struct bytes store_view_chain(struct store_reader *reader, const struct id *identity,
+                              struct arena *arena);
+struct bytes store_view_chain_of_certificate(struct store_reader *reader, const struct id *certificate,
+                                             struct arena *arena);
+
+/* The node record of a node; .data NULL: none. */
+struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
+                                    struct arena *arena);
+size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
+
+#endif

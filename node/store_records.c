@@ -1,0 +1,1 @@
+typedef int store_records_is_empty;

@@ -1,0 +1,1 @@
+typedef int supervisor_is_empty;

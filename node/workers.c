@@ -1,0 +1,1 @@
+typedef int workers_is_empty;
