@@ -72,6 +72,7 @@ struct stored_peck {
     uint32_t attempt;
     uint64_t changed_ms, lease_until_ms; /* wall */
     struct bytes wire, chain;
+    struct bytes problem;          /* why it failed, where no receipt says so */
     struct stored_receipt receipts[2];
     size_t receipt_count;
     uint64_t sequence;             /* of its row: what cursors are made of */

@@ -4,6 +4,9 @@
  * carried out. agent_settle signs what the turn sends: one signature for all pecks of one
  * duckling, one for all receipts of the node.
  *
+ * When a turn cannot be kept (the disk is full), its effects are not carried out, this agent is
+ * freed, and another is born from what the store holds: so memory and disk cannot differ.
+ *
  * No clock, no socket, no file, no chance of its own: same settings and events, same effects. */
 #ifndef DUCK_CORE_AGENT_H
 #define DUCK_CORE_AGENT_H
@@ -35,12 +38,6 @@ void agent_free(struct agent *agent); /* NULL is fine */
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at); /* steady; MOMENT_NEVER */
-
-/* The turn could not be kept (the disk is full): what it did to these pecks and orders is undone,
- * so that memory and disk do not differ. Call instead of carrying the turn's effects out; appends
- * the replies that say so. */
-void agent_undo(struct agent *agent, const struct effects *failed, const struct moment *at,
-                struct effects *effects);
 
 /* A new session key (rotated every 7 days) or other addresses: publishes a new node record. */
 void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],

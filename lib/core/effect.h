@@ -9,6 +9,7 @@
 enum effect_kind {
     /* Keep on disk. */
     EFFECT_KEEP_DUCKLING,
+    EFFECT_KEEP_PROFILE, /* of a duckling that is kept: `duckling` without its chain and seeds */
     EFFECT_KEEP_PECK,
     EFFECT_KEEP_STATE,
     EFFECT_KEEP_RECEIPT,
@@ -68,7 +69,7 @@ const char *refusal_code_name(enum refusal_code code);
 struct effect {
     enum effect_kind kind;
     union {
-        struct hosted *duckling;             /* keep */
+        struct hosted *duckling;             /* keep: all of it, or the profile and pulse */
         struct {
             enum box box;
             struct id id;
@@ -88,6 +89,7 @@ struct effect {
             uint32_t attempt;
             uint64_t lease_until_ms;         /* wall; BOX_IN when leased */
             uint64_t at_ms;
+            struct bytes problem;            /* BOX_OUT: why, where no receipt says it; else empty */
         } state;
         struct {
             enum box box;

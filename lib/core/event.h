@@ -84,6 +84,12 @@ struct order {
     struct id node;              /* join: pinned, or zero */
     int64_t eggs;                /* count */
     uint64_t pageviews;
+    struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
+                                    cancel: the peck itself. What the store holds of it */
+        bool found, same_content;
+        struct id peck;
+        enum peck_state state;
+    } held;
 };
 
 /* A duckling that lives here, as the store keeps it. Seeds are secret: the store seals them. */

@@ -14,6 +14,9 @@ struct receipt {
     enum peck_state state;
     struct bytes result, problem;
     uint64_t at_ms;
+    struct bytes scopes[PECK_SCOPES_MAX]; /* done, approved: of the bond that was made */
+    size_t scope_count;
+    uint64_t bond_not_after_ms;
 };
 
 enum receipt_verdict {
