@@ -1,1 +1,363 @@
-typedef int agent_is_empty;
+/* The agent is four parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c) and pecks (agent_pecks.c). A turn:
+ *
+ *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
+ *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
+ *                   the turn at once, then the news
+ *
+ * Effects borrow from the events of their turn, which live until the effects are carried out. */
+#include "agent_parts.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define LOG_LINE_MAX 256
+
+void *agent_grow(void *list, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return list;
+    *capacity = *capacity ? *capacity * 2 : 16;
+    return memory_resize(list, *capacity * size);
+}
+
+void agent_log(struct effects *effects, enum log_level level, const char *format, ...)
+{
+    char line[LOG_LINE_MAX];
+    struct effect *effect;
+    va_list arguments;
+    int size;
+
+    va_start(arguments, format);
+    size = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (size < 0)
+        return;
+    effect = effects_add(effects, EFFECT_LOG);
+    effect->log.level = level;
+    effect->log.text =
+        (const char *)arena_copy(&effects->arena, bytes_of(line, strlen(line) + 1)).data;
+}
+
+/* ---- ducklings that live here ---- */
+
+static size_t slot_of(const struct agent *agent, const struct id *id)
+{
+    uint64_t key;
+
+    memcpy(&key, id->bytes, sizeof key); /* ids are hashes: any 8 bytes spread well */
+    return (size_t)key & (agent->hosted_slots - 1);
+}
+
+struct duckling *agent_hosted(const struct agent *agent, const struct id *id)
+{
+    if (!agent->hosted_slots)
+        return NULL;
+    for (size_t i = slot_of(agent, id); agent->hosted[i]; i = (i + 1) & (agent->hosted_slots - 1))
+        if (id_equal(&agent->hosted[i]->id, id))
+            return agent->hosted[i];
+    return NULL;
+}
+
+static void place(struct agent *agent, struct duckling *duckling)
+{
+    size_t i = slot_of(agent, &duckling->id);
+
+    while (agent->hosted[i])
+        i = (i + 1) & (agent->hosted_slots - 1);
+    agent->hosted[i] = duckling;
+}
+
+static void widen(struct agent *agent)
+{
+    struct duckling **old = agent->hosted;
+    size_t slots = agent->hosted_slots;
+
+    agent->hosted_slots = slots ? slots * 2 : 16;
+    agent->hosted = memory_take(agent->hosted_slots * sizeof *agent->hosted);
+    for (size_t i = 0; i < slots; i++)
+        if (old[i])
+            place(agent, old[i]);
+    memory_give_back(old);
+}
+
+bool agent_keep_profile(struct duckling *duckling, const struct order_profile *profile)
+{
+    struct arena memory;
+    struct order_profile copy = *profile;
+
+    arena_init(&memory, 16 * KIB);
+    copy.display_name = arena_copy(&memory, profile->display_name);
+    copy.bio = arena_copy(&memory, profile->bio);
+    for (size_t i = 0; i < profile->capability_count; i++)
+        copy.capabilities[i] = arena_copy(&memory, profile->capabilities[i]);
+    arena_free(&duckling->profile_memory);
+    duckling->profile_memory = memory;
+    duckling->profile = copy;
+    return true;
+}
+
+struct duckling *agent_host(struct agent *agent, const struct hosted *hosted)
+{
+    struct duckling *duckling;
+
+    if (agent->hosted_count >= HOSTED_MAX)
+        return NULL;
+    if (2 * (agent->hosted_count + 1) > agent->hosted_slots)
+        widen(agent);
+    duckling = memory_take(sizeof *duckling);
+    duckling->id = hosted->id;
+    duckling->key = identity_key_new(hosted->seed);
+    duckling->chain =
+        bytes_of(memory_copy(hosted->chain.data, hosted->chain.size), hosted->chain.size);
+    duckling->pulse_ms = hosted->pulse_ms;
+    duckling->refresh_at_ms = MOMENT_NEVER;
+    arena_init(&duckling->profile_memory, 0);
+    agent_keep_profile(duckling, &hosted->profile);
+    place(agent, duckling);
+    agent->hosted_count++;
+    return duckling;
+}
+
+static void duckling_free(struct duckling *duckling)
+{
+    identity_key_free(duckling->key);
+    memory_give_back((void *)(uintptr_t)duckling->chain.data);
+    arena_free(&duckling->profile_memory);
+    memory_give_back(duckling);
+}
+
+/* ---- birth ---- */
+
+static void copy_settings(struct agent *agent, const struct agent_settings *settings)
+{
+    struct arena *memory = &agent->memory;
+    struct bytes *addresses;
+
+    agent->settings = *settings;
+    arena_init(memory, CHAIN_SIZE_MAX + 8 * KIB);
+    agent->settings.network = arena_copy(memory, settings->network);
+    agent->settings.node_chain = arena_copy(memory, settings->node_chain);
+    agent->settings.display_name = arena_copy(memory, settings->display_name);
+    agent->settings.software = arena_copy(memory, settings->software);
+    addresses = arena_take(memory, NODE_ADDRESSES_MAX * sizeof *addresses);
+    assert(addresses && settings->address_count <= NODE_ADDRESSES_MAX);
+    for (size_t i = 0; i < settings->address_count; i++)
+        addresses[i] = arena_copy(memory, settings->addresses[i]);
+    agent->settings.addresses = addresses;
+}
+
+struct agent *agent_new(const struct agent_settings *settings)
+{
+    struct agent *agent = memory_take(sizeof *agent);
+    uint8_t seed[DICE_SEED_SIZE];
+    struct chain chain;
+    struct arena arena;
+
+    copy_settings(agent, settings);
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    assert(chain_open(settings->node_chain, &arena, &chain) == CERTIFICATE_TAKEN);
+    agent->node = chain.identity;
+    arena_free(&arena);
+
+    dice_init(&agent->dice, settings->dice_seed);
+    agent->directory = directory_new(DIRECTORY_MAX);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->outbox = outbox_new(OUTBOX_MAX, seed);
+    agent->bonds = bonds_new(BONDS_MAX);
+    agent->tray = tray_new(TRAY_MAX);
+    agent->counters = settings->counters;
+    agent->last_version = settings->version_floor;
+    agent->node_refresh_at_ms = MOMENT_NEVER;
+    agent->ducklings_refresh_at_ms = MOMENT_NEVER;
+    return agent;
+}
+
+void agent_free(struct agent *agent)
+{
+    if (!agent)
+        return;
+    for (size_t i = 0; i < agent->hosted_slots; i++)
+        if (agent->hosted[i])
+            duckling_free(agent->hosted[i]);
+    memory_give_back(agent->hosted);
+    directory_free(agent->directory);
+    gossip_free(agent->gossip);
+    outbox_free(agent->outbox);
+    bonds_free(agent->bonds);
+    tray_free(agent->tray);
+    memory_give_back(agent->pecks);
+    memory_give_back(agent->receipts);
+    memory_give_back(agent->news);
+    arena_free(&agent->memory);
+    memory_give_back(agent);
+}
+
+/* ---- start ---- */
+
+/* When the record at hand is due again; soon, with jitter, when there is none or it is old. */
+static uint64_t refresh_at_ms(struct agent *agent, const struct id *owner, uint32_t kind,
+                              const struct moment *at)
+{
+    const struct directory_entry *entry = directory_find(agent->directory, owner, kind);
+    uint64_t age_ms;
+
+    if (!entry || entry->version.ms > at->wall_ms)
+        return at->now_ms;
+    age_ms = at->wall_ms - entry->version.ms;
+    if (age_ms >= RECORD_REFRESH_MS)
+        return at->now_ms + dice_jitter_ms(&agent->dice, MINUTE_MS);
+    return at->now_ms + RECORD_REFRESH_MS - age_ms;
+}
+
+static void start(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    agent->started = true;
+    agent->metrics_changed = true;
+    agent->metrics_at_ms = at->now_ms;
+    agent->ducklings_refresh_at_ms = at->now_ms; /* looks at each, once */
+    for (size_t i = 0; i < agent->hosted_slots; i++)
+        if (agent->hosted[i])
+            agent->hosted[i]->refresh_at_ms =
+                refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
+    agent_publish_node(agent, at, effects);
+    agent_log(effects, LOG_INFO, "%zu ducklings, %zu records, %zu pecks out, %zu pecks in",
+              agent->hosted_count, directory_count(agent->directory), outbox_count(agent->outbox),
+              tray_count(agent->tray));
+}
+
+void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
+                           uint64_t not_after_ms, const struct moment *at, struct effects *effects)
+{
+    memcpy(agent->settings.session_key, session_key, 32);
+    agent->settings.session_not_after_ms = not_after_ms;
+    agent_publish_node(agent, at, effects);
+}
+
+/* ---- turns ---- */
+
+/* An owner who was cut off by a restart has the whole time again. */
+static void restore_received(struct agent *agent, const struct event *event)
+{
+    struct tray_entry entry = event->received;
+
+    if (entry.place == TRAY_WAITING && entry.expires_ms > event->at.wall_ms + PECK_APPROVAL_MS)
+        entry.expires_ms = event->at.wall_ms + PECK_APPROVAL_MS;
+    tray_add(agent->tray, &entry);
+}
+
+void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    switch (event->kind) {
+    case EVENT_RESTORED_DUCKLING:
+        agent_host(agent, &event->duckling);
+        break;
+    case EVENT_RESTORED_BOND:
+        bonds_add(agent->bonds, &event->bond);
+        break;
+    case EVENT_RESTORED_RECORD:
+        agent_restore_record(agent, &event->restored);
+        break;
+    case EVENT_RESTORED_SENT:
+        outbox_add(agent->outbox, &event->sent);
+        break;
+    case EVENT_RESTORED_RECEIVED:
+        restore_received(agent, event);
+        break;
+    case EVENT_START:
+        start(agent, &event->at, effects);
+        break;
+    case EVENT_LINK_UP:
+        agent_link_up(agent, event, effects);
+        break;
+    case EVENT_LINK_DOWN:
+        agent_link_down(agent, event, effects);
+        break;
+    case EVENT_DIAL_FAILED:
+        gossip_dial_failed(agent->gossip, event->dial_failed.address, event->at.now_ms);
+        break;
+    case EVENT_PECK:
+        if (event->peck.known) {
+            struct effect *effect = effects_add(effects, EFFECT_SEND_RECEIPTS);
+
+            effect->send_stored.node = event->node;
+            effect->send_stored.peck = event->peck.peck.id;
+            break;
+        }
+        agent_receive_peck(agent, &event->node, &event->peck.peck, event->peck.wire,
+                           event->peck.chain, &event->at, effects);
+        break;
+    case EVENT_RECEIPT:
+        agent_receive_receipt(agent, event, effects);
+        break;
+    case EVENT_REFUSAL:
+        agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
+                              event->refusal.reason, event->refusal.final, &event->at, effects);
+        break;
+    case EVENT_DIGEST:
+        agent_take_digest(agent, event, effects);
+        break;
+    case EVENT_RECORDS:
+        for (size_t i = 0; i < event->records.count; i++)
+            agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
+        break;
+    case EVENT_ORDER:
+        agent_take_order(agent, event->order, &event->at, effects);
+        break;
+    case EVENT_TICK:
+        break;
+    }
+}
+
+void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (!agent->started)
+        return;
+    agent_resend_and_expire(agent, at, effects);
+    /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
+    agent_sign_pecks(agent, at, effects);
+    agent_sign_receipts(agent, at, effects);
+    agent_refresh_records(agent, at, effects);
+    agent_spread_news(agent, effects);
+    agent_dial(agent, at, effects);
+    if (agent->counters_changed) {
+        effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
+        agent->counters_changed = false;
+    }
+}
+
+static uint64_t sooner(uint64_t left, uint64_t right)
+{
+    return left < right ? left : right;
+}
+
+uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
+{
+    uint64_t wake_ms = gossip_wake_at_ms(agent->gossip);
+
+    if (!agent->started)
+        return MOMENT_NEVER;
+    wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
+    wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
+}
+
+void agent_figures(const struct agent *agent, struct agent_figures *figures)
+{
+    *figures = (struct agent_figures){
+        .links = gossip_links(agent->gossip),
+        .nodes = directory_count_kind(agent->directory, RECORD_NODE),
+        .records = directory_count(agent->directory),
+        .hosted = agent->hosted_count,
+        .outbox = outbox_count(agent->outbox),
+        .tray = tray_count(agent->tray),
+        .bonds = bonds_count(agent->bonds),
+        .counters = agent->counters,
+        .pecks_refused = agent->pecks_refused,
+        .receipts_refused = agent->receipts_refused,
+        .records_refused = agent->records_refused,
+    };
+}

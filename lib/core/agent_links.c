@@ -1,1 +1,93 @@
-typedef int agent_links_is_empty;
+/* Links: who is reached, who should be. A link that comes up exchanges digests and lets the pecks
+ * go that waited for it. */
+#include "agent_parts.h"
+
+void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
+                struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_SEND);
+
+    effect->send.node = *node;
+    effect->send.kind = kind;
+    effect->send.body = body;
+}
+
+bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node)
+{
+    const struct directory_entry *entry;
+
+    if (agent_hosted(agent, duckling)) {
+        *node = agent->node;
+        return true;
+    }
+    entry = directory_find(agent->directory, duckling, RECORD_DUCKLING);
+    if (!entry || entry->deleted)
+        return false;
+    *node = entry->host;
+    return true;
+}
+
+struct newly_linked {
+    const struct agent *agent;
+    struct id node;
+};
+
+static bool is_hosted_there(void *context, const struct id *to)
+{
+    const struct newly_linked *linked = context;
+    struct id host;
+
+    return agent_find_host(linked->agent, to, &host) && id_equal(&host, &linked->node);
+}
+
+void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    struct newly_linked linked = {.agent = agent, .node = event->node};
+    char text[ID_TEXT_SIZE];
+    struct introduction introduction;
+    struct arena arena;
+
+    gossip_link_up(agent->gossip, &event->node, event->at.now_ms);
+    agent_log(effects, LOG_INFO, "link up with %s, %s", id_text(ID_NODE, &event->node, text),
+              event->link.dialled_here ? "dialled here" : "dialled there");
+    if (event->link.introduction.size > 0) {
+        arena_init(&arena, PARSE_BUDGET(event->link.introduction.size));
+        if (introduction_open(event->link.introduction, agent->settings.network, event->at.wall_ms,
+                              &arena, &introduction) == INTRODUCTION_TAKEN) {
+            struct offered_record offered = {.record = introduction.record};
+
+            offered.wire = arena_copy(&effects->arena, introduction.record_wire);
+            offered.chain = arena_copy(&effects->arena, introduction.chain.wire);
+            offered.record.content = arena_copy(&effects->arena, introduction.record.content);
+            offered.record.key = bytes_of(NULL, 0);
+            agent_offer_record(agent, &offered, &event->node, &event->at, effects);
+        }
+        arena_free(&arena);
+    }
+    agent_send_digest(agent, &event->node, effects);
+    outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
+}
+
+void agent_link_down(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    char text[ID_TEXT_SIZE];
+
+    gossip_link_down(agent->gossip, &event->node, event->at.now_ms);
+    agent_log(effects, LOG_INFO, "link down with %s", id_text(ID_NODE, &event->node, text));
+}
+
+void agent_dial(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    struct gossip_member member;
+    size_t address;
+
+    while (gossip_poll_dial(agent->gossip, at->now_ms, &member, &address)) {
+        struct effect *effect = effects_add(effects, EFFECT_DIAL);
+
+        effect->dial.node = member.node;
+        effect->dial.address =
+            arena_copy(&effects->arena, bytes_of_text(member.addresses[address]));
+        effect->dial.session_key_known = member.session_key_known;
+        memcpy(effect->dial.session_key, member.session_key, sizeof member.session_key);
+    }
+}

@@ -1,1 +1,594 @@
-typedef int agent_orders_is_empty;
+/* Orders: what programs of this host ask the node to do. Each is answered by exactly one
+ * EFFECT_REPLY, some only once the turn's signatures are made. */
+#include "agent_parts.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+static struct effect *reply(struct effects *effects, const struct order *order)
+{
+    struct effect *effect = effects_add(effects, EFFECT_REPLY);
+
+    effect->reply.ticket = order->ticket;
+    effect->reply.duckling = order->duckling;
+    return effect;
+}
+
+/* `message` and `field` are string constants, or live in the effects' arena. */
+static void refuse(struct effects *effects, const struct order *order, enum refusal_code code,
+                   const char *message, const char *field)
+{
+    struct effect *effect = reply(effects, order);
+
+    effect->reply.code = code;
+    effect->reply.message = message;
+    effect->reply.field = field;
+}
+
+/* ---- identities ---- */
+
+/* NULL when the profile holds; else what is wrong, and in which member. */
+static const char *judge_profile(const struct order_profile *profile, const char **field)
+{
+    *field = "display_name";
+    if (profile->set_display_name &&
+        (profile->display_name.size == 0 || profile->display_name.size > NAME_MAX_BYTES ||
+         !bytes_are_text(profile->display_name, false)))
+        return "a display name is 1 to 64 bytes of UTF-8 without control characters";
+    *field = "bio";
+    if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
+        return "a bio is at most 1024 bytes of UTF-8";
+    *field = "capabilities";
+    if (!profile->set_capabilities)
+        return NULL;
+    if (profile->capability_count > DUCKLING_CAPABILITIES_MAX)
+        return "a duckling has at most 32 capabilities";
+    for (size_t i = 0; i < profile->capability_count; i++)
+        if (profile->capabilities[i].size == 0 || profile->capabilities[i].size > NAME_MAX_BYTES ||
+            !bytes_are_name(profile->capabilities[i]))
+            return "a capability is 1 to 64 of a-z, 0-9, '_', '.', '-'";
+    return NULL;
+}
+
+static struct bytes make_certificate(const struct order *order, const struct identity_key *key,
+                                     const struct moment *at, struct arena *arena,
+                                     struct id *identity, struct id *certificate_id)
+{
+    struct identity_key *next = identity_key_new(order->seeds[1]);
+    struct public_key next_public = identity_key_public(next);
+    struct certificate_wish wish = {
+        .kind = IDENTITY_DUCKLING,
+        .display_name = order->profile.display_name,
+        .issued_ms = at->wall_ms,
+        .not_after_ms = at->wall_ms + CERTIFICATE_LIFE_MS,
+        .next_key_hash = identity_key_hash(&next_public),
+    };
+    struct bytes certificate = certificate_make(&wish, key, arena, identity);
+
+    identity_key_free(next);
+    *certificate_id = *identity; /* certificate 0 makes the id, so both are of one hash */
+    return certificate;
+}
+
+static void hatch(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects)
+{
+    struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
+    struct identity_key *key;
+    struct bytes certificate;
+    struct duckling *duckling;
+    struct id certificate_id;
+    struct effect *effect;
+    const char *field, *wrong = judge_profile(&order->profile, &field);
+
+    assert(hosted);
+    if (!wrong && !order->profile.set_display_name) {
+        wrong = "a display name is needed";
+        field = "display_name";
+    }
+    if (wrong) {
+        refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
+        return;
+    }
+    if (agent->hosted_count >= HOSTED_MAX) {
+        refuse(effects, order, REFUSAL_BUSY, "this node hosts as many ducklings as it can", "");
+        return;
+    }
+    memset(hosted, 0, sizeof *hosted);
+    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
+    memcpy(hosted->next_seed, order->seeds[1], SEED_SIZE);
+    key = identity_key_new(hosted->seed);
+    certificate = make_certificate(order, key, at, &effects->arena, &hosted->id, &certificate_id);
+    identity_key_free(key);
+    hosted->chain = chain_pack(&certificate, 1, &effects->arena);
+    hosted->profile = order->profile;
+    hosted->pulse_ms = at->wall_ms;
+    duckling = agent_host(agent, hosted);
+    assert(duckling);
+    effects_add(effects, EFFECT_KEEP_DUCKLING)->duckling = hosted;
+    agent->counters.birth_certificates++;
+    agent->counters_changed = agent->metrics_changed = true;
+    agent_publish_duckling(agent, duckling, at, effects);
+    effect = reply(effects, order);
+    effect->reply.duckling = hosted->id;
+    effect->reply.certificate = certificate_id;
+    effect->reply.chain = hosted->chain;
+}
+
+static void keep_profile(struct duckling *duckling, struct effects *effects)
+{
+    struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
+
+    assert(hosted);
+    memset(hosted, 0, sizeof *hosted);
+    hosted->id = duckling->id;
+    hosted->profile = duckling->profile;
+    hosted->pulse_ms = duckling->pulse_ms;
+    effects_add(effects, EFFECT_KEEP_PROFILE)->duckling = hosted;
+}
+
+static void change_profile(struct agent *agent, const struct order *order,
+                           struct duckling *duckling, const struct moment *at,
+                           struct effects *effects)
+{
+    struct order_profile merged = duckling->profile;
+    const struct order_profile *wish = &order->profile;
+    const char *field, *wrong = judge_profile(wish, &field);
+
+    if (wrong) {
+        refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
+        return;
+    }
+    if (wish->set_display_name)
+        merged.display_name = wish->display_name;
+    if (wish->set_bio)
+        merged.bio = wish->bio;
+    if (wish->set_accepts_pecks)
+        merged.accepts_pecks = wish->accepts_pecks;
+    if (wish->set_capabilities) {
+        memcpy(merged.capabilities, wish->capabilities, sizeof merged.capabilities);
+        merged.capability_count = wish->capability_count;
+    }
+    agent_keep_profile(duckling, &merged);
+    keep_profile(duckling, effects);
+    agent_publish_duckling(agent, duckling, at, effects);
+    reply(effects, order);
+}
+
+/* A pulse is signed into the directory, but not oftener than once a minute. */
+static void pulse(struct agent *agent, const struct order *order, struct duckling *duckling,
+                  const struct moment *at, struct effects *effects)
+{
+    const struct directory_entry *entry =
+        directory_find(agent->directory, &duckling->id, RECORD_DUCKLING);
+
+    if (duckling->pulse_ms + ALIVE_WITHIN_MS <= at->wall_ms)
+        agent->metrics_changed = true;
+    duckling->pulse_ms = at->wall_ms;
+    if (!entry || entry->version.ms + MINUTE_MS <= at->wall_ms) {
+        keep_profile(duckling, effects);
+        agent_publish_duckling(agent, duckling, at, effects);
+    }
+    reply(effects, order);
+}
+
+/* ---- pecks out ---- */
+
+static void send_peck(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code;
+
+    if (order->held.found) {
+        struct effect *effect;
+
+        if (!order->held.same_content) {
+            refuse(effects, order, REFUSAL_KEY_REUSED,
+                   "this idempotency key named another peck before", "idempotency_key");
+            return;
+        }
+        effect = reply(effects, order);
+        effect->reply.peck = order->held.peck;
+        effect->reply.box = BOX_OUT;
+        effect->reply.state = order->held.state;
+        effect->reply.replayed = true;
+        return;
+    }
+    code = agent_send_peck(agent, order, at, effects, &message, &field);
+    if (code != REFUSAL_NONE)
+        refuse(effects, order, code, message, field);
+}
+
+static void cancel(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
+{
+    const struct outbox_entry *entry = outbox_find(agent->outbox, &order->peck);
+    struct outbox_entry copy;
+    struct effect *effect;
+
+    if (!entry) {
+        refuse(effects, order, order->held.found ? REFUSAL_CONFLICT : REFUSAL_NOT_FOUND,
+               order->held.found ? "this peck is done" : "no peck of this id was sent from here",
+               "peck_id");
+        return;
+    }
+    copy = *entry;
+    if (!id_is_zero(&order->duckling) && !id_equal(&order->duckling, &copy.from)) {
+        refuse(effects, order, REFUSAL_NOT_ALLOWED, "another duckling sent this peck", "peck_id");
+        return;
+    }
+    if (copy.state != PECK_QUEUED && copy.state != PECK_SENT) {
+        refuse(effects, order, REFUSAL_CONFLICT, "the target's node has taken this peck",
+               "peck_id");
+        return;
+    }
+    outbox_remove(agent->outbox, &copy.peck);
+    effect = effects_add(effects, EFFECT_KEEP_STATE);
+    effect->state.box = BOX_OUT;
+    effect->state.peck = copy.peck;
+    effect->state.state = PECK_CANCELLED;
+    effect->state.at_ms = at->wall_ms;
+    agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, PECK_CANCELLED,
+                       at->wall_ms);
+    effect = reply(effects, order);
+    effect->reply.duckling = copy.from;
+    effect->reply.peck = copy.peck;
+    effect->reply.box = BOX_OUT;
+    effect->reply.state = PECK_CANCELLED;
+}
+
+/* ---- pecks in ---- */
+
+static void keep_place(const struct tray_entry *entry, const struct moment *at,
+                       struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_KEEP_STATE);
+
+    effect->state.box = BOX_IN;
+    effect->state.peck = entry->peck;
+    effect->state.state = entry->state;
+    effect->state.place = entry->place;
+    effect->state.attempt = entry->attempt;
+    effect->state.at_ms = at->wall_ms;
+    if (entry->place == TRAY_LEASED)
+        effect->state.lease_until_ms = at->wall_ms + (entry->lease_until_ms - at->now_ms);
+}
+
+static void hand_out(struct agent *agent, const struct order *order, struct duckling *duckling,
+                     const struct moment *at, struct effects *effects)
+{
+    uint64_t lease_ms = order->lease_ms ? order->lease_ms : LEASE_MS;
+    struct effect *effect;
+    struct id *taken;
+    size_t count = 0;
+
+    if (lease_ms < LEASE_MIN_MS || lease_ms > LEASE_MAX_MS) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a lease is 1 s to 1 h", "lease_ms");
+        return;
+    }
+    duckling->pulse_ms = at->wall_ms; /* who asks for work is alive */
+    taken = arena_take(&effects->arena, (order->limit + 1) * sizeof *taken);
+    assert(taken);
+    while (count < order->limit) {
+        const struct tray_entry *entry =
+            tray_take(agent->tray, &duckling->id, at->now_ms + lease_ms);
+
+        if (!entry)
+            break;
+        keep_place(entry, at, effects);
+        taken[count++] = entry->peck;
+    }
+    effect = reply(effects, order);
+    effect->reply.box = BOX_IN;
+    effect->reply.taken = taken;
+    effect->reply.taken_count = count;
+}
+
+/* The open peck that an order is about; NULL after a refusal was added. */
+static const struct tray_entry *find_open(struct agent *agent, const struct order *order,
+                                          const struct id *peck, struct effects *effects)
+{
+    const struct tray_entry *entry = tray_find(agent->tray, peck);
+
+    if (!entry) {
+        if (order->held.found)
+            refuse(effects, order, REFUSAL_CONFLICT, "this peck is done", "peck_id");
+        else
+            refuse(effects, order, REFUSAL_NOT_FOUND, "no peck of this id was received here",
+                   "peck_id");
+        return NULL;
+    }
+    if (!id_is_zero(&order->duckling) && !id_equal(&order->duckling, &entry->to)) {
+        refuse(effects, order, REFUSAL_NOT_ALLOWED, "this peck is for another duckling", "peck_id");
+        return NULL;
+    }
+    return entry;
+}
+
+static void acknowledge(struct agent *agent, const struct order *order, const struct moment *at,
+                        struct effects *effects)
+{
+    for (size_t i = 0; i < order->peck_count; i++) {
+        const struct tray_entry *entry = find_open(agent, order, &order->pecks[i], effects);
+
+        if (!entry)
+            return;
+        if (entry->place == TRAY_WAITING || entry->place == TRAY_READY) {
+            refuse(effects, order, REFUSAL_CONFLICT,
+                   "this peck is not handed out: its lease is over, or it waits for its owner",
+                   "peck_ids");
+            return;
+        }
+    }
+    for (size_t i = 0; i < order->peck_count; i++) {
+        if (!tray_acknowledge(agent->tray, &order->pecks[i]))
+            continue; /* acknowledged before */
+        keep_place(tray_find(agent->tray, &order->pecks[i]), at, effects);
+    }
+    reply(effects, order);
+}
+
+static bool judge_words(const struct order *order, struct effects *effects)
+{
+    if (order->result.size > PECK_PAYLOAD_MAX) {
+        refuse(effects, order, REFUSAL_TOO_LARGE, "a result is at most 262144 bytes", "result");
+        return false;
+    }
+    if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true)) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a reason is at most 1024 bytes of UTF-8",
+               order->kind == ORDER_DENY ? "reason" : "problem");
+        return false;
+    }
+    return true;
+}
+
+static void answer(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
+{
+    const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    struct tray_entry copy;
+
+    if (!entry || !judge_words(order, effects))
+        return;
+    if (entry->state == PECK_PENDING) {
+        refuse(effects, order, REFUSAL_CONFLICT,
+               entry->kind == PECK_BOND_REQUEST ? "a bond request is approved or denied"
+                                                : "this peck waits for its owner's approval",
+               "peck_id");
+        return;
+    }
+    copy = *entry;
+    if (agent_say_done(agent, &copy, order->failed ? PECK_FAILED : PECK_ANSWERED,
+                       order->failed ? bytes_of(NULL, 0) : order->result,
+                       order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
+                       effects))
+        tray_remove(agent->tray, &copy.peck);
+}
+
+static void make_bond(struct agent *agent, const struct order *order,
+                      const struct tray_entry *entry, const struct moment *at,
+                      struct effects *effects)
+{
+    struct unsigned_receipt *receipt;
+    struct bond *bond = arena_take(&effects->arena, sizeof *bond);
+    struct duckling *approver = agent_hosted(agent, &entry->to);
+    struct tray_entry copy = *entry;
+    struct effect *effect;
+
+    assert(bond && approver);
+    memset(bond, 0, sizeof *bond);
+    bond->id = copy.peck;
+    bond->requester = copy.from;
+    bond->approver = copy.to;
+    bond->made_ms = at->wall_ms;
+    bond->not_after_ms = order->not_after_ms ? order->not_after_ms : at->wall_ms + BOND_LIFE_MS;
+    for (size_t i = 0; i < order->scope_count && i < PECK_SCOPES_MAX; i++)
+        bond->scopes[bond->scope_count++] = order->scopes[i];
+    if (!bonds_add(agent->bonds, bond)) {
+        refuse(effects, order, REFUSAL_BUSY, "this node holds as many bonds as it can", "");
+        return;
+    }
+    receipt = agent_say_done(agent, &copy, PECK_APPROVED, bytes_of(NULL, 0), bytes_of(NULL, 0), at,
+                             order->ticket, effects);
+    if (!receipt)
+        return;
+    receipt->bond = bond->id;
+    receipt->receipt.bond_not_after_ms = bond->not_after_ms;
+    receipt->receipt.scope_count = bond->scope_count;
+    memcpy(receipt->receipt.scopes, bond->scopes, sizeof bond->scopes);
+    tray_remove(agent->tray, &copy.peck);
+    effects_add(effects, EFFECT_KEEP_BOND)->bond = bond;
+    agent->counters.connections++;
+    agent->counters_changed = agent->metrics_changed = true;
+    agent_publish_bonded(agent, approver, bond, at, effects);
+    effect = effects_add(effects, EFFECT_BOND_CHANGED);
+    effect->bond_changed.made = true;
+    effect->bond_changed.bond = bond->id;
+    effect->bond_changed.duckling = bond->approver;
+    effect->bond_changed.with = bond->requester;
+}
+
+static bool judge_bond(const struct order *order, const struct moment *at, struct effects *effects)
+{
+    if (order->scope_count == 0 || order->scope_count > PECK_SCOPES_MAX) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a bond has 1 to 16 scopes", "scopes");
+        return false;
+    }
+    for (size_t i = 0; i < order->scope_count; i++)
+        if (!peck_scope_is_valid(order->scopes[i])) {
+            refuse(effects, order, REFUSAL_MALFORMED,
+                   "a scope is a name like data.read, or data.*, or *", "scopes");
+            return false;
+        }
+    if (order->not_after_ms && order->not_after_ms <= at->wall_ms) {
+        refuse(effects, order, REFUSAL_MALFORMED, "the bond would have ended already", "not_after");
+        return false;
+    }
+    return true;
+}
+
+static void approve(struct agent *agent, const struct order *order, const struct moment *at,
+                    struct effects *effects)
+{
+    const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    struct tray_entry copy;
+    struct id node;
+
+    if (!entry)
+        return;
+    if (entry->place != TRAY_WAITING) {
+        refuse(effects, order, REFUSAL_CONFLICT, "this peck does not wait for approval", "peck_id");
+        return;
+    }
+    if (entry->kind == PECK_BOND_REQUEST) {
+        if (judge_bond(order, at, effects))
+            make_bond(agent, order, entry, at, effects);
+        return;
+    }
+    copy = *entry;
+    copy.state = PECK_APPROVED;
+    copy.place = TRAY_READY;
+    if (order->held.expires_ms > copy.expires_ms) /* now it waits as long as its sender allows */
+        copy.expires_ms = order->held.expires_ms;
+    tray_remove(agent->tray, &copy.peck);
+    if (tray_add(agent->tray, &copy) != TRAY_TAKEN)
+        assert(!"there is room: it was in there");
+    if (!agent_find_host(agent, &copy.from, &node))
+        node = agent->node;
+    keep_place(&copy, at, effects);
+    agent_say_taken(agent, &copy, &node, PECK_APPROVED, at, order->ticket, effects);
+}
+
+static void deny(struct agent *agent, const struct order *order, const struct moment *at,
+                 struct effects *effects)
+{
+    const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    struct tray_entry copy;
+
+    if (!entry || !judge_words(order, effects))
+        return;
+    if (entry->place != TRAY_WAITING) {
+        refuse(effects, order, REFUSAL_CONFLICT, "this peck does not wait for approval", "peck_id");
+        return;
+    }
+    copy = *entry;
+    if (agent_say_done(agent, &copy, PECK_DENIED, bytes_of(NULL, 0), order->problem, at,
+                       order->ticket, effects))
+        tray_remove(agent->tray, &copy.peck);
+}
+
+static void end_bond(struct agent *agent, const struct order *order, struct effects *effects)
+{
+    const struct bond *bond = !id_is_zero(&order->bond)
+                                  ? bonds_find(agent->bonds, &order->bond)
+                                  : bonds_between(agent->bonds, &order->duckling, &order->with);
+    struct bond *copy = arena_take(&effects->arena, sizeof *copy);
+    struct effect *effect;
+
+    assert(copy);
+    if (!bond || (!id_equal(&bond->requester, &order->duckling) &&
+                  !id_equal(&bond->approver, &order->duckling))) {
+        refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
+        return;
+    }
+    *copy = *bond;
+    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
+    bonds_remove(agent->bonds, &copy->id);
+    effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
+    effect = effects_add(effects, EFFECT_BOND_CHANGED);
+    effect->bond_changed.bond = copy->id;
+    effect->bond_changed.duckling = order->duckling;
+    effect->bond_changed.with =
+        id_equal(&copy->requester, &order->duckling) ? copy->approver : copy->requester;
+    effect = reply(effects, order);
+    effect->reply.bond = copy->id;
+}
+
+/* ---- the rest ---- */
+
+static void join(struct agent *agent, const struct order *order, struct effects *effects)
+{
+    if (order->address.size == 0 || order->address.size > ADDRESS_MAX) {
+        refuse(effects, order, REFUSAL_MALFORMED, "an address is host:port", "address");
+        return;
+    }
+    if (!gossip_add_seed(agent->gossip, order->address,
+                         id_is_zero(&order->node) ? NULL : &order->node)) {
+        refuse(effects, order, REFUSAL_BUSY, "this node remembers as many nodes as it can", "");
+        return;
+    }
+    reply(effects, order);
+}
+
+static void count(struct agent *agent, const struct order *order, struct effects *effects)
+{
+    struct metrics_content *counters = &agent->counters;
+
+    if (order->eggs < 0 && (uint64_t)-order->eggs > counters->eggs)
+        counters->eggs = 0;
+    else
+        counters->eggs += (uint64_t)order->eggs;
+    counters->pageviews += order->pageviews;
+    agent->counters_changed = agent->metrics_changed = true;
+    reply(effects, order);
+}
+
+static bool needs_duckling(enum order_kind kind)
+{
+    return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
+           kind == ORDER_UNPECK;
+}
+
+void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects)
+{
+    struct duckling *duckling = agent_hosted(agent, &order->duckling);
+
+    if (!duckling && (needs_duckling(order->kind) || !id_is_zero(&order->duckling))) {
+        refuse(effects, order, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
+               "duckling");
+        return;
+    }
+    switch (order->kind) {
+    case ORDER_HATCH:
+        hatch(agent, order, at, effects);
+        break;
+    case ORDER_PROFILE:
+        change_profile(agent, order, duckling, at, effects);
+        break;
+    case ORDER_SEND:
+        send_peck(agent, order, at, effects);
+        break;
+    case ORDER_TAKE:
+        hand_out(agent, order, duckling, at, effects);
+        break;
+    case ORDER_ACK:
+        acknowledge(agent, order, at, effects);
+        break;
+    case ORDER_ANSWER:
+        answer(agent, order, at, effects);
+        break;
+    case ORDER_APPROVE:
+        approve(agent, order, at, effects);
+        break;
+    case ORDER_DENY:
+        deny(agent, order, at, effects);
+        break;
+    case ORDER_CANCEL:
+        cancel(agent, order, at, effects);
+        break;
+    case ORDER_UNPECK:
+        end_bond(agent, order, effects);
+        break;
+    case ORDER_JOIN:
+        join(agent, order, effects);
+        break;
+    case ORDER_COUNT:
+        count(agent, order, effects);
+        break;
+    case ORDER_PULSE:
+        pulse(agent, order, duckling, at, effects);
+        break;
+    }
+}

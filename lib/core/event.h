@@ -77,7 +77,7 @@ struct order {
     size_t peck_count;
     bool failed;                 /* answer */
     struct bytes result, problem;/* answer; deny: problem is the reason */
-    const struct bytes *scopes;  /* approve */
+    const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named */
     size_t scope_count;
     uint64_t not_after_ms;       /* approve */
     struct bytes address;        /* join: "host:port" */
@@ -89,6 +89,7 @@ struct order {
         bool found, same_content;
         struct id peck;
         enum peck_state state;
+        uint64_t expires_ms;     /* approve: the peck's own end */
     } held;
 };
 

@@ -1,0 +1,142 @@
+/* agent_parts: what the agent's own files share. Nobody else includes it. */
+#ifndef DUCK_CORE_AGENT_PARTS_H
+#define DUCK_CORE_AGENT_PARTS_H
+
+#include "agent.h"
+#include "bond.h"
+#include "directory.h"
+#include "gossip.h"
+#include "intake.h"
+#include "introduction.h"
+#include "outbox.h"
+#include "tray.h"
+
+/* A duckling that lives here. */
+struct duckling {
+    struct id id;
+    struct identity_key *key;
+    struct bytes chain;           /* owned */
+    struct arena profile_memory;
+    struct order_profile profile; /* in profile_memory */
+    uint64_t pulse_ms;            /* wall */
+    uint64_t refresh_at_ms;       /* steady: its record is published again */
+};
+
+/* What this turn says and agent_settle signs. Everything they point to lives in the turn's effects
+ * or events. */
+struct unsigned_peck {
+    struct peck peck;
+    struct bytes body;
+    struct duckling *from;
+    uint64_t ticket;
+};
+
+struct unsigned_receipt {
+    struct receipt receipt;
+    struct bytes body;
+    struct duckling *signer; /* NULL: the node */
+    struct id node;          /* where the peck came from, or its sender's host */
+    uint64_t ticket;         /* of the order that it answers; 0: none */
+    struct id bond;          /* that the order made; zero: none */
+};
+
+struct news {
+    struct bytes wire, chain;
+    struct id from; /* the node that told us: not told again */
+};
+
+struct agent {
+    struct agent_settings settings; /* with memory of our own behind its pointers */
+    struct arena memory;
+    struct id node;
+    struct dice dice;
+    struct directory *directory;
+    struct gossip *gossip;
+    struct bonds *bonds;
+    struct outbox *outbox;
+    struct tray *tray;
+
+    struct duckling **hosted; /* open addressing by id; NULL: free */
+    size_t hosted_count, hosted_slots;
+
+    struct metrics_content counters;
+    bool counters_changed, metrics_changed, started;
+    uint64_t metrics_at_ms;      /* steady: not published before */
+    uint64_t node_refresh_at_ms; /* steady */
+    uint64_t ducklings_refresh_at_ms; /* steady: not later than any duckling's */
+    struct version last_version; /* of anything published here */
+
+    struct unsigned_peck *pecks;
+    size_t peck_count, peck_capacity;
+    struct unsigned_receipt *receipts;
+    size_t receipt_count, receipt_capacity;
+    struct news *news;
+    size_t news_count, news_capacity;
+
+    uint64_t pecks_refused, receipts_refused, records_refused;
+};
+
+/* ---- agent.c ---- */
+struct duckling *agent_hosted(const struct agent *agent, const struct id *id); /* NULL: elsewhere */
+struct duckling *agent_host(struct agent *agent, const struct hosted *hosted); /* NULL: HOSTED_MAX */
+bool agent_keep_profile(struct duckling *duckling, const struct order_profile *profile);
+void agent_log(struct effects *effects, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void *agent_grow(void *list, size_t count, size_t *capacity, size_t size);
+
+/* ---- agent_directory.c ---- */
+void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
+                            const struct moment *at, struct effects *effects);
+void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
+                          const struct moment *at, struct effects *effects);
+void agent_restore_record(struct agent *agent, const struct offered_record *offered);
+void agent_offer_record(struct agent *agent, const struct offered_record *offered,
+                        const struct id *from, const struct moment *at, struct effects *effects);
+void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_send_digest(struct agent *agent, const struct id *node, struct effects *effects);
+void agent_spread_news(struct agent *agent, struct effects *effects);
+void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_links.c ---- */
+void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_link_down(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_dial(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
+                struct effects *effects);
+bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
+
+/* ---- agent_orders.c ---- */
+void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects);
+
+/* ---- agent_pecks.c ---- */
+enum refusal_code agent_send_peck(struct agent *agent, const struct order *order,
+                                  const struct moment *at, struct effects *effects,
+                                  const char **message, const char **field);
+void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
+                        struct bytes wire, struct bytes chain, const struct moment *at,
+                        struct effects *effects);
+void agent_receive_receipt(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+void agent_receive_refusal(struct agent *agent, const struct id *node, const struct id *peck,
+                           struct bytes code, struct bytes reason, bool final,
+                           const struct moment *at, struct effects *effects);
+void agent_say_taken(struct agent *agent, const struct tray_entry *entry, const struct id *node,
+                     enum peck_state state, const struct moment *at, uint64_t ticket,
+                     struct effects *effects);
+struct unsigned_receipt *agent_say_done(struct agent *agent, const struct tray_entry *entry,
+                                        enum peck_state state, struct bytes result,
+                                        struct bytes problem, const struct moment *at,
+                                        uint64_t ticket, struct effects *effects);
+void agent_resend_and_expire(struct agent *agent, const struct moment *at,
+                             struct effects *effects);
+void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
+                        const struct id *with, const struct id *peck, enum peck_state state,
+                        uint64_t at_ms);
+
+#endif
