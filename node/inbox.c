@@ -1,1 +1,180 @@
-typedef int inbox_is_empty;
+/* A chain under one lock. Both conditions are signalled only when somebody waits: at full speed
+ * nobody does, and a give costs no system call. */
+#include "inbox.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <time.h>
+
+struct inbox {
+    pthread_mutex_t lock;
+    pthread_cond_t something, room;
+    bool taker_waits, closed;
+    size_t givers_waiting;
+    struct message *first, **end;
+    size_t messages, bytes;
+};
+
+struct message *message_new(size_t budget)
+{
+    struct message *message = memory_take(sizeof *message);
+
+    arena_init(&message->arena, budget);
+    return message;
+}
+
+void message_free(struct message *message)
+{
+    if (!message)
+        return;
+    if (message->forget_seeds) {
+        arena_wipe(&message->arena);
+        arena_free(&message->arena);
+        sodium_memzero(message, sizeof *message);
+    } else {
+        arena_free(&message->arena);
+    }
+    memory_give_back(message);
+}
+
+struct inbox *inbox_new(void)
+{
+    struct inbox *inbox = memory_take(sizeof *inbox);
+    pthread_condattr_t steady;
+
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_mutex_init(&inbox->lock, NULL);
+    pthread_cond_init(&inbox->something, &steady);
+    pthread_cond_init(&inbox->room, NULL);
+    pthread_condattr_destroy(&steady);
+    inbox->end = &inbox->first;
+    return inbox;
+}
+
+void inbox_free(struct inbox *inbox)
+{
+    struct message *message;
+
+    if (!inbox)
+        return;
+    while ((message = inbox->first)) {
+        inbox->first = message->next;
+        message_free(message);
+    }
+    pthread_cond_destroy(&inbox->room);
+    pthread_cond_destroy(&inbox->something);
+    pthread_mutex_destroy(&inbox->lock);
+    memory_give_back(inbox);
+}
+
+/* A message larger than all of INBOX_BYTES_MAX still passes when it is alone: else it would wait
+ * for ever. */
+static bool has_room(const struct inbox *inbox, size_t size)
+{
+    return inbox->messages == 0 ||
+           (inbox->messages < INBOX_MESSAGES_MAX && inbox->bytes + size <= INBOX_BYTES_MAX);
+}
+
+static int give(struct inbox *inbox, struct message *message, bool wait)
+{
+    int fault = 0;
+
+    if (!message->size)
+        message->size = sizeof *message + message->arena.taken;
+    message->next = NULL;
+
+    pthread_mutex_lock(&inbox->lock);
+    while (wait && !inbox->closed && !has_room(inbox, message->size)) {
+        inbox->givers_waiting++;
+        pthread_cond_wait(&inbox->room, &inbox->lock);
+        inbox->givers_waiting--;
+    }
+    if (inbox->closed)
+        fault = FAULT_CLOSED;
+    else if (!has_room(inbox, message->size))
+        fault = FAULT_BUSY;
+    if (!fault) {
+        *inbox->end = message;
+        inbox->end = &message->next;
+        inbox->messages++;
+        inbox->bytes += message->size;
+        if (inbox->taker_waits)
+            pthread_cond_signal(&inbox->something);
+    }
+    pthread_mutex_unlock(&inbox->lock);
+
+    if (fault)
+        message_free(message);
+    return fault;
+}
+
+int inbox_give(struct inbox *inbox, struct message *message)
+{
+    return give(inbox, message, true);
+}
+
+int inbox_try_give(struct inbox *inbox, struct message *message)
+{
+    return give(inbox, message, false);
+}
+
+static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(wake_at_ms / 1000),
+                             .tv_nsec = (long)(wake_at_ms % 1000) * 1000000};
+    int passed = 0;
+
+    inbox->taker_waits = true;
+    while (!inbox->first && !inbox->closed && passed != ETIMEDOUT) {
+        if (wake_at_ms == MOMENT_NEVER)
+            passed = pthread_cond_wait(&inbox->something, &inbox->lock);
+        else
+            passed = pthread_cond_timedwait(&inbox->something, &inbox->lock, &until);
+    }
+    inbox->taker_waits = false;
+}
+
+struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed)
+{
+    struct message *chain, **end;
+    size_t taken = 0;
+
+    pthread_mutex_lock(&inbox->lock);
+    wait_for_something(inbox, wake_at_ms);
+    chain = inbox->first;
+    for (end = &inbox->first; *end && taken < TURN_MESSAGES_MAX; end = &(*end)->next) {
+        inbox->bytes -= (*end)->size;
+        taken++;
+    }
+    inbox->first = *end;
+    *end = NULL;
+    if (!inbox->first)
+        inbox->end = &inbox->first;
+    inbox->messages -= taken;
+    *closed = inbox->closed && !inbox->first && taken == 0;
+    if (inbox->givers_waiting)
+        pthread_cond_broadcast(&inbox->room);
+    pthread_mutex_unlock(&inbox->lock);
+    return taken ? chain : NULL;
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    inbox->closed = true;
+    pthread_cond_broadcast(&inbox->something);
+    pthread_cond_broadcast(&inbox->room);
+    pthread_mutex_unlock(&inbox->lock);
+}
+
+void inbox_figures(struct inbox *inbox, size_t *messages, size_t *bytes)
+{
+    pthread_mutex_lock(&inbox->lock);
+    *messages = inbox->messages;
+    *bytes = inbox->bytes;
+    pthread_mutex_unlock(&inbox->lock);
+}
