@@ -1,1 +1,356 @@
-typedef int loop_is_empty;
+/* One turn, top to bottom, is turn(): what decides is in agent_step and agent_settle; what may
+ * block is in here. */
+#include "loop.h"
+
+#include "clock.h"
+#include "log.h"
+#include "perform.h"
+
+#include <pthread.h>
+#include <sodium.h>
+
+#define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
+
+struct loop {
+    struct loop_settings settings;
+    struct agent *agent;
+    struct message *start; /* the first turn's */
+    struct effects effects;
+    struct performer performer;
+    struct arena scratch;
+    bool disk_full;
+    pthread_mutex_t lock; /* of figures */
+    struct agent_figures figures;
+};
+
+/* ---- birth ---- */
+
+static void step_restored(void *context, const struct event *event)
+{
+    struct loop *loop = context;
+
+    agent_step(loop->agent, event, &loop->effects);
+}
+
+/* An agent that holds what the store holds; `begin` is EVENT_START or EVENT_RESUME. */
+static int bear_agent(struct loop *loop, struct event *begin)
+{
+    struct agent_settings settings = loop->settings.agent;
+
+    randombytes_buf(settings.dice_seed, sizeof settings.dice_seed);
+    loop->agent = agent_new(&settings);
+    sodium_memzero(settings.dice_seed, sizeof settings.dice_seed);
+    return store_restore(loop->settings.store, &begin->at, step_restored, loop,
+                         &begin->start.counters, &begin->start.version_floor);
+}
+
+static void tell_links(struct loop *loop)
+{
+    struct transport_link_info *links = memory_take(sizeof *links * ACTIVE_LINKS_MAX);
+    struct event event = {.kind = EVENT_LINK_UP, .at = clock_read()};
+    size_t count = transport_links(loop->settings.transport, links, ACTIVE_LINKS_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        event.node = links[i].node;
+        event.link.dialled_here = links[i].dialled_here;
+        agent_step(loop->agent, &event, &loop->effects);
+    }
+    memory_give_back(links);
+}
+
+int loop_new(struct loop **made, const struct loop_settings *settings)
+{
+    struct loop *loop = memory_take(sizeof *loop);
+    int fault;
+
+    loop->settings = *settings;
+    pthread_mutex_init(&loop->lock, NULL);
+    effects_init(&loop->effects);
+    arena_init(&loop->scratch, PARSE_BUDGET(PECK_BODY_MAX));
+    performer_init(&loop->performer);
+    loop->performer.store = settings->store;
+    loop->performer.inbox = settings->inbox;
+    loop->performer.transport = settings->transport;
+    loop->performer.node = settings->node;
+    loop->start = message_new(KIB);
+    loop->start->event.kind = EVENT_START;
+    loop->start->event.at = clock_read();
+    fault = bear_agent(loop, &loop->start->event);
+    if (fault) {
+        loop_free(loop);
+        return fault;
+    }
+    *made = loop;
+    return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    message_free(loop->start);
+    agent_free(loop->agent);
+    effects_free(&loop->effects);
+    arena_free(&loop->scratch);
+    performer_free(&loop->performer);
+    pthread_mutex_destroy(&loop->lock);
+    memory_give_back(loop);
+}
+
+void loop_attach(struct loop *loop, struct local_api *api)
+{
+    loop->performer.api = api;
+}
+
+void loop_figures(struct loop *loop, struct agent_figures *figures)
+{
+    pthread_mutex_lock(&loop->lock);
+    *figures = loop->figures;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+/* ---- what the store knows of a message ---- */
+
+/* A stored peck, parsed into the loop's scratch. */
+static bool read_peck(struct loop *loop, enum box box, const struct id *id, struct peck *peck)
+{
+    struct envelope envelope;
+    struct bytes wire, chain;
+
+    arena_reset(&loop->scratch);
+    return store_read_peck(loop->settings.store, box, id, &loop->scratch, &wire, &chain) == 0 &&
+           wire.size > 0 &&
+           envelope_parse(wire, ENVELOPE_PECK, &loop->scratch, &envelope) == ENVELOPE_TAKEN &&
+           peck_parse(envelope.body, &loop->scratch, peck) == PECK_OK;
+}
+
+static void find_earlier(struct loop *loop, struct order *order)
+{
+    struct hash hash;
+    struct peck peck;
+
+    if (order->send.idempotency_key.size == 0 ||
+        !store_find_idempotent(loop->settings.store, &order->send.from,
+                               order->send.idempotency_key, &order->held.peck, &hash,
+                               &order->held.state) ||
+        !read_peck(loop, BOX_OUT, &order->held.peck, &peck))
+        return;
+    order->held.found = true;
+    order->held.same_content = peck_same_content(&peck, &order->send);
+}
+
+static void find_asked(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+    struct bytes *scopes;
+    struct peck peck;
+
+    if (!read_peck(loop, BOX_IN, &order->peck, &peck))
+        return;
+    order->held.found = true;
+    order->held.expires_ms = peck.expires_ms;
+    if (order->scope_count > 0 || peck.kind != PECK_BOND_REQUEST)
+        return;
+    scopes = arena_take(&message->arena, sizeof *scopes * PECK_SCOPES_MAX);
+    if (!scopes)
+        return;
+    for (size_t i = 0; i < peck.scope_count; i++)
+        scopes[i] = arena_copy(&message->arena, peck.scopes[i]);
+    order->scopes = scopes;
+    order->scope_count = peck.scope_count;
+}
+
+static void look_up(struct loop *loop, struct message *message)
+{
+    struct event *event = &message->event;
+    struct order *order = &message->order;
+    struct peck peck;
+
+    if (event->kind == EVENT_PECK)
+        event->peck.known = store_knows_peck(loop->settings.store, &event->peck.peck.id,
+                                             &event->peck.known_state);
+    if (event->kind != EVENT_ORDER)
+        return;
+    if (order->kind == ORDER_SEND)
+        find_earlier(loop, order);
+    else if (order->kind == ORDER_APPROVE)
+        find_asked(loop, message);
+    else if (order->kind == ORDER_ANSWER || order->kind == ORDER_DENY)
+        order->held.found =
+            store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
+    else if (order->kind == ORDER_CANCEL)
+        order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
+}
+
+/* ---- turns ---- */
+
+static bool is_kept(enum effect_kind kind)
+{
+    return kind <= EFFECT_KEEP_COUNTERS;
+}
+
+struct turn {
+    struct moment at;
+    size_t kept;  /* effects looked through so far */
+    bool open;    /* a transaction is */
+    int fault;
+};
+
+/* Keeps what was decided so far, so that the next event's look-ups see it. */
+static void keep(struct loop *loop, struct turn *turn)
+{
+    for (; turn->kept < loop->effects.count && !turn->fault; turn->kept++) {
+        const struct effect *effect = &loop->effects.list[turn->kept];
+
+        if (!is_kept(effect->kind))
+            continue;
+        if (!turn->open) {
+            turn->fault = store_begin(loop->settings.store);
+            turn->open = !turn->fault;
+        }
+        if (!turn->fault)
+            turn->fault = store_keep(loop->settings.store, effect);
+    }
+}
+
+/* The turn never happened: memory is made anew from what the disk holds, and whoever ordered
+ * something is told. Pecks from other nodes got no receipt, so they come again. */
+static int undo(struct loop *loop, struct message *messages, struct turn *turn)
+{
+    struct event resume = {.kind = EVENT_RESUME, .at = turn->at};
+    struct effects told;
+    int fault;
+
+    if (turn->open)
+        store_roll_back(loop->settings.store);
+    if (store_is_io_broken(loop->settings.store)) {
+        log_write(LOG_ERROR, "store", "the disk failed: stopping, nothing unkept was acknowledged");
+        return FAULT_STORE;
+    }
+    if (!loop->disk_full)
+        log_write(LOG_ERROR, "store", "%s: nothing is taken until there is room",
+                  fault_text(turn->fault));
+    loop->disk_full = true;
+    effects_init(&told);
+    for (struct message *message = messages; message; message = message->next) {
+        struct effect *effect;
+
+        if (message->event.kind != EVENT_ORDER)
+            continue;
+        effect = effects_add(&told, EFFECT_REPLY);
+        effect->reply.ticket = message->order.ticket;
+        effect->reply.code = REFUSAL_STORE;
+        effect->reply.message = "the node's disk is full: nothing of this was kept";
+        effect->reply.field = "";
+    }
+    effects_clear(&loop->effects);
+    agent_free(loop->agent);
+    loop->agent = NULL;
+    fault = bear_agent(loop, &resume);
+    if (!fault) {
+        agent_step(loop->agent, &resume, &loop->effects);
+        tell_links(loop);
+        effects_clear(&loop->effects);
+        perform(&loop->performer, &told, &turn->at);
+    }
+    effects_free(&told);
+    return fault;
+}
+
+static void rotate_session_key(struct loop *loop, const struct moment *at)
+{
+    struct noise_pair pair;
+    uint8_t secret[NOISE_KEY_SIZE];
+
+    if (at->wall_ms < loop->settings.session_rotate_wall_ms)
+        return;
+    randombytes_buf(secret, sizeof secret);
+    noise_pair_from_secret(&pair, secret);
+    sodium_memzero(secret, sizeof secret);
+    loop->settings.session_rotate_wall_ms = at->wall_ms + SESSION_KEY_LIFE_MS / 2;
+    agent_set_session_key(loop->agent, pair.public, at->wall_ms + SESSION_KEY_LIFE_MS, at,
+                          &loop->effects);
+    for (size_t i = 0; i < loop->effects.count; i++)
+        if (loop->effects.list[i].kind == EFFECT_INTRODUCE)
+            transport_set_static(loop->settings.transport, &pair,
+                                 loop->effects.list[i].introduce.introduction);
+    memcpy(loop->settings.agent.session_key, pair.public, sizeof pair.public);
+    loop->settings.agent.session_not_after_ms = at->wall_ms + SESSION_KEY_LIFE_MS;
+    sodium_memzero(&pair, sizeof pair);
+}
+
+static int turn(struct loop *loop, struct message *messages)
+{
+    struct turn turn = {.at = clock_read()};
+
+    for (struct message *message = messages; message; message = message->next) {
+        message->event.at = turn.at;
+        look_up(loop, message);
+        agent_step(loop->agent, &message->event, &loop->effects);
+        keep(loop, &turn);
+    }
+    if (!turn.fault) {
+        rotate_session_key(loop, &turn.at);
+        agent_settle(loop->agent, &turn.at, &loop->effects);
+        keep(loop, &turn);
+    }
+    if (turn.open && !turn.fault)
+        turn.fault = store_commit(loop->settings.store);
+    if (turn.fault)
+        return undo(loop, messages, &turn);
+    if (turn.open && loop->disk_full) {
+        loop->disk_full = false;
+        log_write(LOG_INFO, "store", "there is room again");
+    }
+    perform(&loop->performer, &loop->effects, &turn.at);
+    perform_late(&loop->performer, &turn.at);
+    effects_clear(&loop->effects);
+    transport_flush(loop->settings.transport);
+    if (loop->performer.api)
+        local_api_flush(loop->performer.api);
+    return 0;
+}
+
+static void note_figures(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    agent_figures(loop->agent, &loop->figures);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static uint64_t wake_at_ms(const struct loop *loop)
+{
+    struct moment at = clock_read();
+    uint64_t wake_ms = agent_wake_at_ms(loop->agent, &at);
+
+    if (loop->performer.late_at_ms < wake_ms)
+        wake_ms = loop->performer.late_at_ms;
+    /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
+    if (loop->disk_full && wake_ms < at.now_ms + DISK_FULL_PAUSE_MS)
+        wake_ms = at.now_ms + DISK_FULL_PAUSE_MS;
+    return wake_ms;
+}
+
+int loop_run(struct loop *loop)
+{
+    struct message *messages = loop->start;
+    bool closed = false;
+    int fault = 0;
+
+    loop->start = NULL;
+    for (;;) {
+        fault = turn(loop, messages);
+        while (messages) {
+            struct message *next = messages->next;
+
+            message_free(messages);
+            messages = next;
+        }
+        if (fault)
+            return fault;
+        note_figures(loop);
+        messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
+        if (closed && !messages)
+            return 0;
+    }
+}

@@ -1,1 +1,212 @@
-typedef int perform_is_empty;
+#include "perform.h"
+
+#include "core/intake.h"
+#include "log.h"
+
+#include <stdlib.h>
+
+#define RECORDS_FRAME_BYTES (128u * KIB) /* of records in one frame: others want to get through */
+#define SCRATCH_BUDGET (64u * MIB)
+
+void performer_init(struct performer *performer)
+{
+    arena_init(&performer->scratch, SCRATCH_BUDGET);
+    performer->late_at_ms = MOMENT_NEVER;
+}
+
+void performer_free(struct performer *performer)
+{
+    arena_free(&performer->scratch);
+    memory_give_back(performer->late);
+}
+
+static void remember_late(struct performer *performer, const struct id *node,
+                          const struct id *peck, const struct moment *at)
+{
+    if (performer->late_count == LATE_RECEIPTS_MAX)
+        return; /* the sender asks again when its link comes up anew */
+    if (performer->late_count == performer->late_capacity) {
+        performer->late_capacity = performer->late_capacity ? performer->late_capacity * 2 : 16;
+        performer->late = memory_resize(performer->late,
+                                        performer->late_capacity * sizeof *performer->late);
+    }
+    performer->late[performer->late_count++] = (struct late_receipt){*node, *peck};
+    if (performer->late_at_ms == MOMENT_NEVER)
+        performer->late_at_ms = at->now_ms + LATE_RETRY_MS;
+}
+
+/* A peck for a duckling of this very node, that could not be received when it was sent. */
+static void give_to_self(struct performer *performer, const struct id *peck, struct bytes wire,
+                         struct bytes chain)
+{
+    struct message *message = message_new(PARSE_BUDGET(wire.size + chain.size));
+    struct envelope envelope;
+
+    (void)peck;
+    message->event.kind = EVENT_PECK;
+    message->event.node = performer->node;
+    message->event.peck.wire = arena_copy(&message->arena, wire);
+    message->event.peck.chain = arena_copy(&message->arena, chain);
+    if (envelope_parse(wire, ENVELOPE_PECK, &message->arena, &envelope) != ENVELOPE_TAKEN ||
+        peck_parse(envelope.body, &message->arena, &message->event.peck.peck) != PECK_OK) {
+        log_write(LOG_ERROR, "store", "a stored peck does not parse");
+        message_free(message);
+        return;
+    }
+    inbox_try_give(performer->inbox, message);
+}
+
+static void send_peck(struct performer *performer, const struct id *node, const struct id *peck)
+{
+    struct bytes wire, chain;
+
+    arena_reset(&performer->scratch);
+    if (store_read_peck(performer->store, BOX_OUT, peck, &performer->scratch, &wire, &chain) ||
+        wire.size == 0)
+        return; /* it was done meanwhile */
+    if (id_equal(node, &performer->node)) {
+        give_to_self(performer, peck, wire, chain);
+        return;
+    }
+    transport_send(performer->transport, node, FRAME_PECK,
+                   frame_pack_peck(chain, wire, &performer->scratch));
+}
+
+/* Returns FAULT_BUSY when the link is full. */
+static int send_receipts(struct performer *performer, const struct id *node,
+                         const struct id *peck)
+{
+    struct bytes wires[2], chains[2];
+    size_t count = 0;
+    int fault = 0;
+
+    arena_reset(&performer->scratch);
+    if (store_read_receipts(performer->store, BOX_IN, peck, &performer->scratch, wires, chains,
+                            &count))
+        return 0;
+    for (size_t i = 0; i < count && !fault; i++)
+        fault = transport_send(performer->transport, node, FRAME_RECEIPT,
+                               frame_pack_receipt(chains[i], wires[i], &performer->scratch));
+    return fault;
+}
+
+static void send_records(struct performer *performer, const struct id *node,
+                         const struct hash *hashes, size_t count)
+{
+    struct bytes wires[RECORDS_PER_FRAME_MAX], chains[RECORDS_PER_FRAME_MAX];
+    size_t found = 0, first = 0, bytes = 0;
+
+    arena_reset(&performer->scratch);
+    if (store_read_records(performer->store, hashes, count, &performer->scratch, wires, chains,
+                           &found))
+        return;
+    for (size_t i = 0; i < found; i++) {
+        bytes += wires[i].size + chains[i].size;
+        if (bytes < RECORDS_FRAME_BYTES && i + 1 < found)
+            continue;
+        transport_send(performer->transport, node, FRAME_RECORDS,
+                       frame_pack_records(chains + first, wires + first, i + 1 - first,
+                                          &performer->scratch));
+        first = i + 1;
+        bytes = 0;
+    }
+}
+
+static void send_frame(struct performer *performer, const struct effect *effect,
+                       const struct effect *receipt, const struct moment *at)
+{
+    int fault = transport_send(performer->transport, &effect->send.node, (uint8_t)effect->send.kind,
+                               effect->send.body);
+
+    /* A peck is sent again by the outbox, a record comes with the next digest; a receipt has
+     * nobody else to think of it. */
+    if (fault == FAULT_BUSY && effect->send.kind == FRAME_RECEIPT && receipt)
+        remember_late(performer, &effect->send.node, &receipt->receipt.peck, at);
+}
+
+static void dial(struct performer *performer, const struct effect *effect)
+{
+    struct message *message;
+
+    if (transport_dial(performer->transport, effect->dial.address, &effect->dial.node,
+                       effect->dial.session_key_known ? effect->dial.session_key : NULL) == 0)
+        return;
+    message = message_new(KIB);
+    message->event.kind = EVENT_DIAL_FAILED;
+    message->event.node = effect->dial.node;
+    message->event.dial_failed.address = arena_copy(&message->arena, effect->dial.address);
+    inbox_try_give(performer->inbox, message);
+}
+
+void perform(struct performer *performer, const struct effects *effects, const struct moment *at)
+{
+    const struct effect *receipt = NULL; /* the one kept last: what a FRAME_RECEIPT carries */
+
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct effect *effect = &effects->list[i];
+
+        switch (effect->kind) {
+        case EFFECT_KEEP_DUCKLING:
+        case EFFECT_KEEP_PROFILE:
+        case EFFECT_KEEP_PECK:
+        case EFFECT_KEEP_STATE:
+        case EFFECT_KEEP_BOND:
+        case EFFECT_DROP_BOND:
+        case EFFECT_KEEP_RECORD:
+        case EFFECT_DROP_RECORD:
+        case EFFECT_KEEP_COUNTERS:
+            break;
+        case EFFECT_KEEP_RECEIPT:
+            receipt = effect;
+            break;
+        case EFFECT_SEND:
+            send_frame(performer, effect, receipt, at);
+            break;
+        case EFFECT_SEND_PECK:
+            send_peck(performer, &effect->send_stored.node, &effect->send_stored.peck);
+            break;
+        case EFFECT_SEND_RECEIPTS:
+            if (send_receipts(performer, &effect->send_stored.node, &effect->send_stored.peck) ==
+                FAULT_BUSY)
+                remember_late(performer, &effect->send_stored.node, &effect->send_stored.peck, at);
+            break;
+        case EFFECT_SEND_RECORDS:
+            send_records(performer, &effect->send_records.node, effect->send_records.hashes,
+                         effect->send_records.count);
+            break;
+        case EFFECT_DIAL:
+            dial(performer, effect);
+            break;
+        case EFFECT_INTRODUCE:
+            transport_introduce(performer->transport, effect->introduce.introduction);
+            break;
+        case EFFECT_REPLY:
+        case EFFECT_PECK_CHANGED:
+        case EFFECT_BOND_CHANGED:
+        case EFFECT_RECORD_CHANGED:
+            if (performer->api)
+                local_api_perform(performer->api, effect);
+            break;
+        case EFFECT_LOG:
+            log_write(effect->log.level, "agent", "%s", effect->log.text);
+            break;
+        }
+    }
+    arena_reset(&performer->scratch);
+}
+
+void perform_late(struct performer *performer, const struct moment *at)
+{
+    size_t count = performer->late_count, done = 0;
+
+    if (performer->late_at_ms > at->now_ms)
+        return;
+    while (done < count &&
+           send_receipts(performer, &performer->late[done].node, &performer->late[done].peck) !=
+               FAULT_BUSY)
+        done++;
+    performer->late_count -= done;
+    memmove(performer->late, performer->late + done,
+            performer->late_count * sizeof *performer->late);
+    performer->late_at_ms = performer->late_count ? at->now_ms + LATE_RETRY_MS : MOMENT_NEVER;
+}

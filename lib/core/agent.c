@@ -169,8 +169,6 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
-    agent->counters = settings->counters;
-    agent->last_version = settings->version_floor;
     agent->node_refresh_at_ms = MOMENT_NEVER;
     agent->ducklings_refresh_at_ms = MOMENT_NEVER;
     return agent;
@@ -213,8 +211,14 @@ static uint64_t refresh_at_ms(struct agent *agent, const struct id *owner, uint3
     return at->now_ms + RECORD_REFRESH_MS - age_ms;
 }
 
-static void start(struct agent *agent, const struct moment *at, struct effects *effects)
+/* Whatever the records that were restored say, and whatever was published and lost since. */
+static void resume(struct agent *agent, const struct event *event)
 {
+    const struct moment *at = &event->at;
+
+    agent->counters = event->start.counters;
+    if (version_compare(event->start.version_floor, agent->last_version) > 0)
+        agent->last_version = event->start.version_floor;
     agent->started = true;
     agent->metrics_changed = true;
     agent->metrics_at_ms = at->now_ms;
@@ -223,7 +227,13 @@ static void start(struct agent *agent, const struct moment *at, struct effects *
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
                 refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
-    agent_publish_node(agent, at, effects);
+    agent->node_refresh_at_ms = refresh_at_ms(agent, &agent->node, RECORD_NODE, at);
+}
+
+static void start(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    resume(agent, event);
+    agent_publish_node(agent, &event->at, effects); /* a new life has a new session key */
     agent_log(effects, LOG_INFO, "%zu ducklings, %zu records, %zu pecks out, %zu pecks in",
               agent->hosted_count, directory_count(agent->directory), outbox_count(agent->outbox),
               tray_count(agent->tray));
@@ -268,7 +278,10 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         restore_received(agent, event);
         break;
     case EVENT_START:
-        start(agent, &event->at, effects);
+        start(agent, event, effects);
+        break;
+    case EVENT_RESUME:
+        resume(agent, event);
         break;
     case EVENT_LINK_UP:
         agent_link_up(agent, event, effects);

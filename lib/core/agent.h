@@ -26,8 +26,6 @@ struct agent_settings {
     uint8_t session_key[32];               /* public half of the sessions' static key */
     uint64_t session_not_after_ms;
     uint8_t dice_seed[DICE_SEED_SIZE];
-    struct metrics_content counters;       /* of earlier lives, from the store */
-    struct version version_floor;          /* nothing is published at or below it */
     bool sign_alone;                       /* every peck and receipt its own signature: to measure */
     bool bond_own;                         /* ducklings of one node may peck one another unasked */
 };

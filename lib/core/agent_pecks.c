@@ -81,20 +81,6 @@ static enum refusal_code code_of(enum peck_verdict verdict, const char **field)
     return REFUSAL_MALFORMED;
 }
 
-static bool same_content(const struct peck *left, const struct peck *right)
-{
-    if (!id_equal(&left->to, &right->to) || left->kind != right->kind ||
-        left->scope_count != right->scope_count || !bytes_equal(left->action, right->action) ||
-        !bytes_equal(left->payload, right->payload) ||
-        !bytes_equal(left->message, right->message) || !bytes_equal(left->thread, right->thread) ||
-        !id_equal(&left->reply_to, &right->reply_to))
-        return false;
-    for (size_t i = 0; i < left->scope_count; i++)
-        if (!bytes_equal(left->scopes[i], right->scopes[i]))
-            return false;
-    return true;
-}
-
 /* The store cannot see what this very turn sends, so it is looked through here. */
 static const struct unsigned_peck *find_in_turn(const struct agent *agent, const struct peck *peck)
 {
@@ -113,7 +99,7 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
 {
     struct effect *effect;
 
-    if (!same_content(&earlier->peck, &order->send)) {
+    if (!peck_same_content(&earlier->peck, &order->send)) {
         *message = "this idempotency key named another peck before";
         *field = "idempotency_key";
         return REFUSAL_KEY_REUSED;

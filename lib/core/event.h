@@ -19,6 +19,7 @@ enum event_kind {
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
     EVENT_START,
+    EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
     EVENT_LINK_UP,
     EVENT_LINK_DOWN,
@@ -113,6 +114,10 @@ struct event {
     struct moment at;
     struct id node; /* frames and links: the other end; zero: ourselves */
     union {
+        struct {
+            struct metrics_content counters;        /* of earlier lives */
+            struct version version_floor;           /* nothing is published at or below it */
+        } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
         struct bond bond;                           /* restored */
         struct offered_record restored;             /* restored record */

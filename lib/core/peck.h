@@ -63,6 +63,9 @@ enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck
  * body->data is NULL. */
 enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes *body);
 
+/* Would these two say the same, but for when and by which nonce? For idempotency keys. */
+bool peck_same_content(const struct peck *left, const struct peck *right);
+
 /* Does `scope` ("data.read", "data.*", "*") cover `action`? */
 bool peck_scope_covers(struct bytes scope, struct bytes action);
 bool peck_scope_is_valid(struct bytes scope);

@@ -1,0 +1,39 @@
+/* loop: the one thread that decides.
+ *
+ * It takes what is in the inbox, steps the agent through it, keeps the turn in one transaction,
+ * and only then lets it out: to other nodes, to the local API. While it waits for the disk the
+ * next turn gathers in the inbox; so one sync serves many when there is much to do. */
+#ifndef DUCK_NODE_LOOP_H
+#define DUCK_NODE_LOOP_H
+
+#include "inbox.h"
+#include "local_api.h"
+#include "store.h"
+#include "transport.h"
+
+struct loop;
+
+struct loop_settings {
+    struct agent_settings agent; /* dice_seed is the loop's business */
+    struct id node;
+    struct store *store;
+    struct inbox *inbox;
+    struct transport *transport;
+    uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
+};
+
+/* Restores the agent from the store. All pointers are borrowed for the loop's life. */
+int loop_new(struct loop **made, const struct loop_settings *settings);
+void loop_free(struct loop *loop); /* NULL is fine */
+
+/* Who gets replies and events; before loop_run, or never (tests). */
+void loop_attach(struct loop *loop, struct local_api *api);
+
+/* Runs until the inbox is closed and empty: FAULT_NONE. A store that can no longer be trusted ends
+ * it at once: FAULT_STORE; nothing was acknowledged that is not on disk. */
+int loop_run(struct loop *loop);
+
+/* From any thread. */
+void loop_figures(struct loop *loop, struct agent_figures *figures);
+
+#endif

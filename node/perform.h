@@ -1,0 +1,38 @@
+/* perform: one function for each effect that leaves the node after the commit. */
+#ifndef DUCK_NODE_PERFORM_H
+#define DUCK_NODE_PERFORM_H
+
+#include "inbox.h"
+#include "local_api.h"
+#include "store.h"
+#include "transport.h"
+
+#define LATE_RECEIPTS_MAX 10000u /* receipts that a full link could not take; then its sender asks again */
+#define LATE_RETRY_MS 100ull
+
+struct late_receipt {
+    struct id node, peck;
+};
+
+struct performer {
+    struct store *store;
+    struct inbox *inbox;
+    struct transport *transport;
+    struct local_api *api; /* may be NULL */
+    struct id node;
+    struct arena scratch;
+    struct late_receipt *late;
+    size_t late_count, late_capacity;
+    uint64_t late_at_ms;   /* steady; MOMENT_NEVER: none */
+};
+
+void performer_init(struct performer *performer);
+void performer_free(struct performer *performer);
+
+/* Carries out everything in `effects` but what is kept: that is done and committed. */
+void perform(struct performer *performer, const struct effects *effects, const struct moment *at);
+
+/* Tries again what a full link could not take. */
+void perform_late(struct performer *performer, const struct moment *at);
+
+#endif

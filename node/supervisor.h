@@ -1,0 +1,24 @@
+/* supervisor: keeps the gateway running beside the node, as a process of its own.
+ *
+ * A gateway that ends is started again, after 100 ms doubling to 30 s; one that ran for a minute
+ * starts the count anew. A crash of the node leaves the gateway running: it then answers that the
+ * node is away, and the node's next life replaces it. */
+#ifndef DUCK_NODE_SUPERVISOR_H
+#define DUCK_NODE_SUPERVISOR_H
+
+#include "fault.h"
+
+#include <stdbool.h>
+
+#define GATEWAY_ARGUMENTS_MAX 24
+
+struct supervisor;
+
+/* `arguments` (NULL at the end, the program first) are copied; `pid_file` names the running one. */
+int supervisor_start(struct supervisor **started, const char *const *arguments,
+                     const char *pid_file);
+/* Ends the gateway (SIGTERM, after 5 s SIGKILL) and the watching thread. NULL is fine. */
+void supervisor_stop(struct supervisor *supervisor);
+bool supervisor_is_up(struct supervisor *supervisor); /* false for NULL */
+
+#endif
