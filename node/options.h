@@ -1,0 +1,90 @@
+/* options: what the operator wants, from a file and from flags.
+ *
+ * A file is INI (sections, `key = value`, `#` or `;` comments); a flag of `ducknode run` wins over
+ * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
+ * holds them: neither an argument nor an environment variable's value is ever one.
+ *
+ *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own
+ *     [log]      format (text, json), level (error, warning, info, debug)
+ *     [gateway]  enabled, listen, program, public_url, smtp_url, mail_from, smtp_credentials_file
+ *     [key]      passphrase_file
+ *
+ * listen, advertise and join are lists: separated by commas or blanks, or one key for each. */
+#ifndef DUCK_NODE_OPTIONS_H
+#define DUCK_NODE_OPTIONS_H
+
+#include "core/bytes.h"
+#include "core/limits.h"
+#include "log.h"
+
+#include <stdio.h>
+
+#define OPTIONS_PATH_SIZE 4096u    /* with NUL */
+#define OPTIONS_ADDRESS_SIZE 320u  /* "nod_…@host:port" and NUL */
+#define OPTIONS_URL_SIZE 1024u
+#define OPTIONS_JOIN_MAX 64u
+#define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
+#define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
+#define PASSPHRASE_MAX 1024u       /* bytes */
+
+struct options {
+    char config_path[OPTIONS_PATH_SIZE]; /* empty: no file */
+    char name[NAME_MAX_BYTES + 1];       /* of the node, for people; default: the host's name */
+    char network[NETWORK_ID_MAX + 1];    /* default "duck" */
+    char state_dir[OPTIONS_PATH_SIZE];
+    char socket[OPTIONS_PATH_SIZE];      /* default `<state_dir>/ducknode.sock` */
+    bool socket_is_default;              /* neither it nor state_dir was set */
+    char listen[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];    /* "host:port"; default "0.0.0.0:7117" */
+    size_t listen_count;
+    char advertise[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "host:port", for others to dial */
+    size_t advertise_count;
+    char join[OPTIONS_JOIN_MAX][OPTIONS_ADDRESS_SIZE];        /* "host:port" or "nod_…@host:port" */
+    size_t join_count;
+    bool bond_own;                       /* ducklings of this node may peck one another unasked */
+    enum log_format log_format;
+    enum log_level log_level;
+    bool gateway_enabled;                /* default: yes */
+    char gateway_listen[OPTIONS_ADDRESS_SIZE];  /* default "127.0.0.1:7118" */
+    char gateway_program[OPTIONS_PATH_SIZE];    /* default: duckgate beside this program */
+    char gateway_public_url[OPTIONS_URL_SIZE];  /* where clients reach it; empty: from listen */
+    char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
+    char mail_from[OPTIONS_URL_SIZE];
+    char smtp_credentials_file[OPTIONS_PATH_SIZE];
+    char passphrase_file[OPTIONS_PATH_SIZE];    /* empty: see options_read_passphrase */
+};
+
+/* What is wrong with a file or a flag: one line for people, with file and line where there is one. */
+struct options_problem {
+    char text[OPTIONS_PATH_SIZE + 512];
+};
+
+void options_default(struct options *options);
+
+/* All return false with `problem` filled in. A refused file or value leaves `*options` half set:
+ * do not use it. */
+bool options_read_file(struct options *options, const char *path, struct options_problem *problem);
+bool options_set(struct options *options, const char *section, const char *key, const char *value,
+                 struct options_problem *problem);
+void options_clear_list(struct options *options, const char *key); /* before a flag's first value */
+
+/* Fills in what follows from the rest (socket, gateway program), and judges the whole. */
+bool options_settle(struct options *options, struct options_problem *problem);
+
+/* The file that is read when none is named: /etc/ducknode/ducknode.conf for root, else
+ * $XDG_CONFIG_HOME/ducknode/ducknode.conf or ~/.config/… False: there is none. */
+bool options_default_file(char path[OPTIONS_PATH_SIZE]);
+
+/* What is in force, as a file that reads back to the same. Holds no secret. */
+void options_print(const struct options *options, FILE *file);
+
+struct passphrase {
+    uint8_t data[PASSPHRASE_MAX];
+    size_t size; /* 0: none was given */
+};
+
+/* From passphrase_file, or else from $CREDENTIALS_DIRECTORY/ducknode-passphrase (systemd); without
+ * its line end. 0 with size 0: neither is there. FAULT_PERMISSIONS: others may read the file. */
+int options_read_passphrase(const struct options *options, struct passphrase *passphrase);
+void passphrase_forget(struct passphrase *passphrase); /* wipes */
+
+#endif
