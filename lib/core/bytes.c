@@ -1,1 +1,219 @@
-typedef int bytes_is_empty;
+#include "bytes.h"
+
+#include <protobuf-c/protobuf-c.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHUNK_MIN 2048u /* bytes: most frames and turns fit into one */
+#define ALIGNMENT 16u
+
+bool bytes_equal(struct bytes left, struct bytes right)
+{
+    return left.size == right.size &&
+           (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
+}
+
+/* How many bytes the UTF-8 sequence at `text` has; 0: it is none. RFC 3629, section 4. */
+static size_t sequence_size(struct bytes text, uint32_t *point)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    uint8_t first = text.data[0];
+    size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+
+    if (size == 0 || first > 0xF4 || size > text.size)
+        return 0;
+    *point = size == 1 ? first : first & (0x7Fu >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((text.data[i] & 0xC0) != 0x80)
+            return 0;
+        *point = *point << 6 | (text.data[i] & 0x3F);
+    }
+    if (*point < least[size] || *point > 0x10FFFF || (*point >= 0xD800 && *point <= 0xDFFF))
+        return 0;
+    return size;
+}
+
+bool bytes_are_text(struct bytes text, bool lines)
+{
+    while (text.size > 0) {
+        uint32_t point = 0;
+        size_t size = sequence_size(text, &point);
+        bool is_control = point < 0x20 || (point >= 0x7F && point < 0xA0);
+
+        if (size == 0 || (is_control && !(lines && (point == '\n' || point == '\t'))))
+            return false;
+        text.data += size;
+        text.size -= size;
+    }
+    return true;
+}
+
+bool bytes_are_name(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+/* ---- arena ---- */
+
+struct arena_chunk {
+    struct arena_chunk *older;
+    size_t size, used;
+    _Alignas(ALIGNMENT) uint8_t memory[];
+};
+
+void arena_init(struct arena *arena, size_t budget)
+{
+    *arena = (struct arena){.budget = budget};
+}
+
+static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
+{
+    struct arena_chunk *chunk = arena->chunks;
+    size_t wanted = chunk ? chunk->size * 2 : CHUNK_MIN;
+
+    if (chunk && chunk->size - chunk->used >= size)
+        return chunk;
+    if (wanted < size)
+        wanted = size;
+    chunk = malloc(sizeof *chunk + wanted);
+    if (!chunk) {
+        fputs("out of memory\n", stderr);
+        abort();
+    }
+    chunk->size = wanted;
+    chunk->used = 0;
+    chunk->older = arena->chunks;
+    arena->chunks = chunk;
+    return chunk;
+}
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    size_t rounded = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    struct arena_chunk *chunk;
+    void *taken;
+
+    if (rounded < size || rounded > arena->budget - arena->taken)
+        return NULL;
+    chunk = chunk_for(arena, rounded);
+    taken = chunk->memory + chunk->used;
+    chunk->used += rounded;
+    arena->taken += rounded;
+    return taken;
+}
+
+struct bytes arena_copy(struct arena *arena, struct bytes bytes)
+{
+    uint8_t *copy = arena_take(arena, bytes.size ? bytes.size : 1);
+
+    if (!copy)
+        return bytes_of(NULL, 0);
+    if (bytes.size > 0)
+        memcpy(copy, bytes.data, bytes.size);
+    return bytes_of(copy, bytes.size);
+}
+
+void arena_reset(struct arena *arena)
+{
+    struct arena_chunk *kept = arena->chunks;
+
+    if (!kept)
+        return;
+    /* The newest is the largest: after a few uses all of a turn fits into it. */
+    while (kept->older) {
+        struct arena_chunk *older = kept->older;
+
+        kept->older = older->older;
+        free(older);
+    }
+    kept->used = 0;
+    arena->taken = 0;
+}
+
+void arena_wipe(struct arena *arena)
+{
+    for (struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->older)
+        sodium_memzero(chunk->memory, chunk->used);
+    arena_reset(arena);
+}
+
+void arena_free(struct arena *arena)
+{
+    while (arena->chunks) {
+        struct arena_chunk *older = arena->chunks->older;
+
+        free(arena->chunks);
+        arena->chunks = older;
+    }
+    arena->taken = 0;
+}
+
+static void *protobuf_take(void *context, size_t size)
+{
+    return arena_take(context, size);
+}
+
+static void protobuf_give_back(void *context, void *memory)
+{
+    (void)context;
+    (void)memory;
+}
+
+void *arena_protobuf_allocator(struct arena *arena)
+{
+    ProtobufCAllocator *allocator = arena_take(arena, sizeof *allocator);
+    static struct arena empty; /* no budget: whatever is asked of it is refused */
+    static ProtobufCAllocator refusing = {protobuf_take, protobuf_give_back, &empty};
+
+    if (!allocator)
+        return &refusing;
+    allocator->alloc = protobuf_take;
+    allocator->free = protobuf_give_back;
+    allocator->allocator_data = arena;
+    return allocator;
+}
+
+/* ---- memory ---- */
+
+void *memory_take(size_t size)
+{
+    void *memory = calloc(1, size ? size : 1);
+
+    if (!memory) {
+        fputs("out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *memory_resize(void *memory, size_t size)
+{
+    void *resized = realloc(memory, size ? size : 1);
+
+    if (!resized) {
+        fputs("out of memory\n", stderr);
+        abort();
+    }
+    return resized;
+}
+
+void *memory_copy(const void *data, size_t size)
+{
+    void *copy = memory_take(size);
+
+    if (size > 0)
+        memcpy(copy, data, size);
+    return copy;
+}
+
+void memory_give_back(void *memory)
+{
+    free(memory);
+}
