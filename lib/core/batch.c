@@ -1,1 +1,198 @@
-typedef int batch_is_empty;
+#include "batch.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+_Static_assert(1u << BATCH_PATH_MAX >= BATCH_ITEMS_MAX, "a path reaches the root");
+
+static struct hash node_of(const struct hash *left, const struct hash *right)
+{
+    uint8_t bytes[1 + 2 * HASH_SIZE] = {0x01};
+
+    memcpy(bytes + 1, left->bytes, HASH_SIZE);
+    memcpy(bytes + 1 + HASH_SIZE, right->bytes, HASH_SIZE);
+    return hash_of(bytes_of(bytes, sizeof bytes));
+}
+
+static struct hash leaf_of(const struct hash *thing)
+{
+    uint8_t bytes[1 + HASH_SIZE] = {0x00};
+
+    memcpy(bytes + 1, thing->bytes, HASH_SIZE);
+    return hash_of(bytes_of(bytes, sizeof bytes));
+}
+
+/* The largest power of two below `count`, which is at least 2. */
+static size_t split(size_t count)
+{
+    size_t left = 1;
+
+    while (left * 2 < count)
+        left *= 2;
+    return left;
+}
+
+/* The root of leaves[0 … count), each of whose paths grows by one sibling on the way up. The depth
+ * is that of the tree, at most BATCH_PATH_MAX. */
+static struct hash build(const struct hash *leaves, size_t count, struct batch_path *paths)
+{
+    struct hash left, right;
+    size_t middle;
+
+    if (count == 1)
+        return leaf_of(&leaves[0]);
+    middle = split(count);
+    left = build(leaves, middle, paths);
+    right = build(leaves + middle, count - middle, paths ? paths + middle : NULL);
+    for (size_t i = 0; paths && i < count; i++)
+        paths[i].path[paths[i].length++] = i < middle ? right : left;
+    return node_of(&left, &right);
+}
+
+struct hash batch_root(const struct hash *leaves, size_t count)
+{
+    assert(count > 0 && count <= BATCH_ITEMS_MAX);
+    return build(leaves, count, NULL);
+}
+
+struct hash batch_build(const struct hash *leaves, size_t count, struct batch_path *paths)
+{
+    assert(count > 0 && count <= BATCH_ITEMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        paths[i].size = (uint32_t)count;
+        paths[i].index = (uint32_t)i;
+        paths[i].length = 0;
+    }
+    return build(leaves, count, paths);
+}
+
+/* RFC 9162, section 2.1.3.2: index and size tell on which side each sibling stands. */
+bool batch_climb(const struct hash *thing, const struct batch_path *path, struct hash *root)
+{
+    uint32_t index = path->index, last = path->size - 1;
+    struct hash here = leaf_of(thing);
+
+    if (path->size < 2 || path->size > BATCH_ITEMS_MAX || path->index >= path->size ||
+        path->length > BATCH_PATH_MAX)
+        return false;
+    for (size_t i = 0; i < path->length; i++) {
+        if (last == 0)
+            return false; /* longer than the tree is high */
+        if (index % 2 == 1 || index == last) {
+            here = node_of(&path->path[i], &here);
+            /* The lone last node of a level moves up without a sibling. */
+            while (index % 2 == 0 && index != 0) {
+                index /= 2;
+                last /= 2;
+            }
+        } else {
+            here = node_of(&here, &path->path[i]);
+        }
+        index /= 2;
+        last /= 2;
+    }
+    if (last != 0)
+        return false;
+    *root = here;
+    return true;
+}
+
+void batch_body(uint32_t size, const struct hash *root, uint8_t body[BATCH_BODY_SIZE])
+{
+    body[0] = (uint8_t)(size >> 24);
+    body[1] = (uint8_t)(size >> 16);
+    body[2] = (uint8_t)(size >> 8);
+    body[3] = (uint8_t)size;
+    memcpy(body + 4, root->bytes, HASH_SIZE);
+}
+
+/* ---- roots ---- */
+
+#define NONE UINT32_MAX
+
+struct root {
+    struct hash entry;
+    uint32_t next; /* in its bucket */
+};
+
+struct batch_roots {
+    size_t max, count, oldest;
+    size_t buckets; /* a power of two */
+    uint32_t *heads;
+    struct root *ring; /* in order of arrival */
+};
+
+struct batch_roots *batch_roots_new(size_t roots_max)
+{
+    struct batch_roots *roots = memory_take(sizeof *roots);
+
+    assert(roots_max > 0);
+    roots->max = roots_max;
+    return roots; /* the tables come with the first root: most processes never see a batch */
+}
+
+void batch_roots_free(struct batch_roots *roots)
+{
+    if (!roots)
+        return;
+    memory_give_back(roots->heads);
+    memory_give_back(roots->ring);
+    memory_give_back(roots);
+}
+
+static uint32_t *bucket(const struct batch_roots *roots, const struct hash *entry)
+{
+    uint64_t key;
+
+    memcpy(&key, entry->bytes, sizeof key);
+    return &roots->heads[key & (roots->buckets - 1)];
+}
+
+bool batch_roots_has(const struct batch_roots *roots, const struct hash *entry)
+{
+    if (!roots->ring)
+        return false;
+    for (uint32_t i = *bucket(roots, entry); i != NONE; i = roots->ring[i].next)
+        if (hash_equal(&roots->ring[i].entry, entry))
+            return true;
+    return false;
+}
+
+static void forget_oldest(struct batch_roots *roots)
+{
+    uint32_t *link = bucket(roots, &roots->ring[roots->oldest].entry);
+
+    while (*link != roots->oldest)
+        link = &roots->ring[*link].next;
+    *link = roots->ring[roots->oldest].next;
+}
+
+static void take_tables(struct batch_roots *roots)
+{
+    roots->buckets = 1;
+    while (roots->buckets < roots->max)
+        roots->buckets *= 2;
+    roots->heads = memory_take(roots->buckets * sizeof *roots->heads);
+    memset(roots->heads, 0xFF, roots->buckets * sizeof *roots->heads); /* NONE */
+    roots->ring = memory_take(roots->max * sizeof *roots->ring);
+}
+
+void batch_roots_add(struct batch_roots *roots, const struct hash *entry)
+{
+    uint32_t *head;
+    size_t slot;
+
+    if (!roots->ring)
+        take_tables(roots);
+    if (roots->count == roots->max) {
+        forget_oldest(roots);
+        slot = roots->oldest;
+        roots->oldest = (roots->oldest + 1) % roots->max;
+    } else {
+        slot = roots->count++;
+    }
+    head = bucket(roots, entry);
+    roots->ring[slot].entry = *entry;
+    roots->ring[slot].next = *head;
+    *head = (uint32_t)slot;
+}

@@ -1,1 +1,299 @@
-typedef int envelope_is_empty;
+#include "envelope.h"
+
+#include "limits.h"
+#include "wire/envelope.pb-c.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#define PREFIX_MAX 64        /* "DUCKv1 16 duck/…/1 4294967295 " */
+#define SMALL_BODY_MAX 1024u /* bytes: signed from the stack */
+
+static const char *const type_names[] = {
+    [ENVELOPE_CERTIFICATE] = "duck/certificate/1",
+    [ENVELOPE_PECK] = "duck/peck/1",
+    [ENVELOPE_RECEIPT] = "duck/receipt/1",
+    [ENVELOPE_RECORD] = "duck/record/1",
+    [ENVELOPE_BATCH] = "duck/batch/1",
+};
+
+const char *envelope_type_name(enum envelope_type type)
+{
+    return type_names[type];
+}
+
+const char *envelope_verdict_text(enum envelope_verdict verdict)
+{
+    switch (verdict) {
+    case ENVELOPE_TAKEN:
+        return "taken";
+    case ENVELOPE_TOO_LARGE:
+        return "the envelope is larger than its type allows";
+    case ENVELOPE_MALFORMED:
+        return "not a well-formed envelope";
+    case ENVELOPE_UNKNOWN_FIELDS:
+        return "the envelope has fields that are not known";
+    case ENVELOPE_WRONG_TYPE:
+        return "signed as something else";
+    case ENVELOPE_BAD_PATH:
+        return "the batch path does not lead to a root";
+    case ENVELOPE_BAD_SIGNATURE:
+        return "the signature does not hold";
+    }
+    return "";
+}
+
+size_t envelope_size_max(enum envelope_type type)
+{
+    switch (type) {
+    case ENVELOPE_CERTIFICATE:
+        return CERTIFICATE_SIZE_MAX;
+    case ENVELOPE_PECK:
+        return PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX;
+    case ENVELOPE_RECEIPT:
+        return RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX;
+    case ENVELOPE_RECORD:
+        return RECORD_SIZE_MAX;
+    case ENVELOPE_BATCH:
+        return 0;
+    }
+    return 0;
+}
+
+/* ---- what is signed ---- */
+
+/* "DUCKv1" SP len(type) SP type SP len(body) SP; the body follows. */
+static size_t write_prefix(enum envelope_type type, size_t body_size, char prefix[PREFIX_MAX])
+{
+    const char *name = type_names[type];
+    int size = snprintf(prefix, PREFIX_MAX, "DUCKv1 %zu %s %zu ", strlen(name), name, body_size);
+
+    assert(size > 0 && size < PREFIX_MAX);
+    return (size_t)size;
+}
+
+struct hash envelope_hash(enum envelope_type type, struct bytes body)
+{
+    crypto_generichash_state state;
+    char prefix[PREFIX_MAX];
+    struct hash hash;
+
+    crypto_generichash_init(&state, NULL, 0, HASH_SIZE);
+    crypto_generichash_update(&state, (const uint8_t *)prefix,
+                              write_prefix(type, body.size, prefix));
+    crypto_generichash_update(&state, body.data, body.size);
+    crypto_generichash_final(&state, hash.bytes, HASH_SIZE);
+    return hash;
+}
+
+/* Ed25519 reads its message twice, so it wants it in one piece. */
+struct to_sign {
+    uint8_t small[PREFIX_MAX + SMALL_BODY_MAX];
+    uint8_t *large;
+    struct bytes bytes;
+};
+
+static void to_sign_open(struct to_sign *to_sign, enum envelope_type type, struct bytes body)
+{
+    char prefix[PREFIX_MAX];
+    size_t size = write_prefix(type, body.size, prefix);
+    uint8_t *data = to_sign->small;
+
+    to_sign->large = NULL;
+    if (body.size > SMALL_BODY_MAX)
+        data = to_sign->large = memory_take(size + body.size);
+    memcpy(data, prefix, size);
+    if (body.size > 0)
+        memcpy(data + size, body.data, body.size);
+    to_sign->bytes = bytes_of(data, size + body.size);
+}
+
+static void to_sign_close(struct to_sign *to_sign)
+{
+    memory_give_back(to_sign->large);
+}
+
+static struct signature sign(enum envelope_type type, struct bytes body,
+                             const struct identity_key *key)
+{
+    struct to_sign to_sign;
+    struct signature signature;
+
+    to_sign_open(&to_sign, type, body);
+    signature = identity_sign(key, to_sign.bytes);
+    to_sign_close(&to_sign);
+    return signature;
+}
+
+static bool verify(enum envelope_type type, struct bytes body, const struct signature *signature,
+                   const struct public_key *key)
+{
+    struct to_sign to_sign;
+    bool holds;
+
+    to_sign_open(&to_sign, type, body);
+    holds = identity_verify(key, signature, to_sign.bytes);
+    to_sign_close(&to_sign);
+    return holds;
+}
+
+/* ---- in ---- */
+
+static enum envelope_verdict read_path(const Duck__BatchPath *wire, struct batch_path *path)
+{
+    path->size = 0;
+    if (!wire)
+        return ENVELOPE_TAKEN;
+    if (wire->base.n_unknown_fields > 0)
+        return ENVELOPE_UNKNOWN_FIELDS;
+    if (wire->size < 2 || wire->size > BATCH_ITEMS_MAX || wire->index >= wire->size ||
+        wire->n_path > BATCH_PATH_MAX)
+        return ENVELOPE_BAD_PATH;
+    path->size = wire->size;
+    path->index = wire->index;
+    path->length = wire->n_path;
+    for (size_t i = 0; i < wire->n_path; i++) {
+        if (wire->path[i].len != HASH_SIZE)
+            return ENVELOPE_BAD_PATH;
+        memcpy(path->path[i].bytes, wire->path[i].data, HASH_SIZE);
+    }
+    return ENVELOPE_TAKEN;
+}
+
+enum envelope_verdict envelope_parse(struct bytes wire, enum envelope_type expected,
+                                     struct arena *arena, struct envelope *envelope)
+{
+    const char *name = type_names[expected];
+    enum envelope_verdict verdict;
+    struct envelope parsed = {.type = expected};
+    Duck__Envelope *message;
+
+    if (wire.size > envelope_size_max(expected))
+        return ENVELOPE_TOO_LARGE;
+    message = duck__envelope__unpack(arena_protobuf_allocator(arena), wire.size, wire.data);
+    if (!message)
+        return ENVELOPE_MALFORMED;
+    if (message->base.n_unknown_fields > 0)
+        return ENVELOPE_UNKNOWN_FIELDS;
+    if (message->signature.len != SIGNATURE_SIZE ||
+        !id_from_bytes(bytes_of(message->signer.data, message->signer.len), &parsed.signer))
+        return ENVELOPE_MALFORMED;
+    if (!bytes_equal(bytes_of(message->type.data, message->type.len), bytes_of_text(name)))
+        return ENVELOPE_WRONG_TYPE;
+    verdict = read_path(message->batch, &parsed.batch);
+    if (verdict != ENVELOPE_TAKEN)
+        return verdict;
+    memcpy(parsed.signature.bytes, message->signature.data, SIGNATURE_SIZE);
+    parsed.body = bytes_of(message->body.data, message->body.len);
+    parsed.hash = envelope_hash(expected, parsed.body);
+    *envelope = parsed;
+    return ENVELOPE_TAKEN;
+}
+
+/* Names one verified root: whose, of what size, and by which signature. */
+static struct hash root_entry(const struct public_key *key, const uint8_t body[BATCH_BODY_SIZE],
+                              const struct signature *signature)
+{
+    uint8_t bytes[PUBLIC_KEY_SIZE + BATCH_BODY_SIZE + SIGNATURE_SIZE];
+
+    memcpy(bytes, key->bytes, PUBLIC_KEY_SIZE);
+    memcpy(bytes + PUBLIC_KEY_SIZE, body, BATCH_BODY_SIZE);
+    memcpy(bytes + PUBLIC_KEY_SIZE + BATCH_BODY_SIZE, signature->bytes, SIGNATURE_SIZE);
+    return hash_of(bytes_of(bytes, sizeof bytes));
+}
+
+enum envelope_verdict envelope_verify(const struct envelope *envelope, const struct public_key *key,
+                                      struct batch_roots *roots)
+{
+    uint8_t body[BATCH_BODY_SIZE];
+    struct hash root, entry;
+
+    if (envelope->batch.size == 0)
+        return verify(envelope->type, envelope->body, &envelope->signature, key)
+                   ? ENVELOPE_TAKEN
+                   : ENVELOPE_BAD_SIGNATURE;
+    if (!batch_climb(&envelope->hash, &envelope->batch, &root))
+        return ENVELOPE_BAD_PATH;
+    batch_body(envelope->batch.size, &root, body);
+    entry = root_entry(key, body, &envelope->signature);
+    if (roots && batch_roots_has(roots, &entry))
+        return ENVELOPE_TAKEN;
+    if (!verify(ENVELOPE_BATCH, bytes_of(body, sizeof body), &envelope->signature, key))
+        return ENVELOPE_BAD_SIGNATURE;
+    if (roots)
+        batch_roots_add(roots, &entry);
+    return ENVELOPE_TAKEN;
+}
+
+/* ---- out ---- */
+
+static ProtobufCBinaryData lent(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
+}
+
+static struct bytes pack(enum envelope_type type, const struct id *signer, struct bytes body,
+                         const struct signature *signature, const struct batch_path *path,
+                         struct arena *arena)
+{
+    Duck__Envelope message = DUCK__ENVELOPE__INIT;
+    Duck__BatchPath batch = DUCK__BATCH_PATH__INIT;
+    ProtobufCBinaryData hashes[BATCH_PATH_MAX];
+    uint8_t *data;
+    size_t size;
+
+    message.signer = lent(signer->bytes, ID_SIZE);
+    message.type = lent(type_names[type], strlen(type_names[type]));
+    message.body = lent(body.data, body.size);
+    message.signature = lent(signature->bytes, SIGNATURE_SIZE);
+    if (path) {
+        batch.size = path->size;
+        batch.index = path->index;
+        batch.n_path = path->length;
+        batch.path = hashes;
+        for (size_t i = 0; i < path->length; i++)
+            hashes[i] = lent(path->path[i].bytes, HASH_SIZE);
+        message.batch = &batch;
+    }
+    size = duck__envelope__get_packed_size(&message);
+    data = arena_take(arena, size);
+    if (!data)
+        return bytes_of(NULL, 0);
+    duck__envelope__pack(&message, data);
+    return bytes_of(data, size);
+}
+
+struct bytes envelope_seal(enum envelope_type type, const struct id *signer,
+                           const struct identity_key *key, struct bytes body, struct arena *arena,
+                           struct hash *hash)
+{
+    struct signature signature = sign(type, body, key);
+
+    if (hash)
+        *hash = envelope_hash(type, body);
+    return pack(type, signer, body, &signature, NULL, arena);
+}
+
+void envelope_seal_batch(enum envelope_type type, const struct id *signer,
+                         const struct identity_key *key, const struct bytes *bodies, size_t count,
+                         struct arena *arena, struct bytes *wires)
+{
+    struct hash leaves[BATCH_ITEMS_MAX], root;
+    struct batch_path paths[BATCH_ITEMS_MAX];
+    uint8_t body[BATCH_BODY_SIZE];
+    struct signature signature;
+
+    assert(count > 0 && count <= BATCH_ITEMS_MAX);
+    if (count == 1) {
+        wires[0] = envelope_seal(type, signer, key, bodies[0], arena, NULL);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        leaves[i] = envelope_hash(type, bodies[i]);
+    root = batch_build(leaves, count, paths);
+    batch_body((uint32_t)count, &root, body);
+    signature = sign(ENVELOPE_BATCH, bytes_of(body, sizeof body), key);
+    for (size_t i = 0; i < count; i++)
+        wires[i] = pack(type, signer, bodies[i], &signature, &paths[i], arena);
+}
