@@ -1,1 +1,280 @@
-typedef int certificate_is_empty;
+#include "certificate.h"
+
+#include "wire/certificate.pb-c.h"
+
+#include <assert.h>
+
+_Static_assert(CERTIFICATE_SCOPES_MAX <= 16, "as certificate.proto says");
+
+const char *certificate_verdict_text(enum certificate_verdict verdict)
+{
+    switch (verdict) {
+    case CERTIFICATE_TAKEN:
+        return "taken";
+    case CERTIFICATE_BAD_ENVELOPE:
+        return "a certificate's envelope or signature does not hold";
+    case CERTIFICATE_MALFORMED:
+        return "a certificate has a field that is missing, too long or out of range";
+    case CERTIFICATE_KEY_REFUSED:
+        return "a certificate's public key is not a point of prime order";
+    case CERTIFICATE_EMPTY:
+        return "there is no certificate";
+    case CERTIFICATE_TOO_LONG:
+        return "there are more certificates than a chain may have";
+    case CERTIFICATE_OUT_OF_SEQUENCE:
+        return "the certificates are not in sequence";
+    case CERTIFICATE_NOT_LINKED:
+        return "a certificate does not name the one before it";
+    case CERTIFICATE_KEY_NOT_PROMISED:
+        return "a certificate's key is not the one that was committed to";
+    case CERTIFICATE_OTHER_IDENTITY:
+        return "a certificate is of another identity";
+    case CERTIFICATE_WRONG_SIGNER:
+        return "a certificate's envelope names another signer";
+    case CERTIFICATE_BACK_IN_TIME:
+        return "a certificate ends before it begins, or begins before the one before it";
+    case CERTIFICATE_NOT_YET:
+        return "its first certificate is not valid yet";
+    case CERTIFICATE_EXPIRED:
+        return "its certificate has expired";
+    }
+    return "";
+}
+
+static struct bytes borrowed(ProtobufCBinaryData data)
+{
+    return bytes_of(data.data, data.len);
+}
+
+static ProtobufCBinaryData lent(const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
+}
+
+/* ---- reading ---- */
+
+static bool read_hash(ProtobufCBinaryData data, struct hash *hash)
+{
+    if (data.len != HASH_SIZE)
+        return false;
+    memcpy(hash->bytes, data.data, HASH_SIZE);
+    return true;
+}
+
+static bool is_scope(struct bytes scope)
+{
+    return scope.size > 0 && scope.size <= PECK_ACTION_MAX && bytes_are_text(scope, false);
+}
+
+static enum certificate_verdict read_body(const Duck__CertificateBody *body,
+                                          struct certificate *certificate)
+{
+    if (body->kind != IDENTITY_NODE && body->kind != IDENTITY_DUCKLING)
+        return CERTIFICATE_MALFORMED;
+    certificate->kind = (enum identity_kind)body->kind;
+    if (body->public_key.len != PUBLIC_KEY_SIZE ||
+        !read_hash(body->next_key_hash, &certificate->next_key_hash))
+        return CERTIFICATE_MALFORMED;
+    memcpy(certificate->public_key.bytes, body->public_key.data, PUBLIC_KEY_SIZE);
+    certificate->display_name = borrowed(body->display_name);
+    certificate->context = borrowed(body->context);
+    if (certificate->display_name.size == 0 || certificate->display_name.size > NAME_MAX_BYTES ||
+        !bytes_are_text(certificate->display_name, false) ||
+        certificate->context.size > NAME_MAX_BYTES ||
+        !bytes_are_text(certificate->context, false) || body->n_scopes > CERTIFICATE_SCOPES_MAX)
+        return CERTIFICATE_MALFORMED;
+    certificate->scope_count = body->n_scopes;
+    for (size_t i = 0; i < body->n_scopes; i++) {
+        certificate->scopes[i] = borrowed(body->scopes[i]);
+        if (!is_scope(certificate->scopes[i]))
+            return CERTIFICATE_MALFORMED;
+    }
+    certificate->issued_ms = body->issued_ms;
+    certificate->not_after_ms = body->not_after_ms;
+    certificate->sequence = body->sequence;
+    if (certificate->issued_ms == 0 || certificate->not_after_ms <= certificate->issued_ms)
+        return CERTIFICATE_BACK_IN_TIME;
+    return identity_admit(&certificate->public_key) ? CERTIFICATE_TAKEN : CERTIFICATE_KEY_REFUSED;
+}
+
+/* Certificate 0 names neither itself nor one before it; every other names both. */
+static enum certificate_verdict read_links(const Duck__CertificateBody *body,
+                                           struct certificate *certificate)
+{
+    if (certificate->sequence == 0) {
+        if (body->identity.len != 0 || body->previous.len != 0)
+            return CERTIFICATE_MALFORMED;
+        certificate->identity = id_of(&certificate->hash);
+        return CERTIFICATE_TAKEN;
+    }
+    if (!id_from_bytes(borrowed(body->identity), &certificate->identity) ||
+        !read_hash(body->previous, &certificate->previous))
+        return CERTIFICATE_MALFORMED;
+    return CERTIFICATE_TAKEN;
+}
+
+static enum certificate_verdict open_one(struct bytes wire, struct arena *arena,
+                                         struct certificate *certificate)
+{
+    Duck__CertificateBody *body;
+    struct envelope envelope;
+    enum certificate_verdict verdict;
+
+    memset(certificate, 0, sizeof *certificate);
+    if (envelope_parse(wire, ENVELOPE_CERTIFICATE, arena, &envelope) != ENVELOPE_TAKEN)
+        return CERTIFICATE_BAD_ENVELOPE;
+    body = duck__certificate_body__unpack(arena_protobuf_allocator(arena), envelope.body.size,
+                                          envelope.body.data);
+    if (!body)
+        return CERTIFICATE_MALFORMED;
+    certificate->hash = envelope.hash;
+    certificate->wire = wire;
+    verdict = read_body(body, certificate);
+    if (verdict == CERTIFICATE_TAKEN)
+        verdict = read_links(body, certificate);
+    if (verdict != CERTIFICATE_TAKEN)
+        return verdict;
+    if (!id_equal(&envelope.signer, &certificate->identity))
+        return CERTIFICATE_WRONG_SIGNER;
+    /* The key that signs is inside what it signs, so here alone the body is read first. */
+    if (envelope_verify(&envelope, &certificate->public_key, NULL) != ENVELOPE_TAKEN)
+        return CERTIFICATE_BAD_ENVELOPE;
+    return CERTIFICATE_TAKEN;
+}
+
+static enum certificate_verdict follows(const struct certificate *certificate,
+                                        const struct certificate *before,
+                                        const struct certificate *first)
+{
+    struct hash key_hash = identity_key_hash(&certificate->public_key);
+
+    if (!id_equal(&certificate->identity, &first->identity) || certificate->kind != first->kind ||
+        !bytes_equal(certificate->context, first->context))
+        return CERTIFICATE_OTHER_IDENTITY;
+    if (certificate->sequence != before->sequence + 1)
+        return CERTIFICATE_OUT_OF_SEQUENCE;
+    if (!hash_equal(&certificate->previous, &before->hash))
+        return CERTIFICATE_NOT_LINKED;
+    if (!hash_equal(&key_hash, &before->next_key_hash))
+        return CERTIFICATE_KEY_NOT_PROMISED;
+    if (certificate->issued_ms < before->issued_ms)
+        return CERTIFICATE_BACK_IN_TIME;
+    return CERTIFICATE_TAKEN;
+}
+
+enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, struct chain *chain)
+{
+    struct chain opened = {0};
+    Duck__Chain *message;
+
+    if (wire.size > CHAIN_SIZE_MAX)
+        return CERTIFICATE_TOO_LONG;
+    opened.wire = arena_copy(arena, wire);
+    message = duck__chain__unpack(arena_protobuf_allocator(arena), wire.size, wire.data);
+    if (!message || !opened.wire.data || message->base.n_unknown_fields > 0)
+        return CERTIFICATE_MALFORMED;
+    if (message->n_certificates == 0)
+        return CERTIFICATE_EMPTY;
+    opened.count = message->n_certificates;
+    opened.certificates = arena_take(arena, opened.count * sizeof *opened.certificates);
+    if (!opened.certificates)
+        return CERTIFICATE_TOO_LONG;
+    for (size_t i = 0; i < opened.count; i++) {
+        struct certificate *certificate = &opened.certificates[i];
+        enum certificate_verdict verdict =
+            open_one(borrowed(message->certificates[i]), arena, certificate);
+
+        if (verdict == CERTIFICATE_TAKEN && i == 0 && certificate->sequence != 0)
+            verdict = CERTIFICATE_OUT_OF_SEQUENCE;
+        if (verdict == CERTIFICATE_TAKEN && i > 0)
+            verdict = follows(certificate, certificate - 1, &opened.certificates[0]);
+        if (verdict != CERTIFICATE_TAKEN)
+            return verdict;
+    }
+    opened.identity = opened.certificates[0].identity;
+    opened.kind = opened.certificates[0].kind;
+    *chain = opened;
+    return CERTIFICATE_TAKEN;
+}
+
+enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_ms,
+                                      struct public_key *key)
+{
+    size_t i = chain->count;
+
+    assert(chain->count > 0);
+    while (i > 0 && chain->certificates[i - 1].issued_ms > wall_ms)
+        i--;
+    if (i == 0)
+        return CERTIFICATE_NOT_YET;
+    if (chain->certificates[i - 1].not_after_ms < wall_ms)
+        return CERTIFICATE_EXPIRED;
+    *key = chain->certificates[i - 1].public_key;
+    return CERTIFICATE_TAKEN;
+}
+
+bool chain_contradicts(const struct chain *left, const struct chain *right)
+{
+    size_t shared = left->count < right->count ? left->count : right->count;
+
+    for (size_t i = 0; i < shared; i++)
+        if (!hash_equal(&left->certificates[i].hash, &right->certificates[i].hash))
+            return true;
+    return false;
+}
+
+/* ---- making ---- */
+
+struct bytes certificate_make(const struct certificate_wish *wish, const struct identity_key *key,
+                              struct arena *arena, struct id *identity)
+{
+    Duck__CertificateBody message = DUCK__CERTIFICATE_BODY__INIT;
+    struct public_key public = identity_key_public(key);
+    ProtobufCBinaryData scopes[CERTIFICATE_SCOPES_MAX];
+    struct hash hash;
+    struct bytes body;
+    uint8_t *data;
+
+    assert(wish->scope_count <= CERTIFICATE_SCOPES_MAX);
+    message.kind = (uint32_t)wish->kind;
+    message.public_key = lent(public.bytes, PUBLIC_KEY_SIZE);
+    message.next_key_hash = lent(wish->next_key_hash.bytes, HASH_SIZE);
+    message.display_name = lent(wish->display_name.data, wish->display_name.size);
+    message.context = lent(wish->context.data, wish->context.size);
+    for (size_t i = 0; i < wish->scope_count; i++)
+        scopes[i] = lent(wish->scopes[i].data, wish->scopes[i].size);
+    message.n_scopes = wish->scope_count;
+    message.scopes = scopes;
+    message.issued_ms = wish->issued_ms;
+    message.not_after_ms = wish->not_after_ms;
+    if (wish->previous) {
+        message.identity = lent(wish->previous->identity.bytes, ID_SIZE);
+        message.sequence = wish->previous->sequence + 1;
+        message.previous = lent(wish->previous->hash.bytes, HASH_SIZE);
+    }
+    data = arena_take(arena, duck__certificate_body__get_packed_size(&message));
+    if (!data)
+        return bytes_of(NULL, 0);
+    body = bytes_of(data, duck__certificate_body__pack(&message, data));
+    hash = envelope_hash(ENVELOPE_CERTIFICATE, body);
+    *identity = wish->previous ? wish->previous->identity : id_of(&hash);
+    return envelope_seal(ENVELOPE_CERTIFICATE, identity, key, body, arena, NULL);
+}
+
+struct bytes chain_pack(const struct bytes *certificates, size_t count, struct arena *arena)
+{
+    Duck__Chain message = DUCK__CHAIN__INIT;
+    ProtobufCBinaryData *items = arena_take(arena, count * sizeof *items + 1);
+    uint8_t *data;
+
+    if (!items)
+        return bytes_of(NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        items[i] = lent(certificates[i].data, certificates[i].size);
+    message.n_certificates = count;
+    message.certificates = items;
+    data = arena_take(arena, duck__chain__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__chain__pack(&message, data));
+}
