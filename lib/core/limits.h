@@ -21,6 +21,7 @@
 #define PECK_TRACE_SIZE 55             /* W3C traceparent */
 #define RECEIPT_PROBLEM_MAX 1024
 #define RECORD_SIZE_MAX (4u * KIB)     /* the packed envelope */
+#define RECORD_ENVELOPE_OVERHEAD 128u     /* signer, type, signature and their tags, signed alone */
 #define RECORD_KEY_MAX 64
 #define BIO_MAX 1024
 #define ADDRESS_MAX 255                /* "host:port" */

@@ -1,1 +1,351 @@
-typedef int record_is_empty;
+#include "record.h"
+
+#include "wire/record.pb-c.h"
+
+const char *record_verdict_text(enum record_verdict verdict)
+{
+    switch (verdict) {
+    case RECORD_OK:
+        return "fine";
+    case RECORD_MALFORMED:
+        return "the record has a field that is missing or of a wrong length";
+    case RECORD_TOO_LARGE:
+        return "a record is at most 4096 bytes";
+    case RECORD_OTHER_NETWORK:
+        return "the record is made for another network";
+    case RECORD_WRONG_SIGNER:
+        return "the record is not signed by its owner";
+    case RECORD_BAD_CONTENT:
+        return "the record's content does not fit its kind";
+    case RECORD_BAD_TIMES:
+        return "the record ends before it begins, or lives longer than 7 days";
+    case RECORD_EXPIRED:
+        return "the record has expired";
+    case RECORD_FROM_FUTURE:
+        return "the record's version is more than 5 minutes ahead of this node's clock";
+    }
+    return "";
+}
+
+const char *record_kind_name(uint32_t kind)
+{
+    static const char *const names[] = {
+        [RECORD_NODE] = "node",
+        [RECORD_DUCKLING] = "duckling",
+        [RECORD_METRICS] = "metrics",
+        [RECORD_REVOCATION] = "revocation",
+        [RECORD_ATTESTATION] = "attestation",
+        [RECORD_SKILL] = "skill",
+    };
+
+    if (kind < RECORD_NODE || kind > RECORD_SKILL)
+        return "unknown";
+    return names[kind];
+}
+
+static struct bytes borrowed(ProtobufCBinaryData data)
+{
+    return bytes_of(data.data, data.len);
+}
+
+static ProtobufCBinaryData lent(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
+}
+
+/* ---- records ---- */
+
+static enum record_verdict judge_content(const struct record *record, struct arena *arena)
+{
+    struct attestation_content attestation;
+    struct duckling_content duckling;
+    struct metrics_content metrics;
+    struct node_content node;
+
+    if (record->deleted)
+        return RECORD_OK;
+    switch (record->kind) {
+    case RECORD_NODE:
+        return node_content_parse(record->content, arena, &node);
+    case RECORD_DUCKLING:
+        return duckling_content_parse(record->content, arena, &duckling);
+    case RECORD_METRICS:
+        return metrics_content_parse(record->content, &metrics);
+    case RECORD_ATTESTATION:
+        return attestation_content_parse(record->content, arena, &attestation);
+    default:
+        return RECORD_OK; /* of a later release: relayed, never interpreted */
+    }
+}
+
+static enum record_verdict judge(const struct record *record, struct arena *arena)
+{
+    bool is_single = record->kind == RECORD_NODE || record->kind == RECORD_DUCKLING ||
+                     record->kind == RECORD_METRICS;
+
+    if (record->network.size == 0 || record->network.size > NETWORK_ID_MAX || record->kind == 0 ||
+        record->key.size > RECORD_KEY_MAX || (is_single && record->key.size > 0))
+        return RECORD_MALFORMED;
+    if (record->content.size > RECORD_SIZE_MAX)
+        return RECORD_TOO_LARGE;
+    if (record->version.ms == 0 || record->not_after_ms <= record->version.ms ||
+        record->not_after_ms - record->version.ms > RECORD_LIFE_MAX_MS)
+        return RECORD_BAD_TIMES;
+    return judge_content(record, arena);
+}
+
+enum record_verdict record_parse(struct bytes body, struct arena *arena, struct record *record)
+{
+    struct record parsed = {0};
+    Duck__RecordBody *message;
+    enum record_verdict verdict;
+
+    message = duck__record_body__unpack(arena_protobuf_allocator(arena), body.size, body.data);
+    if (!message || !id_from_bytes(borrowed(message->owner), &parsed.owner))
+        return RECORD_MALFORMED;
+    parsed.network = borrowed(message->network);
+    parsed.kind = message->kind;
+    parsed.key = borrowed(message->key);
+    parsed.version = (struct version){message->version_ms, message->version_count};
+    parsed.not_after_ms = message->not_after_ms;
+    parsed.deleted = message->deleted;
+    parsed.content = borrowed(message->content);
+    verdict = judge(&parsed, arena);
+    if (verdict != RECORD_OK)
+        return verdict;
+    parsed.hash = envelope_hash(ENVELOPE_RECORD, body);
+    *record = parsed;
+    return RECORD_OK;
+}
+
+enum record_verdict record_pack(struct record *record, struct arena *arena, struct bytes *body)
+{
+    Duck__RecordBody message = DUCK__RECORD_BODY__INIT;
+    enum record_verdict verdict = judge(record, arena);
+    size_t size;
+    uint8_t *data;
+
+    *body = bytes_of(NULL, 0);
+    if (verdict != RECORD_OK)
+        return verdict;
+    message.network = lent(record->network);
+    message.owner = lent(id_bytes(&record->owner));
+    message.kind = record->kind;
+    message.key = lent(record->key);
+    message.version_ms = record->version.ms;
+    message.version_count = record->version.count;
+    message.not_after_ms = record->not_after_ms;
+    message.deleted = record->deleted;
+    message.content = lent(record->content);
+    size = duck__record_body__get_packed_size(&message);
+    if (size + RECORD_ENVELOPE_OVERHEAD > RECORD_SIZE_MAX)
+        return RECORD_TOO_LARGE;
+    data = arena_take(arena, size);
+    if (!data)
+        return RECORD_TOO_LARGE;
+    duck__record_body__pack(&message, data);
+    *body = bytes_of(data, size);
+    record->hash = envelope_hash(ENVELOPE_RECORD, *body);
+    return RECORD_OK;
+}
+
+enum record_verdict record_judge_dates(const struct record *record, uint64_t wall_ms)
+{
+    if (record->not_after_ms <= wall_ms)
+        return RECORD_EXPIRED;
+    return record->version.ms > wall_ms + CLOCK_SKEW_MAX_MS ? RECORD_FROM_FUTURE : RECORD_OK;
+}
+
+bool record_is_newer(struct version version, const struct hash *hash, struct version held_version,
+                     const struct hash *held_hash)
+{
+    int order = version_compare(version, held_version);
+
+    return order > 0 || (order == 0 && memcmp(hash->bytes, held_hash->bytes, HASH_SIZE) > 0);
+}
+
+/* ---- contents ---- */
+
+static bool is_address(struct bytes address)
+{
+    if (address.size < 3 || address.size > ADDRESS_MAX || !memchr(address.data, ':', address.size))
+        return false;
+    for (size_t i = 0; i < address.size; i++)
+        if (address.data[i] <= ' ' || address.data[i] > '~')
+            return false;
+    return true;
+}
+
+static bool is_name(struct bytes name, size_t min)
+{
+    return name.size >= min && name.size <= NAME_MAX_BYTES && bytes_are_text(name, false);
+}
+
+enum record_verdict node_content_parse(struct bytes content, struct arena *arena,
+                                       struct node_content *node)
+{
+    struct node_content parsed = {0};
+    Duck__NodeContent *message =
+        duck__node_content__unpack(arena_protobuf_allocator(arena), content.size, content.data);
+
+    if (!message || message->n_addresses > NODE_ADDRESSES_MAX ||
+        message->session_key.len != sizeof parsed.session_key)
+        return RECORD_BAD_CONTENT;
+    parsed.address_count = message->n_addresses;
+    for (size_t i = 0; i < message->n_addresses; i++) {
+        parsed.addresses[i] = borrowed(message->addresses[i]);
+        if (!is_address(parsed.addresses[i]))
+            return RECORD_BAD_CONTENT;
+    }
+    memcpy(parsed.session_key, message->session_key.data, sizeof parsed.session_key);
+    parsed.session_not_after_ms = message->session_not_after_ms;
+    parsed.software = borrowed(message->software);
+    parsed.display_name = borrowed(message->display_name);
+    if (!is_name(parsed.software, 0) || !is_name(parsed.display_name, 0))
+        return RECORD_BAD_CONTENT;
+    *node = parsed;
+    return RECORD_OK;
+}
+
+struct bytes node_content_pack(const struct node_content *node, struct arena *arena)
+{
+    Duck__NodeContent message = DUCK__NODE_CONTENT__INIT;
+    ProtobufCBinaryData addresses[NODE_ADDRESSES_MAX];
+    uint8_t *data;
+
+    for (size_t i = 0; i < node->address_count; i++)
+        addresses[i] = lent(node->addresses[i]);
+    message.n_addresses = node->address_count;
+    message.addresses = addresses;
+    message.session_key = lent(bytes_of(node->session_key, sizeof node->session_key));
+    message.session_not_after_ms = node->session_not_after_ms;
+    message.software = lent(node->software);
+    message.display_name = lent(node->display_name);
+    data = arena_take(arena, duck__node_content__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__node_content__pack(&message, data));
+}
+
+enum record_verdict duckling_content_parse(struct bytes content, struct arena *arena,
+                                           struct duckling_content *duckling)
+{
+    struct duckling_content parsed = {0};
+    Duck__DucklingContent *message =
+        duck__duckling_content__unpack(arena_protobuf_allocator(arena), content.size, content.data);
+
+    if (!message || !id_from_bytes(borrowed(message->host), &parsed.host) ||
+        message->n_capabilities > DUCKLING_CAPABILITIES_MAX)
+        return RECORD_BAD_CONTENT;
+    parsed.display_name = borrowed(message->display_name);
+    parsed.bio = borrowed(message->bio);
+    parsed.accepts_pecks = message->accepts_pecks;
+    parsed.capability_count = message->n_capabilities;
+    if (!is_name(parsed.display_name, 1) || parsed.bio.size > BIO_MAX ||
+        !bytes_are_text(parsed.bio, true))
+        return RECORD_BAD_CONTENT;
+    for (size_t i = 0; i < message->n_capabilities; i++) {
+        parsed.capabilities[i] = borrowed(message->capabilities[i]);
+        if (parsed.capabilities[i].size == 0 || parsed.capabilities[i].size > NAME_MAX_BYTES ||
+            !bytes_are_name(parsed.capabilities[i]))
+            return RECORD_BAD_CONTENT;
+    }
+    *duckling = parsed;
+    return RECORD_OK;
+}
+
+struct bytes duckling_content_pack(const struct duckling_content *duckling, struct arena *arena)
+{
+    Duck__DucklingContent message = DUCK__DUCKLING_CONTENT__INIT;
+    ProtobufCBinaryData capabilities[DUCKLING_CAPABILITIES_MAX];
+    uint8_t *data;
+
+    message.host = lent(id_bytes(&duckling->host));
+    message.display_name = lent(duckling->display_name);
+    for (size_t i = 0; i < duckling->capability_count; i++)
+        capabilities[i] = lent(duckling->capabilities[i]);
+    message.n_capabilities = duckling->capability_count;
+    message.capabilities = capabilities;
+    message.bio = lent(duckling->bio);
+    message.accepts_pecks = duckling->accepts_pecks;
+    data = arena_take(arena, duck__duckling_content__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__duckling_content__pack(&message, data));
+}
+
+enum record_verdict metrics_content_parse(struct bytes content, struct metrics_content *metrics)
+{
+    enum record_verdict verdict = RECORD_BAD_CONTENT;
+    Duck__MetricsContent *message;
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(content.size));
+    message =
+        duck__metrics_content__unpack(arena_protobuf_allocator(&arena), content.size, content.data);
+    if (message) {
+        *metrics = (struct metrics_content){
+            .ducklings = message->ducklings,
+            .birth_certificates = message->birth_certificates,
+            .connections = message->connections,
+            .eggs = message->eggs,
+            .space_ducks = message->space_ducks,
+            .pecks = message->pecks,
+            .pageviews = message->pageviews,
+        };
+        verdict = RECORD_OK;
+    }
+    arena_free(&arena);
+    return verdict;
+}
+
+struct bytes metrics_content_pack(const struct metrics_content *metrics, struct arena *arena)
+{
+    Duck__MetricsContent message = DUCK__METRICS_CONTENT__INIT;
+    uint8_t *data;
+
+    message.ducklings = metrics->ducklings;
+    message.birth_certificates = metrics->birth_certificates;
+    message.connections = metrics->connections;
+    message.eggs = metrics->eggs;
+    message.space_ducks = metrics->space_ducks;
+    message.pecks = metrics->pecks;
+    message.pageviews = metrics->pageviews;
+    data = arena_take(arena, duck__metrics_content__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__metrics_content__pack(&message, data));
+}
+
+enum record_verdict attestation_content_parse(struct bytes content, struct arena *arena,
+                                              struct attestation_content *attestation)
+{
+    struct attestation_content parsed;
+    Duck__AttestationContent *message = duck__attestation_content__unpack(
+        arena_protobuf_allocator(arena), content.size, content.data);
+
+    if (!message || !id_from_bytes(borrowed(message->subject), &parsed.subject))
+        return RECORD_BAD_CONTENT;
+    parsed.claim = borrowed(message->claim);
+    parsed.proof = borrowed(message->proof);
+    if (parsed.claim.size == 0 || parsed.claim.size > NAME_MAX_BYTES ||
+        !bytes_are_name(parsed.claim) || parsed.proof.size > NAME_MAX_BYTES)
+        return RECORD_BAD_CONTENT;
+    *attestation = parsed;
+    return RECORD_OK;
+}
+
+struct bytes attestation_content_pack(const struct attestation_content *attestation,
+                                      struct arena *arena)
+{
+    Duck__AttestationContent message = DUCK__ATTESTATION_CONTENT__INIT;
+    uint8_t *data;
+
+    message.subject = lent(id_bytes(&attestation->subject));
+    message.claim = lent(attestation->claim);
+    message.proof = lent(attestation->proof);
+    data = arena_take(arena, duck__attestation_content__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__attestation_content__pack(&message, data));
+}
