@@ -1,1 +1,202 @@
-typedef int answers_is_empty;
+/* The wire's byte strings have no NUL behind them, C's strings do: so all text of an answer is
+ * copied once, when the answer is made, and reading it takes no lock and cannot fail. */
+#include "answers.h"
+
+#include "core/bytes.h"
+#include "duck_client.h"
+#include "wire/local.pb-c.h"
+
+struct duck_answer {
+    Duck__Reply *reply;
+    struct arena memory;
+    struct duck_item *items;
+    size_t item_count;
+    struct duck_entry *entries;
+    size_t entry_count;
+};
+
+static const char *text_of(struct arena *memory, ProtobufCBinaryData bytes)
+{
+    char *text = arena_take(memory, bytes.len + 1);
+
+    if (bytes.len > 0)
+        memcpy(text, bytes.data, bytes.len);
+    text[bytes.len] = 0;
+    return text;
+}
+
+static const char *const *texts_of(struct arena *memory, const ProtobufCBinaryData *bytes,
+                                   size_t count)
+{
+    const char **texts = arena_take(memory, (count + 1) * sizeof *texts);
+
+    for (size_t i = 0; i < count; i++)
+        texts[i] = text_of(memory, bytes[i]);
+    texts[count] = NULL;
+    return texts;
+}
+
+static void read_item(struct arena *memory, const Duck__PeckView *view, struct duck_item *item)
+{
+    *item = (struct duck_item){
+        .peck_id = view->peck_id,
+        .from = view->from,
+        .to = view->to,
+        .action = text_of(memory, view->action),
+        .payload = text_of(memory, view->payload),
+        .message = text_of(memory, view->message),
+        .thread = text_of(memory, view->thread),
+        .reply_to = view->reply_to,
+        .state = view->state,
+        .result = text_of(memory, view->result),
+        .problem = text_of(memory, view->problem),
+        .incoming = view->box == 1,
+        .bond_request = view->kind == 2,
+        .attempt = view->attempt,
+        .created_ms = view->created_ms,
+        .expires_ms = view->expires_ms,
+        .scopes = texts_of(memory, view->scopes, view->n_scopes),
+        .scope_count = view->n_scopes,
+    };
+}
+
+static void read_entry(struct arena *memory, const Duck__DirectoryEntry *view,
+                       struct duck_entry *entry)
+{
+    *entry = (struct duck_entry){
+        .duckling = view->duckling,
+        .display_name = text_of(memory, view->display_name),
+        .bio = text_of(memory, view->bio),
+        .host = view->host,
+        .capabilities = texts_of(memory, view->capabilities, view->n_capabilities),
+        .capability_count = view->n_capabilities,
+        .accepts_pecks = view->accepts_pecks,
+        .host_linked = view->host_linked,
+        .tier = view->tier,
+        .seen_ms = view->seen_ms,
+    };
+}
+
+static void read_items(struct duck_answer *answer, Duck__PeckView *const *views, size_t count)
+{
+    answer->items = arena_take(&answer->memory, count * sizeof *answer->items);
+    answer->item_count = count;
+    for (size_t i = 0; i < count; i++)
+        read_item(&answer->memory, views[i], &answer->items[i]);
+}
+
+static void read_entries(struct duck_answer *answer, const Duck__DirectoryList *list)
+{
+    answer->entries = arena_take(&answer->memory, list->n_entries * sizeof *answer->entries);
+    answer->entry_count = list->n_entries;
+    for (size_t i = 0; i < list->n_entries; i++)
+        read_entry(&answer->memory, list->entries[i], &answer->entries[i]);
+}
+
+struct duck_answer *answer_new(Duck__Reply *reply)
+{
+    struct duck_answer *answer = memory_take(sizeof *answer);
+
+    answer->reply = reply;
+    arena_init(&answer->memory, SIZE_MAX);
+    if (reply->answer_case == DUCK__REPLY__ANSWER_PECK)
+        read_items(answer, &reply->peck, 1);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_PECKS)
+        read_items(answer, reply->pecks->pecks, reply->pecks->n_pecks);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_DIRECTORY)
+        read_entries(answer, reply->directory);
+    return answer;
+}
+
+void duck_answer_free(struct duck_answer *answer)
+{
+    if (!answer)
+        return;
+    duck__reply__free_unpacked(answer->reply, NULL);
+    arena_free(&answer->memory);
+    memory_give_back(answer);
+}
+
+static const Duck__Problem *problem_of(const struct duck_answer *answer)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM ? answer->reply->problem
+                                                                     : NULL;
+}
+
+bool duck_ok(const struct duck_answer *answer)
+{
+    return !problem_of(answer);
+}
+
+const char *duck_code(const struct duck_answer *answer)
+{
+    const Duck__Problem *problem = problem_of(answer);
+
+    return problem ? problem->code : "";
+}
+
+const char *duck_message(const struct duck_answer *answer)
+{
+    const Duck__Problem *problem = problem_of(answer);
+
+    return problem ? problem->message : "";
+}
+
+const char *duck_field(const struct duck_answer *answer)
+{
+    const Duck__Problem *problem = problem_of(answer);
+
+    return problem ? problem->field : "";
+}
+
+const char *duck_hatched_id(const struct duck_answer *answer)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_HATCH
+               ? answer->reply->hatch->duckling_id
+               : "";
+}
+
+size_t duck_count(const struct duck_answer *answer)
+{
+    return answer->item_count + answer->entry_count; /* an answer holds one kind or the other */
+}
+
+bool duck_item(const struct duck_answer *answer, size_t index, struct duck_item *item)
+{
+    if (index >= answer->item_count)
+        return false;
+    *item = answer->items[index];
+    return true;
+}
+
+bool duck_entry(const struct duck_answer *answer, size_t index, struct duck_entry *entry)
+{
+    if (index >= answer->entry_count)
+        return false;
+    *entry = answer->entries[index];
+    return true;
+}
+
+const char *duck_peck_id(const struct duck_answer *answer)
+{
+    return answer->item_count > 0 ? answer->items[0].peck_id : "";
+}
+
+const char *duck_peck_state(const struct duck_answer *answer)
+{
+    return answer->item_count > 0 ? answer->items[0].state : "";
+}
+
+const char *duck_peck_result(const struct duck_answer *answer)
+{
+    return answer->item_count > 0 ? answer->items[0].result : "";
+}
+
+const char *duck_next_cursor(const struct duck_answer *answer)
+{
+    if (answer->reply->answer_case == DUCK__REPLY__ANSWER_DIRECTORY)
+        return answer->reply->directory->next_cursor;
+    if (answer->reply->answer_case == DUCK__REPLY__ANSWER_PECKS)
+        return answer->reply->pecks->next_cursor;
+    return "";
+}

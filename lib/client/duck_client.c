@@ -1,1 +1,425 @@
-typedef int duck_client_is_empty;
+#include "duck_client.h"
+
+#include "answers.h"
+#include "connection.h"
+#include "core/bytes.h"
+#include "wire/local.pb-c.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SOCKET_PATH_SIZE 4096
+#define FOLLOW_BEGIN_MS 5000 /* for the node to confirm that following began */
+
+struct duck {
+    struct connection *connection;
+};
+
+/* ---- connecting ---- */
+
+const char *duck_default_socket(char *path, size_t size)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        snprintf(path, size, "/var/lib/ducknode/ducknode.sock");
+    else if (state && state[0] == '/')
+        snprintf(path, size, "%s/ducknode/ducknode.sock", state);
+    else
+        snprintf(path, size, "%s/.local/state/ducknode/ducknode.sock", home ? home : "");
+    return path;
+}
+
+int duck_connect(struct duck **duck, const char *socket_path, const char **problem)
+{
+    char path[SOCKET_PATH_SIZE];
+    const char *ignored;
+    struct duck *made;
+
+    if (!socket_path)
+        socket_path = getenv("DUCKNODE_SOCKET");
+    if (!socket_path || !*socket_path)
+        socket_path = duck_default_socket(path, sizeof path);
+    made = memory_take(sizeof *made);
+    if (connection_open(&made->connection, socket_path, problem ? problem : &ignored)) {
+        memory_give_back(made);
+        return -1;
+    }
+    *duck = made;
+    return 0;
+}
+
+void duck_close(struct duck *duck)
+{
+    if (!duck)
+        return;
+    connection_close(duck->connection);
+    memory_give_back(duck);
+}
+
+/* ---- calls ---- */
+
+void duck_call(struct duck *duck, Duck__Request *request, uint64_t timeout_ms,
+               void (*done)(void *context, Duck__Reply *reply), void *context)
+{
+    connection_call(duck->connection, request, timeout_ms, done, context);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    Duck__Reply *reply;
+};
+
+static void wake(void *context, Duck__Reply *reply)
+{
+    struct waiter *waiter = context;
+
+    pthread_mutex_lock(&waiter->lock);
+    waiter->reply = reply;
+    pthread_cond_signal(&waiter->done);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+Duck__Reply *duck_call_wait(struct duck *duck, Duck__Request *request, uint64_t timeout_ms)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+    assert(!connection_is_own_thread(duck->connection)); /* it would wait for itself */
+    connection_call(duck->connection, request, timeout_ms, wake, &waiter);
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.reply)
+        pthread_cond_wait(&waiter.done, &waiter.lock);
+    pthread_mutex_unlock(&waiter.lock);
+    pthread_cond_destroy(&waiter.done);
+    pthread_mutex_destroy(&waiter.lock);
+    return waiter.reply;
+}
+
+void duck_reply_free(Duck__Reply *reply)
+{
+    if (reply)
+        duck__reply__free_unpacked(reply, NULL);
+}
+
+static struct duck_answer *ask(struct duck *duck, Duck__Request *request, uint64_t wait_ms)
+{
+    return answer_new(duck_call_wait(duck, request, wait_ms + CALL_MARGIN_MS));
+}
+
+/* ---- orders ---- */
+
+static ProtobufCBinaryData bytes_for(const char *text)
+{
+    return (ProtobufCBinaryData){.len = text ? strlen(text) : 0, .data = (uint8_t *)text};
+}
+
+static char *string_for(const char *text)
+{
+    return (char *)(text ? text : "");
+}
+
+/* NULL when there are none; given back with memory_give_back. */
+static ProtobufCBinaryData *list_for(const char *const *texts, size_t count)
+{
+    ProtobufCBinaryData *list;
+
+    if (count == 0)
+        return NULL;
+    list = memory_take(count * sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = bytes_for(texts[i]);
+    return list;
+}
+
+struct duck_answer *duck_hatch(struct duck *duck, const struct duck_profile *profile)
+{
+    ProtobufCBinaryData *capabilities = list_for(profile->capabilities, profile->capability_count);
+    Duck__HatchOrder order = DUCK__HATCH_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+
+    order.display_name = bytes_for(profile->display_name);
+    order.bio = bytes_for(profile->bio);
+    order.capabilities = capabilities;
+    order.n_capabilities = profile->capability_count;
+    order.refuses_pecks = profile->refuses_pecks;
+    request.order_case = DUCK__REQUEST__ORDER_HATCH;
+    request.hatch = &order;
+    answer = ask(duck, &request, 0);
+    memory_give_back(capabilities);
+    return answer;
+}
+
+struct duck_answer *duck_set_profile(struct duck *duck, const char *duckling,
+                                     const struct duck_profile *profile)
+{
+    ProtobufCBinaryData *capabilities = list_for(profile->capabilities, profile->capability_count);
+    Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+
+    order.duckling = string_for(duckling);
+    order.set_display_name = profile->display_name != NULL;
+    order.display_name = bytes_for(profile->display_name);
+    order.set_bio = profile->bio != NULL;
+    order.bio = bytes_for(profile->bio);
+    order.set_capabilities = profile->capabilities != NULL;
+    order.capabilities = capabilities;
+    order.n_capabilities = profile->capability_count;
+    order.set_accepts_pecks = true;
+    order.accepts_pecks = !profile->refuses_pecks;
+    request.order_case = DUCK__REQUEST__ORDER_PROFILE;
+    request.profile = &order;
+    answer = ask(duck, &request, 0);
+    memory_give_back(capabilities);
+    return answer;
+}
+
+struct duck_answer *duck_pulse(struct duck *duck, const char *duckling)
+{
+    Duck__PulseOrder order = DUCK__PULSE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    request.order_case = DUCK__REQUEST__ORDER_PULSE;
+    request.pulse = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, enum duck_wait wait,
+                              uint64_t wait_ms)
+{
+    ProtobufCBinaryData *scopes = list_for(peck->scopes, peck->scope_count);
+    Duck__SendOrder order = DUCK__SEND_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+
+    order.from = string_for(peck->from);
+    order.to = string_for(peck->to);
+    order.kind = peck->action ? 1 : 2;
+    order.action = bytes_for(peck->action);
+    order.payload = bytes_for(!peck->action ? NULL : peck->payload ? peck->payload : "{}");
+    order.scopes = scopes;
+    order.n_scopes = peck->scope_count;
+    order.message = bytes_for(peck->message);
+    order.thread = bytes_for(peck->thread);
+    order.reply_to = string_for(peck->reply_to);
+    order.expires_in_ms = peck->expires_in_ms;
+    order.idempotency_key = bytes_for(peck->idempotency_key);
+    order.trace = bytes_for(peck->trace);
+    order.wait_for = wait;
+    order.wait_ms = wait_ms;
+    request.order_case = DUCK__REQUEST__ORDER_SEND;
+    request.send = &order;
+    answer = ask(duck, &request, wait_ms);
+    memory_give_back(scopes);
+    return answer;
+}
+
+struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum duck_wait wait,
+                                  uint64_t wait_ms)
+{
+    Duck__PeckQuery query = DUCK__PECK_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.peck_id = string_for(peck_id);
+    query.wait_for = wait;
+    query.wait_ms = wait_ms;
+    request.order_case = DUCK__REQUEST__ORDER_PECK;
+    request.peck = &query;
+    return ask(duck, &request, wait_ms);
+}
+
+struct duck_answer *duck_cancel(struct duck *duck, const char *duckling, const char *peck_id)
+{
+    Duck__CancelOrder order = DUCK__CANCEL_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.peck_id = string_for(peck_id);
+    request.order_case = DUCK__REQUEST__ORDER_CANCEL;
+    request.cancel = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_take(struct duck *duck, const char *duckling, uint32_t limit,
+                              uint64_t wait_ms, uint64_t lease_ms)
+{
+    Duck__TakeOrder order = DUCK__TAKE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.limit = limit;
+    order.wait_ms = wait_ms;
+    order.lease_ms = lease_ms;
+    request.order_case = DUCK__REQUEST__ORDER_TAKE;
+    request.take = &order;
+    return ask(duck, &request, wait_ms);
+}
+
+struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling,
+                                     const char *const *peck_ids, size_t count)
+{
+    Duck__AckOrder order = DUCK__ACK_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.peck_ids = (char **)peck_ids;
+    order.n_peck_ids = count;
+    request.order_case = DUCK__REQUEST__ORDER_ACK;
+    request.ack = &order;
+    return ask(duck, &request, 0);
+}
+
+static struct duck_answer *answer_order(struct duck *duck, const char *duckling,
+                                        const char *peck_id, const char *result,
+                                        const char *problem)
+{
+    Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.peck_id = string_for(peck_id);
+    order.failed = problem != NULL;
+    order.result = bytes_for(result);
+    order.problem = bytes_for(problem);
+    request.order_case = DUCK__REQUEST__ORDER_ANSWER;
+    request.answer = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_answer_peck(struct duck *duck, const char *duckling, const char *peck_id,
+                                     const char *result_json)
+{
+    return answer_order(duck, duckling, peck_id, result_json ? result_json : "{}", NULL);
+}
+
+struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, const char *peck_id,
+                                   const char *problem)
+{
+    return answer_order(duck, duckling, peck_id, NULL, problem ? problem : "");
+}
+
+struct duck_answer *duck_approve(struct duck *duck, const char *duckling, const char *peck_id,
+                                 const char *const *scopes, size_t scope_count,
+                                 uint64_t not_after_ms)
+{
+    ProtobufCBinaryData *list = list_for(scopes, scope_count);
+    Duck__ApproveOrder order = DUCK__APPROVE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+
+    order.duckling = string_for(duckling);
+    order.peck_id = string_for(peck_id);
+    order.scopes = list;
+    order.n_scopes = scope_count;
+    order.not_after_ms = not_after_ms;
+    request.order_case = DUCK__REQUEST__ORDER_APPROVE;
+    request.approve = &order;
+    answer = ask(duck, &request, 0);
+    memory_give_back(list);
+    return answer;
+}
+
+struct duck_answer *duck_deny(struct duck *duck, const char *duckling, const char *peck_id,
+                              const char *reason)
+{
+    Duck__DenyOrder order = DUCK__DENY_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.peck_id = string_for(peck_id);
+    order.reason = bytes_for(reason);
+    request.order_case = DUCK__REQUEST__ORDER_DENY;
+    request.deny = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_unpeck(struct duck *duck, const char *duckling,
+                                const char *bond_id_or_duckling)
+{
+    Duck__UnpeckOrder order = DUCK__UNPECK_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    bool is_bond = bond_id_or_duckling && strncmp(bond_id_or_duckling, "bnd_", 4) == 0;
+
+    order.duckling = string_for(duckling);
+    if (is_bond)
+        order.bond_id = string_for(bond_id_or_duckling);
+    else
+        order.with = string_for(bond_id_or_duckling);
+    request.order_case = DUCK__REQUEST__ORDER_UNPECK;
+    request.unpeck = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_search(struct duck *duck, const struct duck_search *search)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.capability = string_for(search->capability);
+    query.text = string_for(search->text);
+    query.duckling = string_for(search->duckling);
+    query.host = string_for(search->host);
+    query.cursor = string_for(search->cursor);
+    query.alive_within_ms = search->alive_within_ms;
+    query.limit = search->limit;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    return ask(duck, &request, 0);
+}
+
+/* ---- events ---- */
+
+uint64_t duck_call_follow(struct duck *duck, const char *duckling, bool directory,
+                          bool (*seen)(void *context, const Duck__Reply *event), void *context)
+{
+    return connection_follow(duck->connection, duckling, directory, seen, context, NULL);
+}
+
+void duck_unfollow(struct duck *duck, uint64_t follow)
+{
+    connection_unfollow(duck->connection, follow);
+}
+
+struct event_reader {
+    bool (*seen)(void *context, const struct duck_event *event);
+    void *context;
+};
+
+static bool read_event(void *context, const Duck__Reply *reply)
+{
+    const struct event_reader *reader = context;
+    const Duck__EventView *view = reply->event;
+    struct duck_event event = {
+        .kind = view->kind,
+        .duckling = view->duckling,
+        .with = view->with,
+        .peck_id = view->peck_id,
+        .state = view->state,
+        .incoming = view->box == 1,
+        .at_ms = view->at_ms,
+        .dropped = view->dropped,
+    };
+
+    return reader->seen(reader->context, &event);
+}
+
+int duck_follow(struct duck *duck, const char *duckling, bool directory,
+                bool (*seen)(void *context, const struct duck_event *event), void *context)
+{
+    struct event_reader *reader = memory_take(sizeof *reader);
+    uint64_t follow;
+
+    reader->seen = seen;
+    reader->context = context;
+    follow = connection_follow(duck->connection, duckling, directory, read_event, reader, reader);
+    if (connection_follow_began(duck->connection, follow, FOLLOW_BEGIN_MS))
+        return 0;
+    connection_unfollow(duck->connection, follow);
+    return -1;
+}

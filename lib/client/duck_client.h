@@ -127,7 +127,8 @@ struct duck_event {
     uint64_t at_ms, dropped;
 };
 /* Calls `seen` on the client's own thread for each event of `duckling` (NULL: of the whole node),
- * until it returns false, or duck_close. Do not call into `duck` from it. 0 when following began. */
+ * until it returns false, or duck_close. Do not call into `duck` from it. 0 when following began.
+ * After a broken connection following goes on by itself; `dropped` then counts one for the gap. */
 int duck_follow(struct duck *duck, const char *duckling, bool directory, bool (*seen)(void *context, const struct duck_event *event), void *context);
 
 /* ---- for those who speak the wire types themselves (the gateway, the command line) ---- */
@@ -141,7 +142,8 @@ void duck_call(struct duck *duck, struct Duck__Request *request, uint64_t timeou
 /* The same, blocking. Never NULL: without the node the reply is a problem. */
 struct Duck__Reply *duck_call_wait(struct duck *duck, struct Duck__Request *request, uint64_t timeout_ms);
 void duck_reply_free(struct Duck__Reply *reply);
-/* Events as they come; `seen` returns false to end it. The number names it for duck_unfollow. */
+/* Events as they come (each holds an EventView); `seen` returns false to end it. The number names it for duck_unfollow. */
 uint64_t duck_call_follow(struct duck *duck, const char *duckling, bool directory, bool (*seen)(void *context, const struct Duck__Reply *event), void *context);
+void duck_unfollow(struct duck *duck, uint64_t follow); /* after it `seen` is not called any more */
 
 #endif
