@@ -1,0 +1,1 @@
+typedef int transport_peers_is_empty;
