@@ -58,6 +58,7 @@
 #define LEASE_MAX_MS HOUR_MS
 #define RESEND_FIRST_MS (2 * SECOND_MS)      /* a peck without a receipt, link up */
 #define RESEND_MAX_MS (60 * SECOND_MS)
+#define OUTBOX_GRACE_MS (10 * SECOND_MS)     /* after its end a peck waits so long for the receipt that says it */
 #define DIAL_FIRST_MS 500ull                 /* back-off, doubling, full jitter */
 #define DIAL_MAX_MS (5 * MINUTE_MS)
 #define DIAL_EAGER_MAX_MS (5 * SECOND_MS)    /* while pecks wait for that node */
