@@ -1,0 +1,166 @@
+"""kill -9, nodes that are away, disks that are full: nothing acknowledged is lost, nothing comes
+twice."""
+
+import os
+import subprocess
+import urllib.parse
+
+from pond import Pond, Refused, run, until
+
+
+def meet(pond, at, name):
+    until(f"{name} at {at.name}", lambda: at.http(
+        "GET", "/beak/directory?" + urllib.parse.urlencode({"q": name}))["ducklings"])
+
+
+def pair(pond):
+    asker = pond.alice.hatch("asker@example.com", "Asker")
+    oracle = pond.bob.hatch("oracle@example.com", "Oracle")
+    meet(pond, pond.alice, "Oracle")
+    asker.bond_with(oracle, "query")
+    return asker, oracle
+
+
+def take_all(duck, count):
+    taken = []
+
+    def look():
+        for peck in duck.get("/beak/inbox", wait=1, limit=200)["pecks"]:
+            taken.append(peck["peck_id"])
+        return len(taken) >= count
+
+    until(f"{count} pecks in the inbox", look, 30)
+    return taken
+
+
+def a_receiver_that_dies_between_commit_and_receipt_has_the_peck_once_and_its_sender_the_receipt():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        # The node ends itself after the commit of the next received peck, before anything leaves.
+        pond.bob.stop()
+        pond.bob.start(env={"DUCKNODE_DIE_AFTER_COMMIT_OF_A_PECK": "1"})
+        pond.all_linked()
+        sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={"n": 1})
+        pond.bob.process.wait(20)
+        assert asker.peck(sent["peck_id"])["status"] in ("sent", "queued")
+        pond.bob.start()
+        asker.becomes(sent["peck_id"], "taken", seconds=30)
+        assert take_all(oracle, 1) == [sent["peck_id"]]
+        assert [p["peck_id"] for p in oracle.get("/beak/pecks", box="in")["pecks"]].count(
+            sent["peck_id"]) == 1
+
+
+def pecks_in_the_outbox_of_a_killed_sender_go_out_after_its_restart():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        pond.bob.stop()
+        until("the link to go", lambda: pond.alice.json("status")["links"] == 0)
+        sent = [asker.post("/beak/peck", target=oracle.id, action="query",
+                           payload={"n": n})["peck_id"] for n in range(20)]
+        assert asker.peck(sent[0])["status"] == "queued"
+        pond.alice.kill()
+        pond.alice.start()
+        pond.bob.start()
+        for peck in sent:
+            asker.becomes(peck, "taken", seconds=30)
+        taken = take_all(oracle, 20)
+        assert sorted(taken) == sorted(sent)
+
+
+def a_target_whose_node_was_down_gets_its_pecks_when_it_is_up():
+    with Pond("alice", "bob", "carol") as pond:
+        asker, oracle = pair(pond)
+        pond.bob.kill()
+        sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={})
+        assert asker.peck(sent["peck_id"])["status"] in ("queued", "sent")
+        pond.bob.start()
+        asker.becomes(sent["peck_id"], "taken", seconds=30)
+        oracle.get("/beak/inbox", wait=10)
+        oracle.post("/beak/answer", peck_id=sent["peck_id"], result=1)
+        asker.becomes(sent["peck_id"], "answered")
+
+
+def an_answer_given_while_the_asker_was_down_reaches_it():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={})
+        asker.becomes(sent["peck_id"], "taken")
+        pond.alice.kill()
+        oracle.get("/beak/inbox", wait=10)
+        oracle.post("/beak/answer", peck_id=sent["peck_id"], result={"late": True})
+        pond.alice.start()
+        done = asker.becomes(sent["peck_id"], "answered", seconds=30)
+        assert done["result"] == {"late": True}
+
+
+def a_gateway_that_dies_is_started_again_and_the_node_never_notices():
+    with Pond("alice") as pond:
+        pid = int(open(os.path.join(pond.alice.state, "gateway.pid")).read())
+        os.kill(pid, 9)
+        pond.alice.says(r"gateway.* ended by signal 9")
+        pond.alice.says(rf"gateway.* started, pid (?!{pid})\d+")
+        until("the gateway to be back", lambda: _probe(pond.alice))
+        assert pond.alice.process.poll() is None
+
+
+def _probe(node):
+    try:
+        url = open(os.path.join(node.state, "gateway", "url")).read().strip()
+        node.gateway_port = urllib.parse.urlparse(url).port
+        return node.http("GET", "/beak/")["status"]
+    except (OSError, Refused):
+        return None
+
+
+def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1k", "tmpfs", "/nonexistent"],
+                      capture_output=True).returncode != 32 or os.getuid() != 0:
+        print("skip  a full disk: this needs root and mount")
+        return
+    with Pond("alice") as pond:
+        pond.alice.stop()
+        small = os.path.join(pond.folder, "small")
+        os.mkdir(small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", small],
+                          capture_output=True).returncode != 0:
+            print("skip  a full disk: mounting is not allowed here")
+            return
+        try:
+            subprocess.run(["cp", "-a", pond.alice.state + "/.", small], check=True)
+            pond.alice.state = small
+            pond.alice.write_config()
+            pond.alice.start()
+            duck = pond.alice.hatch("a@example.com", "Duck")
+            twin = pond.alice.hatch("b@example.com", "Twin")
+            kept, refused = [], None
+            for n in range(400):
+                try:
+                    kept.append(duck.post("/beak/peck", target=twin.id, action="query",
+                                          payload="y" * 20000)["peck_id"])
+                except Refused as full:
+                    refused = full
+                    break
+            assert refused is not None and refused.status == 503, refused
+            assert "full" in refused.body["detail"], refused.body
+            subprocess.run(["mount", "-o", "remount,size=30m", small], check=True)
+            until("room again", lambda: _try(duck, twin))
+            for peck in kept:
+                assert duck.peck(peck)["status"] in ("pending", "taken", "sent"), peck
+        finally:
+            pond.alice.stop()
+            subprocess.run(["umount", small], check=False)
+
+
+def _try(duck, twin):
+    try:
+        return duck.post("/beak/peck", target=twin.id, action="query", payload={})["peck_id"]
+    except Refused:
+        return None
+
+
+run(a_receiver_that_dies_between_commit_and_receipt_has_the_peck_once_and_its_sender_the_receipt,
+    pecks_in_the_outbox_of_a_killed_sender_go_out_after_its_restart,
+    a_target_whose_node_was_down_gets_its_pecks_when_it_is_up,
+    an_answer_given_while_the_asker_was_down_reaches_it,
+    a_gateway_that_dies_is_started_again_and_the_node_never_notices,
+    a_full_disk_is_said_and_nothing_acknowledged_is_lost)

@@ -1,0 +1,732 @@
+/* Two whole agents on one made-up clock: what one sends, the other's intake opens. No disk, no
+ * socket; a table stands for each store. */
+#include "core/agent.h"
+#include "core/intake.h"
+
+#include <check.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define NETWORK "pond"
+#define PECKS_MAX 64
+#define REPLIES_MAX 64
+
+struct kept_peck {
+    enum box box;
+    struct id id, from;
+    enum peck_state state;
+    struct bytes wire, chain;
+    struct bytes receipts[2], receipt_chains[2];
+    struct bytes problem;
+};
+
+struct reply {
+    uint64_t ticket;
+    enum refusal_code code;
+    struct id peck, duckling, bond;
+    enum peck_state state;
+    bool replayed;
+    size_t taken_count;
+    struct id taken[8];
+};
+
+struct node {
+    struct agent *agent;
+    struct intake *intake;
+    struct keyring *keyring;
+    struct identity_key *key;
+    struct id id;
+    struct bytes chain;
+    struct effects effects;
+    struct arena memory; /* of everything that is kept */
+    struct kept_peck pecks[PECKS_MAX];
+    size_t peck_count;
+    struct reply replies[REPLIES_MAX];
+    size_t reply_count;
+    struct offered_record records[PECKS_MAX];
+    size_t record_count;
+    size_t bonds_made, refused_frames;
+    enum intake_verdict last_refusal;
+    char last_reason[160];
+};
+
+struct pond {
+    struct node alice, bob;
+    struct moment at;
+    bool linked;
+    int turn_a_bit; /* of the next frame of this kind, once */
+    uint64_t ticket;
+};
+
+static struct node *other(struct pond *pond, struct node *node)
+{
+    return node == &pond->alice ? &pond->bob : &pond->alice;
+}
+
+/* ---- a store of sorts ---- */
+
+static struct kept_peck *find(struct node *node, enum box box, const struct id *id)
+{
+    for (size_t i = 0; i < node->peck_count; i++)
+        if (node->pecks[i].box == box && id_equal(&node->pecks[i].id, id))
+            return &node->pecks[i];
+    return NULL;
+}
+
+static void keep(struct node *node, const struct effect *effect)
+{
+    struct kept_peck *peck;
+
+    switch ((int)effect->kind) {
+    case EFFECT_KEEP_PECK:
+        ck_assert_uint_lt(node->peck_count, PECKS_MAX);
+        ck_assert_ptr_null(find(node, effect->peck.box, &effect->peck.id));
+        node->pecks[node->peck_count++] =
+            (struct kept_peck){.box = effect->peck.box,
+                               .id = effect->peck.id,
+                               .from = effect->peck.from,
+                               .state = effect->peck.state,
+                               .wire = arena_copy(&node->memory, effect->peck.wire),
+                               .chain = arena_copy(&node->memory, effect->peck.chain)};
+        break;
+    case EFFECT_KEEP_STATE:
+        peck = find(node, effect->state.box, &effect->state.peck);
+        ck_assert_ptr_nonnull(peck);
+        peck->state = effect->state.state;
+        peck->problem = arena_copy(&node->memory, effect->state.problem);
+        break;
+    case EFFECT_KEEP_RECEIPT:
+        peck = find(node, effect->receipt.box, &effect->receipt.peck);
+        ck_assert_ptr_nonnull(peck);
+        peck->receipts[effect->receipt.kind - 1] = arena_copy(&node->memory, effect->receipt.wire);
+        peck->receipt_chains[effect->receipt.kind - 1] =
+            arena_copy(&node->memory, effect->receipt.chain);
+        break;
+    case EFFECT_KEEP_RECORD:
+        ck_assert_uint_lt(node->record_count, PECKS_MAX);
+        node->records[node->record_count] = effect->record.item;
+        node->records[node->record_count].wire =
+            arena_copy(&node->memory, effect->record.item.wire);
+        node->records[node->record_count++].chain =
+            arena_copy(&node->memory, effect->record.item.chain);
+        break;
+    case EFFECT_KEEP_BOND:
+        node->bonds_made++;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- a wire of sorts ---- */
+
+static void turn(struct pond *pond, struct node *node, struct event *event);
+
+static void carry(struct pond *pond, struct node *from, enum frame_kind kind, struct bytes body)
+{
+    struct node *to = other(pond, from);
+    struct event event;
+    struct arena arena;
+    struct id peck;
+    size_t refused;
+    enum intake_verdict verdict;
+    uint8_t *copy;
+
+    if (!pond->linked)
+        return;
+    copy = malloc(body.size);
+    memcpy(copy, body.data, body.size);
+    if (pond->turn_a_bit == (int)kind) {
+        copy[body.size - 20] ^= 1;
+        pond->turn_a_bit = 0;
+    }
+    arena_init(&arena, PARSE_BUDGET(body.size));
+    verdict = intake_open(to->intake, kind, bytes_of(copy, body.size), pond->at.wall_ms, &arena,
+                          &event, &peck, &refused, to->last_reason);
+    if (verdict == INTAKE_TAKEN) {
+        event.node = from->id;
+        if (event.kind == EVENT_PECK)
+            event.peck.known = find(to, BOX_IN, &event.peck.peck.id) != NULL;
+        turn(pond, to, &event);
+    } else {
+        to->refused_frames++;
+        to->last_refusal = verdict;
+    }
+    arena_free(&arena);
+    free(copy);
+}
+
+static void carry_stored(struct pond *pond, struct node *node, const struct effect *effect)
+{
+    struct arena arena;
+
+    arena_init(&arena, MIB);
+    if (effect->kind == EFFECT_SEND_PECK) {
+        struct kept_peck *peck = find(node, BOX_OUT, &effect->send_stored.peck);
+
+        carry(pond, node, FRAME_PECK, frame_pack_peck(peck->chain, peck->wire, &arena));
+    } else {
+        struct kept_peck *peck = find(node, BOX_IN, &effect->send_stored.peck);
+
+        for (int i = 0; i < 2; i++)
+            if (peck->receipts[i].size > 0)
+                carry(pond, node, FRAME_RECEIPT,
+                      frame_pack_receipt(peck->receipt_chains[i], peck->receipts[i], &arena));
+    }
+    arena_free(&arena);
+}
+
+static void carry_records(struct pond *pond, struct node *node, const struct effect *effect)
+{
+    struct arena arena;
+
+    arena_init(&arena, MIB);
+    for (size_t i = 0; i < effect->send_records.count; i++)
+        for (size_t j = 0; j < node->record_count; j++)
+            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i]))
+                carry(
+                    pond, node, FRAME_RECORDS,
+                    frame_pack_records(&node->records[j].chain, &node->records[j].wire, 1, &arena));
+    arena_free(&arena);
+}
+
+static void note_reply(struct node *node, const struct effect *effect)
+{
+    struct reply *reply;
+
+    ck_assert_uint_lt(node->reply_count, REPLIES_MAX);
+    reply = &node->replies[node->reply_count++];
+    *reply = (struct reply){.ticket = effect->reply.ticket,
+                            .code = effect->reply.code,
+                            .peck = effect->reply.peck,
+                            .duckling = effect->reply.duckling,
+                            .bond = effect->reply.bond,
+                            .state = effect->reply.state,
+                            .replayed = effect->reply.replayed,
+                            .taken_count = effect->reply.taken_count};
+    for (size_t i = 0; i < effect->reply.taken_count && i < 8; i++)
+        reply->taken[i] = effect->reply.taken[i];
+}
+
+/* A turn's effects are taken out of the node first: carrying them out leads to further turns. */
+static void turn(struct pond *pond, struct node *node, struct event *event)
+{
+    struct effects effects;
+
+    effects_init(&effects);
+    event->at = pond->at;
+    agent_step(node->agent, event, &effects);
+    agent_settle(node->agent, &pond->at, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        keep(node, &effects.list[i]);
+    for (size_t i = 0; i < effects.count; i++) {
+        const struct effect *effect = &effects.list[i];
+
+        if (effect->kind == EFFECT_SEND)
+            carry(pond, node, effect->send.kind, effect->send.body);
+        else if (effect->kind == EFFECT_SEND_PECK || effect->kind == EFFECT_SEND_RECEIPTS)
+            carry_stored(pond, node, effect);
+        else if (effect->kind == EFFECT_SEND_RECORDS)
+            carry_records(pond, node, effect);
+        else if (effect->kind == EFFECT_REPLY)
+            note_reply(node, effect);
+    }
+    effects_free(&effects);
+}
+
+static void tick(struct pond *pond, uint64_t ms)
+{
+    struct event event = {.kind = EVENT_TICK};
+
+    pond->at.now_ms += ms;
+    pond->at.wall_ms += ms;
+    turn(pond, &pond->alice, &event);
+    turn(pond, &pond->bob, &event);
+}
+
+static void link_both(struct pond *pond, bool up)
+{
+    struct event event = {.kind = up ? EVENT_LINK_UP : EVENT_LINK_DOWN};
+
+    pond->linked = up;
+    event.node = pond->bob.id;
+    turn(pond, &pond->alice, &event);
+    event.node = pond->alice.id;
+    turn(pond, &pond->bob, &event);
+}
+
+/* ---- births ---- */
+
+static void node_init(struct pond *pond, struct node *node, uint8_t seed)
+{
+    uint8_t seeds[2][SEED_SIZE];
+    struct identity_key *next;
+    struct public_key next_public;
+    struct certificate_wish wish = {.kind = IDENTITY_NODE,
+                                    .display_name = bytes_of_text("node"),
+                                    .issued_ms = pond->at.wall_ms,
+                                    .not_after_ms = pond->at.wall_ms + CERTIFICATE_LIFE_MS};
+    struct bytes address = bytes_of_text("127.0.0.1:1");
+    struct agent_settings settings = {.network = bytes_of_text(NETWORK),
+                                      .display_name = bytes_of_text("node"),
+                                      .software = bytes_of_text("test"),
+                                      .addresses = &address,
+                                      .address_count = 1,
+                                      .session_not_after_ms = pond->at.wall_ms + DAY_MS};
+    struct intake_settings intake = {.network = bytes_of_text(NETWORK)};
+    struct event event = {.kind = EVENT_START};
+    struct bytes certificate;
+
+    memset(seeds[0], seed, SEED_SIZE);
+    memset(seeds[1], seed + 100, SEED_SIZE);
+    arena_init(&node->memory, 16 * MIB);
+    node->key = identity_key_new(seeds[0]);
+    next = identity_key_new(seeds[1]);
+    next_public = identity_key_public(next);
+    wish.next_key_hash = identity_key_hash(&next_public);
+    identity_key_free(next);
+    certificate = certificate_make(&wish, node->key, &node->memory, &node->id);
+    node->chain = chain_pack(&certificate, 1, &node->memory);
+    settings.node_key = node->key;
+    settings.node_chain = node->chain;
+    memset(settings.session_key, seed, sizeof settings.session_key);
+    memset(settings.dice_seed, seed, sizeof settings.dice_seed);
+    node->keyring = keyring_new(64);
+    intake.keyring = node->keyring;
+    node->intake = intake_new(&intake);
+    node->agent = agent_new(&settings);
+    turn(pond, node, &event);
+}
+
+static void node_end(struct node *node)
+{
+    agent_free(node->agent);
+    intake_free(node->intake);
+    keyring_free(node->keyring);
+    identity_key_free(node->key);
+    arena_free(&node->memory);
+}
+
+static struct pond *pond_new(void)
+{
+    struct pond *pond = calloc(1, sizeof *pond);
+
+    ck_assert(identity_self_test());
+    pond->at = (struct moment){.now_ms = 1000, .wall_ms = 1790000000000};
+    node_init(pond, &pond->alice, 1);
+    node_init(pond, &pond->bob, 2);
+    link_both(pond, true);
+    return pond;
+}
+
+static void pond_free(struct pond *pond)
+{
+    node_end(&pond->alice);
+    node_end(&pond->bob);
+    free(pond);
+}
+
+static const struct reply *order(struct pond *pond, struct node *node, struct order *order)
+{
+    struct event event = {.kind = EVENT_ORDER};
+
+    order->ticket = ++pond->ticket;
+    event.order = order;
+    turn(pond, node, &event);
+    for (size_t i = 0; i < node->reply_count; i++)
+        if (node->replies[i].ticket == order->ticket)
+            return &node->replies[i];
+    ck_abort_msg("an order was not answered");
+    return NULL;
+}
+
+static struct id hatch(struct pond *pond, struct node *node, uint8_t seed)
+{
+    struct order hatch = {.kind = ORDER_HATCH};
+    const struct reply *reply;
+
+    memset(hatch.seeds[0], seed, SEED_SIZE);
+    memset(hatch.seeds[1], seed + 100, SEED_SIZE);
+    hatch.profile.set_display_name = true;
+    hatch.profile.display_name = bytes_of_text("Duck");
+    hatch.profile.accepts_pecks = true;
+    reply = order(pond, node, &hatch);
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
+    return reply->duckling;
+}
+
+static struct order action(const struct id *from, const struct id *to)
+{
+    struct order order = {.kind = ORDER_SEND, .duckling = *from};
+
+    order.send.from = *from;
+    order.send.to = *to;
+    order.send.kind = PECK_ACTION;
+    order.send.action = bytes_of_text("query");
+    order.send.payload = bytes_of_text("{}");
+    return order;
+}
+
+static struct id bond(struct pond *pond, const struct id *asker, const struct id *owner)
+{
+    struct order ask = {.kind = ORDER_SEND, .duckling = *asker};
+    struct order approve = {.kind = ORDER_APPROVE, .duckling = *owner};
+    struct bytes scope = bytes_of_text("query");
+    const struct reply *reply;
+
+    ask.send.from = *asker;
+    ask.send.to = *owner;
+    ask.send.kind = PECK_BOND_REQUEST;
+    ask.send.scopes[0] = scope;
+    ask.send.scope_count = 1;
+    ask.send.message = bytes_of_text("hello");
+    reply = order(pond, &pond->alice, &ask);
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
+    approve.peck = reply->peck;
+    approve.scopes = &scope;
+    approve.scope_count = 1;
+    reply = order(pond, &pond->bob, &approve);
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
+    return reply->bond;
+}
+
+/* ---- stories ---- */
+
+START_TEST(an_action_without_a_bond_waits_for_the_owner)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5};
+    const struct reply *reply = order(pond, &pond->alice, &send);
+    struct id peck = reply->peck;
+
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(an_approved_action_runs_once_and_its_answer_comes_back)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck = order(pond, &pond->alice, &send)->peck;
+    struct order approve = {.kind = ORDER_APPROVE, .duckling = friend, .peck = peck};
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5};
+    struct order answer = {.kind = ORDER_ANSWER,
+                           .duckling = friend,
+                           .peck = peck,
+                           .result = bytes_of_text("{\"ok\":true}")};
+    const struct reply *reply;
+
+    ck_assert_int_eq(order(pond, &pond->bob, &approve)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_APPROVED);
+    ck_assert_int_eq(order(pond, &pond->bob, &approve)->code, REFUSAL_CONFLICT);
+    reply = order(pond, &pond->bob, &take);
+    ck_assert_uint_eq(reply->taken_count, 1);
+    ck_assert(id_equal(&reply->taken[0], &peck));
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_ANSWERED);
+    ck_assert_uint_gt(find(&pond->alice, BOX_OUT, &peck)->receipts[1].size, 0);
+    answer.held.found = true;
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_CONFLICT);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_denied_peck_ends_with_a_signed_receipt)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck = order(pond, &pond->alice, &send)->peck;
+    struct order deny = {.kind = ORDER_DENY,
+                         .duckling = friend,
+                         .peck = peck,
+                         .problem = bytes_of_text("not today")};
+
+    ck_assert_int_eq(order(pond, &pond->bob, &deny)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_DENIED);
+    ck_assert_uint_gt(find(&pond->alice, BOX_OUT, &peck)->receipts[1].size, 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_bond_lets_its_requester_act_within_its_scopes_and_nobody_else)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id stranger = hatch(pond, &pond->alice, 30);
+    struct order send, back;
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    ck_assert_uint_eq(pond->alice.bonds_made, 1);
+    ck_assert_uint_eq(pond->bob.bonds_made, 1);
+    send = action(&duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_TAKEN);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_TAKEN);
+    send.send.action = bytes_of_text("delete");
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    send = action(&stranger, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    back = action(&friend, &duck); /* the approver gained nothing over the requester */
+    peck = order(pond, &pond->bob, &back)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_IN, &peck)->state, PECK_PENDING);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(unpeck_ends_the_bond_at_once)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend};
+    struct order send;
+    struct id peck;
+
+    end.bond = bond(pond, &duck, &friend);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    send = action(&duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NOT_FOUND);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_peck_to_an_away_node_goes_out_when_it_is_back)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    link_both(pond, false);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_QUEUED);
+    tick(pond, 10000);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_QUEUED);
+    link_both(pond, true);
+    tick(pond, 10);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_TAKEN);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    pond->turn_a_bit = FRAME_RECEIPT;
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_uint_eq(pond->alice.refused_frames, 1);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_SENT);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_TAKEN);
+    tick(pond, RESEND_FIRST_MS + 1);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_TAKEN);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(an_answer_given_while_the_link_was_down_arrives_when_it_is_up)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct order answer = {.kind = ORDER_ANSWER, .duckling = friend, .result = bytes_of_text("1")};
+
+    bond(pond, &duck, &friend);
+    answer.peck = order(pond, &pond->alice, &send)->peck;
+    link_both(pond, false);
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &answer.peck)->state, PECK_TAKEN);
+    link_both(pond, true);
+    tick(pond, 10);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &answer.peck)->state, PECK_ANSWERED);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_peck_with_a_turned_bit_is_refused_with_its_reason)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    pond->turn_a_bit = FRAME_PECK;
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_ptr_null(find(&pond->bob, BOX_IN, &peck));
+    ck_assert_uint_eq(pond->bob.refused_frames, 1);
+    ck_assert_int_eq(pond->bob.last_refusal, INTAKE_BAD_SIGNATURE);
+    ck_assert_uint_gt(strlen(pond->bob.last_reason), 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_peck_expires_on_both_sides_when_nobody_decides)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck = order(pond, &pond->alice, &send)->peck;
+
+    tick(pond, PECK_APPROVAL_MS - 1);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    tick(pond, 2);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_EXPIRED);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_EXPIRED);
+    ck_assert_uint_gt(find(&pond->alice, BOX_OUT, &peck)->receipts[1].size, 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(an_agent_that_died_lets_its_peck_be_handed_out_again)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5, .lease_ms = 2000};
+    struct order ack = {.kind = ORDER_ACK, .duckling = friend};
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    tick(pond, 1999);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    tick(pond, 2);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    ack.pecks = &peck;
+    ack.peck_count = 1;
+    ck_assert_int_eq(order(pond, &pond->bob, &ack)->code, REFUSAL_NONE);
+    tick(pond, 3000);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(ducklings_of_one_node_peck_each_other_by_the_same_rules)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), twin = hatch(pond, &pond->alice, 11);
+    struct order send = action(&duck, &twin);
+    struct id peck = order(pond, &pond->alice, &send)->peck;
+    struct order approve = {.kind = ORDER_APPROVE, .duckling = twin, .peck = peck};
+    struct order answer = {
+        .kind = ORDER_ANSWER, .duckling = twin, .peck = peck, .result = bytes_of_text("{}")};
+
+    ck_assert_int_eq(find(&pond->alice, BOX_IN, &peck)->state, PECK_PENDING);
+    ck_assert_int_eq(order(pond, &pond->alice, &approve)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_APPROVED);
+    ck_assert_int_eq(order(pond, &pond->alice, &answer)->code, REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_ANSWERED);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(orders_that_cannot_be_carried_out_say_why)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id nobody = {{7}};
+    struct order send = action(&duck, &nobody), big = action(&duck, &friend);
+    struct order foreign = action(&friend, &duck);
+    struct order missing = {.kind = ORDER_ANSWER, .duckling = duck, .peck = nobody};
+    uint8_t *payload = calloc(1, PECK_PAYLOAD_MAX + 1);
+
+    memset(payload, ' ', PECK_PAYLOAD_MAX + 1);
+    payload[0] = '1';
+    ck_assert_int_eq(order(pond, &pond->alice, &send)->code, REFUSAL_UNKNOWN_TARGET);
+    ck_assert_int_eq(order(pond, &pond->alice, &foreign)->code, REFUSAL_NOT_HOSTED);
+    ck_assert_int_eq(order(pond, &pond->alice, &missing)->code, REFUSAL_NOT_FOUND);
+    big.send.payload = bytes_of(payload, PECK_PAYLOAD_MAX + 1);
+    ck_assert_int_eq(order(pond, &pond->alice, &big)->code, REFUSAL_TOO_LARGE);
+    big.send.payload.size--;
+    ck_assert_int_eq(order(pond, &pond->alice, &big)->code, REFUSAL_NONE);
+    free(payload);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_repeated_idempotency_key_names_the_first_peck)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    const struct reply *reply;
+    struct id first;
+
+    send.send.idempotency_key = bytes_of_text("once");
+    first = order(pond, &pond->alice, &send)->peck;
+    send.held.found = send.held.same_content = true;
+    send.held.peck = first;
+    reply = order(pond, &pond->alice, &send);
+    ck_assert(reply->replayed);
+    ck_assert(id_equal(&reply->peck, &first));
+    send.held.same_content = false;
+    ck_assert_int_eq(order(pond, &pond->alice, &send)->code, REFUSAL_KEY_REUSED);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(the_same_seed_and_events_give_the_same_pecks)
+{
+    struct pond *one = pond_new(), *two = pond_new();
+    struct id duck = hatch(one, &one->alice, 10), friend = hatch(one, &one->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id first, second;
+
+    ck_assert(id_equal(&duck, &(struct id){0}) == false);
+    hatch(two, &two->alice, 10);
+    hatch(two, &two->bob, 20);
+    first = order(one, &one->alice, &send)->peck;
+    second = order(two, &two->alice, &send)->peck;
+    ck_assert(id_equal(&first, &second));
+    pond_free(one);
+    pond_free(two);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("agent");
+    TCase *stories = tcase_create("stories");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_test(stories, an_action_without_a_bond_waits_for_the_owner);
+    tcase_add_test(stories, an_approved_action_runs_once_and_its_answer_comes_back);
+    tcase_add_test(stories, a_denied_peck_ends_with_a_signed_receipt);
+    tcase_add_test(stories, a_bond_lets_its_requester_act_within_its_scopes_and_nobody_else);
+    tcase_add_test(stories, unpeck_ends_the_bond_at_once);
+    tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
+    tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
+    tcase_add_test(stories, an_answer_given_while_the_link_was_down_arrives_when_it_is_up);
+    tcase_add_test(stories, a_peck_with_a_turned_bit_is_refused_with_its_reason);
+    tcase_add_test(stories, a_peck_expires_on_both_sides_when_nobody_decides);
+    tcase_add_test(stories, an_agent_that_died_lets_its_peck_be_handed_out_again);
+    tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
+    tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
+    tcase_add_test(stories, a_repeated_idempotency_key_names_the_first_peck);
+    tcase_add_test(stories, the_same_seed_and_events_give_the_same_pecks);
+    suite_add_tcase(suite, stories);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
