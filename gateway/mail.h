@@ -1,8 +1,8 @@
-/* mail: letters to operators, on a thread of its own.
+/* mail: letters to operators.
  *
- * With a mail server each letter goes out over SMTP (libcurl) and is tried again a few times;
- * without one it is a file in `<state>/mail/`, which is how an embedded gateway is used:
- * `ducknode mail` shows them. */
+ * With a mail server each letter goes out over SMTP (libcurl) on a thread of its own, and is tried
+ * again a few times; without one it is at once a file in `<state>/mail/`, which is how an embedded
+ * gateway is used: `ducknode mail` shows them. */
 #ifndef DUCK_GATE_MAIL_H
 #define DUCK_GATE_MAIL_H
 
@@ -36,10 +36,10 @@ struct mail_letter {
  * a letter could not be sent; it names neither address nor text. */
 int mail_open(struct mail **opened, const struct mail_settings *settings,
               void (*trouble)(void *context, const char *text), void *context);
-void mail_close(
-    struct mail *mail); /* NULL is fine; tries what is queued once more, then gives up */
+void mail_close(struct mail *mail); /* NULL is fine; tries what is queued once */
 
-/* Copies the letter. False: the queue is full, or the letter is not one (control characters). */
+/* Copies the letter. False: the queue is full, the file cannot be written, or it is no letter
+ * (control characters). */
 bool mail_give(struct mail *mail, const struct mail_letter *letter);
 
 /* Waits until the queue is empty: for tests and for closing. */

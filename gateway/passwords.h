@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PASSWORD_MIN 12        /* bytes; no rules of composition (NIST SP 800-63B, 5.1.1.2) */
+#define PASSWORD_MIN 12        /* characters; no rules of composition (NIST SP 800-63B, 5.1.1.2) */
 #define PASSWORD_MAX 1024      /* bytes */
 #define PASSWORD_HASH_SIZE 128 /* crypto_pwhash_STRBYTES, with NUL */
 #define PASSWORD_QUEUE_MAX 8
@@ -26,7 +26,7 @@ struct passwords;
 int passwords_open(struct passwords **opened, enum password_cost cost);
 void passwords_close(struct passwords *passwords); /* NULL is fine; finishes what is queued */
 
-/* `hash` is borrowed for the call. NULL: no memory for it. On the passwords' thread. */
+/* `hash` is borrowed for the call. NULL: no memory for it. Both are called on the passwords' thread. */
 typedef void passwords_hashed(void *context, const char *hash);
 typedef void passwords_judged(void *context, bool matches);
 

@@ -1,0 +1,121 @@
+/* gate_store: gateway.db, the one database of the gateway.
+ *
+ * SQLite in WAL mode with synchronous=FULL: what was answered is on disk. One writer, which
+ * belongs to the accounts' thread, and a read-only connection for everybody who asks. A `struct
+ * gate_store` is one connection, used by one thread at a time. Tables: gateway/schema/.
+ *
+ * Functions return a fault; what was not there is `*found` false. Rows own their texts. */
+#ifndef DUCK_GATE_STORE_H
+#define DUCK_GATE_STORE_H
+
+#include "accounts.h"
+#include "gate_key.h"
+
+struct gate_store;
+
+/* Creates or migrates the file, checks it, and opens it for writing. 0600, ours. */
+int gate_store_open(struct gate_store **opened, const char *path);
+/* Of a file that gate_store_open has seen to. */
+int gate_store_open_reader(struct gate_store **opened, const char *path);
+void gate_store_close(struct gate_store *store);                  /* NULL is fine */
+const char *gate_store_complaint(const struct gate_store *store); /* SQLite's words, for the log */
+
+/* After a failed commit everything since begin is undone. */
+int gate_store_begin(struct gate_store *store);
+int gate_store_commit(struct gate_store *store);
+void gate_store_roll_back(struct gate_store *store);
+
+/* ---- operators ---- */
+struct gate_operator {
+    uint64_t operator_id;
+    char lookup[EMAIL_MAX + 1], email[EMAIL_MAX + 1];
+    char password_hash[PASSWORD_HASH_SIZE];
+    uint64_t failures;
+    uint64_t created_ms;
+};
+int gate_operator_find(struct gate_store *store, const char *lookup, struct gate_operator *row,
+                       bool *found);
+int gate_operator_get(struct gate_store *store, uint64_t operator_id, struct gate_operator *row,
+                      bool *found);
+int gate_operator_add(struct gate_store *store, struct gate_operator *row); /* sets its id */
+int gate_operator_set_password(struct gate_store *store, uint64_t operator_id, const char *hash);
+int gate_operator_set_failures(struct gate_store *store, uint64_t operator_id, uint64_t failures);
+int gate_stranger_failed(struct gate_store *store);
+
+/* ---- eggs ---- */
+struct gate_egg {
+    uint64_t egg;
+    uint64_t operator_id; /* 0: its code decides */
+    char lookup[EMAIL_MAX + 1], email[EMAIL_MAX + 1];
+    char display_name[DISPLAY_NAME_MAX + 1];
+    char password_hash[PASSWORD_HASH_SIZE];
+    char public_key[HATCH_KEY_MAX + 1];
+    uint64_t claimed_until_ms, expires_ms;
+};
+int gate_egg_lay(struct gate_store *store, struct gate_egg *row); /* sets its number */
+int gate_egg_find(struct gate_store *store, uint64_t egg, struct gate_egg *row, bool *found);
+int gate_egg_claim(struct gate_store *store, uint64_t egg, uint64_t until_ms); /* 0: not claimed */
+int gate_egg_set_password(struct gate_store *store, uint64_t egg, const char *hash);
+int gate_egg_drop(struct gate_store *store, uint64_t egg);
+/* Those of this address that wait for a code and are not being hatched at `now_ms`. */
+int gate_eggs_drop_waiting(struct gate_store *store, const char *lookup, uint64_t now_ms);
+int gate_eggs_claimed(struct gate_store *store, uint64_t operator_id, uint64_t now_ms,
+                      uint64_t *count);
+
+/* ---- codes ---- */
+enum gate_code_purpose { GATE_CODE_HATCH = 1, GATE_CODE_RESET = 2 };
+struct gate_code {
+    char lookup[EMAIL_MAX + 1];
+    enum gate_code_purpose purpose;
+    uint64_t egg;
+    uint8_t hash[GATE_HASH_SIZE];
+    uint64_t tries_left, expires_ms;
+};
+int gate_code_set(struct gate_store *store,
+                  const struct gate_code *row); /* in place of the one before */
+int gate_code_find(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
+                   struct gate_code *row, bool *found);
+int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose);
+int gate_mailed_add(struct gate_store *store, const char *lookup, uint64_t at_ms);
+int gate_mailed_count(struct gate_store *store, const char *lookup, uint64_t since_ms,
+                      uint64_t *count); /* lookup NULL: to all */
+
+/* ---- ducklings ---- */
+struct gate_duckling {
+    struct id duckling, certificate;
+    uint64_t operator_id;
+    char display_name[DISPLAY_NAME_MAX + 1];
+    uint64_t created_ms;
+};
+int gate_duckling_add(struct gate_store *store, const struct gate_duckling *row);
+int gate_duckling_find(struct gate_store *store, const struct id *duckling,
+                       struct gate_duckling *row, bool *found);
+int gate_ducklings_count(struct gate_store *store, uint64_t operator_id, uint64_t *count);
+int gate_ducklings_list(struct gate_store *store, uint64_t operator_id,
+                        struct accounts_duckling *ducklings, size_t max, size_t *count);
+
+/* ---- bearers ---- */
+struct gate_bearer {
+    uint8_t hash[GATE_HASH_SIZE];
+    enum access_kind kind;
+    uint64_t operator_id;
+    struct id duckling; /* of a beak key; read of a session: the operator's first, or zero */
+    char masked[BEARER_MASKED_SIZE];
+    uint64_t created_ms, used_ms, ends_ms;
+};
+int gate_bearer_add(struct gate_store *store, const struct gate_bearer *row);
+int gate_bearer_find(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE],
+                     struct gate_bearer *row, bool *found);
+int gate_bearer_touch(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE],
+                      uint64_t used_ms);
+int gate_bearer_drop(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE]);
+int gate_beak_key_drop(struct gate_store *store, const struct id *duckling);
+int gate_sessions_drop(struct gate_store *store, uint64_t operator_id);
+/* Ends those that were used least recently, so that at most `keep` are left. */
+int gate_sessions_thin(struct gate_store *store, uint64_t operator_id, uint64_t keep);
+
+/* ---- the whole ---- */
+int gate_store_tidy(struct gate_store *store, uint64_t now_ms); /* drops what is over */
+int gate_store_count(struct gate_store *store, uint64_t now_ms, struct accounts_counts *counts);
+
+#endif
