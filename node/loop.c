@@ -130,9 +130,8 @@ static void find_earlier(struct loop *loop, struct order *order)
     struct peck peck;
 
     if (order->send.idempotency_key.size == 0 ||
-        !store_find_idempotent(loop->settings.store, &order->send.from,
-                               order->send.idempotency_key, &order->held.peck, &hash,
-                               &order->held.state) ||
+        !store_find_idempotent(loop->settings.store, &order->send.from, order->send.idempotency_key,
+                               &order->held.peck, &hash, &order->held.state) ||
         !read_peck(loop, BOX_OUT, &order->held.peck, &peck))
         return;
     order->held.found = true;
@@ -167,8 +166,8 @@ static void look_up(struct loop *loop, struct message *message)
     struct peck peck;
 
     if (event->kind == EVENT_PECK)
-        event->peck.known = store_knows_peck(loop->settings.store, &event->peck.peck.id,
-                                             &event->peck.known_state);
+        event->peck.known =
+            store_knows_peck(loop->settings.store, &event->peck.peck.id, &event->peck.known_state);
     if (event->kind != EVENT_ORDER)
         return;
     if (order->kind == ORDER_SEND)
@@ -191,8 +190,8 @@ static bool is_kept(enum effect_kind kind)
 
 struct turn {
     struct moment at;
-    size_t kept;  /* effects looked through so far */
-    bool open;    /* a transaction is */
+    size_t kept; /* effects looked through so far */
+    bool open;   /* a transaction is */
     int fault;
 };
 

@@ -1,1 +1,676 @@
-typedef int node_is_empty;
+/* Everything is opened in the order in which it depends on the rest, and closed the other way
+ * round. Each close takes NULL, so one way out serves every failure.
+ *
+ *     options, key file, certificates -> store -> inbox, transport -> loop -> local API -> gateway
+ */
+#include "node.h"
+
+#include "clock.h"
+#include "core/intake.h"
+#include "inbox.h"
+#include "keyfile.h"
+#include "local_api.h"
+#include "log.h"
+#include "loop.h"
+#include "store.h"
+#include "supervisor.h"
+#include "transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WORKERS 2u /* signature checks: the dear part of a peck */
+#define READERS 1u /* questions of the local API */
+#define DESCRIPTORS_WANTED 16384u
+#define SOFTWARE "ducknode/" DUCK_VERSION
+
+struct node {
+    const struct options *options;
+    int lock; /* of the state folder */
+    struct keyfile *keyfile;
+    struct identity_key *key;
+    struct bytes chain; /* owned */
+    struct id id;
+    struct noise_pair session_pair;
+    uint64_t session_not_after_ms;
+    char store_path[OPTIONS_PATH_SIZE + 16];
+    struct store *store;
+    struct inbox *inbox;
+    struct transport *transport;
+    struct loop *loop;
+    struct local_api *api;
+    struct supervisor *supervisor;
+    struct keyring *keyring;
+    pthread_mutex_t keyring_lock;
+    struct intake *intakes[WORKERS];
+    char gateway_url[OPTIONS_URL_SIZE];
+    char listening[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "tcp://host:port" */
+    pthread_t loop_thread;
+    bool loop_runs;
+    int loop_fault;
+};
+
+/* ---- the process ---- */
+
+/* Keys are in this memory: it is not dumped, and not looked into by others of this user. */
+static void seal_process(void)
+{
+    struct rlimit none = {0, 0}, descriptors;
+
+    setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    prctl(PR_SET_DUMPABLE, 0); /* the leak checker needs to look */
+#endif
+    umask(0077);
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < DESCRIPTORS_WANTED) {
+        descriptors.rlim_cur =
+            descriptors.rlim_max < DESCRIPTORS_WANTED ? descriptors.rlim_max : DESCRIPTORS_WANTED;
+        setrlimit(RLIMIT_NOFILE, &descriptors);
+    }
+}
+
+static int lock_state(struct node *node)
+{
+    char path[OPTIONS_PATH_SIZE + 16];
+
+    snprintf(path, sizeof path, "%s/lock", node->options->state_dir);
+    node->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (node->lock < 0) {
+        log_write(LOG_ERROR, "node", "cannot open %s: %s (was `ducknode init` run?)", path,
+                  strerror(errno));
+        return FAULT_FILE;
+    }
+    if (flock(node->lock, LOCK_EX | LOCK_NB) != 0) {
+        log_write(LOG_ERROR, "node", "another ducknode runs in %s", node->options->state_dir);
+        return FAULT_BUSY;
+    }
+    return 0;
+}
+
+/* ---- who we are ---- */
+
+static int read_chain(struct node *node)
+{
+    char path[OPTIONS_PATH_SIZE + 16];
+    uint8_t *data = memory_take(CHAIN_SIZE_MAX);
+    size_t size = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/node.chain", node->options->state_dir);
+    file = fopen(path, "re");
+    if (file) {
+        size = fread(data, 1, CHAIN_SIZE_MAX, file);
+        fclose(file);
+    }
+    if (size == 0) {
+        log_write(LOG_ERROR, "node", "cannot read %s: run `ducknode init` first", path);
+        memory_give_back(data);
+        return FAULT_FILE;
+    }
+    node->chain = bytes_of(data, size);
+    return 0;
+}
+
+static int judge_chain(struct node *node)
+{
+    struct public_key ours = identity_key_public(node->key), speaks;
+    enum certificate_verdict verdict;
+    struct chain chain;
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    verdict = chain_open(node->chain, &arena, &chain);
+    if (verdict == CERTIFICATE_TAKEN)
+        verdict = chain_key_at(&chain, clock_wall_ms(), &speaks);
+    if (verdict == CERTIFICATE_TAKEN)
+        node->id = chain.identity;
+    arena_free(&arena);
+    if (verdict != CERTIFICATE_TAKEN) {
+        log_write(LOG_ERROR, "node", "node.chain: %s", certificate_verdict_text(verdict));
+        return FAULT_CORRUPT;
+    }
+    if (memcmp(ours.bytes, speaks.bytes, PUBLIC_KEY_SIZE) != 0) {
+        log_write(LOG_ERROR, "node", "node.key is not the key that node.chain names");
+        return FAULT_CORRUPT;
+    }
+    return 0;
+}
+
+static int open_identity(struct node *node)
+{
+    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+    int fault;
+
+    if (!passphrase)
+        return FAULT_CRYPTO;
+    memset(passphrase, 0, sizeof *passphrase);
+    node->keyfile = keyfile_new();
+    fault = options_read_passphrase(node->options, passphrase);
+    if (!fault)
+        fault = keyfile_open(node->options->state_dir, bytes_of(passphrase->data, passphrase->size),
+                             node->keyfile);
+    sodium_free(passphrase);
+    if (fault) {
+        log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));
+        return fault;
+    }
+    node->key = identity_key_new(node->keyfile->seed);
+    fault = read_chain(node);
+    return fault ? fault : judge_chain(node);
+}
+
+static void make_session_key(struct node *node)
+{
+    uint8_t secret[NOISE_KEY_SIZE];
+
+    randombytes_buf(secret, sizeof secret);
+    noise_pair_from_secret(&node->session_pair, secret);
+    sodium_memzero(secret, sizeof secret);
+    node->session_not_after_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS;
+}
+
+/* ---- what links bring ---- */
+
+static void enter_keyring(void *context)
+{
+    pthread_mutex_lock(context);
+}
+
+static void leave_keyring(void *context)
+{
+    pthread_mutex_unlock(context);
+}
+
+static void on_up(void *context, const struct id *id, struct bytes introduction, bool dialled_here)
+{
+    struct node *node = context;
+    struct message *message = message_new(PARSE_BUDGET(introduction.size));
+
+    message->event.kind = EVENT_LINK_UP;
+    message->event.node = *id;
+    message->event.link.dialled_here = dialled_here;
+    message->event.link.introduction = arena_copy(&message->arena, introduction);
+    inbox_give(node->inbox, message);
+    local_api_link_changed(node->api, id, true);
+}
+
+static void on_down(void *context, const struct id *id, const char *reason)
+{
+    struct node *node = context;
+    struct message *message = message_new(KIB);
+    char text[ID_TEXT_SIZE];
+
+    log_write(LOG_INFO, "link", "%s: %s", id_text(ID_NODE, id, text), reason);
+    message->event.kind = EVENT_LINK_DOWN;
+    message->event.node = *id;
+    inbox_give(node->inbox, message);
+    local_api_link_changed(node->api, id, false);
+}
+
+static void on_dial_failed(void *context, const struct id *id, struct bytes address,
+                           const char *reason)
+{
+    struct node *node = context;
+    struct message *message = message_new(KIB);
+
+    log_write(LOG_INFO, "link", "cannot reach %.*s: %s", (int)address.size,
+              (const char *)address.data, reason);
+    message->event.kind = EVENT_DIAL_FAILED;
+    message->event.node = *id;
+    message->event.dial_failed.address = arena_copy(&message->arena, address);
+    inbox_give(node->inbox, message);
+}
+
+/* Worth a mark against the link: a peer that means well sends nothing of the kind. A chain that
+ * is not valid now may be a matter of clocks. */
+static bool is_offence(enum intake_verdict verdict)
+{
+    return verdict == INTAKE_MALFORMED || verdict == INTAKE_BAD_ENVELOPE ||
+           verdict == INTAKE_BAD_SIGNATURE || verdict == INTAKE_WRONG_SIGNER ||
+           verdict == INTAKE_BAD_BODY;
+}
+
+static void tell_refused(struct node *node, const struct id *to, const struct id *peck,
+                         enum intake_verdict verdict, const char *reason)
+{
+    struct arena arena;
+
+    if (id_is_zero(peck))
+        return;
+    arena_init(&arena, 4 * KIB);
+    transport_send(node->transport, to, FRAME_REFUSAL,
+                   frame_pack_refusal(peck, intake_verdict_code(verdict), reason,
+                                      verdict != INTAKE_EXPIRED, &arena));
+    transport_flush(node->transport);
+    arena_free(&arena);
+}
+
+static bool on_frame(void *context, size_t worker, const struct id *from, uint8_t kind,
+                     struct bytes body)
+{
+    struct node *node = context;
+    struct message *message = message_new(PARSE_BUDGET(body.size));
+    char reason[160], text[ID_TEXT_SIZE];
+    enum intake_verdict verdict;
+    size_t refused;
+    struct id peck;
+
+    verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
+                          &message->arena, &message->event, &peck, &refused, reason);
+    if (refused > 0 && verdict == INTAKE_TAKEN)
+        log_write(LOG_WARNING, "intake", "%zu records from %s are refused, the first: %s", refused,
+                  id_text(ID_NODE, from, text), reason);
+    if (verdict == INTAKE_TAKEN) {
+        message->event.node = *from;
+        message->size = body.size;
+        inbox_give(node->inbox, message);
+        return true;
+    }
+    message_free(message);
+    if (verdict == INTAKE_UNKNOWN_KIND)
+        return true;
+    log_write(LOG_WARNING, "intake", "a frame of kind %u from %s is refused: %s", kind,
+              id_text(ID_NODE, from, text), reason);
+    tell_refused(node, from, &peck, verdict, reason);
+    return !is_offence(verdict);
+}
+
+static void on_log(void *context, enum log_level level, const char *text)
+{
+    (void)context;
+    log_write(level, "transport", "%s", text);
+}
+
+/* ---- opening ---- */
+
+static int open_store(struct node *node)
+{
+    struct store_settings settings = {
+        .path = node->store_path, .storage_key = node->keyfile->storage_key, .node = node->id};
+    int fault;
+
+    snprintf(node->store_path, sizeof node->store_path, "%s/node.db", node->options->state_dir);
+    fault = store_open(&node->store, &settings);
+    if (fault)
+        log_write(LOG_ERROR, "store", "cannot open %s: %s", node->store_path, fault_text(fault));
+    return fault;
+}
+
+static void open_intakes(struct node *node)
+{
+    struct intake_settings settings = {
+        .network = bytes_of_text(node->options->network),
+        .enter = enter_keyring,
+        .leave = leave_keyring,
+        .context = &node->keyring_lock,
+    };
+
+    node->keyring = keyring_new(KEYRING_MAX);
+    settings.keyring = node->keyring;
+    for (size_t i = 0; i < WORKERS; i++)
+        node->intakes[i] = intake_new(&settings);
+}
+
+static int open_transport(struct node *node)
+{
+    const struct options *options = node->options;
+    const char *listen[NODE_ADDRESSES_MAX];
+    struct transport_settings settings = {
+        .listen = listen,
+        .listen_count = options->listen_count,
+        .network = bytes_of_text(options->network),
+        .self = node->id,
+        .static_pair = node->session_pair,
+        .workers = WORKERS,
+        .handlers = {.context = node,
+                     .up = on_up,
+                     .down = on_down,
+                     .dial_failed = on_dial_failed,
+                     .frame = on_frame,
+                     .log = on_log},
+    };
+    int fault;
+
+    for (size_t i = 0; i < options->listen_count; i++)
+        listen[i] = options->listen[i];
+    transport_limits_default(&settings.limits);
+    fault = transport_open(&node->transport, &settings);
+    sodium_memzero(&settings.static_pair, sizeof settings.static_pair);
+    if (fault)
+        log_write(LOG_ERROR, "transport", "cannot listen: %s", fault_text(fault));
+    return fault;
+}
+
+/* Where others reach us: as configured, or where we listen, if that says a host. */
+static size_t find_addresses(const struct node *node,
+                             char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE],
+                             struct bytes addresses[NODE_ADDRESSES_MAX])
+{
+    const struct options *options = node->options;
+    size_t count = 0;
+
+    for (size_t i = 0; i < options->advertise_count; i++)
+        addresses[count++] = bytes_of_text(options->advertise[i]);
+    if (count > 0)
+        return count;
+    for (size_t i = 0; i < options->listen_count; i++) {
+        const char *listen = options->listen[i];
+        const char *colon = strrchr(listen, ':');
+
+        if (!colon || strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0 ||
+            listen[0] == ':')
+            continue;
+        snprintf(texts[count], OPTIONS_ADDRESS_SIZE, "%.*s:%u", (int)(colon - listen), listen,
+                 transport_port(node->transport, i));
+        addresses[count] = bytes_of_text(texts[count]);
+        count++;
+    }
+    return count;
+}
+
+static int open_loop(struct node *node)
+{
+    char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];
+    struct bytes addresses[NODE_ADDRESSES_MAX];
+    struct loop_settings settings = {
+        .agent = {.network = bytes_of_text(node->options->network),
+                  .node_key = node->key,
+                  .node_chain = node->chain,
+                  .display_name = bytes_of_text(node->options->name),
+                  .software = bytes_of_text(SOFTWARE),
+                  .addresses = addresses,
+                  .session_not_after_ms = node->session_not_after_ms,
+                  .bond_own = node->options->bond_own,
+                  .sign_alone = getenv("DUCKNODE_SIGN_ALONE") != NULL},
+        .node = node->id,
+        .store = node->store,
+        .inbox = node->inbox,
+        .transport = node->transport,
+        .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+    };
+    int fault;
+
+    settings.agent.address_count = find_addresses(node, texts, addresses);
+    if (settings.agent.address_count == 0)
+        log_write(LOG_WARNING, "node",
+                  "no address to advertise: others cannot dial this node (set [node] advertise)");
+    memcpy(settings.agent.session_key, node->session_pair.public, NOISE_KEY_SIZE);
+    fault = loop_new(&node->loop, &settings);
+    if (fault)
+        log_write(LOG_ERROR, "store", "cannot read node.db: %s", fault_text(fault));
+    return fault;
+}
+
+static void read_figures(void *context, struct agent_figures *figures, uint64_t *messages)
+{
+    struct node *node = context;
+    size_t count, bytes;
+
+    loop_figures(node->loop, figures);
+    inbox_figures(node->inbox, &count, &bytes);
+    *messages = count;
+}
+
+static bool gateway_is_up(void *context)
+{
+    const struct node *node = context;
+
+    return supervisor_is_up(node->supervisor);
+}
+
+static void stop_node(void *context)
+{
+    (void)context;
+    kill(getpid(), SIGTERM);
+}
+
+/* The host as configured, the port as bound. */
+static void note_listening(struct node *node)
+{
+    for (size_t i = 0; i < node->options->listen_count; i++) {
+        const char *listen = node->options->listen[i];
+        const char *colon = strrchr(listen, ':');
+
+        snprintf(node->listening[i], sizeof node->listening[i], "tcp://%.*s:%u",
+                 colon ? (int)(colon - listen) : 0, listen, transport_port(node->transport, i));
+    }
+}
+
+static int open_local_api(struct node *node)
+{
+    const char *listening[NODE_ADDRESSES_MAX];
+    struct local_api_settings settings = {
+        .listening = listening,
+        .listening_count = node->options->listen_count,
+        .socket_path = node->options->socket,
+        .store_path = node->store_path,
+        .inbox = node->inbox,
+        .transport = node->transport,
+        .node = node->id,
+        .network = bytes_of_text(node->options->network),
+        .node_chain = node->chain,
+        .display_name = bytes_of_text(node->options->name),
+        .version = DUCK_VERSION,
+        .gateway_url = node->gateway_url,
+        .readers = READERS,
+        .figures = read_figures,
+        .gateway_is_up = gateway_is_up,
+        .stop = stop_node,
+        .context = node,
+    };
+    int fault;
+
+    for (size_t i = 0; i < node->options->listen_count; i++)
+        listening[i] = node->listening[i];
+    fault = local_api_open(&node->api, &settings);
+    if (fault)
+        log_write(LOG_ERROR, "local", "cannot listen at %s: %s", node->options->socket,
+                  fault_text(fault));
+    else
+        loop_attach(node->loop, node->api);
+    return fault;
+}
+
+/* What the configuration names is joined like what `ducknode join` names. */
+static void join_seeds(struct node *node)
+{
+    for (size_t i = 0; i < node->options->join_count; i++) {
+        struct message *message = message_new(KIB);
+        const char *text = node->options->join[i];
+        const char *at = strchr(text, '@');
+
+        message->event.kind = EVENT_ORDER;
+        message->event.order = &message->order;
+        message->order.kind = ORDER_JOIN;
+        if (at && !id_parse(ID_NODE, bytes_of(text, (size_t)(at - text)), &message->order.node)) {
+            log_write(LOG_ERROR, "node", "join: %s does not name a node", text);
+            message_free(message);
+            continue;
+        }
+        message->order.address = arena_copy(&message->arena, bytes_of_text(at ? at + 1 : text));
+        inbox_give(node->inbox, message);
+    }
+}
+
+static int start_gateway(struct node *node)
+{
+    const struct options *options = node->options;
+    char state[OPTIONS_PATH_SIZE + 16], url_file[OPTIONS_PATH_SIZE + 32],
+        pid_file[OPTIONS_PATH_SIZE + 32];
+    const char *arguments[GATEWAY_ARGUMENTS_MAX];
+    size_t count = 0;
+
+    if (!options->gateway_enabled)
+        return 0;
+    snprintf(state, sizeof state, "%s/gateway", options->state_dir);
+    snprintf(url_file, sizeof url_file, "%s/gateway/url", options->state_dir);
+    snprintf(pid_file, sizeof pid_file, "%s/gateway.pid", options->state_dir);
+    if (mkdir(state, 0700) != 0 && errno != EEXIST) {
+        log_write(LOG_ERROR, "gateway", "cannot make %s: %s", state, strerror(errno));
+        return FAULT_FILE;
+    }
+    arguments[count++] = options->gateway_program;
+    arguments[count++] = "--socket";
+    arguments[count++] = options->socket;
+    arguments[count++] = "--listen";
+    arguments[count++] = options->gateway_listen;
+    arguments[count++] = "--state-dir";
+    arguments[count++] = state;
+    arguments[count++] = "--url-file";
+    arguments[count++] = url_file;
+    arguments[count++] = "--log-format";
+    arguments[count++] = options->log_format == LOG_JSON ? "json" : "text";
+    if (options->gateway_public_url[0]) {
+        arguments[count++] = "--public-url";
+        arguments[count++] = options->gateway_public_url;
+    }
+    if (options->smtp_url[0]) {
+        arguments[count++] = "--smtp-url";
+        arguments[count++] = options->smtp_url;
+    }
+    if (options->mail_from[0]) {
+        arguments[count++] = "--mail-from";
+        arguments[count++] = options->mail_from;
+    }
+    if (options->smtp_credentials_file[0]) {
+        arguments[count++] = "--smtp-credentials-file";
+        arguments[count++] = options->smtp_credentials_file;
+    }
+    arguments[count] = NULL;
+    return supervisor_start(&node->supervisor, arguments, pid_file);
+}
+
+/* ---- running ---- */
+
+static void *run_loop(void *context)
+{
+    struct node *node = context;
+
+    node->loop_fault = loop_run(node->loop);
+    if (node->loop_fault)
+        kill(getpid(), SIGTERM); /* the main thread waits for that, and closes everything */
+    return NULL;
+}
+
+static int open_all(struct node *node)
+{
+    int fault = lock_state(node);
+
+    if (!fault)
+        fault = open_identity(node);
+    if (!fault)
+        fault = open_store(node);
+    if (fault)
+        return fault;
+    make_session_key(node);
+    node->inbox = inbox_new();
+    open_intakes(node);
+    if (node->options->gateway_enabled)
+        snprintf(node->gateway_url, sizeof node->gateway_url, "%s%s",
+                 node->options->gateway_public_url[0] ? "" : "http://",
+                 node->options->gateway_public_url[0] ? node->options->gateway_public_url
+                                                      : node->options->gateway_listen);
+    fault = open_transport(node);
+    if (!fault)
+        note_listening(node);
+    if (!fault)
+        fault = open_loop(node);
+    if (!fault)
+        fault = open_local_api(node);
+    if (!fault)
+        join_seeds(node);
+    if (!fault && pthread_create(&node->loop_thread, NULL, run_loop, node) != 0)
+        fault = FAULT_BUSY;
+    node->loop_runs = !fault;
+    if (!fault)
+        fault = start_gateway(node);
+    return fault;
+}
+
+/* Nothing new comes in, what was taken is finished, then the wires are cut and the store closed. */
+static void close_all(struct node *node)
+{
+    supervisor_stop(node->supervisor);
+    if (node->inbox)
+        inbox_close(node->inbox);
+    if (node->loop_runs)
+        pthread_join(node->loop_thread, NULL);
+    if (node->loop)
+        loop_attach(node->loop, NULL);
+    local_api_close(node->api);
+    transport_close(node->transport);
+    loop_free(node->loop);
+    store_close(node->store);
+    inbox_free(node->inbox);
+    for (size_t i = 0; i < WORKERS; i++)
+        intake_free(node->intakes[i]);
+    keyring_free(node->keyring);
+    identity_key_free(node->key);
+    keyfile_free(node->keyfile);
+    memory_give_back((void *)(uintptr_t)node->chain.data);
+    sodium_memzero(&node->session_pair, sizeof node->session_pair);
+    if (node->lock >= 0)
+        close(node->lock);
+}
+
+static void say_ready(const struct node *node)
+{
+    char text[ID_TEXT_SIZE], listening[512] = "";
+    size_t size = 0;
+
+    for (size_t i = 0; i < node->options->listen_count && size < sizeof listening; i++)
+        size += (size_t)snprintf(listening + size, sizeof listening - size, "%s%s", i ? ", " : "",
+                                 node->listening[i] + strlen("tcp://"));
+    log_write(LOG_INFO, "node", "ready: listening on %s; %s \"%s\" of network %s", listening,
+              id_text(ID_NODE, &node->id, text), node->options->name, node->options->network);
+}
+
+int node_run(const struct options *options)
+{
+    struct node node = {.options = options, .lock = -1};
+    sigset_t signals;
+    int fault, signal_number;
+
+    log_configure(options->log_format, options->log_level);
+    seal_process();
+    if (!identity_self_test()) {
+        log_write(LOG_ERROR, "node", "this libsodium judges signatures otherwise than the network");
+        return 1;
+    }
+    /* Blocked before the first thread is made, so that every thread inherits it, and taken by
+     * sigwait below. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pthread_mutex_init(&node.keyring_lock, NULL);
+
+    fault = open_all(&node);
+    if (!fault) {
+        say_ready(&node);
+        do
+            sigwait(&signals, &signal_number);
+        while (signal_number == SIGHUP);
+        log_write(LOG_INFO, "node", "stopping");
+    }
+    close_all(&node);
+    pthread_mutex_destroy(&node.keyring_lock);
+    if (!fault)
+        fault = node.loop_fault;
+    if (!fault)
+        log_write(LOG_INFO, "node", "stopped");
+    return fault ? 1 : 0;
+}

@@ -20,15 +20,15 @@ void performer_free(struct performer *performer)
     memory_give_back(performer->late);
 }
 
-static void remember_late(struct performer *performer, const struct id *node,
-                          const struct id *peck, const struct moment *at)
+static void remember_late(struct performer *performer, const struct id *node, const struct id *peck,
+                          const struct moment *at)
 {
     if (performer->late_count == LATE_RECEIPTS_MAX)
         return; /* the sender asks again when its link comes up anew */
     if (performer->late_count == performer->late_capacity) {
         performer->late_capacity = performer->late_capacity ? performer->late_capacity * 2 : 16;
-        performer->late = memory_resize(performer->late,
-                                        performer->late_capacity * sizeof *performer->late);
+        performer->late =
+            memory_resize(performer->late, performer->late_capacity * sizeof *performer->late);
     }
     performer->late[performer->late_count++] = (struct late_receipt){*node, *peck};
     if (performer->late_at_ms == MOMENT_NEVER)
@@ -73,8 +73,7 @@ static void send_peck(struct performer *performer, const struct id *node, const 
 }
 
 /* Returns FAULT_BUSY when the link is full. */
-static int send_receipts(struct performer *performer, const struct id *node,
-                         const struct id *peck)
+static int send_receipts(struct performer *performer, const struct id *node, const struct id *peck)
 {
     struct bytes wires[2], chains[2];
     size_t count = 0;
@@ -104,9 +103,9 @@ static void send_records(struct performer *performer, const struct id *node,
         bytes += wires[i].size + chains[i].size;
         if (bytes < RECORDS_FRAME_BYTES && i + 1 < found)
             continue;
-        transport_send(performer->transport, node, FRAME_RECORDS,
-                       frame_pack_records(chains + first, wires + first, i + 1 - first,
-                                          &performer->scratch));
+        transport_send(
+            performer->transport, node, FRAME_RECORDS,
+            frame_pack_records(chains + first, wires + first, i + 1 - first, &performer->scratch));
         first = i + 1;
         bytes = 0;
     }
@@ -201,9 +200,8 @@ void perform_late(struct performer *performer, const struct moment *at)
 
     if (performer->late_at_ms > at->now_ms)
         return;
-    while (done < count &&
-           send_receipts(performer, &performer->late[done].node, &performer->late[done].peck) !=
-               FAULT_BUSY)
+    while (done < count && send_receipts(performer, &performer->late[done].node,
+                                         &performer->late[done].peck) != FAULT_BUSY)
         done++;
     performer->late_count -= done;
     memmove(performer->late, performer->late + done,
