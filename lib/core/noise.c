@@ -183,8 +183,8 @@ static enum noise_verdict decrypt_and_hash(struct noise_handshake *handshake, st
     enum noise_verdict verdict = NOISE_TAKEN;
 
     if (handshake->cipher.keyed)
-        verdict = open_sealed(&handshake->cipher, bytes_of(handshake->h, NOISE_HASH_SIZE), sealed,
-                              out);
+        verdict =
+            open_sealed(&handshake->cipher, bytes_of(handshake->h, NOISE_HASH_SIZE), sealed, out);
     else if (sealed.size > 0)
         memcpy(out, sealed.data, sealed.size);
     mix_hash(handshake, sealed);
@@ -393,7 +393,9 @@ void noise_split(struct noise_handshake *handshake, struct noise_cipher *send,
                  struct noise_cipher *receive)
 {
     uint8_t outputs[3][NOISE_HASH_SIZE];
-    uint8_t h[NOISE_HASH_SIZE];
+    struct noise_handshake kept = {.pattern = handshake->pattern,
+                                   .is_caller = handshake->is_caller,
+                                   .next_message = handshake->next_message};
 
     assert(noise_is_done(handshake));
     hkdf(handshake->ck, bytes_of(NULL, 0), 2, outputs);
@@ -401,7 +403,7 @@ void noise_split(struct noise_handshake *handshake, struct noise_cipher *send,
     cipher_begin(receive, outputs[handshake->is_caller ? 1 : 0]);
     noise_wipe(outputs, sizeof outputs);
 
-    memcpy(h, handshake->h, sizeof h);
+    memcpy(kept.h, handshake->h, sizeof kept.h);
     noise_wipe(handshake, sizeof *handshake);
-    memcpy(handshake->h, h, sizeof h);
+    *handshake = kept;
 }

@@ -10,12 +10,18 @@
 #define PROLOGUE_MAX (16 + 1 + NETWORK_ID_MAX + ID_SIZE)
 #define HELLO_MAX (SESSION_HANDSHAKE_MAX - 256)
 
+/* Who seals and who opens may be two threads: what each writes stands at its own end, with what
+ * nobody writes any more between them. */
 struct session {
-    bool is_caller, is_up, started_again;
-    bool callee_known, key_known;
+    struct noise_cipher send;
+    uint8_t *frame; /* the handshake frame to send; given back by the first seal */
+
+    bool is_caller, is_up;
+    bool noticed; /* a notice was sent, or came: there is no second one */
+    bool callee_known;
     struct session_settings settings;
     uint8_t network[NETWORK_ID_MAX];
-    struct id callee; /* of the caller: whom it means; of the callee: itself */
+    struct id callee; /* whom the caller means; of the callee: itself */
     struct id peer;
     uint8_t callee_key[NOISE_KEY_SIZE];
     uint8_t ephemeral[2][NOISE_KEY_SIZE];
@@ -25,13 +31,14 @@ struct session {
     struct introduction introduction;
     bool introduced;
     int64_t skew_ms;
-    const char *reason;
-    uint8_t *frame; /* the handshake frame to send; freed once up */
+    uint64_t frames_max;
 
-    struct noise_cipher send, receive;
-    uint64_t sent, received;
+    struct noise_cipher receive;
+    bool refused; /* for good: a stream does not mend */
+    const char *reason;
     uint8_t *inner; /* an inner frame of more than one part */
     size_t inner_size, inner_capacity;
+    bool inner_is_whole; /* handed out: goes at the next call */
 };
 
 const char *session_verdict_text(enum session_verdict verdict)
@@ -87,6 +94,7 @@ static struct session *session_new(const struct session_settings *settings, bool
     session->settings.network.data = session->network;
     session->frame = memory_take(SESSION_HANDSHAKE_MAX);
     session->reason = "";
+    session->frames_max = settings->frames_max ? settings->frames_max : SESSION_FRAMES_MAX;
     arena_init(&session->memory, PARSE_BUDGET(SESSION_HANDSHAKE_MAX) + CHAIN_SIZE_MAX);
     return session;
 }
@@ -149,11 +157,11 @@ struct session *session_new_caller(const struct session_settings *settings, cons
     }
     if (callee_key && session->callee_known) {
         memcpy(session->callee_key, callee_key, NOISE_KEY_SIZE);
-        session->key_known = true;
         begin(session, session->ephemeral[0]);
         if (write_first(session, output) == NOISE_TAKEN)
             return session;
-        session->key_known = false; /* a weak key in its record: ask for the notice */
+        sodium_memzero(&session->handshake, sizeof session->handshake);
+        /* A weak key in its record: ask for the notice, which may hold a better one. */
     }
     write_question(session, output);
     return session;
@@ -166,8 +174,17 @@ struct session *session_new_callee(const struct session_settings *settings,
 
     session->callee = settings->self;
     memcpy(session->ephemeral[0], ephemeral, NOISE_KEY_SIZE);
-    begin(session, session->ephemeral[0]);
-    return session;
+    return session; /* a connection that says nothing has cost no curve arithmetic */
+}
+
+static void forget_inner(struct session *session)
+{
+    if (session->inner)
+        sodium_memzero(session->inner, session->inner_size);
+    memory_give_back(session->inner);
+    session->inner = NULL;
+    session->inner_size = session->inner_capacity = 0;
+    session->inner_is_whole = false;
 }
 
 void session_free(struct session *session)
@@ -175,10 +192,8 @@ void session_free(struct session *session)
     if (!session)
         return;
     arena_free(&session->memory);
-    if (session->frame)
-        sodium_memzero(session->frame, SESSION_HANDSHAKE_MAX);
-    memory_give_back(session->frame);
-    memory_give_back(session->inner);
+    memory_give_back(session->frame); /* sealed, or public */
+    forget_inner(session);
     sodium_memzero(session, sizeof *session);
     memory_give_back(session);
 }
@@ -189,6 +204,7 @@ static enum session_verdict refuse(struct session *session, enum session_verdict
                                    const char *reason)
 {
     session->reason = reason;
+    session->refused = true;
     return verdict;
 }
 
@@ -210,6 +226,21 @@ static size_t write_callee_hello(uint64_t wall_ms, uint8_t *out)
     return duck__callee_hello__pack(&hello, out);
 }
 
+/* The first message was for another key of ours, or for none: say which one we have. Once. */
+static enum session_verdict write_notice(struct session *session, struct session_output *output)
+{
+    struct bytes introduction = session->settings.introduction;
+
+    if (session->noticed)
+        return refuse(session, SESSION_BAD_TAG, "a second first message does not open either");
+    if (introduction.size > SESSION_HANDSHAKE_MAX)
+        return refuse(session, SESSION_TOO_LONG, "our introduction does not fit into a frame");
+    session->noticed = true;
+    memcpy(session->frame, introduction.data, introduction.size);
+    put(session, output, SESSION_NOTICE, introduction.size);
+    return SESSION_TAKEN;
+}
+
 static enum session_verdict receive_first(struct session *session, struct bytes body,
                                           uint64_t wall_ms, struct session_output *output)
 {
@@ -220,17 +251,10 @@ static enum session_verdict receive_first(struct session *session, struct bytes 
         return refuse(session, SESSION_MALFORMED, "a first message has 1024 bytes");
     if (session->handshake.next_message != 0)
         return refuse(session, SESSION_OUT_OF_TURN, "the handshake is further along");
-    if (noise_read(&session->handshake, body, payload, sizeof payload, &size) != NOISE_TAKEN) {
-        if (session->started_again)
-            return refuse(session, SESSION_BAD_TAG, "a second first message did not open either");
-        if (session->settings.introduction.size > SESSION_HANDSHAKE_MAX)
-            return refuse(session, SESSION_TOO_LONG, "our introduction does not fit into a frame");
-        session->started_again = true;
-        memcpy(session->frame, session->settings.introduction.data,
-               session->settings.introduction.size);
-        put(session, output, SESSION_NOTICE, session->settings.introduction.size);
-        return SESSION_TAKEN;
-    }
+    if (!session->handshake.pattern)
+        begin(session, session->ephemeral[0]);
+    if (noise_read(&session->handshake, body, payload, sizeof payload, &size) != NOISE_TAKEN)
+        return write_notice(session, output);
     if (noise_write(&session->handshake, bytes_of(hello, write_callee_hello(wall_ms, hello)),
                     session->frame, SESSION_HANDSHAKE_MAX, &size) != NOISE_TAKEN)
         return refuse(session, SESSION_BAD_TAG, "a weak ephemeral key");
@@ -243,7 +267,7 @@ static enum session_verdict receive_notice(struct session *session, struct bytes
 {
     enum introduction_verdict verdict;
 
-    if (session->started_again || session->handshake.next_message > 1)
+    if (session->noticed)
         return refuse(session, SESSION_OUT_OF_TURN, "a notice comes once, and first");
     verdict = introduction_open(body, session->settings.network, wall_ms, &session->memory,
                                 &session->introduction);
@@ -253,8 +277,7 @@ static enum session_verdict receive_notice(struct session *session, struct bytes
         return refuse(session, SESSION_WRONG_PEER, "it is this node itself");
     if (session->callee_known && !id_equal(&session->introduction.node, &session->callee))
         return refuse(session, SESSION_WRONG_PEER, "another node answers at this address");
-    session->introduced = true;
-    session->started_again = true;
+    session->introduced = session->noticed = true;
     session->callee = session->peer = session->introduction.node;
     memcpy(session->callee_key, session->introduction.content.session_key, NOISE_KEY_SIZE);
     begin(session, session->ephemeral[1]);
@@ -272,8 +295,7 @@ static size_t write_caller_hello(const struct session *session, uint64_t wall_ms
 
     introduction = duck__introduction__unpack(NULL, session->settings.introduction.size,
                                               session->settings.introduction.data);
-    if (!introduction)
-        return 0;
+    assert(introduction); /* ours */
     hello.protocol = PROTOCOL;
     hello.wall_ms = wall_ms;
     hello.caller.data = (uint8_t *)(uintptr_t)session->settings.self.bytes;
@@ -287,24 +309,33 @@ static size_t write_caller_hello(const struct session *session, uint64_t wall_ms
     return size;
 }
 
+static bool read_callee_hello(struct session *session, struct bytes payload, uint64_t wall_ms)
+{
+    Duck__CalleeHello *hello;
+    struct arena arena;
+    bool is_well_formed;
+
+    arena_init(&arena, PARSE_BUDGET(payload.size));
+    hello =
+        duck__callee_hello__unpack(arena_protobuf_allocator(&arena), payload.size, payload.data);
+    is_well_formed = hello && hello->protocol >= PROTOCOL;
+    if (is_well_formed)
+        session->skew_ms = (int64_t)(hello->wall_ms - wall_ms);
+    arena_free(&arena);
+    return is_well_formed;
+}
+
 static enum session_verdict receive_second(struct session *session, struct bytes body,
                                            uint64_t wall_ms, struct session_output *output)
 {
     uint8_t payload[SESSION_HANDSHAKE_MAX], hello[HELLO_MAX];
-    Duck__CalleeHello *callee;
-    struct arena arena;
     size_t size;
 
     if (session->handshake.next_message != 1)
         return refuse(session, SESSION_OUT_OF_TURN, "no first message was sent with a key");
     if (noise_read(&session->handshake, body, payload, sizeof payload, &size) != NOISE_TAKEN)
         return refuse(session, SESSION_BAD_TAG, "the second message does not open");
-    arena_init(&arena, PARSE_BUDGET(size));
-    callee = duck__callee_hello__unpack(arena_protobuf_allocator(&arena), size, payload);
-    if (callee)
-        session->skew_ms = (int64_t)(callee->wall_ms - wall_ms);
-    arena_free(&arena);
-    if (!callee)
+    if (!read_callee_hello(session, bytes_of(payload, size), wall_ms))
         return refuse(session, SESSION_MALFORMED, "the second message is not well-formed");
     size = write_caller_hello(session, wall_ms, hello);
     if (size == 0 || noise_write(&session->handshake, bytes_of(hello, size), session->frame,
@@ -324,12 +355,15 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
     struct id caller, callee;
     struct bytes wire;
 
-    if (!hello || !hello->introduction || hello->introduction->base.n_unknown_fields > 0 ||
+    if (!hello || hello->protocol < PROTOCOL || !hello->introduction ||
+        hello->introduction->base.n_unknown_fields > 0 ||
         !id_from_bytes(bytes_of(hello->caller.data, hello->caller.len), &caller) ||
         !id_from_bytes(bytes_of(hello->callee.data, hello->callee.len), &callee))
         return refuse(session, SESSION_MALFORMED, "the third message is not well-formed");
     if (!id_equal(&callee, &session->settings.self))
         return refuse(session, SESSION_WRONG_PEER, "it means another node");
+    if (id_equal(&caller, &session->settings.self))
+        return refuse(session, SESSION_WRONG_PEER, "it is this node itself");
     wire = introduction_pack(
         bytes_of(hello->introduction->chain.data, hello->introduction->chain.len),
         bytes_of(hello->introduction->record.data, hello->introduction->record.len),
@@ -338,7 +372,7 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
         introduction_open(wire, session->settings.network, wall_ms, &session->memory, introduction);
     if (verdict != INTRODUCTION_TAKEN)
         return refuse(session, SESSION_PEER_REFUSED, introduction_verdict_text(verdict));
-    if (!id_equal(&caller, &introduction->node) || id_equal(&caller, &session->settings.self))
+    if (!id_equal(&caller, &introduction->node))
         return refuse(session, SESSION_WRONG_PEER, "it names another caller than it proves");
     if (memcmp(introduction->content.session_key, session->handshake.rs, NOISE_KEY_SIZE) != 0)
         return refuse(session, SESSION_PEER_REFUSED, "its record certifies another session key");
@@ -375,7 +409,7 @@ enum session_verdict session_receive(struct session *session, enum session_frame
                                      struct session_output *output)
 {
     output->body = bytes_of(NULL, 0);
-    if (session->is_up)
+    if (session->is_up || session->refused)
         return refuse(session, SESSION_OUT_OF_TURN, "the handshake is over");
     if (body.size > SESSION_HANDSHAKE_MAX)
         return refuse(session, SESSION_TOO_LONG, "a handshake frame has at most 8192 bytes");
@@ -436,25 +470,28 @@ enum session_verdict session_seal(struct session *session, struct bytes part, bo
         return SESSION_OUT_OF_TURN;
     if (part.size > SESSION_PART_MAX)
         return SESSION_TOO_LONG;
-    if (session->sent >= SESSION_FRAMES_MAX)
+    if (session->send.nonce >= session->frames_max)
         return SESSION_WORN_OUT;
-    session->sent++;
+    if (session->frame) {
+        memory_give_back(session->frame);
+        session->frame = NULL;
+    }
     /* Sealed where it will lie: the part is moved behind its flag, then encrypted in place. */
     if (part.size > 0)
         memmove(out + 1, part.data, part.size);
     out[0] = more_follow;
-    if (noise_seal(&session->send, bytes_of(out, 1 + part.size), out) != NOISE_TAKEN)
-        return SESSION_WORN_OUT;
     *size = 1 + part.size + NOISE_TAG_SIZE;
-    return SESSION_TAKEN;
+    return noise_seal(&session->send, bytes_of(out, 1 + part.size), out) == NOISE_TAKEN
+               ? SESSION_TAKEN
+               : SESSION_WORN_OUT;
 }
 
-static enum session_verdict gather(struct session *session, struct bytes part)
+static bool gather(struct session *session, struct bytes part)
 {
     size_t wanted = session->inner_size + part.size;
 
     if (wanted > SESSION_INNER_MAX)
-        return SESSION_TOO_LONG;
+        return false;
     if (wanted > session->inner_capacity) {
         session->inner_capacity = wanted * 2 < SESSION_INNER_MAX ? wanted * 2 : SESSION_INNER_MAX;
         session->inner = memory_resize(session->inner, session->inner_capacity);
@@ -462,15 +499,22 @@ static enum session_verdict gather(struct session *session, struct bytes part)
     if (part.size > 0)
         memcpy(session->inner + session->inner_size, part.data, part.size);
     session->inner_size = wanted;
-    return SESSION_TAKEN;
+    return true;
 }
 
-/* What was gathered was borrowed until this call; its memory goes, for most frames need none. */
-static void forget_gathered(struct session *session)
+static enum session_verdict open_part(struct session *session, uint8_t *sealed, size_t size)
 {
-    memory_give_back(session->inner);
-    session->inner = NULL;
-    session->inner_capacity = 0;
+    if (size < 1 + NOISE_TAG_SIZE || size > SESSION_SEALED_MAX)
+        return refuse(session, SESSION_MALFORMED, "a sealed frame has 17 to 32785 bytes");
+    if (session->receive.nonce >= session->frames_max)
+        return refuse(session, SESSION_WORN_OUT, "it sent as many frames as a session may carry");
+    if (noise_open(&session->receive, bytes_of(sealed, size), sealed) != NOISE_TAKEN)
+        return refuse(session, SESSION_BAD_TAG, "a frame that is not the next one it sealed");
+    if (sealed[0] > 1)
+        return refuse(session, SESSION_MALFORMED, "a part is the last one, or more follow");
+    if (sealed[0] == 1 && size == 1 + NOISE_TAG_SIZE) /* or they would follow for ever */
+        return refuse(session, SESSION_MALFORMED, "an empty part that others follow");
+    return SESSION_TAKEN;
 }
 
 enum session_verdict session_open(struct session *session, uint8_t *sealed, size_t size,
@@ -480,32 +524,23 @@ enum session_verdict session_open(struct session *session, uint8_t *sealed, size
     struct bytes part;
 
     *inner = bytes_of(NULL, 0);
-    if (!session->is_up)
+    if (!session->is_up || session->refused)
         return SESSION_OUT_OF_TURN;
-    if (size < 1 + NOISE_TAG_SIZE)
-        return SESSION_MALFORMED;
-    if (size > SESSION_SEALED_MAX)
-        return SESSION_TOO_LONG;
-    if (session->received >= SESSION_FRAMES_MAX)
-        return SESSION_WORN_OUT;
-    session->received++;
-    if (noise_open(&session->receive, bytes_of(sealed, size), sealed) != NOISE_TAKEN)
-        return SESSION_BAD_TAG;
+    if (session->inner_is_whole)
+        forget_inner(session);
+    verdict = open_part(session, sealed, size);
+    if (verdict != SESSION_TAKEN)
+        return verdict;
     part = bytes_of(sealed + 1, size - 1 - NOISE_TAG_SIZE);
-    if (sealed[0] > 1)
-        return SESSION_MALFORMED;
-    if (session->inner_size == 0 && session->inner)
-        forget_gathered(session);
-    if (sealed[0] == 0 && session->inner_size == 0) {
-        *inner = part; /* one part: most are */
+    if (sealed[0] == 0 && !session->inner) {
+        *inner = part; /* one part, as most have: nothing is copied */
         return SESSION_TAKEN;
     }
-    if (sealed[0] == 1 && part.size == 0)
-        return SESSION_MALFORMED; /* or they would follow one another for ever */
-    verdict = gather(session, part);
-    if (verdict == SESSION_TAKEN && sealed[0] == 0) {
+    if (!gather(session, part))
+        return refuse(session, SESSION_TOO_LONG, "an inner frame of more than 320 KiB");
+    if (sealed[0] == 0) {
         *inner = bytes_of(session->inner, session->inner_size);
-        session->inner_size = 0;
+        session->inner_is_whole = true;
     }
-    return verdict;
+    return SESSION_TAKEN;
 }

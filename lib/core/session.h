@@ -29,7 +29,7 @@ enum session_frame {
 enum session_verdict {
     SESSION_TAKEN,        /* go on; `output` may hold a frame to send */
     SESSION_UP,           /* the handshake is over; `output` may hold the last message */
-    SESSION_START_AGAIN,  /* caller: a valid notice came. session_learned() has the key; the next first message is in `output` */
+    SESSION_START_AGAIN,  /* caller: a valid notice came. session_peer() has the key; the next first message is in `output` */
     SESSION_OUT_OF_TURN,
     SESSION_MALFORMED,
     SESSION_BAD_TAG,      /* sealed with other keys, or changed on the way */
@@ -44,6 +44,7 @@ struct session_settings {
     struct id self;
     struct noise_pair static_pair;   /* certified by our node record */
     struct bytes introduction;       /* ours, packed; borrowed for the life of the session's handshake */
+    uint64_t frames_max;             /* each way; 0: SESSION_FRAMES_MAX */
 };
 
 /* A frame to send; `body` is borrowed until the next call on the session. Empty: nothing. */
@@ -57,7 +58,7 @@ struct session;
 const char *session_verdict_text(enum session_verdict verdict);
 
 /* A caller who knows the callee's id and session key, or NULL for what it does not know: without
- * a key it asks for the notice; without an id it takes whoever answers, which session_learned()
+ * a key it asks for the notice; without an id it takes whoever answers, which session_peer()
  * then tells. `ephemeral` is 64 bytes from the dice, for two tries. `*output` is the first message. */
 struct session *session_new_caller(const struct session_settings *settings, const struct id *callee,
                                    const uint8_t *callee_key, const uint8_t ephemeral[64],
@@ -81,12 +82,13 @@ const char *session_reason(const struct session *session);   /* of the last refu
 
 /* Seals one part of an inner frame. `out` needs 1 + part.size + NOISE_TAG_SIZE bytes; it gets the
  * body of a frame of type SESSION_SEALED. Sending and receiving share no state: two threads may do
- * one each. */
+ * one each. The first seal gives the memory of the last handshake frame back. */
 enum session_verdict session_seal(struct session *session, struct bytes part, bool more_follow,
                                   uint8_t *out, size_t *size);
 
 /* Opens the body of a sealed frame. When it was the last part, `*inner` is the whole inner frame,
- * borrowed until the next call; otherwise inner->data is NULL. `sealed` is overwritten. */
+ * borrowed until the next call; otherwise inner->data is NULL. `sealed` is overwritten. After any
+ * refusal no other frame is opened. */
 enum session_verdict session_open(struct session *session, uint8_t *sealed, size_t size,
                                   struct bytes *inner);
 
