@@ -16,6 +16,12 @@
 #define LOCAL_FRAME_MAX (1u * MIB)
 #define LOCAL_SEND_QUEUE_MAX (8u * MIB)   /* bytes of one client; events beyond it are dropped and counted */
 #define LOCAL_FOLLOWS_MAX 1024u           /* of one client */
+#define LOCAL_PAGE_MAX 200u               /* items of one list; 0 asks for LOCAL_PAGE */
+#define LOCAL_PAGE 50u
+#define LOCAL_PAGE_BYTES (2u * MIB)       /* a page ends early above it */
+#define LOCAL_TAKE_MAX 200u               /* pecks of one take; 0 asks for LOCAL_TAKE */
+#define LOCAL_TAKE 10u
+#define LOCAL_ACK_MAX 200u                /* pecks of one acknowledgement */
 
 struct local_api;
 
@@ -27,6 +33,8 @@ struct local_api_settings {
     struct id node;
     struct bytes network, node_chain, display_name;
     const char *version, *gateway_url;
+    const char *const *listening;         /* "tcp://host:port", for status */
+    size_t listening_count;
     size_t readers;                       /* threads: 1 or 2 */
     /* Status figures, kept by the loop; called on readers. */
     void (*figures)(void *context, struct agent_figures *figures, uint64_t *inbox_messages);
@@ -41,5 +49,8 @@ void local_api_close(struct local_api *api); /* NULL is fine */
 /* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, after the commit. Copies what it keeps. */
 void local_api_perform(struct local_api *api, const struct effect *effect);
 void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
+
+/* From any thread: a link came up or went. Told to those who follow the whole node. */
+void local_api_link_changed(struct local_api *api, const struct id *node, bool up);
 
 #endif

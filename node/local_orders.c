@@ -1,1 +1,477 @@
-typedef int local_orders_is_empty;
+/* What programs ask, judged member by member before the loop hears of it: so a refusal costs the
+ * loop nothing, and names the member at fault. What only the agent's tables can tell (is the
+ * duckling hosted here, is the peck open) is left to it. */
+#include "local_parts.h"
+#include "wire/local.pb-c.h"
+
+#include <sodium.h>
+
+#define PAGEVIEWS_MAX 1000000000ull /* of one order */
+
+static bool refuse(struct local_refusal *refusal, enum refusal_code code, const char *field,
+                   const char *message)
+{
+    *refusal = (struct local_refusal){.code = code, .message = message, .field = field};
+    return false;
+}
+
+static bool malformed(struct local_refusal *refusal, const char *field, const char *message)
+{
+    return refuse(refusal, REFUSAL_MALFORMED, field, message);
+}
+
+static struct bytes bytes_in(ProtobufCBinaryData bytes)
+{
+    return bytes_of(bytes.data, bytes.len);
+}
+
+/* ---- members ---- */
+
+/* An empty one is zero, where `may_be_empty`. */
+static bool read_id(enum id_kind kind, const char *text, bool may_be_empty, const char *field,
+                    struct id *id, struct local_refusal *refusal)
+{
+    static const char *const shapes[] = {
+        [ID_DUCKLING] = "a duckling's id is dkl_ and 32 characters",
+        [ID_NODE] = "a node's id is nod_ and 32 characters",
+        [ID_PECK] = "a peck's id is pck_ and 32 characters",
+        [ID_CERTIFICATE] = "a certificate's id is crt_ and 32 characters",
+        [ID_BOND] = "a bond's id is bnd_ and 32 characters",
+    };
+
+    if (!*text && may_be_empty)
+        return true;
+    return id_parse(kind, bytes_of_text(text), id) || malformed(refusal, field, shapes[kind]);
+}
+
+static bool read_wait(uint32_t wait_for, uint64_t wait_ms, struct wish *wish,
+                      struct local_refusal *refusal)
+{
+    if (wait_for > DUCK__WAIT_FOR__WAIT_DONE)
+        return malformed(refusal, "wait_for", "wait_for is queued, taken or done");
+    if (wait_ms > WAIT_MAX_MS)
+        return malformed(refusal, "wait_ms", "a request waits at most 30000 ms");
+    wish->wait_for = wait_for;
+    wish->wait_ms = wait_ms;
+    return true;
+}
+
+static bool judge_names(const ProtobufCBinaryData *names, size_t count, size_t count_max,
+                        const char *field, const char *too_many, struct local_refusal *refusal)
+{
+    if (count > count_max)
+        return malformed(refusal, field, too_many);
+    for (size_t i = 0; i < count; i++)
+        if (names[i].len == 0 || names[i].len > NAME_MAX_BYTES ||
+            !bytes_are_name(bytes_in(names[i])))
+            return malformed(refusal, field, "a capability is 1 to 64 of a-z, 0-9, '_', '.', '-'");
+    return true;
+}
+
+static bool read_profile(struct order_profile *profile, ProtobufCBinaryData display_name,
+                         ProtobufCBinaryData bio, const ProtobufCBinaryData *capabilities,
+                         size_t capability_count, struct local_refusal *refusal)
+{
+    profile->display_name = bytes_in(display_name);
+    profile->bio = bytes_in(bio);
+    if (profile->set_display_name && (display_name.len == 0 || display_name.len > NAME_MAX_BYTES ||
+                                      !bytes_are_text(profile->display_name, false)))
+        return malformed(refusal, "display_name",
+                         "a display name is 1 to 64 bytes of UTF-8 without control characters");
+    if (profile->set_bio && (bio.len > BIO_MAX || !bytes_are_text(profile->bio, true)))
+        return malformed(refusal, "bio", "a bio is at most 1024 bytes of UTF-8");
+    if (!judge_names(capabilities, capability_count, DUCKLING_CAPABILITIES_MAX, "capabilities",
+                     "a duckling has at most 32 capabilities", refusal))
+        return false;
+    for (size_t i = 0; i < capability_count; i++)
+        profile->capabilities[i] = bytes_in(capabilities[i]);
+    profile->capability_count = capability_count;
+    return true;
+}
+
+/* ---- identities ---- */
+
+static bool read_hatch(const Duck__HatchOrder *asked, struct message *message,
+                       struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_HATCH;
+    order->profile.set_display_name = order->profile.set_bio = true;
+    order->profile.set_capabilities = order->profile.set_accepts_pecks = true;
+    order->profile.accepts_pecks = !asked->refuses_pecks;
+    if (!read_profile(&order->profile, asked->display_name, asked->bio, asked->capabilities,
+                      asked->n_capabilities, refusal))
+        return false;
+    message->forget_seeds = true;
+    randombytes_buf(order->seeds, sizeof order->seeds);
+    return true;
+}
+
+static bool read_profile_order(const Duck__ProfileOrder *asked, struct order *order,
+                               struct local_refusal *refusal)
+{
+    order->kind = ORDER_PROFILE;
+    order->profile.set_display_name = asked->set_display_name;
+    order->profile.set_bio = asked->set_bio;
+    order->profile.set_capabilities = asked->set_capabilities;
+    order->profile.set_accepts_pecks = asked->set_accepts_pecks;
+    order->profile.accepts_pecks = asked->accepts_pecks;
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
+           read_profile(&order->profile, asked->display_name, asked->bio, asked->capabilities,
+                        asked->n_capabilities, refusal);
+}
+
+/* ---- pecks out ---- */
+
+static bool read_action(const Duck__SendOrder *asked, struct peck *peck,
+                        struct local_refusal *refusal)
+{
+    peck->action = bytes_in(asked->action);
+    peck->payload = bytes_in(asked->payload);
+    if (peck->action.size == 0 || peck->action.size > PECK_ACTION_MAX ||
+        !bytes_are_name(peck->action))
+        return malformed(refusal, "action", "an action is 1 to 128 of a-z, 0-9, '_', '.', '-'");
+    if (peck->payload.size > PECK_PAYLOAD_MAX)
+        return refuse(refusal, REFUSAL_TOO_LARGE, "payload", "a payload is at most 262144 bytes");
+    if (asked->n_scopes > 0)
+        return malformed(refusal, "scopes", "an action has no scopes: a bond request has");
+    if (asked->message.len > 0)
+        return malformed(refusal, "message", "an action has no message: a bond request has");
+    return true;
+}
+
+static bool read_scopes(const ProtobufCBinaryData *scopes, size_t count, struct bytes *list,
+                        struct local_refusal *refusal)
+{
+    if (count > PECK_SCOPES_MAX)
+        return malformed(refusal, "scopes", "a bond has 1 to 16 scopes");
+    for (size_t i = 0; i < count; i++) {
+        list[i] = bytes_in(scopes[i]);
+        if (!peck_scope_is_valid(list[i]))
+            return malformed(refusal, "scopes",
+                             "a scope is a name like data.read, or data.*, or *");
+    }
+    return true;
+}
+
+static bool read_bond_request(const Duck__SendOrder *asked, struct peck *peck,
+                              struct local_refusal *refusal)
+{
+    peck->message = bytes_in(asked->message);
+    peck->scope_count = asked->n_scopes;
+    if (asked->n_scopes == 0)
+        return malformed(refusal, "scopes", "a bond has 1 to 16 scopes");
+    if (!read_scopes(asked->scopes, asked->n_scopes, peck->scopes, refusal))
+        return false;
+    if (peck->message.size > PECK_MESSAGE_MAX || !bytes_are_text(peck->message, true))
+        return malformed(refusal, "message", "a message is at most 1024 bytes of UTF-8");
+    if (asked->action.len > 0)
+        return malformed(refusal, "action", "a bond request has no action, it has scopes");
+    if (asked->payload.len > 0)
+        return malformed(refusal, "payload", "a bond request has no payload");
+    return true;
+}
+
+static bool is_printable(struct bytes text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] < 0x20 || text.data[i] > 0x7e)
+            return false;
+    return true;
+}
+
+static bool read_context(const Duck__SendOrder *asked, struct order *order,
+                         struct local_refusal *refusal)
+{
+    struct peck *peck = &order->send;
+
+    peck->thread = bytes_in(asked->thread);
+    peck->idempotency_key = bytes_in(asked->idempotency_key);
+    peck->trace = bytes_in(asked->trace);
+    order->expires_in_ms = asked->expires_in_ms;
+    if (peck->thread.size > PECK_THREAD_MAX || !is_printable(peck->thread))
+        return malformed(refusal, "thread", "a thread is at most 64 bytes of printable ASCII");
+    if (peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX)
+        return malformed(refusal, "idempotency_key", "an idempotency key is at most 64 bytes");
+    if (peck->trace.size != 0 &&
+        (peck->trace.size != PECK_TRACE_SIZE || !is_printable(peck->trace)))
+        return malformed(refusal, "trace", "a trace is the 55 characters of a traceparent");
+    if (order->expires_in_ms > PECK_LIFE_MAX_MS)
+        return malformed(refusal, "expires_in", "a peck lives at most 7 days");
+    return read_id(ID_PECK, asked->reply_to, true, "reply_to", &peck->reply_to, refusal);
+}
+
+static bool read_send(const Duck__SendOrder *asked, struct order *order, struct wish *wish,
+                      struct local_refusal *refusal)
+{
+    struct peck *peck = &order->send;
+
+    order->kind = ORDER_SEND;
+    if (!read_id(ID_DUCKLING, asked->from, false, "from", &peck->from, refusal) ||
+        !read_id(ID_DUCKLING, asked->to, false, "to", &peck->to, refusal))
+        return false;
+    order->duckling = peck->from;
+    if (id_equal(&peck->from, &peck->to))
+        return malformed(refusal, "to", "a duckling cannot peck itself");
+    if (asked->kind != PECK_ACTION && asked->kind != PECK_BOND_REQUEST)
+        return malformed(refusal, "kind", "a peck is an action (1) or a bond request (2)");
+    peck->kind = (enum peck_kind)asked->kind;
+    if (peck->kind == PECK_ACTION ? !read_action(asked, peck, refusal)
+                                  : !read_bond_request(asked, peck, refusal))
+        return false;
+    return read_context(asked, order, refusal) &&
+           read_wait(asked->wait_for, asked->wait_ms, wish, refusal);
+}
+
+static bool read_cancel(const Duck__CancelOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    order->kind = ORDER_CANCEL;
+    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
+}
+
+/* ---- pecks in ---- */
+
+static bool read_take(const Duck__TakeOrder *asked, struct order *order, struct wish *wish,
+                      struct local_refusal *refusal)
+{
+    order->kind = ORDER_TAKE;
+    order->limit = asked->limit ? asked->limit : LOCAL_TAKE;
+    order->lease_ms = asked->lease_ms ? asked->lease_ms : LEASE_MS;
+    if (order->limit > LOCAL_TAKE_MAX)
+        return malformed(refusal, "limit", "a take is of at most 200 pecks");
+    if (order->lease_ms < LEASE_MIN_MS || order->lease_ms > LEASE_MAX_MS)
+        return malformed(refusal, "lease_ms", "a lease is 1 s to 1 h");
+    return read_wait(0, asked->wait_ms, wish, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
+static bool read_acknowledgement(const Duck__AckOrder *asked, struct message *message,
+                                 struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+    struct id *pecks;
+
+    order->kind = ORDER_ACK;
+    if (asked->n_peck_ids == 0 || asked->n_peck_ids > LOCAL_ACK_MAX)
+        return malformed(refusal, "peck_ids", "an acknowledgement is of 1 to 200 pecks");
+    pecks = arena_take(&message->arena, asked->n_peck_ids * sizeof *pecks);
+    if (!pecks)
+        return malformed(refusal, "peck_ids", "this request is too large");
+    for (size_t i = 0; i < asked->n_peck_ids; i++)
+        if (!read_id(ID_PECK, asked->peck_ids[i], false, "peck_ids", &pecks[i], refusal))
+            return false;
+    order->pecks = pecks;
+    order->peck_count = asked->n_peck_ids;
+    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal);
+}
+
+static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    order->kind = ORDER_ANSWER;
+    order->failed = asked->failed;
+    order->result = bytes_in(asked->result);
+    order->problem = bytes_in(asked->problem);
+    if (order->result.size > PECK_PAYLOAD_MAX)
+        return refuse(refusal, REFUSAL_TOO_LARGE, "result", "a result is at most 262144 bytes");
+    if (order->failed && order->result.size > 0)
+        return malformed(refusal, "result", "what failed has a problem and no result");
+    if (!order->failed && order->problem.size > 0)
+        return malformed(refusal, "problem", "what was answered has a result and no problem");
+    if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true))
+        return malformed(refusal, "problem", "a problem is at most 1024 bytes of UTF-8");
+    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
+}
+
+static bool read_approval(const Duck__ApproveOrder *asked, struct message *message,
+                          struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+    struct bytes *scopes;
+
+    order->kind = ORDER_APPROVE;
+    order->not_after_ms = asked->not_after_ms;
+    order->scope_count = asked->n_scopes;
+    scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
+    if (!scopes)
+        return malformed(refusal, "scopes", "this request is too large");
+    order->scopes = scopes;
+    return read_scopes(asked->scopes, asked->n_scopes, scopes, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
+}
+
+static bool read_denial(const Duck__DenyOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    order->kind = ORDER_DENY;
+    order->problem = bytes_in(asked->reason);
+    if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true))
+        return malformed(refusal, "reason", "a reason is at most 1024 bytes of UTF-8");
+    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
+}
+
+static bool read_unpeck(const Duck__UnpeckOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    order->kind = ORDER_UNPECK;
+    if (!*asked->bond_id == !*asked->with)
+        return malformed(refusal, "bond_id", "name the bond, or the other duckling");
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
+           read_id(ID_BOND, asked->bond_id, true, "bond_id", &order->bond, refusal) &&
+           read_id(ID_DUCKLING, asked->with, true, "with", &order->with, refusal);
+}
+
+/* ---- the rest ---- */
+
+/* "host:port", or "nod_…@host:port": then only that node is believed. */
+static bool read_join(const Duck__JoinOrder *asked, struct order *order,
+                      struct local_refusal *refusal)
+{
+    const char *address = asked->address, *at = strchr(address, '@'), *colon;
+
+    order->kind = ORDER_JOIN;
+    if (at && !id_parse(ID_NODE, bytes_of(address, (size_t)(at - address)), &order->node))
+        return malformed(refusal, "address", "before the @ stands a node's id");
+    if (at)
+        address = at + 1;
+    colon = strrchr(address, ':');
+    if (!colon || colon == address || !colon[1] || strlen(address) > ADDRESS_MAX ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
+        !is_printable(bytes_of_text(address)) || strpbrk(address, " /"))
+        return malformed(refusal, "address", "an address is host:port or nod_...@host:port");
+    order->address = bytes_of_text(address);
+    return true;
+}
+
+static bool read_count(const Duck__CountOrder *asked, struct order *order,
+                       struct local_refusal *refusal)
+{
+    order->kind = ORDER_COUNT;
+    order->eggs = asked->eggs;
+    order->pageviews = asked->pageviews;
+    if (asked->pageviews > PAGEVIEWS_MAX)
+        return malformed(refusal, "pageviews", "that many at once is a mistake");
+    if (asked->eggs > INT32_MAX || asked->eggs < INT32_MIN)
+        return malformed(refusal, "eggs", "that many at once is a mistake");
+    return true;
+}
+
+static bool read_peck_query(const Duck__PeckQuery *asked, struct wish *wish,
+                            struct local_refusal *refusal)
+{
+    return read_id(ID_PECK, asked->peck_id, false, "peck_id", &wish->peck, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &wish->duckling, refusal) &&
+           read_wait(asked->wait_for, asked->wait_ms, wish, refusal);
+}
+
+/* ---- all ---- */
+
+static bool is_order(const Duck__Request *asked, enum request_kind kind)
+{
+    return kind != REQUEST_QUESTION && kind != REQUEST_PECK && kind != REQUEST_FOLLOW &&
+           asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
+           asked->order_case != DUCK__REQUEST__ORDER_STOP;
+}
+
+static bool read_members(const Duck__Request *asked, struct message *message, struct wish *wish,
+                         struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    wish->kind = REQUEST_DONE;
+    switch (asked->order_case) {
+    case DUCK__REQUEST__ORDER_HATCH:
+        wish->kind = REQUEST_HATCH;
+        return read_hatch(asked->hatch, message, refusal);
+    case DUCK__REQUEST__ORDER_PROFILE:
+        return read_profile_order(asked->profile, order, refusal);
+    case DUCK__REQUEST__ORDER_SEND:
+        wish->kind = REQUEST_SEND;
+        return read_send(asked->send, order, wish, refusal);
+    case DUCK__REQUEST__ORDER_TAKE:
+        wish->kind = REQUEST_TAKE;
+        return read_take(asked->take, order, wish, refusal);
+    case DUCK__REQUEST__ORDER_ACK:
+        return read_acknowledgement(asked->ack, message, refusal);
+    case DUCK__REQUEST__ORDER_ANSWER:
+        wish->kind = REQUEST_ANSWER;
+        return read_answer(asked->answer, order, refusal);
+    case DUCK__REQUEST__ORDER_APPROVE:
+        wish->kind = REQUEST_DECIDE;
+        return read_approval(asked->approve, message, refusal);
+    case DUCK__REQUEST__ORDER_DENY:
+        wish->kind = REQUEST_DECIDE;
+        return read_denial(asked->deny, order, refusal);
+    case DUCK__REQUEST__ORDER_CANCEL:
+        return read_cancel(asked->cancel, order, refusal);
+    case DUCK__REQUEST__ORDER_UNPECK:
+        wish->kind = REQUEST_UNPECK;
+        return read_unpeck(asked->unpeck, order, refusal);
+    case DUCK__REQUEST__ORDER_JOIN:
+        return read_join(asked->join, order, refusal);
+    case DUCK__REQUEST__ORDER_COUNT:
+        return read_count(asked->count, order, refusal);
+    case DUCK__REQUEST__ORDER_PULSE:
+        order->kind = ORDER_PULSE;
+        return read_id(ID_DUCKLING, asked->pulse->duckling, false, "duckling", &order->duckling,
+                       refusal);
+    case DUCK__REQUEST__ORDER_PECK:
+        wish->kind = REQUEST_PECK;
+        return read_peck_query(asked->peck, wish, refusal);
+    case DUCK__REQUEST__ORDER_FOLLOW:
+        wish->kind = REQUEST_FOLLOW;
+        return read_id(ID_DUCKLING, asked->follow->duckling, true, "duckling", &wish->duckling,
+                       refusal);
+    case DUCK__REQUEST__ORDER_STATUS:
+    case DUCK__REQUEST__ORDER_PECKS:
+    case DUCK__REQUEST__ORDER_BONDS:
+    case DUCK__REQUEST__ORDER_DIRECTORY:
+    case DUCK__REQUEST__ORDER_CERTIFICATE:
+    case DUCK__REQUEST__ORDER_PEERS:
+    case DUCK__REQUEST__ORDER_METRICS:
+        wish->kind = REQUEST_QUESTION;
+        return true;
+    case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:
+    case DUCK__REQUEST__ORDER_STOP:
+        return true;
+    case DUCK__REQUEST__ORDER__NOT_SET:
+    case _DUCK__REQUEST__ORDER__CASE_IS_INT_SIZE:
+        break;
+    }
+    return malformed(refusal, "", "this node does not know this order");
+}
+
+bool local_read_request(const void *asked, struct message *message, struct wish *wish,
+                        struct local_refusal *refusal)
+{
+    const Duck__Request *request = asked;
+
+    *wish = (struct wish){0};
+    if (!read_members(request, message, wish, refusal))
+        return false;
+    if (is_order(request, wish->kind)) {
+        message->event.kind = EVENT_ORDER;
+        message->event.order = &message->order;
+    }
+    return true;
+}
+
+struct message *local_take_again(const struct request *request)
+{
+    struct message *message = message_new(KIB);
+
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_TAKE;
+    message->order.ticket = request->ticket;
+    message->order.duckling = request->duckling;
+    message->order.limit = request->limit;
+    message->order.lease_ms = request->lease_ms;
+    return message;
+}

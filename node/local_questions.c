@@ -1,1 +1,509 @@
-typedef int local_questions_is_empty;
+/* Readers: threads with a read-only connection to the store each, that take questions in order.
+ * What they say of the node itself stands here too. */
+#include "clock.h"
+#include "core/certificate.h"
+#include "core/introduction.h"
+#include "local_parts.h"
+#include "log.h"
+#include "store.h"
+#include "wire/local.pb-c.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define PEERS_IN_ANSWER_MAX 5000u
+#define SKEW_WORTH_TELLING_MS ((int64_t)MINUTE_MS)
+
+/* ---- composing ---- */
+
+void *local_new(struct local_view *view, size_t size)
+{
+    void *made = arena_take(&view->arena, size);
+
+    assert(made); /* its budget has no end: what goes in is bounded */
+    memset(made, 0, size);
+    return made;
+}
+
+char *local_id(struct local_view *view, enum id_kind kind, const struct id *id)
+{
+    if (id_is_zero(id))
+        return (char *)protobuf_c_empty_string;
+    return (char *)id_text(kind, id, local_new(view, ID_TEXT_SIZE));
+}
+
+void local_problem(struct local_view *view, void *reply, enum refusal_code code,
+                   const char *message, const char *field)
+{
+    Duck__Problem *problem = local_new(view, sizeof *problem);
+    Duck__Reply *answer = reply;
+
+    duck__problem__init(problem);
+    problem->code = (char *)refusal_code_name(code);
+    problem->message = (char *)message;
+    problem->field = (char *)field;
+    answer->answer_case = DUCK__REPLY__ANSWER_PROBLEM;
+    answer->problem = problem;
+}
+
+bool local_read_id(struct local_view *view, enum id_kind kind, const char *text, const char *field,
+                   struct id *id, void *reply)
+{
+    if (!*text || id_parse(kind, bytes_of_text(text), id))
+        return true;
+    local_problem(view, reply, REFUSAL_MALFORMED, "this is no id of the kind that belongs here",
+                  field);
+    return false;
+}
+
+static char *text_for(struct local_view *view, struct bytes bytes)
+{
+    char *text = local_new(view, bytes.size + 1);
+
+    if (bytes.size > 0)
+        memcpy(text, bytes.data, bytes.size);
+    return text;
+}
+
+/* ---- status ---- */
+
+static void add_part(struct local_view *view, Duck__StatusAnswer *status, const char *name,
+                     const char *state, const char *reason)
+{
+    Duck__StatusPart *part = local_new(view, sizeof *part);
+
+    duck__status_part__init(part);
+    part->name = (char *)name;
+    part->status = (char *)state;
+    part->reason = (char *)reason;
+    status->parts[status->n_parts++] = part;
+}
+
+/* Is our clock the one that differs? The middle of what all links say. */
+static int64_t median_skew_ms(const struct transport_link_info *links, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t below = 0, same = 0;
+
+        for (size_t j = 0; j < count; j++) {
+            below += links[j].skew_ms < links[i].skew_ms;
+            same += links[j].skew_ms == links[i].skew_ms;
+        }
+        if (below <= count / 2 && count / 2 < below + same)
+            return links[i].skew_ms;
+    }
+    return 0;
+}
+
+static void judge_clock(struct local_view *view, Duck__StatusAnswer *status)
+{
+    struct transport_link_info *links;
+    size_t count = 0;
+    int64_t skew_ms;
+    char *reason;
+
+    if (view->api->settings.transport) {
+        links = local_new(view, ACTIVE_LINKS_MAX * sizeof *links);
+        count = transport_links(view->api->settings.transport, links, ACTIVE_LINKS_MAX);
+        skew_ms = median_skew_ms(links, count);
+        if (skew_ms > SKEW_WORTH_TELLING_MS || skew_ms < -SKEW_WORTH_TELLING_MS) {
+            reason = local_new(view, 96);
+            snprintf(reason, 96, "differs from other nodes' by %lld s",
+                     (long long)(skew_ms / 1000));
+            add_part(view, status, "clock", "degraded", reason);
+            return;
+        }
+    }
+    add_part(view, status, "clock", "operational", "");
+}
+
+static void judge_parts(struct local_view *view, Duck__StatusAnswer *status)
+{
+    const struct local_api_settings *settings = &view->api->settings;
+
+    status->parts = local_new(view, 4 * sizeof *status->parts);
+    add_part(view, status, "store", "operational", ""); /* a node whose store failed has stopped */
+    if (status->links == 0 && status->known_nodes > 1)
+        add_part(view, status, "links", "degraded", "no link to any of the nodes that are known");
+    else
+        add_part(view, status, "links", "operational", "");
+    if (settings->gateway_url && *settings->gateway_url) {
+        if (settings->gateway_is_up && settings->gateway_is_up(settings->context))
+            add_part(view, status, "gateway", "operational", "");
+        else
+            add_part(view, status, "gateway", "outage", "it does not run");
+    }
+    judge_clock(view, status);
+}
+
+static void read_figures(struct local_view *view, struct agent_figures *figures,
+                         uint64_t *inbox_messages)
+{
+    const struct local_api_settings *settings = &view->api->settings;
+
+    *figures = (struct agent_figures){0};
+    *inbox_messages = 0;
+    if (settings->figures)
+        settings->figures(settings->context, figures, inbox_messages);
+}
+
+static void view_status(struct local_view *view, Duck__Reply *reply)
+{
+    Duck__StatusAnswer *status = local_new(view, sizeof *status);
+    struct local_api *api = view->api;
+    struct agent_figures figures;
+    uint64_t inbox_messages;
+
+    read_figures(view, &figures, &inbox_messages);
+    duck__status_answer__init(status);
+    status->node_id = local_id(view, ID_NODE, &api->settings.node);
+    status->version = api->version;
+    status->network = text_for(view, api->network);
+    status->started_ms = api->started_wall_ms;
+    status->now_ms = clock_wall_ms();
+    status->listening = api->listening;
+    status->n_listening = api->listening_count;
+    status->links = (uint32_t)figures.links;
+    status->known_nodes = (uint32_t)figures.nodes;
+    status->records = figures.records;
+    status->hosted = (uint32_t)figures.hosted;
+    status->outbox = figures.outbox;
+    status->inbox = figures.tray;
+    status->display_name = text_for(view, api->display_name);
+    status->gateway_url = api->gateway_url;
+    judge_parts(view, status);
+    reply->answer_case = DUCK__REPLY__ANSWER_STATUS;
+    reply->status = status;
+}
+
+/* ---- peers ---- */
+
+/* What a node says of itself, from its record. */
+static void describe(struct local_view *view, const struct id *node, Duck__PeerView *peer)
+{
+    struct bytes wire = store_view_node_record(view->reader, node, &view->scratch);
+    struct envelope envelope;
+    struct node_content content;
+    struct record record;
+
+    if (!wire.data ||
+        envelope_parse(wire, ENVELOPE_RECORD, &view->scratch, &envelope) != ENVELOPE_TAKEN ||
+        record_parse(envelope.body, &view->scratch, &record) != RECORD_OK ||
+        node_content_parse(record.content, &view->scratch, &content) != RECORD_OK)
+        return;
+    peer->display_name = text_for(view, content.display_name);
+    peer->addresses = local_new(view, (content.address_count + 1) * sizeof *peer->addresses);
+    for (size_t i = 0; i < content.address_count; i++)
+        peer->addresses[peer->n_addresses++] = text_for(view, content.addresses[i]);
+}
+
+static Duck__PeerView *compose_peer(struct local_view *view, const struct transport_link_info *link)
+{
+    Duck__PeerView *peer = local_new(view, sizeof *peer);
+
+    duck__peer_view__init(peer);
+    peer->node_id = local_id(view, ID_NODE, &link->node);
+    peer->state = "linked";
+    peer->dialled_here = link->dialled_here;
+    peer->since_ms = link->up_wall_ms;
+    peer->frames_in = link->frames_in;
+    peer->frames_out = link->frames_out;
+    peer->bytes_in = link->bytes_in;
+    peer->bytes_out = link->bytes_out;
+    peer->round_trip_us = link->round_trip_us;
+    describe(view, &link->node, peer);
+    if (peer->n_addresses == 0) { /* it says none: where it is seen */
+        peer->addresses = local_new(view, sizeof *peer->addresses);
+        peer->addresses[peer->n_addresses++] = text_for(view, bytes_of_text(link->address));
+    }
+    return peer;
+}
+
+static void view_peers(struct local_view *view, Duck__Reply *reply)
+{
+    Duck__PeerList *list = local_new(view, sizeof *list);
+    struct transport_link_info *links;
+    struct transport_figures figures;
+    size_t count = 0;
+
+    duck__peer_list__init(list);
+    if (view->api->settings.transport) {
+        transport_figures(view->api->settings.transport, &figures);
+        count = figures.links_up < PEERS_IN_ANSWER_MAX ? figures.links_up : PEERS_IN_ANSWER_MAX;
+        links = local_new(view, (count + 1) * sizeof *links);
+        count = transport_links(view->api->settings.transport, links, count);
+        list->peers = local_new(view, (count + 1) * sizeof *list->peers);
+        for (size_t i = 0; i < count; i++)
+            list->peers[list->n_peers++] = compose_peer(view, &links[i]);
+    }
+    reply->answer_case = DUCK__REPLY__ANSWER_PEERS;
+    reply->peers = list;
+}
+
+/* ---- metrics ---- */
+
+static Duck__MetricsCounters *compose_counters(struct local_view *view,
+                                               const struct metrics_content *counters)
+{
+    Duck__MetricsCounters *composed = local_new(view, sizeof *composed);
+
+    duck__metrics_counters__init(composed);
+    composed->ducklings = counters->ducklings;
+    composed->birth_certificates = counters->birth_certificates;
+    composed->connections = counters->connections;
+    composed->eggs = counters->eggs;
+    composed->space_ducks = counters->space_ducks;
+    composed->pecks = counters->pecks;
+    composed->pageviews = counters->pageviews;
+    return composed;
+}
+
+struct named {
+    const char *name, *help, *kind;
+    double value;
+};
+
+static void add_counters(struct local_view *view, const struct named *list, size_t count,
+                         Duck__MetricsAnswer *metrics)
+{
+    for (size_t i = 0; i < count; i++) {
+        Duck__NamedCounter *counter = local_new(view, sizeof *counter);
+
+        duck__named_counter__init(counter);
+        counter->name = (char *)list[i].name;
+        counter->help = (char *)list[i].help;
+        counter->kind = (char *)list[i].kind;
+        counter->value = list[i].value;
+        metrics->counters[metrics->n_counters++] = counter;
+    }
+}
+
+static void name_counters(struct local_view *view, const struct agent_figures *figures,
+                          uint64_t inbox_messages, Duck__MetricsAnswer *metrics)
+{
+    struct transport_figures links = {0};
+    size_t queued = 0;
+
+    if (view->api->settings.transport)
+        transport_figures(view->api->settings.transport, &links);
+    pthread_mutex_lock(&view->api->lock);
+    for (struct ring *ring = view->api->questions.next; ring != &view->api->questions;
+         ring = ring->next)
+        queued++;
+    pthread_mutex_unlock(&view->api->lock);
+
+    const struct named list[] = {
+        {"ducknode_links", "Live links to other nodes.", "gauge", (double)figures->links},
+        {"ducknode_known_nodes", "Nodes with a record in the directory.", "gauge",
+         (double)figures->nodes},
+        {"ducknode_records", "Records in the directory.", "gauge", (double)figures->records},
+        {"ducknode_hosted_ducklings", "Ducklings that live on this node.", "gauge",
+         (double)figures->hosted},
+        {"ducknode_bonds", "Bonds that end on this node.", "gauge", (double)figures->bonds},
+        {"ducknode_outbox_pecks", "Pecks that await their last receipt.", "gauge",
+         (double)figures->outbox},
+        {"ducknode_tray_pecks", "Pecks that await an agent or an owner.", "gauge",
+         (double)figures->tray},
+        {"ducknode_inbox_messages", "Messages that await the loop.", "gauge",
+         (double)inbox_messages},
+        {"ducknode_local_questions", "Questions that await a reader.", "gauge", (double)queued},
+        {"ducknode_pecks_refused_total", "Pecks of other nodes that were refused.", "counter",
+         (double)figures->pecks_refused},
+        {"ducknode_receipts_refused_total", "Receipts that were refused.", "counter",
+         (double)figures->receipts_refused},
+        {"ducknode_records_refused_total", "Records that were refused.", "counter",
+         (double)figures->records_refused},
+        {"ducknode_connections_accepted_total", "Connections of other nodes.", "counter",
+         (double)links.accepted},
+        {"ducknode_connections_refused_total", "Connections closed at once, by a limit.", "counter",
+         (double)links.accepts_refused},
+        {"ducknode_handshakes_failed_total", "Handshakes that did not end in a link.", "counter",
+         (double)links.handshakes_failed},
+        {"ducknode_handshakes_pending", "Handshakes under way.", "gauge",
+         (double)links.handshakes_pending},
+        {"ducknode_frames_in_total", "Frames from other nodes.", "counter",
+         (double)links.frames_in},
+        {"ducknode_frames_out_total", "Frames to other nodes.", "counter",
+         (double)links.frames_out},
+        {"ducknode_frames_refused_total", "Frames of a bad form or signature.", "counter",
+         (double)links.frames_refused},
+        {"ducknode_bytes_in_total", "Bytes from other nodes.", "counter", (double)links.bytes_in},
+        {"ducknode_bytes_out_total", "Bytes to other nodes.", "counter", (double)links.bytes_out},
+        {"ducknode_links_closed_total", "Links that ended.", "counter", (double)links.links_closed},
+        {"ducknode_dials_total", "Connections begun from here.", "counter", (double)links.dials},
+        {"ducknode_dials_failed_total", "Connections begun from here that failed.", "counter",
+         (double)links.dials_failed},
+        {"ducknode_sends_refused_total", "Frames that a full link did not take.", "counter",
+         (double)links.sends_refused},
+    };
+    metrics->counters = local_new(view, sizeof list / sizeof *list * sizeof *metrics->counters);
+    add_counters(view, list, sizeof list / sizeof *list, metrics);
+}
+
+static void view_metrics(struct local_view *view, Duck__Reply *reply)
+{
+    Duck__MetricsAnswer *metrics = local_new(view, sizeof *metrics);
+    struct agent_figures figures;
+    uint64_t inbox_messages;
+
+    read_figures(view, &figures, &inbox_messages);
+    duck__metrics_answer__init(metrics);
+    metrics->total = compose_counters(view, &figures.total);
+    metrics->nodes = (uint32_t)figures.metrics_nodes;
+    metrics->this_node = compose_counters(view, &figures.counters);
+    name_counters(view, &figures, inbox_messages, metrics);
+    reply->answer_case = DUCK__REPLY__ANSWER_METRICS;
+    reply->metrics = metrics;
+}
+
+/* ---- readers ---- */
+
+static void view_asked(struct local_view *view, const Duck__Request *asked, Duck__Reply *reply)
+{
+    if (asked->order_case == DUCK__REQUEST__ORDER_STATUS)
+        view_status(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_PECKS)
+        local_view_pecks(view, asked->pecks, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_BONDS)
+        local_view_bonds(view, asked->bonds, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_DIRECTORY)
+        local_view_directory(view, asked->directory, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_CERTIFICATE)
+        local_view_certificate(view, asked->certificate, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_PEERS)
+        view_peers(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_METRICS)
+        view_metrics(view, reply);
+    else
+        assert(!"this is no question");
+}
+
+/* Under the lock. A peck that is not as far as asked goes on waiting. */
+static void answer(struct local_api *api, const struct question *question, Duck__Reply *reply,
+                   bool is_peck, enum peck_state state, enum peck_kind kind)
+{
+    struct request *request = local_find(api, question->ticket);
+
+    if (!request)
+        return; /* its client went away */
+    request->asking = false;
+    if (is_peck && request->kind == REQUEST_PECK) {
+        request->peck_kind = kind;
+        if (!local_is_as_far(request, state) && request->deadline_ms && !request->late) {
+            if (request->again)
+                local_ask_peck(request);
+            return;
+        }
+    }
+    if (local_queued(request->client) > LOCAL_SEND_QUEUE_MAX) {
+        local_refuse(request, REFUSAL_BUSY, "read the answers that were sent before", "");
+        return;
+    }
+    local_answer(request, reply);
+}
+
+static void find_out(struct local_view *view, const struct question *question)
+{
+    struct local_client *clients[LOCAL_CLIENTS_MAX];
+    enum peck_state state = PECK_QUEUED;
+    enum peck_kind kind = PECK_ACTION;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    bool is_peck = false;
+    size_t count;
+
+    if (question->kind == QUESTION_ASKED)
+        view_asked(view, question->asked, &reply);
+    else if (question->kind == QUESTION_PECK)
+        is_peck = local_view_peck(view, question, &reply, &state, &kind);
+    else
+        local_view_taken(view, question->pecks, question->peck_count, &reply);
+    pthread_mutex_lock(&view->api->lock);
+    answer(view->api, question, &reply, is_peck, state, kind);
+    count = local_prepare_sends(view->api, clients);
+    pthread_mutex_unlock(&view->api->lock);
+    local_start_sends(clients, count);
+}
+
+static void question_free(struct question *question)
+{
+    message_free(question->message);
+    memory_give_back(question->pecks);
+    memory_give_back(question);
+}
+
+static void *read_on(void *context)
+{
+    struct local_view *view = context;
+    struct local_api *api = view->api;
+
+    pthread_mutex_lock(&api->lock);
+    for (;;) {
+        struct question *question;
+
+        while (ring_is_alone(&api->questions) && !api->closing)
+            pthread_cond_wait(&api->for_readers, &api->lock);
+        if (api->closing)
+            break;
+        question = RING_OWNER(api->questions.next, struct question, ring);
+        ring_take_off(&question->ring);
+        pthread_mutex_unlock(&api->lock);
+        find_out(view, question);
+        question_free(question);
+        arena_reset(&view->arena);
+        arena_reset(&view->scratch);
+        pthread_mutex_lock(&api->lock);
+    }
+    pthread_mutex_unlock(&api->lock);
+    return NULL;
+}
+
+void local_ask(struct local_api *api, struct question *question)
+{
+    ring_init(&question->ring);
+    ring_put_last(&api->questions, &question->ring);
+    pthread_cond_signal(&api->for_readers);
+}
+
+int local_readers_start(struct local_api *api)
+{
+    size_t wanted = api->settings.readers ? api->settings.readers : 1;
+
+    api->readers = memory_take(wanted * sizeof *api->readers);
+    for (; api->reader_count < wanted; api->reader_count++) {
+        struct local_reader *reader = &api->readers[api->reader_count];
+        int fault = store_reader_open(&reader->view.reader, api->store_path);
+
+        if (fault)
+            return fault;
+        reader->view.api = api;
+        arena_init(&reader->view.arena, SIZE_MAX);
+        arena_init(&reader->view.scratch, VIEW_SCRATCH_MAX);
+        if (pthread_create(&reader->thread, NULL, read_on, &reader->view) != 0) {
+            store_reader_close(reader->view.reader);
+            return FAULT_BUSY;
+        }
+    }
+    return 0;
+}
+
+void local_readers_stop(struct local_api *api)
+{
+    pthread_mutex_lock(&api->lock);
+    pthread_cond_broadcast(&api->for_readers);
+    pthread_mutex_unlock(&api->lock);
+    for (size_t i = 0; i < api->reader_count; i++) {
+        struct local_view *view = &api->readers[i].view;
+
+        pthread_join(api->readers[i].thread, NULL);
+        arena_free(&view->arena);
+        arena_free(&view->scratch);
+        store_reader_close(view->reader);
+    }
+    memory_give_back(api->readers);
+    while (!ring_is_alone(&api->questions)) {
+        struct question *question = RING_OWNER(api->questions.next, struct question, ring);
+
+        ring_take_off(&question->ring);
+        question_free(question);
+    }
+}

@@ -373,4 +373,5 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
     };
+    directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }

@@ -45,6 +45,8 @@ void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
 struct agent_figures {
     size_t links, nodes, records, hosted, outbox, tray, bonds;
     struct metrics_content counters;
+    struct metrics_content total; /* sums over all nodes whose counters are known */
+    size_t metrics_nodes;         /* how many those are */
     uint64_t pecks_refused, receipts_refused, records_refused;
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);

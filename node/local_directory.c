@@ -1,0 +1,277 @@
+/* The directory, as this node can prove it to itself. A tier is computed here, from signed
+ * evidence, each time that somebody asks: nobody's record asserts one. */
+#include "clock.h"
+#include "core/certificate.h"
+#include "local_parts.h"
+#include "store.h"
+#include "wire/local.pb-c.h"
+
+#include <stdio.h>
+
+#define TIER_PAGES_MAX 8u /* of the store, looked through for one page of `tier_min` */
+#define SEARCH_TEXT_MAX 1024u
+
+static ProtobufCBinaryData bytes_for(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
+}
+
+/* ---- tiers ---- */
+
+struct evidence {
+    bool chain_is_valid, is_hosted, is_bonded;
+};
+
+/* T0: a valid certificate and a host that stands for it; T1: and a bond that both ends signed. */
+static uint32_t tier_of(const struct evidence *evidence)
+{
+    return evidence->chain_is_valid && evidence->is_hosted && evidence->is_bonded ? 1 : 0;
+}
+
+static void compose_tier(struct local_view *view, const struct evidence *evidence,
+                         Duck__DirectoryEntry *entry)
+{
+    bool is_t0 = evidence->chain_is_valid && evidence->is_hosted;
+
+    entry->tier = tier_of(evidence);
+    entry->tier_evidence = local_new(view, 4 * sizeof *entry->tier_evidence);
+    entry->tier_missing = local_new(view, 4 * sizeof *entry->tier_missing);
+    if (is_t0)
+        entry->tier_evidence[entry->n_tier_evidence++] = "hosted-by";
+    else
+        entry->tier_missing[entry->n_tier_missing++] = "hosted-by";
+    if (is_t0 && evidence->is_bonded)
+        entry->tier_evidence[entry->n_tier_evidence++] = "bonded";
+    else
+        entry->tier_missing[entry->n_tier_missing++] = "bonded";
+    entry->tier_missing[entry->n_tier_missing++] = "operator-verified";
+    entry->tier_missing[entry->n_tier_missing++] = "lobster-bind";
+}
+
+/* ---- entries ---- */
+
+static struct evidence weigh(struct local_view *view, const struct stored_duckling *stored,
+                             struct id *certificate)
+{
+    struct public_key key;
+    struct chain chain;
+    struct evidence evidence = {
+        .is_hosted = !id_is_zero(&stored->content.host),
+        .is_bonded = stored->bonded,
+    };
+
+    if (chain_open(stored->chain, &view->scratch, &chain) != CERTIFICATE_TAKEN)
+        return evidence;
+    *certificate = id_of(&chain.certificates[chain.count - 1].hash);
+    evidence.chain_is_valid = id_equal(&chain.identity, &stored->record.owner) &&
+                              chain_key_at(&chain, clock_wall_ms(), &key) == CERTIFICATE_TAKEN;
+    return evidence;
+}
+
+static bool is_linked(const struct local_view *view, const struct id *host)
+{
+    const struct local_api_settings *settings = &view->api->settings;
+
+    return id_equal(host, &settings->node) ||
+           (settings->transport && transport_has_link(settings->transport, host));
+}
+
+static Duck__DirectoryEntry *compose_entry(struct local_view *view,
+                                           const struct stored_duckling *stored)
+{
+    const struct duckling_content *content = &stored->content;
+    Duck__DirectoryEntry *entry = local_new(view, sizeof *entry);
+    struct id certificate = {0};
+    struct evidence evidence = weigh(view, stored, &certificate);
+
+    duck__directory_entry__init(entry);
+    entry->duckling = local_id(view, ID_DUCKLING, &stored->record.owner);
+    entry->display_name = bytes_for(content->display_name);
+    entry->bio = bytes_for(content->bio);
+    entry->capabilities =
+        local_new(view, (content->capability_count + 1) * sizeof *entry->capabilities);
+    for (size_t i = 0; i < content->capability_count; i++)
+        entry->capabilities[i] = bytes_for(content->capabilities[i]);
+    entry->n_capabilities = content->capability_count;
+    entry->accepts_pecks = content->accepts_pecks;
+    entry->host = local_id(view, ID_NODE, &content->host);
+    entry->host_linked = is_linked(view, &content->host);
+    entry->seen_ms = stored->record.version.ms;
+    entry->record = bytes_for(stored->wire);
+    entry->chain = bytes_for(stored->chain);
+    entry->certificate_id = local_id(view, ID_CERTIFICATE, &certificate);
+    compose_tier(view, &evidence, entry);
+    return entry;
+}
+
+/* ---- pages ---- */
+
+static bool judge_search(struct local_view *view, const Duck__DirectoryQuery *query, void *reply)
+{
+    struct bytes capability = bytes_of_text(query->capability);
+    struct bytes text = bytes_of_text(query->text);
+
+    if (capability.size > 0 && capability.data[capability.size - 1] == '*')
+        capability.size--;
+    if (capability.size > NAME_MAX_BYTES || !bytes_are_name(capability)) {
+        local_problem(view, reply, REFUSAL_MALFORMED,
+                      "a capability is 1 to 64 of a-z, 0-9, '_', '.', '-', or a beginning and *",
+                      "capability");
+        return false;
+    }
+    if (text.size > SEARCH_TEXT_MAX || !bytes_are_text(text, true)) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "a text is at most 1024 bytes of UTF-8",
+                      "text");
+        return false;
+    }
+    if (query->limit > LOCAL_PAGE_MAX) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "a list is of at most 200", "limit");
+        return false;
+    }
+    if (query->tier_min > 3) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "tiers are 0 to 3", "tier_min");
+        return false;
+    }
+    return true;
+}
+
+static bool read_search(struct local_view *view, const Duck__DirectoryQuery *query,
+                        struct directory_filter *filter, void *reply)
+{
+    filter->wall_ms = clock_wall_ms();
+    filter->capability = bytes_of_text(query->capability);
+    filter->text = bytes_of_text(query->text);
+    if (query->alive_within_ms > 0 && query->alive_within_ms < filter->wall_ms)
+        filter->seen_since_ms = filter->wall_ms - query->alive_within_ms;
+    filter->limit = query->limit ? query->limit : LOCAL_PAGE;
+    return judge_search(view, query, reply) &&
+           local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &filter->duckling,
+                         reply) &&
+           local_read_id(view, ID_NODE, query->host, "host", &filter->host, reply) &&
+           local_read_id(view, ID_DUCKLING, query->cursor, "cursor", &filter->after, reply);
+}
+
+void local_view_directory(struct local_view *view, const void *asked, void *reply)
+{
+    const Duck__DirectoryQuery *query = asked;
+    struct directory_filter filter = {0};
+    Duck__DirectoryList *list = local_new(view, sizeof *list);
+    struct stored_duckling *stored;
+    Duck__Reply *answer = reply;
+    bool is_more = true;
+    size_t bytes = 0;
+
+    if (!read_search(view, query, &filter, reply))
+        return;
+    stored = local_new(view, filter.limit * sizeof *stored);
+    duck__directory_list__init(list);
+    list->entries = local_new(view, (filter.limit + 1) * sizeof *list->entries);
+    for (size_t page = 0; page < TIER_PAGES_MAX && is_more; page++) {
+        size_t count = store_view_directory(view->reader, &filter, &view->scratch, stored), i;
+
+        is_more = count == filter.limit || view->scratch.taken > VIEW_SCRATCH_MAX / 2;
+        for (i = 0; i < count && list->n_entries < filter.limit && bytes < LOCAL_PAGE_BYTES; i++) {
+            Duck__DirectoryEntry *entry = compose_entry(view, &stored[i]);
+
+            filter.after = stored[i].record.owner;
+            if (entry->tier < query->tier_min)
+                continue;
+            list->entries[list->n_entries++] = entry;
+            bytes += duck__directory_entry__get_packed_size(entry);
+        }
+        is_more = is_more || i < count;
+        if (count == 0 || list->n_entries == filter.limit || bytes >= LOCAL_PAGE_BYTES)
+            break;
+    }
+    if (is_more)
+        list->next_cursor = local_id(view, ID_DUCKLING, &filter.after);
+    answer->answer_case = DUCK__REPLY__ANSWER_DIRECTORY;
+    answer->directory = list;
+}
+
+/* ---- certificates ---- */
+
+static Duck__CertificateView *compose_certificate(struct local_view *view,
+                                                  const struct certificate *certificate)
+{
+    Duck__CertificateView *composed = local_new(view, sizeof *composed);
+    struct id id = id_of(&certificate->hash);
+
+    duck__certificate_view__init(composed);
+    composed->certificate_id = local_id(view, ID_CERTIFICATE, &id);
+    composed->sequence = certificate->sequence;
+    composed->display_name = bytes_for(certificate->display_name);
+    composed->public_key =
+        bytes_for(bytes_of(certificate->public_key.bytes, sizeof certificate->public_key.bytes));
+    composed->next_key_hash = bytes_for(
+        bytes_of(certificate->next_key_hash.bytes, sizeof certificate->next_key_hash.bytes));
+    composed->issued_ms = certificate->issued_ms;
+    composed->not_after_ms = certificate->not_after_ms;
+    composed->envelope = bytes_for(certificate->wire);
+    composed->kind = certificate->kind == IDENTITY_NODE ? "node" : "duckling";
+    return composed;
+}
+
+static struct bytes find_chain(struct local_view *view, const Duck__CertificateQuery *query,
+                               void *reply)
+{
+    struct bytes none = {0}, chain;
+    struct id id = {0};
+
+    if (!*query->identity == !*query->certificate_id) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "name an identity, or a certificate",
+                      "identity");
+        return none;
+    }
+    if (*query->certificate_id) {
+        if (!local_read_id(view, ID_CERTIFICATE, query->certificate_id, "certificate_id", &id,
+                           reply))
+            return none;
+        chain = id_equal(&id, &view->api->settings.node)
+                    ? view->api->node_chain
+                    : store_view_chain_of_certificate(view->reader, &id, &view->scratch);
+    } else {
+        bool is_node = strncmp(query->identity, "nod_", 4) == 0;
+
+        if (!local_read_id(view, is_node ? ID_NODE : ID_DUCKLING, query->identity, "identity", &id,
+                           reply))
+            return none;
+        chain = id_equal(&id, &view->api->settings.node)
+                    ? view->api->node_chain
+                    : store_view_chain(view->reader, &id, &view->scratch);
+    }
+    if (!chain.data)
+        local_problem(view, reply, REFUSAL_NOT_FOUND, "this node has no such certificate",
+                      *query->identity ? "identity" : "certificate_id");
+    return chain;
+}
+
+void local_view_certificate(struct local_view *view, const void *asked, void *reply)
+{
+    Duck__CertificateAnswer *composed = local_new(view, sizeof *composed);
+    struct bytes wire = find_chain(view, asked, reply);
+    enum certificate_verdict verdict;
+    Duck__Reply *answer = reply;
+    struct public_key key;
+    struct chain chain;
+
+    if (!wire.data)
+        return;
+    duck__certificate_answer__init(composed);
+    composed->chain = bytes_for(wire);
+    verdict = chain_open(wire, &view->scratch, &chain);
+    if (verdict == CERTIFICATE_TAKEN) {
+        composed->identity =
+            local_id(view, chain.kind == IDENTITY_NODE ? ID_NODE : ID_DUCKLING, &chain.identity);
+        composed->certificates = local_new(view, chain.count * sizeof *composed->certificates);
+        for (size_t i = 0; i < chain.count; i++)
+            composed->certificates[composed->n_certificates++] =
+                compose_certificate(view, &chain.certificates[i]);
+        verdict = chain_key_at(&chain, clock_wall_ms(), &key);
+    }
+    composed->valid = verdict == CERTIFICATE_TAKEN;
+    if (!composed->valid)
+        composed->reason = (char *)certificate_verdict_text(verdict);
+    answer->answer_case = DUCK__REPLY__ANSWER_CERTIFICATE;
+    answer->certificate = composed;
+}

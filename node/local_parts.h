@@ -1,0 +1,288 @@
+/* local_parts: what the files of the local API share. Nobody else includes it.
+ *
+ * Who runs what: callbacks of nng read frames and give orders to the inbox; the loop tells what
+ * became of them (local_api_perform); readers answer questions from the store; one sweeper ends
+ * waits and frees clients. One lock over all that is remembered; sends start outside it. */
+#ifndef DUCK_NODE_LOCAL_PARTS_H
+#define DUCK_NODE_LOCAL_PARTS_H
+
+#include "client/local_frames.h"
+#include "local_api.h"
+
+#include <nng/nng.h>
+#include <pthread.h>
+
+#define CLIENT_SLOTS 1024u
+#define REQUEST_SLOTS 4096u
+#define WHEEL_SLOTS 1024u
+#define VIEW_SCRATCH_MAX (64u * MIB)
+#define WHEEL_TICK_MS 32u /* 1024 of them are longer than WAIT_MAX_MS */
+
+/* ---- lists ---- */
+
+/* A list without memory of its own. In no list, a ring stands alone. */
+struct ring {
+    struct ring *next, *previous;
+};
+
+static inline void ring_init(struct ring *ring)
+{
+    ring->next = ring->previous = ring;
+}
+
+static inline bool ring_is_alone(const struct ring *ring)
+{
+    return ring->next == ring;
+}
+
+static inline void ring_take_off(struct ring *ring)
+{
+    ring->previous->next = ring->next;
+    ring->next->previous = ring->previous;
+    ring_init(ring);
+}
+
+static inline void ring_put_last(struct ring *list, struct ring *ring)
+{
+    ring_take_off(ring);
+    ring->previous = list->previous;
+    ring->next = list;
+    list->previous->next = ring;
+    list->previous = ring;
+}
+
+#define RING_OWNER(ring, type, member) ((type *)((char *)(ring)-offsetof(type, member)))
+
+/* ---- what a request asked for ---- */
+
+enum request_kind {
+    REQUEST_QUESTION, /* a reader answers, once */
+    REQUEST_PECK,     /* a reader answers, when the peck is as far as asked, or time is over */
+    REQUEST_SEND,     /* an order: answered from what the loop tells, when as far as asked */
+    REQUEST_ANSWER,   /* an order: answered from what the loop tells */
+    REQUEST_DECIDE,   /* an order: a reader then answers with the peck */
+    REQUEST_TAKE,     /* an order: a reader then answers with the pecks; may wait and order again */
+    REQUEST_HATCH,
+    REQUEST_UNPECK,
+    REQUEST_DONE,     /* an order: answered with Done */
+    REQUEST_FOLLOW,
+};
+
+/* What a request says beyond its order, parsed and judged. */
+struct wish {
+    enum request_kind kind;
+    struct id peck, duckling;
+    uint32_t wait_for;
+    uint64_t wait_ms;
+};
+
+struct local_refusal {
+    enum refusal_code code;
+    const char *message, *field;
+};
+
+/* What the loop told about a peck that a request is about; all in the request's memory. */
+struct told {
+    enum box box;
+    struct id peck, from, to, reply_to;
+    enum peck_kind kind;
+    enum peck_state state;
+    struct bytes action, thread, message, trace, result, problem;
+    uint64_t created_ms, changed_ms, expires_in_ms;
+    struct told_receipt {
+        enum receipt_kind kind;
+        enum peck_state state;
+        uint64_t at_ms;
+        struct id signer;
+        struct bytes wire, chain;
+    } receipts[2];
+    size_t receipt_count;
+};
+
+struct local_client;
+
+/* One request of one client, from its frame to its answer. */
+struct request {
+    struct local_client *client;
+    struct ring by_id, by_ticket; /* in both as long as it lives */
+    struct ring shelf;            /* waits on a peck, on a duckling's tray, or follows */
+    struct ring wheel;            /* has a deadline */
+    struct ring touched;          /* told something in this turn */
+    struct ring directory;        /* follows the directory too */
+    uint64_t id, ticket;
+    enum request_kind kind;
+    struct id awaited;            /* of `shelf`: a peck, or a duckling; zero: everything */
+    struct id duckling;           /* whose view */
+    int box;                      /* 0: any */
+    enum peck_kind peck_kind;
+    uint32_t wait_for;            /* enum WaitFor */
+    uint64_t deadline_ms;         /* steady; 0: it does not wait */
+    bool asking, again, late;     /* REQUEST_PECK: a reader is at it; it changed since; time is over */
+    bool replayed;
+    uint32_t limit;               /* REQUEST_TAKE */
+    uint64_t lease_ms;
+    uint64_t dropped;             /* REQUEST_FOLLOW: events it was too slow for */
+    struct arena memory;
+    struct told *told;            /* REQUEST_SEND, REQUEST_ANSWER */
+};
+
+/* What a reader is to find out, for the request of `ticket`. */
+enum question_kind {
+    QUESTION_ASKED, /* as it came: `asked` */
+    QUESTION_PECK,  /* one peck */
+    QUESTION_PECKS, /* those that were handed out */
+};
+
+struct question {
+    struct ring ring;
+    enum question_kind kind;
+    uint64_t ticket;
+    struct message *message; /* owns `asked`; or NULL */
+    const void *asked;       /* Duck__Request */
+    struct id peck, duckling, bond;
+    int box;
+    bool replayed;
+    struct id *pecks;        /* owned */
+    size_t peck_count;
+};
+
+struct local_client {
+    struct local_api *api;
+    struct ring ring;
+    nng_stream *stream;
+    nng_aio *receive_aio, *send_aio;
+    size_t uses;             /* what is under way outside the lock; freed at 0 when closing */
+    bool closing, paused, sending_now;
+    struct local_buffer in;  /* belongs to whoever receives */
+    struct local_buffer out, sending;
+    size_t request_count, follow_count;
+    struct ring requests[CLIENT_SLOTS]; /* by id */
+};
+
+struct store_reader;
+
+/* One answer in the making; all that it points to lives in these arenas until it is sent. */
+struct local_view {
+    struct local_api *api;
+    struct store_reader *reader;
+    struct arena arena;   /* of the answer */
+    struct arena scratch; /* VIEW_SCRATCH_MAX, of what the store gave: bounded, so that a list ends early */
+};
+
+struct local_reader {
+    pthread_t thread;
+    struct local_view view;
+};
+
+struct local_api {
+    struct local_api_settings settings;
+    char *socket_path, *store_path, *version, *gateway_url;
+    struct bytes network, node_chain, display_name; /* owned */
+    char **listening;
+    size_t listening_count;
+    uint64_t started_wall_ms;
+
+    pthread_mutex_t lock;
+    pthread_cond_t for_sweeper, for_readers, for_closer;
+    nng_stream_listener *listener;
+    nng_aio *accept_aio;
+    bool accepting, closing;
+    uint64_t accept_at_ms;   /* steady: out of descriptors until then; 0: not */
+
+    struct ring clients, dead;
+    size_t client_count;     /* also those that close */
+    uint64_t last_ticket;
+    struct ring by_ticket[REQUEST_SLOTS];
+    struct ring peck_waits[REQUEST_SLOTS], take_waits[REQUEST_SLOTS], follows[REQUEST_SLOTS];
+    struct ring directory_follows;
+    struct ring touched;
+    struct ring wheel[WHEEL_SLOTS];
+    size_t armed;            /* requests in the wheel */
+    uint64_t swept_tick;
+    struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
+
+    struct ring questions;
+    pthread_t sweeper;
+    struct local_reader *readers;
+    size_t reader_count;
+};
+
+/* ---- local_api.c: clients and frames ---- */
+
+/* Under the lock. Packs a reply (Duck__Reply) into the client's queue. */
+void local_queue(struct local_client *client, void *reply);
+size_t local_queued(const struct local_client *client); /* bytes not yet sent */
+
+/* Under the lock: which clients have something to send and no send in flight; each is marked as
+ * sending. Then, outside of it: start them. */
+size_t local_prepare_sends(struct local_api *api, struct local_client *clients[LOCAL_CLIENTS_MAX]);
+void local_start_sends(struct local_client *const *clients, size_t count);
+
+/* ---- local_orders.c: what is asked, judged ---- */
+
+/* True: `message->order` is filled in (for orders), and `*wish`. `asked` lives in the message. */
+bool local_read_request(const void *asked, struct message *message, struct wish *wish,
+                        struct local_refusal *refusal);
+
+/* The order of a take that goes on waiting. */
+struct message *local_take_again(const struct request *request);
+
+/* ---- local_waits.c: requests, waits, followers; all under the lock ---- */
+
+void local_waits_init(struct local_api *api);
+struct request *local_find(struct local_api *api, uint64_t ticket); /* NULL: its client is gone */
+struct request *local_find_of_client(struct local_client *client, uint64_t id);
+struct request *local_remember(struct local_client *client, uint64_t id, enum request_kind kind);
+void local_forget(struct request *request);
+void local_shelve(struct request *request, struct ring *shelves, const struct id *awaited);
+void local_arm(struct request *request, uint64_t deadline_ms);
+void local_answer(struct request *request, void *reply); /* forgets it, unless it follows */
+void local_refuse(struct request *request, enum refusal_code code, const char *message,
+                  const char *field);
+void local_wait_for_order(struct request *request, const struct message *message,
+                          const struct wish *wish);
+void local_ask_peck(struct request *request);
+bool local_is_as_far(const struct request *request, enum peck_state state);
+void local_tell(struct local_api *api, const struct effect *effect);
+void local_answer_touched(struct local_api *api);
+void local_sweep(struct local_api *api, uint64_t now_ms);
+
+/* ---- local_questions.c: readers, and what they say of this node ---- */
+
+int local_readers_start(struct local_api *api);
+void local_readers_stop(struct local_api *api); /* after `closing` is set */
+void local_ask(struct local_api *api, struct question *question); /* under the lock; keeps it */
+
+void *local_new(struct local_view *view, size_t size); /* zeroed */
+char *local_id(struct local_view *view, enum id_kind kind, const struct id *id); /* zero: "" */
+/* Makes `reply` (Duck__Reply) a problem. */
+void local_problem(struct local_view *view, void *reply, enum refusal_code code,
+                   const char *message, const char *field);
+/* False, and `reply` a problem: `text` is no such id. An empty one is zero. */
+bool local_read_id(struct local_view *view, enum id_kind kind, const char *text, const char *field,
+                   struct id *id, void *reply);
+
+/* ---- local_views.c: pecks and bonds ---- */
+
+struct stored_peck;
+
+/* What is told of a peck. */
+enum peck_detail {
+    PECK_FOR_AGENT, /* what it says */
+    PECK_IN_LIST,   /* and its receipts */
+    PECK_WHOLE,     /* and everything that is signed, as bytes */
+};
+
+/* False: `reply` is a problem. */
+bool local_view_peck(struct local_view *view, const struct question *question, void *reply,
+                     enum peck_state *state, enum peck_kind *kind);
+void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
+void local_view_pecks(struct local_view *view, const void *query, void *reply);
+void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_directory.c: who is there, provably ---- */
+
+void local_view_directory(struct local_view *view, const void *query, void *reply);
+void local_view_certificate(struct local_view *view, const void *query, void *reply);
+
+#endif

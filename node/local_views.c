@@ -1,0 +1,317 @@
+#include "local_parts.h"
+#include "store.h"
+#include "wire/local.pb-c.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BONDS_IN_ANSWER_MAX 1000u
+
+static ProtobufCBinaryData bytes_for(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
+}
+
+static ProtobufCBinaryData *list_for(struct local_view *view, const struct bytes *list,
+                                     size_t count)
+{
+    ProtobufCBinaryData *copy = local_new(view, (count + 1) * sizeof *copy);
+
+    for (size_t i = 0; i < count; i++)
+        copy[i] = bytes_for(list[i]);
+    return copy;
+}
+
+/* ---- one peck ---- */
+
+static void compose_receipt(struct local_view *view, const struct stored_peck *stored,
+                            const struct stored_receipt *receipt, enum peck_detail detail,
+                            Duck__ReceiptView *composed)
+{
+    bool by_target = id_equal(&receipt->signer, &stored->peck.to); /* else by the target's node */
+
+    duck__receipt_view__init(composed);
+    composed->kind = (char *)receipt_kind_name(receipt->kind);
+    composed->state = (char *)peck_state_name(receipt->state);
+    composed->at_ms = receipt->at_ms;
+    composed->signer = local_id(view, by_target ? ID_DUCKLING : ID_NODE, &receipt->signer);
+    if (detail != PECK_WHOLE)
+        return;
+    composed->envelope = bytes_for(receipt->wire);
+    composed->chain = bytes_for(receipt->chain);
+}
+
+/* What became of it stands in the receipt. */
+static void compose_outcome(struct local_view *view, const struct stored_receipt *receipt,
+                            Duck__PeckView *composed)
+{
+    struct envelope envelope;
+    struct receipt parsed;
+
+    if (receipt->kind != RECEIPT_DONE ||
+        envelope_parse(receipt->wire, ENVELOPE_RECEIPT, &view->scratch, &envelope) !=
+            ENVELOPE_TAKEN ||
+        receipt_parse(envelope.body, &view->scratch, &parsed) != RECEIPT_OK)
+        return;
+    composed->result = bytes_for(parsed.result);
+    composed->problem = bytes_for(parsed.problem);
+}
+
+static void compose_receipts(struct local_view *view, const struct stored_peck *stored,
+                             enum peck_detail detail, Duck__PeckView *composed)
+{
+    composed->receipts = local_new(view, 2 * sizeof *composed->receipts);
+    for (size_t i = 0; i < stored->receipt_count; i++) {
+        composed->receipts[i] = local_new(view, sizeof **composed->receipts);
+        compose_receipt(view, stored, &stored->receipts[i], detail, composed->receipts[i]);
+        compose_outcome(view, &stored->receipts[i], composed);
+    }
+    composed->n_receipts = stored->receipt_count;
+}
+
+static Duck__PeckView *compose_peck(struct local_view *view, const struct stored_peck *stored,
+                                    enum peck_detail detail)
+{
+    Duck__PeckView *composed = local_new(view, sizeof *composed);
+    const struct peck *peck = &stored->peck;
+
+    duck__peck_view__init(composed);
+    composed->peck_id = local_id(view, ID_PECK, &peck->id);
+    composed->box = stored->box;
+    composed->from = local_id(view, ID_DUCKLING, &peck->from);
+    composed->to = local_id(view, ID_DUCKLING, &peck->to);
+    composed->kind = peck->kind;
+    composed->action = bytes_for(peck->action);
+    composed->payload = bytes_for(peck->payload);
+    composed->scopes = list_for(view, peck->scopes, peck->scope_count);
+    composed->n_scopes = peck->scope_count;
+    composed->message = bytes_for(peck->message);
+    composed->thread = bytes_for(peck->thread);
+    composed->reply_to = local_id(view, ID_PECK, &peck->reply_to);
+    composed->state = (char *)peck_state_name(stored->state);
+    composed->created_ms = peck->created_ms;
+    composed->expires_ms = peck->expires_ms;
+    composed->changed_ms = stored->changed_ms;
+    composed->attempt = stored->attempt;
+    if (stored->place == TRAY_LEASED)
+        composed->lease_until_ms = stored->lease_until_ms;
+    composed->problem = bytes_for(stored->problem);
+    composed->trace = bytes_for(peck->trace);
+    if (peck->kind == PECK_BOND_REQUEST && stored->state == PECK_APPROVED)
+        composed->bond_id = local_id(view, ID_BOND, &peck->id);
+    if (detail != PECK_FOR_AGENT)
+        compose_receipts(view, stored, detail, composed);
+    if (detail == PECK_WHOLE) {
+        composed->envelope = bytes_for(stored->wire);
+        composed->chain = bytes_for(stored->chain);
+    }
+    return composed;
+}
+
+bool local_view_peck(struct local_view *view, const struct question *question, void *reply,
+                     enum peck_state *state, enum peck_kind *kind)
+{
+    struct stored_peck *stored = local_new(view, sizeof *stored);
+    Duck__Reply *answer = reply;
+
+    if (!store_view_peck(view->reader, &question->peck, question->box, &question->duckling,
+                         &view->scratch, stored)) {
+        local_problem(view, reply, REFUSAL_NOT_FOUND,
+                      "no peck of this id was sent or received here", "peck_id");
+        return false;
+    }
+    *state = stored->state;
+    *kind = stored->peck.kind;
+    answer->answer_case = DUCK__REPLY__ANSWER_PECK;
+    answer->peck = compose_peck(view, stored, PECK_WHOLE);
+    answer->peck->replayed = question->replayed;
+    if (!id_is_zero(&question->bond))
+        answer->peck->bond_id = local_id(view, ID_BOND, &question->bond);
+    return true;
+}
+
+/* ---- those that were handed out ---- */
+
+static void keep(struct local_view *view, ProtobufCBinaryData *bytes)
+{
+    if (bytes->len > 0)
+        *bytes = bytes_for(arena_copy(&view->arena, bytes_of(bytes->data, bytes->len)));
+}
+
+/* One after the other, so that what the store gave for one is forgotten before the next: only
+ * what the answer says is held for all of them. */
+void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply)
+{
+    struct stored_peck *stored = local_new(view, sizeof *stored);
+    Duck__PeckList *list = local_new(view, sizeof *list);
+    static const struct id anyone;
+    Duck__Reply *answer = reply;
+
+    duck__peck_list__init(list);
+    list->pecks = local_new(view, (count + 1) * sizeof *list->pecks);
+    for (size_t i = 0; i < count; i++) {
+        Duck__PeckView *composed;
+
+        arena_reset(&view->scratch);
+        if (!store_view_peck(view->reader, &pecks[i], BOX_IN, &anyone, &view->scratch, stored))
+            continue; /* a question of luck: it was done and forgotten meanwhile */
+        composed = compose_peck(view, stored, PECK_FOR_AGENT);
+        keep(view, &composed->action);
+        keep(view, &composed->payload);
+        keep(view, &composed->thread);
+        keep(view, &composed->trace);
+        keep(view, &composed->message);
+        composed->n_scopes = 0; /* actions have none, and nothing else is handed out */
+        list->pecks[list->n_pecks++] = composed;
+    }
+    answer->answer_case = DUCK__REPLY__ANSWER_PECKS;
+    answer->pecks = list;
+}
+
+/* ---- lists ---- */
+
+static bool read_states(struct local_view *view, const Duck__PecksQuery *query,
+                        struct pecks_filter *filter, void *reply)
+{
+    for (size_t i = 0; i < query->n_states; i++) {
+        enum peck_state state;
+
+        if (!peck_state_parse(bytes_of_text(query->states[i]), &state)) {
+            local_problem(view, reply, REFUSAL_MALFORMED, "there is no such state", "states");
+            return false;
+        }
+        filter->states |= 1u << state;
+    }
+    return true;
+}
+
+static bool read_cursor(struct local_view *view, const char *cursor, uint64_t *before, void *reply)
+{
+    char *end;
+
+    if (!*cursor)
+        return true;
+    errno = 0;
+    *before = strtoull(cursor, &end, 10);
+    if (*before > 0 && !errno && !*end && cursor[0] >= '0' && cursor[0] <= '9')
+        return true;
+    local_problem(view, reply, REFUSAL_MALFORMED, "a cursor is the next_cursor of the page before",
+                  "cursor");
+    return false;
+}
+
+static bool read_filter(struct local_view *view, const Duck__PecksQuery *query,
+                        struct pecks_filter *filter, void *reply)
+{
+    if (query->box > BOX_OUT) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "a box is 0 (both), 1 (in) or 2 (out)",
+                      "box");
+        return false;
+    }
+    if (query->limit > LOCAL_PAGE_MAX) {
+        local_problem(view, reply, REFUSAL_MALFORMED, "a list is of at most 200", "limit");
+        return false;
+    }
+    filter->box = (int)query->box;
+    filter->limit = query->limit ? query->limit : LOCAL_PAGE;
+    filter->thread = bytes_of_text(query->thread);
+    return local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &filter->duckling,
+                         reply) &&
+           local_read_id(view, ID_DUCKLING, query->with, "with", &filter->with, reply) &&
+           read_states(view, query, filter, reply) &&
+           read_cursor(view, query->cursor, &filter->before, reply);
+}
+
+void local_view_pecks(struct local_view *view, const void *asked, void *reply)
+{
+    struct pecks_filter filter = {0};
+    Duck__PeckList *list = local_new(view, sizeof *list);
+    Duck__Reply *answer = reply;
+    struct stored_peck *stored;
+    size_t count, bytes = 0;
+    bool is_cut;
+
+    if (!read_filter(view, asked, &filter, reply))
+        return;
+    stored = local_new(view, filter.limit * sizeof *stored);
+    count = store_view_pecks(view->reader, &filter, &view->scratch, stored);
+    /* The store may have stopped for want of room: then there may be more. */
+    is_cut = count == filter.limit || view->scratch.taken > VIEW_SCRATCH_MAX / 2;
+    duck__peck_list__init(list);
+    list->pecks = local_new(view, (count + 1) * sizeof *list->pecks);
+    for (size_t i = 0; i < count && bytes < LOCAL_PAGE_BYTES; i++) {
+        list->pecks[i] = compose_peck(view, &stored[i], PECK_IN_LIST);
+        bytes += duck__peck_view__get_packed_size(list->pecks[i]);
+        list->n_pecks++;
+    }
+    is_cut = is_cut || list->n_pecks < count;
+    if (is_cut && list->n_pecks > 0) {
+        list->next_cursor = local_new(view, 24);
+        snprintf(list->next_cursor, 24, "%llu",
+                 (unsigned long long)stored[list->n_pecks - 1].sequence);
+    }
+    answer->answer_case = DUCK__REPLY__ANSWER_PECKS;
+    answer->pecks = list;
+}
+
+/* ---- bonds ---- */
+
+static Duck__BondView *compose_bond(struct local_view *view, const struct bond *bond,
+                                    const struct id *end)
+{
+    Duck__BondView *composed = local_new(view, sizeof *composed);
+    const struct id *with = id_equal(end, &bond->requester) ? &bond->approver : &bond->requester;
+
+    duck__bond_view__init(composed);
+    composed->bond_id = local_id(view, ID_BOND, &bond->id);
+    composed->duckling = local_id(view, ID_DUCKLING, end);
+    composed->with = local_id(view, ID_DUCKLING, with);
+    composed->scopes = list_for(view, bond->scopes, bond->scope_count);
+    composed->n_scopes = bond->scope_count;
+    composed->made_ms = bond->made_ms;
+    composed->not_after_ms = bond->not_after_ms;
+    composed->requested_here = id_equal(end, &bond->requester);
+    return composed;
+}
+
+static bool is_among(const struct id *id, const struct id *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (id_equal(id, &list[i]))
+            return true;
+    return false;
+}
+
+void local_view_bonds(struct local_view *view, const void *asked, void *reply)
+{
+    const Duck__BondsQuery *query = asked;
+    Duck__BondList *list = local_new(view, sizeof *list);
+    struct bond *bonds = local_new(view, BONDS_IN_ANSWER_MAX * sizeof *bonds);
+    Duck__Reply *answer = reply;
+    struct id duckling = {0}, *hosted = NULL;
+    size_t count, hosted_count = 0;
+
+    if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &duckling, reply))
+        return;
+    count = store_view_bonds(view->reader, &duckling, &view->scratch, bonds, BONDS_IN_ANSWER_MAX);
+    if (id_is_zero(&duckling)) {
+        hosted = local_new(view, HOSTED_MAX * sizeof *hosted);
+        hosted_count = store_view_hosted(view->reader, hosted, HOSTED_MAX);
+    }
+    duck__bond_list__init(list);
+    list->bonds = local_new(view, (2 * count + 1) * sizeof *list->bonds);
+    for (size_t i = 0; i < count; i++) {
+        const struct bond *bond = &bonds[i];
+
+        /* A bond between two ducklings of this node ends here twice. */
+        if (id_equal(&duckling, &bond->requester) ||
+            is_among(&bond->requester, hosted, hosted_count))
+            list->bonds[list->n_bonds++] = compose_bond(view, bond, &bond->requester);
+        if (id_equal(&duckling, &bond->approver) || is_among(&bond->approver, hosted, hosted_count))
+            list->bonds[list->n_bonds++] = compose_bond(view, bond, &bond->approver);
+    }
+    answer->answer_case = DUCK__REPLY__ANSWER_BONDS;
+    answer->bonds = list;
+}
