@@ -7,5 +7,6 @@
 struct moment clock_read(void);
 uint64_t clock_now_ms(void);  /* steady */
 uint64_t clock_wall_ms(void); /* Unix */
+uint64_t clock_now_us(void);  /* steady, to measure with */
 
 #endif

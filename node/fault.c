@@ -19,6 +19,7 @@ const char *fault_text(int fault)
         [FAULT_BUSY] = "already running, or a bounded queue is full",
         [FAULT_CRYPTO] = "the self-test of the cryptography failed",
         [FAULT_CLOSED] = "closed",
+        [FAULT_TOO_LARGE] = "longer than what would carry it",
     };
 
     if (fault < 0 || (size_t)fault >= sizeof texts / sizeof texts[0])

@@ -17,6 +17,7 @@ enum fault {
     FAULT_BUSY,        /* already running, or a bounded queue is full */
     FAULT_CRYPTO,      /* the self-test of libsodium failed */
     FAULT_CLOSED,
+    FAULT_TOO_LARGE,   /* longer than what would carry it */
 };
 
 const char *fault_text(int fault);
