@@ -49,6 +49,34 @@ bool bytes_are_text(struct bytes text, bool lines)
     return true;
 }
 
+/* Eight bytes that are all printable ASCII? Payloads are large and mostly that. */
+static bool are_plain(const uint8_t *data)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t eight;
+
+    memcpy(&eight, data, sizeof eight);
+    /* Below 0x80 no byte borrows from its neighbour unless one is below 0x20. */
+    return ((eight | (eight - ones * 0x20)) & ones * 0x80) == 0;
+}
+
+bool bytes_may_be_json(struct bytes text)
+{
+    if (text.size == 0)
+        return false;
+    while (text.size > 0) {
+        uint32_t point = 0;
+        size_t size = text.size >= 8 && are_plain(text.data) ? 8 : sequence_size(text, &point);
+        bool is_control = size == 1 && point < 0x20;
+
+        if (size == 0 || (is_control && point != '\t' && point != '\n' && point != '\r'))
+            return false;
+        text.data += size;
+        text.size -= size;
+    }
+    return true;
+}
+
 bool bytes_are_name(struct bytes text)
 {
     for (size_t i = 0; i < text.size; i++) {

@@ -31,6 +31,10 @@ bool bytes_equal(struct bytes left, struct bytes right); /* not for secrets: sto
  * to U+009F); newline and tab pass when `lines` is set. */
 bool bytes_are_text(struct bytes text, bool lines);
 
+/* True when `text` can be JSON (RFC 8259) as far as bytes tell: not empty, valid UTF-8, and of the
+ * control characters below U+0020 only white space. Whether it parses is for who reads it. */
+bool bytes_may_be_json(struct bytes text);
+
 /* True when every byte is one of [a-z0-9_.-]: the alphabet of actions, scopes, capabilities. */
 bool bytes_are_name(struct bytes text);
 

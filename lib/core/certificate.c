@@ -1,5 +1,6 @@
 #include "certificate.h"
 
+#include "peck.h"
 #include "wire/certificate.pb-c.h"
 
 #include <assert.h>
@@ -61,11 +62,6 @@ static bool read_hash(ProtobufCBinaryData data, struct hash *hash)
     return true;
 }
 
-static bool is_scope(struct bytes scope)
-{
-    return scope.size > 0 && scope.size <= PECK_ACTION_MAX && bytes_are_text(scope, false);
-}
-
 static enum certificate_verdict read_body(const Duck__CertificateBody *body,
                                           struct certificate *certificate)
 {
@@ -86,7 +82,7 @@ static enum certificate_verdict read_body(const Duck__CertificateBody *body,
     certificate->scope_count = body->n_scopes;
     for (size_t i = 0; i < body->n_scopes; i++) {
         certificate->scopes[i] = borrowed(body->scopes[i]);
-        if (!is_scope(certificate->scopes[i]))
+        if (!peck_scope_is_valid(certificate->scopes[i]))
             return CERTIFICATE_MALFORMED;
     }
     certificate->issued_ms = body->issued_ms;
@@ -142,12 +138,17 @@ static enum certificate_verdict open_one(struct bytes wire, struct arena *arena,
     return CERTIFICATE_TAKEN;
 }
 
+static bool is_promised(const struct public_key *key, const struct certificate *before)
+{
+    struct hash hash = identity_key_hash(key);
+
+    return hash_equal(&hash, &before->next_key_hash);
+}
+
 static enum certificate_verdict follows(const struct certificate *certificate,
                                         const struct certificate *before,
                                         const struct certificate *first)
 {
-    struct hash key_hash = identity_key_hash(&certificate->public_key);
-
     if (!id_equal(&certificate->identity, &first->identity) || certificate->kind != first->kind ||
         !bytes_equal(certificate->context, first->context))
         return CERTIFICATE_OTHER_IDENTITY;
@@ -155,7 +156,7 @@ static enum certificate_verdict follows(const struct certificate *certificate,
         return CERTIFICATE_OUT_OF_SEQUENCE;
     if (!hash_equal(&certificate->previous, &before->hash))
         return CERTIFICATE_NOT_LINKED;
-    if (!hash_equal(&key_hash, &before->next_key_hash))
+    if (!is_promised(&certificate->public_key, before))
         return CERTIFICATE_KEY_NOT_PROMISED;
     if (certificate->issued_ms < before->issued_ms)
         return CERTIFICATE_BACK_IN_TIME;
@@ -236,6 +237,7 @@ struct bytes certificate_make(const struct certificate_wish *wish, const struct 
     uint8_t *data;
 
     assert(wish->scope_count <= CERTIFICATE_SCOPES_MAX);
+    assert(!wish->previous || is_promised(&public, wish->previous));
     message.kind = (uint32_t)wish->kind;
     message.public_key = lent(public.bytes, PUBLIC_KEY_SIZE);
     message.next_key_hash = lent(wish->next_key_hash.bytes, HASH_SIZE);

@@ -77,6 +77,8 @@ enum introduction_verdict introduction_open(struct bytes wire, struct bytes netw
     enum introduction_verdict verdict;
     Duck__Introduction *message;
 
+    if (wire.size > INTRODUCTION_SIZE_MAX)
+        return INTRODUCTION_MALFORMED;
     opened.wire = arena_copy(arena, wire);
     message = duck__introduction__unpack(arena_protobuf_allocator(arena), wire.size, wire.data);
     if (!message || !opened.wire.data || message->base.n_unknown_fields > 0)

@@ -8,6 +8,8 @@
 #include "certificate.h"
 #include "record.h"
 
+#define INTRODUCTION_SIZE_MAX (CHAIN_SIZE_MAX + RECORD_SIZE_MAX + 16u) /* packed: both and tags */
+
 struct introduction {
     struct id node;
     struct chain chain;
@@ -19,7 +21,7 @@ struct introduction {
 
 enum introduction_verdict {
     INTRODUCTION_TAKEN,
-    INTRODUCTION_MALFORMED,
+    INTRODUCTION_MALFORMED,      /* over INTRODUCTION_SIZE_MAX, not a protobuf, unknown fields */
     INTRODUCTION_BAD_CHAIN,
     INTRODUCTION_NOT_A_NODE,
     INTRODUCTION_BAD_RECORD,     /* envelope, signature, kind, owner or content */

@@ -6,7 +6,8 @@
 
 #define SLOTS_MIN 64u
 #define RECENT_PER_SLOT 2u
-#define PROBES_MAX 8u /* slots that an identity may stand in: its neighbourhood */
+#define RECENT_WAYS 4u /* chain hashes that share a place: neighbours do not drive each other out */
+#define PROBES_MAX 8u  /* slots that an identity may stand in: its neighbourhood */
 
 struct entry {
     struct id identity;
@@ -27,7 +28,7 @@ struct keyring {
     size_t chains_max, count, slots; /* slots: a power of two */
     struct entry *entries;           /* by identity */
     struct recent *recent;           /* by the hash of a packed chain */
-    uint64_t victim;                 /* walks through the neighbourhood when it is full */
+    uint64_t victim;                 /* walks, to forget another one each time */
 };
 
 struct keyring *keyring_new(size_t chains_max)
@@ -95,9 +96,57 @@ static struct entry *make_room(struct keyring *ring, const struct id *identity)
     return entry;
 }
 
+static void forget_one(struct keyring *ring)
+{
+    struct entry *entry;
+
+    do
+        entry = &ring->entries[ring->victim++ & (ring->slots - 1)];
+    while (!entry->chain.data);
+    drop(entry);
+    ring->count--;
+}
+
+/* ---- finding by the chain itself ---- */
+
+/* Chain hashes of late, each leading to an identity. A miss costs verifying the chain again, never
+ * a wrong answer. */
+static struct recent *recent_ways(const struct keyring *ring, const struct hash *hash)
+{
+    uint64_t key;
+
+    memcpy(&key, hash->bytes, sizeof key);
+    return &ring->recent[key & (ring->slots * RECENT_PER_SLOT - 1) & ~(uint64_t)(RECENT_WAYS - 1)];
+}
+
+static const struct id *recall(const struct keyring *ring, const struct hash *hash)
+{
+    const struct recent *ways = recent_ways(ring, hash);
+
+    for (size_t i = 0; i < RECENT_WAYS; i++)
+        if (ways[i].used && hash_equal(&ways[i].chain_hash, hash))
+            return &ways[i].identity;
+    return NULL;
+}
+
+static void remember(struct keyring *ring, const struct hash *hash, const struct id *identity)
+{
+    struct recent *ways = recent_ways(ring, hash), *place = NULL;
+
+    if (recall(ring, hash))
+        return;
+    for (size_t i = 0; i < RECENT_WAYS && !place; i++)
+        if (!ways[i].used)
+            place = &ways[i];
+    if (!place)
+        place = &ways[ring->victim++ % RECENT_WAYS];
+    *place = (struct recent){.chain_hash = *hash, .identity = *identity, .used = true};
+}
+
 static void widen(struct keyring *ring)
 {
     struct entry *old = ring->entries;
+    struct recent *old_recent = ring->recent;
     size_t slots = ring->slots;
 
     ring->slots *= 2;
@@ -107,22 +156,14 @@ static void widen(struct keyring *ring)
         if (old[i].chain.data)
             *make_room(ring, &old[i].identity) = old[i];
     memory_give_back(old);
-    /* Its places have all changed; it fills again as chains come by. */
-    memory_give_back(ring->recent);
     ring->recent = memory_take(ring->slots * RECENT_PER_SLOT * sizeof *ring->recent);
+    for (size_t i = 0; i < slots * RECENT_PER_SLOT; i++)
+        if (old_recent[i].used)
+            remember(ring, &old_recent[i].chain_hash, &old_recent[i].identity);
+    memory_give_back(old_recent);
 }
 
-/* ---- finding by the chain itself ---- */
-
-/* Chain hashes of late, each leading to an identity: a direct-mapped cache in which the newest
- * wins. A miss costs verifying the chain again, never a wrong answer. */
-static struct recent *recent(const struct keyring *ring, const struct hash *hash)
-{
-    uint64_t key;
-
-    memcpy(&key, hash->bytes, sizeof key);
-    return &ring->recent[key & (ring->slots * RECENT_PER_SLOT - 1)];
-}
+/* ---- the key of a time ---- */
 
 static enum certificate_verdict key_at(const struct entry *entry, uint64_t wall_ms,
                                        struct public_key *key)
@@ -151,27 +192,15 @@ enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint
                                   struct public_key *key, enum certificate_verdict *dates)
 {
     struct hash hash = hash_of(chain);
-    const struct recent *seen = recent(ring, &hash);
-    const struct entry *entry;
+    const struct id *seen = recall(ring, &hash);
+    const struct entry *entry = seen ? find(ring, seen) : NULL;
 
-    if (!seen->used || !hash_equal(&seen->chain_hash, &hash))
-        return KEYRING_UNKNOWN;
-    entry = find(ring, &seen->identity);
     if (!entry)
         return KEYRING_UNKNOWN;
     *identity = entry->identity;
     *kind = entry->kind;
     *dates = key_at(entry, wall_ms, key);
     return KEYRING_TAKEN;
-}
-
-static void remember(struct keyring *ring, const struct hash *hash, const struct id *identity)
-{
-    struct recent *seen = recent(ring, hash);
-
-    seen->used = true;
-    seen->chain_hash = *hash;
-    seen->identity = *identity;
 }
 
 static void fill(struct entry *entry, const struct chain *chain)
@@ -209,7 +238,9 @@ enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chai
     if (entry && !agrees(entry, chain))
         return KEYRING_CONTRADICTED;
     if (!entry) {
-        if (2 * (ring->count + 1) > ring->slots && ring->slots < ring->chains_max * 2)
+        if (ring->count >= ring->chains_max)
+            forget_one(ring);
+        else if (2 * (ring->count + 1) > ring->slots)
             widen(ring);
         entry = make_room(ring, &chain->identity);
         fill(entry, chain);

@@ -14,7 +14,8 @@ const char *peck_verdict_text(enum peck_verdict verdict)
     case PECK_BAD_NAME:
         return "an action is 1 to 128 of a-z, 0-9, '_', '.', '-'; a scope may end in '*'";
     case PECK_BAD_TEXT:
-        return "a message is at most 1024 bytes of UTF-8, a thread at most 64 of printable ASCII";
+        return "a payload is UTF-8, a message at most 1024 bytes of it, a thread at most 64 of "
+               "printable ASCII";
     case PECK_BAD_TIMES:
         return "a peck lives from 1 ms to 7 days";
     case PECK_OTHER_NETWORK:
@@ -98,7 +99,7 @@ static enum peck_verdict judge_action(const struct peck *peck)
         return PECK_PAYLOAD_TOO_LARGE;
     if (peck->payload.size == 0)
         return PECK_MALFORMED;
-    return PECK_OK;
+    return bytes_may_be_json(peck->payload) ? PECK_OK : PECK_BAD_TEXT;
 }
 
 static enum peck_verdict judge_bond_request(const struct peck *peck)
@@ -163,6 +164,8 @@ enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck
     Duck__PeckBody *message;
     enum peck_verdict verdict;
 
+    if (body.size > PECK_BODY_MAX)
+        return PECK_PAYLOAD_TOO_LARGE;
     message = duck__peck_body__unpack(arena_protobuf_allocator(arena), body.size, body.data);
     if (!message || !read_ids(message, &parsed) || message->n_scopes > PECK_SCOPES_MAX ||
         (message->kind != PECK_ACTION && message->kind != PECK_BOND_REQUEST))

@@ -42,9 +42,9 @@ struct peck {
 enum peck_verdict {
     PECK_OK,
     PECK_MALFORMED,        /* not a protobuf, or a field missing or of a wrong length */
-    PECK_PAYLOAD_TOO_LARGE,
+    PECK_PAYLOAD_TOO_LARGE, /* or the body as a whole: PECK_BODY_MAX */
     PECK_BAD_NAME,         /* action or scope outside the alphabet */
-    PECK_BAD_TEXT,         /* message or thread not text */
+    PECK_BAD_TEXT,         /* message, thread, trace or key not text; payload not UTF-8 */
     PECK_BAD_TIMES,        /* ends before it begins, or lives longer than PECK_LIFE_MAX_MS */
     PECK_OTHER_NETWORK,
     PECK_TO_SELF,

@@ -45,6 +45,11 @@ static bool can_say(enum receipt_kind kind, enum peck_state state)
     return false;
 }
 
+static bool has_problem(enum peck_state state)
+{
+    return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED;
+}
+
 static enum receipt_verdict judge(const struct receipt *receipt)
 {
     bool makes_bond = receipt->kind == RECEIPT_DONE && receipt->state == PECK_APPROVED;
@@ -60,9 +65,12 @@ static enum receipt_verdict judge(const struct receipt *receipt)
         return RECEIPT_TOO_LARGE;
     if (receipt->result.size > 0 && receipt->state != PECK_ANSWERED)
         return RECEIPT_MALFORMED;
+    if (receipt->problem.size > 0 && !has_problem(receipt->state))
+        return RECEIPT_MALFORMED;
     if (!bytes_are_text(receipt->problem, true))
         return RECEIPT_BAD_TEXT;
-    if (makes_bond != (receipt->scope_count > 0) || makes_bond != (receipt->bond_not_after_ms > 0))
+    if (makes_bond ? receipt->scope_count == 0 || receipt->bond_not_after_ms <= receipt->at_ms
+                   : receipt->scope_count > 0 || receipt->bond_not_after_ms > 0)
         return RECEIPT_MALFORMED;
     for (size_t i = 0; i < receipt->scope_count; i++)
         if (!peck_scope_is_valid(receipt->scopes[i]))
@@ -81,6 +89,8 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     Duck__ReceiptBody *message;
     enum receipt_verdict verdict;
 
+    if (body.size > RECEIPT_BODY_MAX)
+        return RECEIPT_TOO_LARGE;
     message = duck__receipt_body__unpack(arena_protobuf_allocator(arena), body.size, body.data);
     if (!message || message->peck.len != HASH_SIZE ||
         !id_from_bytes(borrowed(message->from), &parsed.from) ||

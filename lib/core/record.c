@@ -2,6 +2,8 @@
 
 #include "wire/record.pb-c.h"
 
+#include <assert.h>
+
 const char *record_verdict_text(enum record_verdict verdict)
 {
     switch (verdict) {
@@ -55,6 +57,20 @@ static ProtobufCBinaryData lent(struct bytes bytes)
 
 /* ---- records ---- */
 
+/* claim ":" subject: one statement of an owner about a subject, not many under other keys. */
+static bool is_key_of(struct bytes key, const struct attestation_content *attestation)
+{
+    size_t size = attestation->claim.size;
+    struct id id;
+
+    if (key.size < size + 1 || memcmp(key.data, attestation->claim.data, size) != 0 ||
+        key.data[size] != ':')
+        return false;
+    key = bytes_of(key.data + size + 1, key.size - size - 1);
+    return (id_parse(ID_DUCKLING, key, &id) || id_parse(ID_NODE, key, &id)) &&
+           id_equal(&id, &attestation->subject);
+}
+
 static enum record_verdict judge_content(const struct record *record, struct arena *arena)
 {
     struct attestation_content attestation;
@@ -72,7 +88,10 @@ static enum record_verdict judge_content(const struct record *record, struct are
     case RECORD_METRICS:
         return metrics_content_parse(record->content, &metrics);
     case RECORD_ATTESTATION:
-        return attestation_content_parse(record->content, arena, &attestation);
+        if (attestation_content_parse(record->content, arena, &attestation) != RECORD_OK ||
+            !is_key_of(record->key, &attestation))
+            return RECORD_BAD_CONTENT;
+        return RECORD_OK;
     default:
         return RECORD_OK; /* of a later release: relayed, never interpreted */
     }
@@ -100,6 +119,8 @@ enum record_verdict record_parse(struct bytes body, struct arena *arena, struct 
     Duck__RecordBody *message;
     enum record_verdict verdict;
 
+    if (body.size > RECORD_SIZE_MAX)
+        return RECORD_TOO_LARGE;
     message = duck__record_body__unpack(arena_protobuf_allocator(arena), body.size, body.data);
     if (!message || !id_from_bytes(borrowed(message->owner), &parsed.owner))
         return RECORD_MALFORMED;
@@ -166,14 +187,40 @@ bool record_is_newer(struct version version, const struct hash *hash, struct ver
 
 /* ---- contents ---- */
 
+static bool are_of(struct bytes text, const char *alphabet)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] == 0 || !strchr(alphabet, text.data[i]))
+            return false;
+    return text.size > 0;
+}
+
+/* A name or IPv4 address, or an IPv6 address in brackets. Others dial what stands here. */
+static bool is_host(struct bytes host)
+{
+    if (host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
+        return are_of(bytes_of(host.data + 1, host.size - 2), "0123456789abcdefABCDEF:.");
+    return are_of(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+}
+
+static bool is_port(struct bytes port)
+{
+    uint32_t number = 0;
+
+    if (port.size == 0 || port.size > 5 || port.data[0] == '0' || !are_of(port, "0123456789"))
+        return false;
+    for (size_t i = 0; i < port.size; i++)
+        number = number * 10 + (uint32_t)(port.data[i] - '0');
+    return number <= 65535;
+}
+
 static bool is_address(struct bytes address)
 {
-    if (address.size < 3 || address.size > ADDRESS_MAX || !memchr(address.data, ':', address.size))
-        return false;
-    for (size_t i = 0; i < address.size; i++)
-        if (address.data[i] <= ' ' || address.data[i] > '~')
-            return false;
-    return true;
+    const uint8_t *colon = address.size > 0 ? memrchr(address.data, ':', address.size) : NULL;
+    size_t host_size = colon ? (size_t)(colon - address.data) : 0;
+
+    return colon && address.size <= ADDRESS_MAX && is_host(bytes_of(address.data, host_size)) &&
+           is_port(bytes_of(colon + 1, address.size - host_size - 1));
 }
 
 static bool is_name(struct bytes name, size_t min)
@@ -191,6 +238,11 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     if (!message || message->n_addresses > NODE_ADDRESSES_MAX ||
         message->session_key.len != sizeof parsed.session_key)
         return RECORD_BAD_CONTENT;
+    if (message->n_perches > NODE_PERCHES_MAX)
+        return RECORD_BAD_CONTENT;
+    for (size_t i = 0; i < message->n_perches; i++)
+        if (message->perches[i].len != ID_SIZE)
+            return RECORD_BAD_CONTENT;
     parsed.address_count = message->n_addresses;
     for (size_t i = 0; i < message->n_addresses; i++) {
         parsed.addresses[i] = borrowed(message->addresses[i]);
@@ -213,6 +265,7 @@ struct bytes node_content_pack(const struct node_content *node, struct arena *ar
     ProtobufCBinaryData addresses[NODE_ADDRESSES_MAX];
     uint8_t *data;
 
+    assert(node->address_count <= NODE_ADDRESSES_MAX);
     for (size_t i = 0; i < node->address_count; i++)
         addresses[i] = lent(node->addresses[i]);
     message.n_addresses = node->address_count;
@@ -260,6 +313,7 @@ struct bytes duckling_content_pack(const struct duckling_content *duckling, stru
     ProtobufCBinaryData capabilities[DUCKLING_CAPABILITIES_MAX];
     uint8_t *data;
 
+    assert(duckling->capability_count <= DUCKLING_CAPABILITIES_MAX);
     message.host = lent(id_bytes(&duckling->host));
     message.display_name = lent(duckling->display_name);
     for (size_t i = 0; i < duckling->capability_count; i++)
@@ -331,6 +385,8 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
     if (parsed.claim.size == 0 || parsed.claim.size > NAME_MAX_BYTES ||
         !bytes_are_name(parsed.claim) || parsed.proof.size > NAME_MAX_BYTES)
         return RECORD_BAD_CONTENT;
+    if (bytes_equal(parsed.claim, bytes_of_text("bonded")) && parsed.proof.size != ID_SIZE)
+        return RECORD_BAD_CONTENT; /* the bond's id */
     *attestation = parsed;
     return RECORD_OK;
 }
