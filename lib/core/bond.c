@@ -7,8 +7,8 @@
 /* A bond, and its places in the two chains of its hash buckets: by id and by pair. */
 struct held {
     struct bond bond;
-    struct arena memory; /* of the scopes */
     struct held *next_by_id, *next_by_pair;
+    uint8_t scopes[]; /* what bond.scopes point to */
 };
 
 struct bonds {
@@ -27,10 +27,23 @@ struct bonds *bonds_new(size_t bonds_max)
     return bonds;
 }
 
-static void held_free(struct held *held)
+static struct held *held_new(const struct bond *bond)
 {
-    arena_free(&held->memory);
-    memory_give_back(held);
+    struct held *held;
+    size_t size = 0;
+
+    assert(bond->scope_count <= PECK_SCOPES_MAX);
+    for (size_t i = 0; i < bond->scope_count; i++)
+        size += bond->scopes[i].size;
+    held = memory_take(sizeof *held + size);
+    held->bond = *bond;
+    size = 0;
+    for (size_t i = 0; i < bond->scope_count; i++) {
+        held->bond.scopes[i].data = held->scopes + size;
+        memcpy(held->scopes + size, bond->scopes[i].data, bond->scopes[i].size);
+        size += bond->scopes[i].size;
+    }
+    return held;
 }
 
 void bonds_free(struct bonds *bonds)
@@ -40,7 +53,7 @@ void bonds_free(struct bonds *bonds)
     for (size_t i = 0; i < bonds->slots; i++)
         for (struct held *held = bonds->by_id[i], *next; held; held = next) {
             next = held->next_by_id;
-            held_free(held);
+            memory_give_back(held);
         }
     memory_give_back(bonds->by_id);
     memory_give_back(bonds->by_pair);
@@ -99,17 +112,12 @@ bool bonds_add(struct bonds *bonds, const struct bond *bond)
 {
     struct held *held;
 
-    assert(bond->scope_count <= PECK_SCOPES_MAX);
-    bonds_remove(bonds, &bond->id);
-    if (bonds->count >= bonds->max)
+    if (bonds->count >= bonds->max && !bonds_find(bonds, &bond->id))
         return false;
+    held = held_new(bond);
+    bonds_remove(bonds, &held->bond.id);
     if (bonds->count >= bonds->slots)
         widen(bonds);
-    held = memory_take(sizeof *held);
-    held->bond = *bond;
-    arena_init(&held->memory, 2 * PECK_SCOPES_MAX * PECK_ACTION_MAX);
-    for (size_t i = 0; i < bond->scope_count; i++)
-        held->bond.scopes[i] = arena_copy(&held->memory, bond->scopes[i]);
     link_in(bonds, held);
     bonds->count++;
     return true;
@@ -136,7 +144,7 @@ bool bonds_remove(struct bonds *bonds, const struct id *bond)
     for (link = bucket_by_pair(bonds, &held->bond.requester, &held->bond.approver); *link != held;)
         link = &(*link)->next_by_pair;
     *link = held->next_by_pair;
-    held_free(held);
+    memory_give_back(held);
     bonds->count--;
     return true;
 }

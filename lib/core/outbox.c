@@ -2,13 +2,23 @@
 
 #include "pecktable.h"
 
+/* A duckling that pecks in here are for: when its node links up, they are found without looking
+ * at all others. */
+struct target {
+    struct idtable_node by_id;
+    struct slot *first;
+};
+
 struct slot {
     struct pecktable_node node;
     struct outbox_entry entry;
+    struct target *target;
+    struct slot *before, *after; /* of the same target */
 };
 
 struct outbox {
     struct pecktable table;
+    struct idtable targets;
     struct dice dice;
 };
 
@@ -17,6 +27,7 @@ struct outbox *outbox_new(size_t pecks_max, const uint8_t dice_seed[32])
     struct outbox *outbox = memory_take(sizeof *outbox);
 
     pecktable_init(&outbox->table, pecks_max);
+    idtable_init(&outbox->targets);
     dice_init(&outbox->dice, dice_seed);
     return outbox;
 }
@@ -26,8 +37,45 @@ void outbox_free(struct outbox *outbox)
     if (!outbox)
         return;
     pecktable_free(&outbox->table);
+    idtable_free(&outbox->targets);
     memory_give_back(outbox);
 }
+
+/* ---- targets ---- */
+
+static void join_target(struct outbox *outbox, struct slot *slot)
+{
+    struct target *target = (struct target *)idtable_find(&outbox->targets, &slot->entry.to);
+
+    if (!target) {
+        target = memory_take(sizeof *target);
+        target->by_id.id = slot->entry.to;
+        idtable_add(&outbox->targets, &target->by_id);
+    }
+    slot->target = target;
+    slot->after = target->first;
+    if (slot->after)
+        slot->after->before = slot;
+    target->first = slot;
+}
+
+static void leave_target(struct outbox *outbox, struct slot *slot)
+{
+    struct target *target = slot->target;
+
+    if (slot->after)
+        slot->after->before = slot->before;
+    if (slot->before)
+        slot->before->after = slot->after;
+    else
+        target->first = slot->after;
+    if (target->first)
+        return;
+    idtable_remove(&outbox->targets, &target->by_id);
+    memory_give_back(target);
+}
+
+/* ---- entries ---- */
 
 static struct slot *find(struct outbox *outbox, const struct id *peck)
 {
@@ -37,21 +85,21 @@ static struct slot *find(struct outbox *outbox, const struct id *peck)
 static void set_next_send(struct outbox *outbox, struct slot *slot, uint64_t next_send_ms)
 {
     slot->entry.next_send_ms = next_send_ms;
-    pecktable_set_due(&outbox->table, &slot->node, PECKTABLE_STEADY, next_send_ms);
+    pecktable_set_due(&outbox->table, &slot->node, next_send_ms);
 }
 
 bool outbox_add(struct outbox *outbox, const struct outbox_entry *entry)
 {
     struct slot *slot = memory_take(sizeof *slot);
 
-    slot->entry = *entry;
-    slot->node.peck = entry->peck;
-    if (!pecktable_add(&outbox->table, &slot->node)) {
+    if (!pecktable_add(&outbox->table, &entry->peck, &slot->node)) {
         memory_give_back(slot);
         return false;
     }
+    slot->entry = *entry;
+    join_target(outbox, slot);
     set_next_send(outbox, slot, entry->next_send_ms);
-    pecktable_set_due(&outbox->table, &slot->node, PECKTABLE_WALL, entry->expires_ms);
+    pecktable_set_expiry(&outbox->table, &slot->node, entry->expires_ms + OUTBOX_GRACE_MS);
     return true;
 }
 
@@ -66,14 +114,18 @@ void outbox_remove(struct outbox *outbox, const struct id *peck)
 {
     struct slot *slot = find(outbox, peck);
 
-    if (slot)
-        pecktable_remove(&outbox->table, &slot->node);
+    if (!slot)
+        return;
+    leave_target(outbox, slot);
+    pecktable_remove(&outbox->table, &slot->node);
 }
 
 size_t outbox_count(const struct outbox *outbox)
 {
-    return outbox->table.count;
+    return pecktable_count(&outbox->table);
 }
+
+/* ---- when to send ---- */
 
 static bool awaits_taken(const struct outbox_entry *entry)
 {
@@ -112,35 +164,35 @@ void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_st
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),
                   void *context, uint64_t now_ms)
 {
-    for (size_t i = 0; i < outbox->table.slots; i++)
-        for (struct pecktable_node *node = outbox->table.buckets[i]; node; node = node->next) {
-            struct slot *slot = (struct slot *)node;
+    struct idtable_node *node = NULL;
 
-            /* Those that were taken too: their answer may have been lost with the link, and a
-             * repeated peck brings it. */
-            if (hosted_there(context, &slot->entry.to))
+    while ((node = idtable_next(&outbox->targets, node))) {
+        if (!hosted_there(context, &node->id))
+            continue;
+        for (struct slot *slot = ((struct target *)node)->first; slot; slot = slot->after) {
+            /* Not what this very turn made: its end sends it. But what was taken too: its answer
+             * may have been lost with the link, and a repeated peck brings it. */
+            if (slot->entry.state != PECK_QUEUED || slot->entry.next_send_ms != MOMENT_NEVER)
                 set_next_send(outbox, slot, now_ms);
         }
+    }
 }
 
 const struct outbox_entry *outbox_poll_due(struct outbox *outbox, uint64_t now_ms)
 {
-    struct slot *slot = (struct slot *)pecktable_first(&outbox->table, PECKTABLE_STEADY);
+    struct slot *slot = (struct slot *)pecktable_due(&outbox->table, now_ms);
 
-    return slot && slot->entry.next_send_ms <= now_ms ? &slot->entry : NULL;
+    return slot ? &slot->entry : NULL;
 }
 
 const struct outbox_entry *outbox_poll_expired(struct outbox *outbox, uint64_t wall_ms)
 {
-    struct slot *slot = (struct slot *)pecktable_first(&outbox->table, PECKTABLE_WALL);
+    struct slot *slot = (struct slot *)pecktable_expired(&outbox->table, wall_ms);
 
-    return slot && slot->entry.expires_ms + OUTBOX_GRACE_MS <= wall_ms ? &slot->entry : NULL;
+    return slot ? &slot->entry : NULL;
 }
 
 uint64_t outbox_wake_at_ms(const struct outbox *outbox, const struct moment *at)
 {
-    struct moment graced = *at;
-
-    graced.wall_ms -= OUTBOX_GRACE_MS;
-    return pecktable_wake_at_ms(&outbox->table, &graced);
+    return pecktable_wake_at_ms(&outbox->table, at);
 }

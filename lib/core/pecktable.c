@@ -1,194 +1,209 @@
 #include "pecktable.h"
 
-#define SLOTS_MIN 16u
+#include <assert.h>
+
+#define HEAP_MIN 8u
+
+/* ---- binary heaps, places from 1 ---- */
+
+static void put(struct pecktable_heap *heap, size_t place, struct pecktable_node *node)
+{
+    heap->nodes[place] = node;
+    node->place[heap->kind] = place;
+}
+
+static bool is_earlier(const struct pecktable_node *left, const struct pecktable_node *right,
+                       enum pecktable_heap_kind kind)
+{
+    if (left->key[kind] != right->key[kind])
+        return left->key[kind] < right->key[kind];
+    return left->arrival < right->arrival;
+}
+
+static void rise(struct pecktable_heap *heap, struct pecktable_node *node)
+{
+    size_t place = node->place[heap->kind];
+
+    while (place > 1 && is_earlier(node, heap->nodes[place / 2], heap->kind)) {
+        put(heap, place, heap->nodes[place / 2]);
+        place /= 2;
+    }
+    put(heap, place, node);
+}
+
+static void sink(struct pecktable_heap *heap, struct pecktable_node *node)
+{
+    size_t place = node->place[heap->kind];
+
+    while (place * 2 <= heap->count) {
+        size_t child = place * 2;
+
+        if (child < heap->count &&
+            is_earlier(heap->nodes[child + 1], heap->nodes[child], heap->kind))
+            child++;
+        if (!is_earlier(heap->nodes[child], node, heap->kind))
+            break;
+        put(heap, place, heap->nodes[child]);
+        place = child;
+    }
+    put(heap, place, node);
+}
+
+static void heap_insert(struct pecktable_heap *heap, struct pecktable_node *node, uint64_t key)
+{
+    size_t place = ++heap->count;
+
+    if (place >= heap->capacity) {
+        heap->capacity = heap->capacity ? heap->capacity * 2 : HEAP_MIN;
+        heap->nodes = memory_resize(heap->nodes, heap->capacity * sizeof(struct pecktable_node *));
+    }
+    node->key[heap->kind] = key;
+    put(heap, place, node);
+    rise(heap, node);
+}
+
+static void heap_take_out(struct pecktable_heap *heap, struct pecktable_node *node)
+{
+    size_t place = node->place[heap->kind];
+    struct pecktable_node *last;
+
+    if (place == 0)
+        return;
+    assert(heap->nodes[place] == node);
+    last = heap->nodes[heap->count--];
+    node->place[heap->kind] = 0;
+    if (last == node)
+        return;
+    put(heap, place, last);
+    rise(heap, last);
+    sink(heap, last);
+}
+
+static struct pecktable_node *heap_first(const struct pecktable_heap *heap)
+{
+    return heap->count ? heap->nodes[1] : NULL;
+}
+
+static struct pecktable_node *heap_first_until(const struct pecktable_heap *heap, uint64_t key)
+{
+    struct pecktable_node *first = heap_first(heap);
+
+    return first && first->key[heap->kind] <= key ? first : NULL;
+}
+
+/* ---- the table ---- */
 
 void pecktable_init(struct pecktable *table, size_t max)
 {
-    *table = (struct pecktable){.max = max, .slots = SLOTS_MIN};
-    table->buckets = memory_take(table->slots * sizeof(struct pecktable_node *));
+    *table = (struct pecktable){.max = max};
+    idtable_init(&table->by_id);
+    table->steady.kind = PECKTABLE_STEADY;
+    table->wall.kind = PECKTABLE_WALL;
 }
 
 void pecktable_free(struct pecktable *table)
 {
-    for (size_t i = 0; i < table->slots; i++)
-        for (struct pecktable_node *node = table->buckets[i], *next; node; node = next) {
-            next = node->next;
-            memory_give_back(node);
-        }
-    memory_give_back(table->buckets);
-    for (int clock = 0; clock < PECKTABLE_CLOCKS; clock++)
-        memory_give_back(table->heaps[clock]);
+    idtable_free(&table->by_id);
+    memory_give_back(table->steady.nodes);
+    memory_give_back(table->wall.nodes);
 }
 
-/* ---- by id ---- */
-
-static struct pecktable_node **bucket(const struct pecktable *table, const struct id *peck)
+size_t pecktable_count(const struct pecktable *table)
 {
-    uint64_t key;
-
-    memcpy(&key, peck->bytes, sizeof key); /* ids are hashes: any 8 bytes spread well */
-    return &table->buckets[key & (table->slots - 1)];
+    return table->by_id.count;
 }
 
 struct pecktable_node *pecktable_find(const struct pecktable *table, const struct id *peck)
 {
-    struct pecktable_node *node = *bucket(table, peck);
-
-    while (node && !id_equal(&node->peck, peck))
-        node = node->next;
-    return node;
+    return (struct pecktable_node *)idtable_find(&table->by_id, peck);
 }
 
-static void widen(struct pecktable *table)
+bool pecktable_add(struct pecktable *table, const struct id *peck, struct pecktable_node *node)
 {
-    struct pecktable_node **old = table->buckets;
-    size_t slots = table->slots;
-
-    table->slots *= 2;
-    table->buckets = memory_take(table->slots * sizeof(struct pecktable_node *));
-    for (size_t i = 0; i < slots; i++)
-        for (struct pecktable_node *node = old[i], *next; node; node = next) {
-            struct pecktable_node **head = bucket(table, &node->peck);
-
-            next = node->next;
-            node->next = *head;
-            *head = node;
-        }
-    memory_give_back(old);
-}
-
-bool pecktable_add(struct pecktable *table, struct pecktable_node *node)
-{
-    struct pecktable_node **head;
-
-    if (table->count >= table->max || pecktable_find(table, &node->peck))
+    if (table->by_id.count >= table->max || pecktable_find(table, peck))
         return false;
-    if (table->count >= table->slots)
-        widen(table);
-    head = bucket(table, &node->peck);
-    node->next = *head;
-    *head = node;
-    for (int clock = 0; clock < PECKTABLE_CLOCKS; clock++) {
-        node->due_ms[clock] = MOMENT_NEVER;
-        node->place[clock] = 0;
-    }
-    table->count++;
+    *node = (struct pecktable_node){.by_id.id = *peck, .arrival = table->arrivals++};
+    idtable_add(&table->by_id, &node->by_id);
     return true;
 }
 
 void pecktable_remove(struct pecktable *table, struct pecktable_node *node)
 {
-    struct pecktable_node **link = bucket(table, &node->peck);
-
-    for (int clock = 0; clock < PECKTABLE_CLOCKS; clock++)
-        pecktable_set_due(table, node, (enum pecktable_clock)clock, MOMENT_NEVER);
-    while (*link != node)
-        link = &(*link)->next;
-    *link = node->next;
-    table->count--;
+    assert(node->place[PECKTABLE_QUEUE] == 0);
+    heap_take_out(&table->steady, node);
+    heap_take_out(&table->wall, node);
+    idtable_remove(&table->by_id, &node->by_id);
     memory_give_back(node);
 }
 
-/* ---- by deadline: binary heaps, places from 1 ---- */
-
-static void put(struct pecktable *table, enum pecktable_clock clock, size_t place,
-                struct pecktable_node *node)
+static void set(struct pecktable_heap *heap, struct pecktable_node *node, uint64_t key)
 {
-    table->heaps[clock][place] = node;
-    node->place[clock] = place;
+    heap_take_out(heap, node);
+    if (key != MOMENT_NEVER)
+        heap_insert(heap, node, key);
 }
 
-static bool is_earlier(const struct pecktable_node *left, const struct pecktable_node *right,
-                       enum pecktable_clock clock)
+void pecktable_set_due(struct pecktable *table, struct pecktable_node *node, uint64_t now_ms)
 {
-    if (left->due_ms[clock] != right->due_ms[clock])
-        return left->due_ms[clock] < right->due_ms[clock];
-    return id_compare(&left->peck, &right->peck) < 0; /* so that every run goes alike */
+    set(&table->steady, node, now_ms);
 }
 
-static void rise(struct pecktable *table, enum pecktable_clock clock, struct pecktable_node *node)
+void pecktable_set_expiry(struct pecktable *table, struct pecktable_node *node, uint64_t wall_ms)
 {
-    size_t place = node->place[clock];
-
-    while (place > 1 && is_earlier(node, table->heaps[clock][place / 2], clock)) {
-        put(table, clock, place, table->heaps[clock][place / 2]);
-        place /= 2;
-    }
-    put(table, clock, place, node);
+    set(&table->wall, node, wall_ms);
 }
 
-static void sink(struct pecktable *table, enum pecktable_clock clock, struct pecktable_node *node)
+struct pecktable_node *pecktable_due(const struct pecktable *table, uint64_t now_ms)
 {
-    struct pecktable_node **heap = table->heaps[clock];
-    size_t place = node->place[clock], count = table->heap_count[clock];
-
-    while (place * 2 <= count) {
-        size_t child = place * 2;
-
-        if (child < count && is_earlier(heap[child + 1], heap[child], clock))
-            child++;
-        if (!is_earlier(heap[child], node, clock))
-            break;
-        put(table, clock, place, heap[child]);
-        place = child;
-    }
-    put(table, clock, place, node);
+    return heap_first_until(&table->steady, now_ms);
 }
 
-static void insert(struct pecktable *table, enum pecktable_clock clock, struct pecktable_node *node)
+struct pecktable_node *pecktable_expired(const struct pecktable *table, uint64_t wall_ms)
 {
-    size_t place = ++table->heap_count[clock];
-
-    if (place >= table->heap_capacity[clock]) {
-        table->heap_capacity[clock] = place * 2 + SLOTS_MIN;
-        table->heaps[clock] = memory_resize(
-            table->heaps[clock], table->heap_capacity[clock] * sizeof(struct pecktable_node *));
-    }
-    put(table, clock, place, node);
-    rise(table, clock, node);
-}
-
-static void take_out(struct pecktable *table, enum pecktable_clock clock,
-                     struct pecktable_node *node)
-{
-    size_t place = node->place[clock];
-    struct pecktable_node *last = table->heaps[clock][table->heap_count[clock]--];
-
-    node->place[clock] = 0;
-    if (last == node)
-        return;
-    put(table, clock, place, last);
-    rise(table, clock, last);
-    sink(table, clock, last);
-}
-
-void pecktable_set_due(struct pecktable *table, struct pecktable_node *node,
-                       enum pecktable_clock clock, uint64_t due_ms)
-{
-    if (node->place[clock])
-        take_out(table, clock, node);
-    node->due_ms[clock] = due_ms;
-    if (due_ms != MOMENT_NEVER)
-        insert(table, clock, node);
-}
-
-struct pecktable_node *pecktable_first(const struct pecktable *table, enum pecktable_clock clock)
-{
-    return table->heap_count[clock] ? table->heaps[clock][1] : NULL;
+    return heap_first_until(&table->wall, wall_ms);
 }
 
 uint64_t pecktable_wake_at_ms(const struct pecktable *table, const struct moment *at)
 {
-    const struct pecktable_node *steady = pecktable_first(table, PECKTABLE_STEADY);
-    const struct pecktable_node *wall = pecktable_first(table, PECKTABLE_WALL);
-    uint64_t wake_ms = steady ? steady->due_ms[PECKTABLE_STEADY] : MOMENT_NEVER;
+    const struct pecktable_node *due = heap_first(&table->steady);
+    const struct pecktable_node *ending = heap_first(&table->wall);
+    uint64_t wake_ms = due ? due->key[PECKTABLE_STEADY] : MOMENT_NEVER;
 
-    if (wall) {
-        uint64_t due_ms = wall->due_ms[PECKTABLE_WALL];
-        uint64_t then_ms = at->now_ms + (due_ms > at->wall_ms ? due_ms - at->wall_ms : 0);
+    if (ending) {
+        uint64_t end_ms = ending->key[PECKTABLE_WALL];
+        uint64_t then_ms = at->now_ms + (end_ms > at->wall_ms ? end_ms - at->wall_ms : 0);
 
         if (then_ms < wake_ms)
             wake_ms = then_ms;
     }
     return wake_ms;
+}
+
+/* ---- queues ---- */
+
+void pecktable_queue_init(struct pecktable_heap *queue)
+{
+    *queue = (struct pecktable_heap){.kind = PECKTABLE_QUEUE};
+}
+
+void pecktable_queue_free(struct pecktable_heap *queue)
+{
+    memory_give_back(queue->nodes);
+    pecktable_queue_init(queue);
+}
+
+void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node)
+{
+    assert(node->place[PECKTABLE_QUEUE] == 0);
+    heap_insert(queue, node, node->arrival);
+}
+
+void pecktable_queue_leave(struct pecktable_heap *queue, struct pecktable_node *node)
+{
+    heap_take_out(queue, node);
+}
+
+struct pecktable_node *pecktable_queue_first(const struct pecktable_heap *queue)
+{
+    return heap_first(queue);
 }
