@@ -54,7 +54,7 @@ struct node {
     struct keyring *keyring;
     pthread_mutex_t keyring_lock;
     struct intake *intakes[WORKERS];
-    char gateway_url[OPTIONS_URL_SIZE];
+    char gateway_url[OPTIONS_URL_SIZE + 8];
     char listening[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "tcp://host:port" */
     pthread_t loop_thread;
     bool loop_runs;

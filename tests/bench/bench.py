@@ -1,0 +1,141 @@
+"""Runs the benchmarks and prints a JSON line for each: bench.py [NAME…]. Each line has the figure,
+the physical limit taken in the same run, and the ratio (1.0: at the limit).
+
+Needs the binaries in $DUCK_BIN and the benchmark programs in $DUCK_BENCH."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+from pond import Pond  # noqa: E402
+
+BENCH = os.environ["DUCK_BENCH"]
+SECONDS = os.environ.get("DUCK_BENCH_SECONDS", "4")
+
+
+def emit(bench, value, unit, limit, ratio, **more):
+    print(json.dumps({"bench": bench, "value": value, "unit": unit, "limit": limit,
+                      "ratio": ratio, **more}), flush=True)
+
+
+def link():
+    subprocess.run([os.path.join(BENCH, "bench_link"), SECONDS], check=True)
+
+
+def store():
+    import tempfile
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([os.path.join(BENCH, "bench_store"), folder], check=True)
+
+
+def pecks(suffix=""):
+    extra = "[node]\nsign_alone = yes\n" if suffix else ""
+    with Pond("alice", "bob", extra=extra) as pond:
+        subprocess.run([os.path.join(BENCH, "bench_pecks"),
+                        os.path.join(pond.alice.state, "ducknode.sock"), str(pond.alice.process.pid),
+                        os.path.join(pond.bob.state, "ducknode.sock"), str(pond.bob.process.pid),
+                        pond.folder, SECONDS, suffix], check=True)
+
+
+def pecks_alone():
+    pecks("_signed_alone")
+
+
+def wrk(url):
+    text = subprocess.run(["wrk", "-t1", "-c64", "-d3s", "--latency", url], check=True,
+                          capture_output=True, text=True).stdout
+    return float([line for line in text.splitlines() if "Requests/sec" in line][0].split()[1])
+
+
+def http():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        alice.hatch("a@example.com", "Duck", capabilities=["weather.forecast"])
+        for name, path in (("http_probe", "/beak/"), ("http_directory", "/beak/directory")):
+            status, body, _ = alice.http("GET", path, raw=True)
+            assert status == 200, body
+            answer = os.path.join(pond.folder, "answer")
+            with open(answer, "wb") as file:
+                file.write(body)
+            bare = subprocess.Popen([os.path.join(BENCH, "bench_http_limit"), answer],
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            port = bare.stdout.readline().strip()
+            limit = wrk(f"http://127.0.0.1:{port}/")
+            bare.stdin.close()
+            bare.wait()
+            rate = wrk(alice.url + path)
+            emit(name, round(rate), "requests/s", round(limit), round(rate / limit, 3))
+
+
+def status_kib(pid, field):
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle():
+    with Pond("alice", "bob", "carol") as pond:
+        pid = pond.alice.process.pid
+        time.sleep(3)  # what it is like when nothing happens needs nothing to happen
+        began, spent = time.monotonic(), cpu_s(pid)
+        time.sleep(20)
+        minute = (cpu_s(pid) - spent) / (time.monotonic() - began) * 60
+        rss = status_kib(pid, "VmRSS") / 1024
+        emit("rss_idle", round(rss, 2), "MiB", 12, round(12 / rss, 3))
+        emit("cpu_idle", round(minute, 3), "s/min", 0.1, round(0.1 / max(minute, 0.001), 3))
+        pond.alice.stop()
+        began = time.monotonic()
+        process = subprocess.Popen([os.path.join(os.environ["DUCK_BIN"], "ducknode"), "run",
+                                    "--config", pond.alice.config], stderr=subprocess.PIPE,
+                                   text=True)
+        for line in process.stderr:
+            if "ready:" in line:
+                break
+        ms = (time.monotonic() - began) * 1000
+        process.terminate()
+        process.stderr.read()
+        process.wait()
+        pond.alice._end_orphan()
+        emit("start", round(ms, 1), "ms", 200, round(200 / ms, 3))
+
+
+def verify_share():
+    """The part of the receiver's CPU that its signature checks are: checks times what one costs."""
+    with Pond("alice", "bob") as pond:
+        line = subprocess.run([os.path.join(BENCH, "bench_pecks"),
+                               os.path.join(pond.alice.state, "ducknode.sock"),
+                               str(pond.alice.process.pid),
+                               os.path.join(pond.bob.state, "ducknode.sock"),
+                               str(pond.bob.process.pid), pond.folder, SECONDS, "_for_share"],
+                              check=True, capture_output=True, text=True).stdout
+        figure = json.loads(line.splitlines()[-1])
+        counters = pond.bob.json("metrics")["counters"]
+        checks = counters["ducknode_signature_checks_total"]
+        share = checks * figure["verify_us"] / (figure["count"] * figure["receiver_cpu_us"])
+        emit("verify_share", round(share, 4), "of receiver CPU", 1, round(share, 4),
+             checks_per_peck=round(checks / figure["count"], 4))
+
+
+BENCHES = {"link": link, "store": store, "pecks": pecks, "pecks_alone": pecks_alone,
+           "verify_share": verify_share, "http": http, "idle": idle}
+OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
+      "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
+      "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
+      "start": "idle", "store_turn": "store"}
+
+names = [OF.get(name, name) for name in sys.argv[1:]] or list(BENCHES)
+for name in dict.fromkeys(names):
+    if name not in BENCHES:
+        sys.exit(f"no benchmark {name}; there are: {' '.join(list(BENCHES) + list(OF))}")
+    BENCHES[name]()

@@ -1,0 +1,248 @@
+/* Pecks between two running nodes, through their local APIs: what a client of this host sees.
+ *
+ *     bench_pecks SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS SUFFIX
+ *
+ * A peck counts when its `taken` receipt is back: stored on both sides, signed, verified. The
+ * limit of a rate: both cores doing nothing but two signatures and two checks for each peck. The
+ * limit of a round trip: one socket round trip, two signatures, two checks, two commits. */
+#include "client/duck_client.h"
+#include "limits.h"
+#include "wire/local.pb-c.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROUND_TRIPS_MAX 4000
+#define PAYLOAD                                                                                    \
+    "{\"city\":\"Lisbon\",\"when\":\"tomorrow\",\"units\":\"metric\",\"detail\":[1,2,3,4,5,6]}"
+
+static const char *asker, *oracle;
+
+static void die(const char *what, const struct duck_answer *answer)
+{
+    fprintf(stderr, "bench_pecks: %s: %s %s\n", what, answer ? duck_code(answer) : "",
+            answer ? duck_message(answer) : "");
+    exit(1);
+}
+
+static struct duck_answer *must(const char *what, struct duck_answer *answer)
+{
+    if (!duck_ok(answer))
+        die(what, answer);
+    return answer;
+}
+
+static const char *hatch(struct duck *duck, const char *name)
+{
+    struct duck_profile profile = {.display_name = name, .bio = "", .capabilities = NULL};
+    struct duck_answer *answer = must("hatch", duck_hatch(duck, &profile));
+    const char *id = strdup(duck_hatched_id(answer));
+
+    duck_answer_free(answer);
+    return id;
+}
+
+/* The directory has to bring the oracle to A, and a bond lets the pecks through. */
+static void prepare(struct duck *a, struct duck *b)
+{
+    const char *scope = "query";
+    struct duck_peck request = {.scopes = &scope, .scope_count = 1, .message = "bench"};
+    struct duck_search search = {0};
+    double end = bench_now_s() + 20;
+    struct duck_answer *answer;
+    char *peck;
+
+    asker = hatch(a, "Asker");
+    oracle = hatch(b, "Oracle");
+    search.duckling = oracle;
+    for (;;) {
+        answer = must("search", duck_search(a, &search));
+        if (duck_count(answer) > 0)
+            break;
+        duck_answer_free(answer);
+        if (bench_now_s() > end)
+            die("the oracle never came to A", NULL);
+        usleep(20000);
+    }
+    duck_answer_free(answer);
+    request.from = asker;
+    request.to = oracle;
+    answer = must("bond request", duck_send(a, &request, DUCK_WAIT_TAKEN, 10000));
+    peck = strdup(duck_peck_id(answer));
+    duck_answer_free(answer);
+    duck_answer_free(must("approve", duck_approve(b, oracle, peck, &scope, 1, 0)));
+    duck_answer_free(must("wait", duck_peck_get(a, peck, DUCK_WAIT_DONE, 10000)));
+    free(peck);
+}
+
+/* CPU seconds of a process so far. */
+static double cpu_s(const char *pid)
+{
+    unsigned long user = 0, system = 0;
+    char path[64], line[1024] = "";
+    const char *after;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    file = fopen(path, "r");
+    if (!file)
+        return 0;
+    if (!fgets(line, sizeof line, file))
+        line[0] = 0;
+    fclose(file);
+    after = strrchr(line, ')');
+    if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                         &system) != 2)
+        return 0;
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* ---- one after the other ---- */
+
+static void round_trips(struct duck *a, double seconds, const char *folder)
+{
+    struct duck_peck peck = {.from = asker, .to = oracle, .action = "query", .payload = PAYLOAD};
+    double limit = limit_socket_round_trip_s() + 2 * limit_sign_s(256) + 2 * limit_verify_s(256) +
+                   2 * limit_commit_s(folder);
+    static double samples[ROUND_TRIPS_MAX];
+    double end = bench_now_s() + seconds, p50, p99;
+    size_t count = 0;
+    char more[96];
+
+    while (count < ROUND_TRIPS_MAX && bench_now_s() < end) {
+        double start = bench_now_s();
+        struct duck_answer *answer = must("peck", duck_send(a, &peck, DUCK_WAIT_TAKEN, 10000));
+
+        samples[count++] = bench_now_s() - start;
+        if (strcmp(duck_peck_state(answer), "taken") != 0)
+            die("a peck was not taken", answer);
+        duck_answer_free(answer);
+    }
+    p50 = bench_quantile(samples, count, 0.5);
+    p99 = bench_quantile(samples, count, 0.99);
+    snprintf(more, sizeof more, ",\"p99\":%.1f,\"count\":%zu", p99 * 1e6, count);
+    bench_print("peck_round_trip", p50 * 1e6, "us", limit * 1e6, 0, more);
+}
+
+/* ---- many at a time ---- */
+
+struct flight {
+    struct duck *duck;
+    pthread_mutex_t lock;
+    pthread_cond_t landed;
+    size_t in_air, taken, failed;
+    bool ending;
+};
+
+static void launch(struct flight *flight);
+
+static void land(void *context, struct Duck__Reply *reply)
+{
+    struct flight *flight = context;
+    bool again;
+
+    pthread_mutex_lock(&flight->lock);
+    if (reply->answer_case == DUCK__REPLY__ANSWER_PECK &&
+        strcmp(reply->peck->state, "taken") == 0 && reply->peck->n_receipts > 0)
+        flight->taken++;
+    else
+        flight->failed++;
+    again = !flight->ending && flight->failed == 0;
+    if (!again) {
+        flight->in_air--;
+        pthread_cond_signal(&flight->landed);
+    }
+    pthread_mutex_unlock(&flight->lock);
+    duck_reply_free(reply);
+    if (again)
+        launch(flight);
+}
+
+static void launch(struct flight *flight)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
+    static char payload[] = PAYLOAD, action[] = "query";
+
+    send.from = (char *)(uintptr_t)asker;
+    send.to = (char *)(uintptr_t)oracle;
+    send.kind = 1;
+    send.action.data = (uint8_t *)action;
+    send.action.len = sizeof action - 1;
+    send.payload.data = (uint8_t *)payload;
+    send.payload.len = sizeof payload - 1;
+    send.wait_for = DUCK__WAIT_FOR__WAIT_TAKEN;
+    send.wait_ms = 20000;
+    request.order_case = DUCK__REQUEST__ORDER_SEND;
+    request.send = &send;
+    duck_call(flight->duck, &request, 0, land, flight);
+}
+
+static void throughput(struct duck *a, const char *pids[2], double seconds, size_t outstanding,
+                       const char *name)
+{
+    struct flight flight = {.duck = a, .in_air = outstanding};
+    double sign = limit_sign_s(256), verify = limit_verify_s(256);
+    double limit = (double)sysconf(_SC_NPROCESSORS_ONLN) / (2 * sign + 2 * verify);
+    double start, spent, cpu[2];
+    char more[192];
+
+    pthread_mutex_init(&flight.lock, NULL);
+    pthread_cond_init(&flight.landed, NULL);
+    for (int i = 0; i < 2; i++)
+        cpu[i] = cpu_s(pids[i]);
+    start = bench_now_s();
+    for (size_t i = 0; i < outstanding; i++)
+        launch(&flight);
+    usleep((useconds_t)(seconds * 1e6)); /* the length of the measurement */
+    pthread_mutex_lock(&flight.lock);
+    flight.ending = true;
+    while (flight.in_air > 0)
+        pthread_cond_wait(&flight.landed, &flight.lock);
+    pthread_mutex_unlock(&flight.lock);
+    spent = bench_now_s() - start;
+    if (flight.failed > 0)
+        die("a peck was not taken", NULL);
+    for (int i = 0; i < 2; i++)
+        cpu[i] = (cpu_s(pids[i]) - cpu[i]) / (double)flight.taken * 1e6;
+    snprintf(more, sizeof more,
+             ",\"count\":%zu,\"sender_cpu_us\":%.1f,\"receiver_cpu_us\":%.1f,\"sign_us\":%.1f,"
+             "\"verify_us\":%.1f",
+             flight.taken, cpu[0], cpu[1], sign * 1e6, verify * 1e6);
+    bench_print(name, (double)flight.taken / spent, "pecks/s", limit, 1, more);
+    pthread_cond_destroy(&flight.landed);
+    pthread_mutex_destroy(&flight.lock);
+}
+
+int main(int argc, char **argv)
+{
+    const char *problem = "";
+    struct duck *a = NULL, *b = NULL;
+    double seconds;
+
+    if (argc != 8) {
+        fprintf(stderr, "usage: %s SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS SUFFIX\n", argv[0]);
+        return 2;
+    }
+    seconds = atof(argv[6]);
+    if (duck_connect(&a, argv[1], &problem) != 0 || duck_connect(&b, argv[3], &problem) != 0) {
+        fprintf(stderr, "bench_pecks: %s\n", problem);
+        return 1;
+    }
+    prepare(a, b);
+    {
+        const char *pids[2] = {argv[2], argv[4]};
+        char name[64];
+
+        if (argv[7][0] == 0)
+            round_trips(a, seconds, argv[5]);
+        snprintf(name, sizeof name, "peck_throughput%s", argv[7]);
+        throughput(a, pids, seconds, 64, name);
+    }
+    duck_close(a);
+    duck_close(b);
+    return 0;
+}
