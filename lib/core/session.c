@@ -476,8 +476,8 @@ enum session_verdict session_seal(struct session *session, struct bytes part, bo
         memory_give_back(session->frame);
         session->frame = NULL;
     }
-    /* Sealed where it will lie: the part is moved behind its flag, then encrypted in place. */
-    if (part.size > 0)
+    /* Sealed where it will lie: the part stands behind its flag and is encrypted in place. */
+    if (part.size > 0 && part.data != out + 1)
         memmove(out + 1, part.data, part.size);
     out[0] = more_follow;
     *size = 1 + part.size + NOISE_TAG_SIZE;

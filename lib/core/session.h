@@ -81,8 +81,9 @@ const uint8_t *session_hash(const struct session *session);  /* NOISE_HASH_SIZE;
 const char *session_reason(const struct session *session);   /* of the last refusal */
 
 /* Seals one part of an inner frame. `out` needs 1 + part.size + NOISE_TAG_SIZE bytes; it gets the
- * body of a frame of type SESSION_SEALED. Sending and receiving share no state: two threads may do
- * one each. The first seal gives the memory of the last handshake frame back. */
+ * body of a frame of type SESSION_SEALED. A part that lies at out + 1 already is not copied.
+ * Sending and receiving share no state: two threads may do one each. The first seal gives the
+ * memory of the last handshake frame back. */
 enum session_verdict session_seal(struct session *session, struct bytes part, bool more_follow,
                                   uint8_t *out, size_t *size);
 
