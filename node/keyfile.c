@@ -1,1 +1,381 @@
-typedef int keyfile_is_empty;
+/* The format, all of it checked before a byte is believed:
+ *
+ *     magic      8  "DUCKKEY1"
+ *     flags      1  bit 0: sealed; bit 1: of the next key
+ *     ops        8  argon2id, little-endian; 0 when not sealed
+ *     memory     8  argon2id, bytes, little-endian; 0 when not sealed
+ *     salt      16
+ *     nonce     24
+ *     secrets       in clear; or tag (16) and secretbox
+ *     checksum  32  BLAKE2b-256 of all before: tells a torn file from a wrong passphrase */
+#include "keyfile.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "DUCKKEY1"
+#define MAGIC_SIZE 8
+#define FLAG_SEALED 1
+#define FLAG_NEXT 2
+#define FLAGS_AT MAGIC_SIZE
+#define OPS_AT (FLAGS_AT + 1)
+#define MEMORY_AT (OPS_AT + 8)
+#define SALT_AT (MEMORY_AT + 8)
+#define NONCE_AT (SALT_AT + crypto_pwhash_SALTBYTES)
+#define SECRETS_AT (NONCE_AT + crypto_secretbox_NONCEBYTES)
+#define CHECKSUM_SIZE 32
+#define SECRETS_MAX sizeof(struct keyfile)
+#define FILE_MAX (SECRETS_AT + crypto_secretbox_MACBYTES + SECRETS_MAX + CHECKSUM_SIZE)
+
+/* What a file may ask of argon2id: a changed one must not take all memory, or an hour. */
+#define OPS_MAX 16
+#define MEMORY_MAX (1024ull * 1024 * 1024)
+
+static const char *const names[] = {"node.key", "node.next.key"};
+
+struct keyfile *keyfile_new(void)
+{
+    struct keyfile *keyfile = sodium_malloc(sizeof *keyfile);
+
+    assert(keyfile);
+    memset(keyfile, 0, sizeof *keyfile);
+    return keyfile;
+}
+
+void keyfile_free(struct keyfile *keyfile)
+{
+    sodium_free(keyfile);
+}
+
+/* ---- bytes ---- */
+
+static void put_number(uint8_t *bytes, uint64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(number >> (8 * i));
+}
+
+static uint64_t get_number(const uint8_t *bytes)
+{
+    uint64_t number = 0;
+
+    for (int i = 7; i >= 0; i--)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+static size_t secrets_size(bool is_next)
+{
+    return is_next ? SEED_SIZE : sizeof(struct keyfile);
+}
+
+static int stretch(struct bytes passphrase, const uint8_t *header, uint8_t *key)
+{
+    int result =
+        crypto_pwhash(key, crypto_secretbox_KEYBYTES, (const char *)passphrase.data,
+                      passphrase.size, header + SALT_AT, get_number(header + OPS_AT),
+                      (size_t)get_number(header + MEMORY_AT), crypto_pwhash_ALG_ARGON2ID13);
+
+    if (result == 0)
+        return 0;
+    log_write(LOG_ERROR, "keys", "no memory to stretch the passphrase (%llu MiB are needed)",
+              (unsigned long long)(get_number(header + MEMORY_AT) >> 20));
+    return FAULT_CRYPTO;
+}
+
+/* `file` has FILE_MAX bytes and is in guarded memory. */
+static int encode(uint8_t *file, size_t *size, const uint8_t *secrets, bool is_next,
+                  struct bytes passphrase)
+{
+    bool is_sealed = passphrase.size > 0;
+    size_t secret_size = secrets_size(is_next);
+    uint8_t *key;
+    int fault;
+
+    memcpy(file, MAGIC, MAGIC_SIZE);
+    file[FLAGS_AT] = (uint8_t)((is_sealed ? FLAG_SEALED : 0) | (is_next ? FLAG_NEXT : 0));
+    put_number(file + OPS_AT, is_sealed ? crypto_pwhash_OPSLIMIT_MODERATE : 0);
+    put_number(file + MEMORY_AT, is_sealed ? crypto_pwhash_MEMLIMIT_MODERATE : 0);
+    randombytes_buf(file + SALT_AT, SECRETS_AT - SALT_AT);
+    *size = SECRETS_AT + secret_size + (is_sealed ? crypto_secretbox_MACBYTES : 0);
+    if (!is_sealed) {
+        memcpy(file + SECRETS_AT, secrets, secret_size);
+    } else {
+        key = sodium_malloc(crypto_secretbox_KEYBYTES);
+        assert(key);
+        fault = stretch(passphrase, file, key);
+        if (!fault)
+            crypto_secretbox_easy(file + SECRETS_AT, secrets, secret_size, file + NONCE_AT, key);
+        sodium_free(key);
+        if (fault)
+            return fault;
+    }
+    crypto_generichash(file + *size, CHECKSUM_SIZE, file, *size, NULL, 0);
+    *size += CHECKSUM_SIZE;
+    return 0;
+}
+
+static bool is_well_formed(const uint8_t *file, size_t size, bool is_next)
+{
+    uint8_t checksum[CHECKSUM_SIZE];
+    bool is_sealed;
+    uint64_t ops, memory;
+
+    if (size < SECRETS_AT || memcmp(file, MAGIC, MAGIC_SIZE) != 0 ||
+        (file[FLAGS_AT] & ~FLAG_SEALED) != (is_next ? FLAG_NEXT : 0))
+        return false;
+    is_sealed = file[FLAGS_AT] & FLAG_SEALED;
+    if (size != SECRETS_AT + secrets_size(is_next) + (is_sealed ? crypto_secretbox_MACBYTES : 0) +
+                    CHECKSUM_SIZE)
+        return false;
+    crypto_generichash(checksum, sizeof checksum, file, size - CHECKSUM_SIZE, NULL, 0);
+    if (sodium_memcmp(checksum, file + size - CHECKSUM_SIZE, CHECKSUM_SIZE) != 0)
+        return false;
+    ops = get_number(file + OPS_AT);
+    memory = get_number(file + MEMORY_AT);
+    return !is_sealed || (ops >= crypto_pwhash_OPSLIMIT_MIN && ops <= OPS_MAX &&
+                          memory >= crypto_pwhash_MEMLIMIT_MIN && memory <= MEMORY_MAX);
+}
+
+static int decode(const uint8_t *file, size_t size, bool is_next, struct bytes passphrase,
+                  uint8_t *secrets)
+{
+    size_t secret_size = secrets_size(is_next);
+    uint8_t *key;
+    int fault;
+
+    if (!is_well_formed(file, size, is_next))
+        return FAULT_CORRUPT;
+    if (!(file[FLAGS_AT] & FLAG_SEALED)) {
+        memcpy(secrets, file + SECRETS_AT, secret_size);
+        return 0;
+    }
+    if (passphrase.size == 0)
+        return FAULT_PASSPHRASE;
+    key = sodium_malloc(crypto_secretbox_KEYBYTES);
+    assert(key);
+    fault = stretch(passphrase, file, key);
+    if (!fault && crypto_secretbox_open_easy(secrets, file + SECRETS_AT,
+                                             secret_size + crypto_secretbox_MACBYTES,
+                                             file + NONCE_AT, key) != 0)
+        fault = FAULT_PASSPHRASE;
+    sodium_free(key);
+    return fault;
+}
+
+/* ---- files ---- */
+
+static int fault_of_errno(void)
+{
+    switch (errno) {
+    case ENOSPC:
+    case EDQUOT:
+        return FAULT_DISK_FULL;
+    case EACCES:
+    case EPERM:
+    case ELOOP: /* a link, where there must be none */
+        return FAULT_PERMISSIONS;
+    case EEXIST:
+        return FAULT_BUSY;
+    default:
+        return FAULT_FILE;
+    }
+}
+
+/* Whoever can write to the directory can put another file in the place of ours. */
+static int open_directory(const char *path, int *directory)
+{
+    struct stat status;
+
+    *directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*directory < 0)
+        return fault_of_errno();
+    if (fstat(*directory, &status) == 0 && (status.st_uid == geteuid() || status.st_uid == 0) &&
+        !(status.st_mode & 022))
+        return 0;
+    log_write(LOG_ERROR, "keys", "%s: others can write to it", path);
+    close(*directory);
+    *directory = -1;
+    return FAULT_PERMISSIONS;
+}
+
+static int open_checked(int directory, const char *name, int *file)
+{
+    struct stat status;
+
+    /* O_NONBLOCK: a pipe in its place would make us wait. */
+    *file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (*file < 0)
+        return fault_of_errno();
+    if (fstat(*file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+        !(status.st_mode & 077))
+        return 0;
+    log_write(LOG_ERROR, "keys", "%s: must be a file of ours with mode 0600", name);
+    close(*file);
+    *file = -1;
+    return FAULT_PERMISSIONS;
+}
+
+static int read_all(int file, uint8_t *bytes, size_t capacity, size_t *size)
+{
+    *size = 0;
+    while (*size < capacity) {
+        ssize_t got = read(file, bytes + *size, capacity - *size);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return FAULT_FILE;
+        if (got == 0)
+            break;
+        *size += (size_t)got;
+    }
+    return 0;
+}
+
+static int write_all(int file, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = write(file, bytes, size);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return fault_of_errno();
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return fsync(file) == 0 ? 0 : fault_of_errno();
+}
+
+static void temporary_name(bool is_next, char name[32])
+{
+    snprintf(name, 32, "%s.new", names[is_next]);
+}
+
+/* Whole and on the disk under a name that nobody reads. */
+static int write_temporary(int directory, bool is_next, const uint8_t *secrets,
+                           struct bytes passphrase)
+{
+    uint8_t *bytes = sodium_malloc(FILE_MAX);
+    char name[32];
+    size_t size = 0;
+    int file = -1, fault;
+
+    assert(bytes);
+    temporary_name(is_next, name);
+    fault = encode(bytes, &size, secrets, is_next, passphrase);
+    if (!fault) {
+        unlinkat(directory, name, 0); /* of a creation that was cut off */
+        file = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (file < 0)
+            fault = fault_of_errno();
+    }
+    if (!fault)
+        fault = write_all(file, bytes, size);
+    if (file >= 0)
+        close(file);
+    sodium_free(bytes);
+    return fault;
+}
+
+/* Never over a file that is there: it may hold the only copy of a key. */
+static int put_in_place(int directory, bool is_next)
+{
+    char name[32];
+
+    temporary_name(is_next, name);
+    if (renameat2(directory, name, directory, names[is_next], RENAME_NOREPLACE) == 0)
+        return 0;
+    return fault_of_errno();
+}
+
+int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
+                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase)
+{
+    struct stat status;
+    char name[32];
+    int directory, fault = open_directory(state_dir, &directory);
+
+    if (fault)
+        return fault;
+    for (int i = 0; i < 2 && !fault; i++)
+        if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0)
+            fault = FAULT_BUSY;
+    if (!fault)
+        fault = write_temporary(directory, true, next_seed, passphrase);
+    if (!fault)
+        fault = write_temporary(directory, false, (const uint8_t *)keyfile, passphrase);
+    /* node.key last: where it stands, the other one does too. */
+    if (!fault)
+        fault = put_in_place(directory, true);
+    if (!fault)
+        fault = put_in_place(directory, false);
+    if (!fault && fsync(directory) != 0)
+        fault = FAULT_FILE;
+    for (int i = 0; i < 2 && fault; i++) {
+        temporary_name(i, name);
+        unlinkat(directory, name, 0);
+    }
+    close(directory);
+    return fault;
+}
+
+static int read_file(const char *state_dir, bool is_next, uint8_t *bytes, size_t *size)
+{
+    int directory, file = -1, fault = open_directory(state_dir, &directory);
+
+    if (fault)
+        return fault;
+    fault = open_checked(directory, names[is_next], &file);
+    if (!fault) {
+        fault = read_all(file, bytes, FILE_MAX + 1, size);
+        close(file);
+    }
+    close(directory);
+    return fault;
+}
+
+static int open_secrets(const char *state_dir, bool is_next, struct bytes passphrase,
+                        uint8_t *secrets)
+{
+    uint8_t *bytes = sodium_malloc(FILE_MAX + 1); /* and one: a longer file is seen to be longer */
+    size_t size = 0;
+    int fault;
+
+    assert(bytes);
+    fault = read_file(state_dir, is_next, bytes, &size);
+    if (!fault)
+        fault = decode(bytes, size, is_next, passphrase, secrets);
+    sodium_free(bytes);
+    return fault;
+}
+
+int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile)
+{
+    return open_secrets(state_dir, false, passphrase, (uint8_t *)keyfile);
+}
+
+int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE])
+{
+    return open_secrets(state_dir, true, passphrase, next_seed);
+}
+
+bool keyfile_is_sealed(const char *state_dir)
+{
+    uint8_t *bytes = sodium_malloc(FILE_MAX + 1);
+    size_t size = 0;
+    bool is_sealed;
+
+    assert(bytes);
+    is_sealed = read_file(state_dir, false, bytes, &size) == 0 &&
+                is_well_formed(bytes, size, false) && (bytes[FLAGS_AT] & FLAG_SEALED);
+    sodium_free(bytes);
+    return is_sealed;
+}

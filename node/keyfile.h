@@ -31,6 +31,7 @@ int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
 
 /* FAULT_PASSPHRASE: sealed, and the passphrase is wrong or missing. */
 int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile);
+int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE]);
 bool keyfile_is_sealed(const char *state_dir);
 
 #endif

@@ -1,1 +1,591 @@
-typedef int store_is_empty;
+/* The store: a connection each for the writer and for every reader, the writer's turns, and how a
+ * database is opened.
+ *
+ * What a peck costs is decided by how many pages a turn dirties: each goes to the log (4 KiB, a
+ * checksum, two writes) and later to the database. So signed things are appended, and the
+ * indexes are, too, because they are brought up to date some thousand pecks at a time: see
+ * store_recent.c and schema/node_1.sql. Measured by tests/bench/bench_store.c; its figures stand in
+ * store_internal.h.
+ *
+ * A turn's transaction begins with the first thing that it keeps. Housekeeping (the checkpoint, the
+ * filing) comes right before that, so that it never stands between a commit and the receipts that
+ * wait for it. */
+#include "log.h"
+#include "node_1.sql.h"
+#include "store_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* migrations[n] makes version n + 1 of version n. A released one is never changed. */
+static const char *const migrations[STORE_VERSION] = {schema_node_1};
+
+/* ---- a connection ---- */
+
+static bool is_disk_full(const struct store_connection *connection, int result)
+{
+    int cause = sqlite3_system_errno(connection->database);
+
+    if ((result & 0xff) == SQLITE_FULL)
+        return true;
+    /* SQLite knows ENOSPC only; a quota and RLIMIT_FSIZE are the same to us. */
+    return (result & 0xff) == SQLITE_IOERR &&
+           (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+}
+
+static int fault_of(struct store_connection *connection, int result)
+{
+    if (is_disk_full(connection, result))
+        return FAULT_DISK_FULL;
+    switch (result & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        connection->is_io_broken = true;
+        return FAULT_CORRUPT;
+    case SQLITE_IOERR:
+    case SQLITE_NOMEM:
+        connection->is_io_broken = true;
+        return FAULT_STORE;
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+        connection->is_io_broken = true;
+        return FAULT_FILE;
+    case SQLITE_BUSY:
+        return FAULT_BUSY;
+    default:
+        return FAULT_STORE;
+    }
+}
+
+int store_note_fault(struct store_connection *connection, int result, const char *what)
+{
+    connection->fault = fault_of(connection, result);
+    log_write(connection->fault == FAULT_DISK_FULL ? LOG_WARNING : LOG_ERROR, "store",
+              "%s: %s (%s, %d)", what, sqlite3_errmsg(connection->database),
+              fault_text(connection->fault), result);
+    return connection->fault;
+}
+
+int store_execute(struct store_connection *connection, const char *sql)
+{
+    int result = sqlite3_exec(connection->database, sql, NULL, NULL, NULL);
+
+    return result == SQLITE_OK ? 0 : store_note_fault(connection, result, "execute");
+}
+
+sqlite3_stmt *store_prepare(struct store_connection *connection, enum statement which,
+                            const char *sql)
+{
+    sqlite3_stmt **statement = &connection->statements[which];
+    int result;
+
+    connection->fault = 0;
+    if (*statement)
+        return *statement;
+    result = sqlite3_prepare_v3(connection->database, sql, -1, SQLITE_PREPARE_PERSISTENT, statement,
+                                NULL);
+    if (result != SQLITE_OK)
+        store_note_fault(connection, result, sql);
+    return *statement;
+}
+
+void store_bind_bytes(sqlite3_stmt *statement, int index, struct bytes bytes)
+{
+    sqlite3_bind_blob64(statement, index, bytes.data ? (const void *)bytes.data : "", bytes.size,
+                        SQLITE_STATIC);
+}
+
+void store_bind_id(sqlite3_stmt *statement, int index, const struct id *id)
+{
+    sqlite3_bind_blob(statement, index, id->bytes, ID_SIZE, SQLITE_STATIC);
+}
+
+void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number)
+{
+    sqlite3_bind_int64(statement, index, (sqlite3_int64)number);
+}
+
+struct bytes store_column_bytes(sqlite3_stmt *statement, int index)
+{
+    const void *data = sqlite3_column_blob(statement, index);
+
+    return bytes_of(data, (size_t)sqlite3_column_bytes(statement, index));
+}
+
+bool store_column_id(sqlite3_stmt *statement, int index, struct id *id)
+{
+    return id_from_bytes(store_column_bytes(statement, index), id);
+}
+
+uint64_t store_column_number(sqlite3_stmt *statement, int index)
+{
+    return (uint64_t)sqlite3_column_int64(statement, index);
+}
+
+bool store_next_row(struct store_connection *connection, sqlite3_stmt *statement)
+{
+    int result;
+
+    if (!statement)
+        return false; /* store_prepare said why */
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return true;
+    if (result != SQLITE_DONE)
+        store_note_fault(connection, result, sqlite3_sql(statement));
+    sqlite3_reset(statement);
+    return false;
+}
+
+int store_run(struct store_connection *connection, sqlite3_stmt *statement)
+{
+    while (store_next_row(connection, statement))
+        ;
+    return connection->fault;
+}
+
+/* Memory: a cache that cannot grow large, and no mapping of the file, which would count as ours.
+ * Trust: neither the schema nor the sizes in a file are believed. */
+static int set_pragmas(struct store_connection *connection, bool is_writer)
+{
+    char sql[256];
+    int fault = 0;
+
+    snprintf(sql, sizeof sql,
+             "PRAGMA cache_size = -%d; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;"
+             "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON",
+             is_writer ? STORE_WRITER_CACHE_KIB : STORE_READER_CACHE_KIB);
+    fault = store_execute(connection, sql);
+    if (!fault)
+        fault = store_execute(connection, is_writer ? "PRAGMA journal_mode = WAL;"
+                                                      "PRAGMA synchronous = FULL;"
+                                                      "PRAGMA wal_autocheckpoint = 0;"
+                                                      "PRAGMA journal_size_limit = 33554432"
+                                                    : "PRAGMA query_only = ON");
+    return fault;
+}
+
+/* Counting its memory costs SQLite a lock for each piece. Nobody reads the count. */
+static void configure_sqlite(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+int store_connect(struct store_connection *connection, const char *path, bool is_writer)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int flags = is_writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    int result;
+
+    pthread_once(&once, configure_sqlite);
+    result = sqlite3_open_v2(path, &connection->database, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (!connection->database)
+        return FAULT_STORE;
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "open");
+    sqlite3_extended_result_codes(connection->database, 1);
+    sqlite3_busy_timeout(connection->database, STORE_BUSY_MS);
+    sqlite3_db_config(connection->database, SQLITE_DBCONFIG_DEFENSIVE, is_writer ? 0 : 1, NULL);
+    return set_pragmas(connection, is_writer);
+}
+
+void store_disconnect(struct store_connection *connection)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(connection->statements[i]);
+    sqlite3_close(connection->database);
+    memset(connection, 0, sizeof *connection);
+}
+
+/* ---- opening ---- */
+
+/* SQLite gives its log and index the mode of the database, so this is the one place for it. The
+ * file is looked at by name: closing a descriptor of it would drop SQLite's locks. */
+static int make_file(const char *path)
+{
+    struct stat status;
+    int file;
+
+    if (lstat(path, &status) == 0)
+        return S_ISREG(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 077)
+                   ? 0
+                   : FAULT_PERMISSIONS;
+    file = open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file < 0)
+        return errno == ENOSPC ? FAULT_DISK_FULL : FAULT_FILE;
+    close(file);
+    return 0;
+}
+
+static int read_number(struct store_connection *connection, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->database, sql, -1, &statement, NULL);
+
+    connection->fault = 0;
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, sql);
+    if (store_next_row(connection, statement))
+        *number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return connection->fault;
+}
+
+static int apply(struct store *store, int64_t version)
+{
+    struct store_connection *connection = &store->connection;
+    char sql[128];
+    int fault = store_execute(connection, "BEGIN IMMEDIATE");
+
+    if (!fault)
+        fault = store_execute(connection, migrations[version]);
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d; PRAGMA application_id = %d; COMMIT",
+             (int)version + 1, STORE_APPLICATION_ID);
+    if (!fault)
+        fault = store_execute(connection, sql);
+    return fault;
+}
+
+static int migrate(struct store *store)
+{
+    struct store_connection *connection = &store->connection;
+    int64_t version = 0, application = 0, tables = 0;
+    int fault = read_number(connection, "PRAGMA user_version", &version);
+
+    if (!fault)
+        fault = read_number(connection, "PRAGMA application_id", &application);
+    if (!fault)
+        fault = read_number(connection, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (fault)
+        return fault;
+    if (application != STORE_APPLICATION_ID && (version != 0 || application != 0 || tables != 0)) {
+        log_write(LOG_ERROR, "store", "this database is not a node's");
+        return FAULT_CORRUPT;
+    }
+    if (version > STORE_VERSION) {
+        log_write(LOG_ERROR, "store", "the database is of version %lld, this release knows %d",
+                  (long long)version, STORE_VERSION);
+        return FAULT_STORE_NEWER;
+    }
+    while (!fault && version < STORE_VERSION)
+        fault = apply(store, version++);
+    return fault;
+}
+
+static int add_node(struct store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    int result =
+        sqlite3_prepare_v2(store->connection.database,
+                           "INSERT INTO node VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+                           -1, &statement, NULL);
+    int fault;
+
+    if (result != SQLITE_OK)
+        return store_note_fault(&store->connection, result, "node");
+    store_bind_id(statement, 1, &store->node);
+    store->connection.fault = 0;
+    fault = store_run(&store->connection, statement);
+    sqlite3_finalize(statement);
+    return fault;
+}
+
+/* A power cut may have torn what the disk called written. */
+static int check_after_unclean_stop(struct store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    const char *verdict = "no answer";
+    bool is_sound = false;
+    int result = sqlite3_prepare_v2(store->connection.database, "PRAGMA quick_check(1)", -1,
+                                    &statement, NULL);
+
+    if (result != SQLITE_OK)
+        return store_note_fault(&store->connection, result, "quick_check");
+    log_write(LOG_INFO, "store", "the last stop was not in order: checking the database");
+    store->connection.fault = 0;
+    if (store_next_row(&store->connection, statement)) {
+        verdict = (const char *)sqlite3_column_text(statement, 0);
+        is_sound = verdict && strcmp(verdict, "ok") == 0;
+        if (!is_sound)
+            log_write(LOG_ERROR, "store", "quick_check: %s", verdict ? verdict : "");
+    }
+    sqlite3_finalize(statement);
+    if (store->connection.fault)
+        return store->connection.fault;
+    return is_sound ? 0 : FAULT_CORRUPT;
+}
+
+static int check_node(struct store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(store->connection.database,
+                                    "SELECT node, closed, filed_through, generation FROM node", -1,
+                                    &statement, NULL);
+    bool is_new = true, is_ours = true, was_closed = true;
+    int fault = 0;
+
+    if (result != SQLITE_OK)
+        return store_note_fault(&store->connection, result, "node");
+    store->connection.fault = 0;
+    if (store_next_row(&store->connection, statement)) {
+        struct id node = {0};
+
+        is_new = false;
+        is_ours = store_column_id(statement, 0, &node) && id_equal(&node, &store->node);
+        was_closed = sqlite3_column_int(statement, 1);
+        store->filed_through = sqlite3_column_int64(statement, 2);
+        store->generation = sqlite3_column_int64(statement, 3);
+    }
+    sqlite3_finalize(statement);
+    fault = store->connection.fault;
+    if (!fault && !is_ours) {
+        log_write(LOG_ERROR, "store", "the database belongs to another node");
+        return FAULT_CORRUPT;
+    }
+    if (!fault && is_new)
+        return add_node(store);
+    if (!fault && !was_closed)
+        fault = check_after_unclean_stop(store);
+    return fault;
+}
+
+static void derive_keys(struct store *store, const uint8_t *storage_key)
+{
+    store->keys = sodium_malloc(2 * crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
+    assert(store->keys);
+    for (uint64_t i = 0; i < 2; i++)
+        crypto_kdf_derive_from_key(store->keys + i * crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
+                                   crypto_aead_xchacha20poly1305_ietf_KEYBYTES, i + 1, "duckseed",
+                                   storage_key);
+}
+
+static int remember_log_pages(void *context, sqlite3 *database, const char *name, int pages)
+{
+    struct store *store = context;
+
+    (void)database;
+    (void)name;
+    store->log_pages = pages;
+    return SQLITE_OK;
+}
+
+int store_open(struct store **opened, const struct store_settings *settings)
+{
+    struct store *store = memory_take(sizeof *store);
+    int fault = make_file(settings->path);
+
+    store->node = settings->node;
+    arena_init(&store->arena, CHAIN_SIZE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX));
+    derive_keys(store, settings->storage_key);
+    if (!fault)
+        fault = store_connect(&store->connection, settings->path, true);
+    if (!fault)
+        fault = migrate(store);
+    if (!fault)
+        fault = check_node(store);
+    if (!fault)
+        fault = store_execute(&store->connection, "UPDATE node SET closed = 0");
+    if (!fault)
+        fault = store_load_recent(store);
+    if (fault) {
+        store->turn_fault = fault; /* nothing is marked as closed in order */
+        store_close(store);
+        return fault;
+    }
+    sqlite3_wal_hook(store->connection.database, remember_log_pages, store);
+    *opened = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    store_roll_back(store);
+    if (store->connection.database && !store->turn_fault && !store->connection.is_io_broken &&
+        !store_execute(&store->connection, "UPDATE node SET closed = 1"))
+        sqlite3_wal_checkpoint_v2(store->connection.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                  NULL, NULL);
+    store_disconnect(&store->connection);
+    sodium_free(store->keys);
+    recent_free(&store->recent);
+    name_filter_free(&store->filed_names);
+    name_filter_free(&store->filed_keys);
+    arena_free(&store->arena);
+    memory_give_back(store);
+}
+
+/* ---- turns ---- */
+
+int store_begin(struct store *store)
+{
+    assert(!store->in_turn);
+    store->in_turn = true;
+    store->has_begun = false;
+    store->turn_fault = 0;
+    return 0;
+}
+
+/* Passive: takes what no reader is in the way of; the rest is taken the next time. A full disk may
+ * keep the log for a while, and a broken one is the end. */
+static void checkpoint(struct store *store)
+{
+    int result = sqlite3_wal_checkpoint_v2(store->connection.database, NULL,
+                                           SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    store->log_pages = 0;
+    if (result != SQLITE_OK && result != SQLITE_BUSY)
+        store_note_fault(&store->connection, result, "checkpoint");
+}
+
+/* After a fault SQLite may have rolled back on its own; then there is nothing left to undo. */
+static void undo_turn(struct store *store)
+{
+    if (!sqlite3_get_autocommit(store->connection.database))
+        sqlite3_exec(store->connection.database, "ROLLBACK", NULL, NULL, NULL);
+    if (store->has_begun) {
+        recent_cut(&store->recent, store->recent_at_begin);
+        store->last_seq = store->last_seq_at_begin;
+        store_forget_numbers(store);
+    }
+    store->has_begun = false;
+    store->filing = 0;
+}
+
+static int begin_transaction(struct store *store)
+{
+    struct store_connection *connection = &store->connection;
+    int fault;
+
+    if (store->log_pages >= STORE_CHECKPOINT_PAGES)
+        checkpoint(store);
+    if (connection->is_io_broken)
+        return FAULT_STORE;
+    fault = store_run(connection, store_prepare(connection, STATEMENT_BEGIN, "BEGIN IMMEDIATE"));
+    if (fault)
+        return fault;
+    store->has_begun = true;
+    store->recent_at_begin = store->recent.count;
+    store->last_seq_at_begin = store->last_seq;
+    store->filing = 0;
+    if (store->recent.count >= STORE_FILE_AT)
+        fault = store_file_recent(store);
+    return fault;
+}
+
+typedef int (*keeper)(struct store *store, const struct effect *effect);
+
+static keeper keeper_of(enum effect_kind kind)
+{
+    static const keeper keepers[] = {
+        [EFFECT_KEEP_DUCKLING] = store_keep_duckling, [EFFECT_KEEP_PROFILE] = store_keep_profile,
+        [EFFECT_KEEP_PECK] = store_keep_peck,         [EFFECT_KEEP_STATE] = store_keep_state,
+        [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
+        [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
+        [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+    };
+
+    return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
+}
+
+int store_keep(struct store *store, const struct effect *effect)
+{
+    keeper keep = keeper_of(effect->kind);
+
+    assert(store->in_turn);
+    if (!keep)
+        return 0;
+    if (!store->turn_fault && !store->has_begun)
+        store->turn_fault = begin_transaction(store);
+    if (!store->turn_fault)
+        store->turn_fault = keep(store, effect);
+    if (store->turn_fault)
+        undo_turn(store); /* at once: of a turn nothing or all */
+    return store->turn_fault;
+}
+
+int store_commit(struct store *store)
+{
+    struct store_connection *connection = &store->connection;
+
+    assert(store->in_turn);
+    if (!store->turn_fault && store->has_begun)
+        store->turn_fault =
+            store_run(connection, store_prepare(connection, STATEMENT_COMMIT, "COMMIT"));
+    if (store->turn_fault)
+        undo_turn(store);
+    if (store->has_begun && store->filing)
+        store_recent_is_filed(store);
+    store->in_turn = false;
+    store->has_begun = false;
+    return store->turn_fault;
+}
+
+void store_roll_back(struct store *store)
+{
+    if (store->in_turn)
+        undo_turn(store);
+    store->in_turn = false;
+}
+
+bool store_is_io_broken(const struct store *store)
+{
+    return store->connection.is_io_broken;
+}
+
+/* ---- restoring ---- */
+
+static int read_node(struct store *store, struct metrics_content *counters,
+                     struct version *version_floor)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(
+        store->connection.database,
+        "SELECT floor_ms, floor_count, ducklings, birth_certificates, connections, eggs, "
+        "space_ducks, pecks, pageviews FROM node",
+        -1, &statement, NULL);
+
+    if (result != SQLITE_OK)
+        return store_note_fault(&store->connection, result, "node");
+    store->connection.fault = 0;
+    if (store_next_row(&store->connection, statement)) {
+        version_floor->ms = store_column_number(statement, 0);
+        version_floor->count = (uint32_t)store_column_number(statement, 1);
+        counters->ducklings = store_column_number(statement, 2);
+        counters->birth_certificates = store_column_number(statement, 3);
+        counters->connections = store_column_number(statement, 4);
+        counters->eggs = store_column_number(statement, 5);
+        counters->space_ducks = store_column_number(statement, 6);
+        counters->pecks = store_column_number(statement, 7);
+        counters->pageviews = store_column_number(statement, 8);
+    }
+    sqlite3_finalize(statement);
+    return store->connection.fault;
+}
+
+int store_restore(struct store *store, const struct moment *at,
+                  void (*give)(void *context, const struct event *event), void *context,
+                  struct metrics_content *counters, struct version *version_floor)
+{
+    struct restoring restoring = {.at = at, .give = give, .context = context};
+    int fault = store_restore_ducklings(store, &restoring);
+
+    if (!fault)
+        fault = store_restore_bonds(store, &restoring);
+    if (!fault)
+        fault = store_restore_records(store, &restoring);
+    if (!fault)
+        fault = store_restore_pecks(store, BOX_OUT, &restoring);
+    if (!fault)
+        fault = store_restore_pecks(store, BOX_IN, &restoring);
+    if (!fault)
+        fault = read_node(store, counters, version_floor);
+    return fault;
+}

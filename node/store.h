@@ -41,6 +41,10 @@ bool store_is_io_broken(const struct store *store); /* a sync or read failed: st
 /* Is a received peck held, and in which state? Sees the open turn. */
 bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state);
 
+/* Was a peck sent under this idempotency key by `from` before? Sees the open turn. */
+bool store_find_idempotent(struct store *store, const struct id *from, struct bytes key,
+                           struct id *peck, struct hash *hash, enum peck_state *state);
+
 /* Stored bytes for EFFECT_SEND_PECK, _RECEIPTS and _RECORDS; in `arena`. Counts may be 0. */
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
                     struct bytes *wire, struct bytes *chain);

@@ -1,1 +1,438 @@
-typedef int store_identities_is_empty;
+/* Identities and their chains, the ducklings that live here, bonds, and the node's own row. */
+#include "log.h"
+#include "store_internal.h"
+#include "wire/certificate.pb-c.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+#define KEY_SIZE crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
+
+static_assert(SEALED_SEED_SIZE == NONCE_SIZE + SEED_SIZE + TAG_SIZE, "nonce, seed, tag");
+
+enum which_seed { SEED_LIVE, SEED_NEXT };
+
+/* ---- numbers ---- */
+
+static struct identity_slot *find_slot(struct store *store, const struct id *id)
+{
+    uint64_t start;
+    size_t slot;
+
+    memcpy(&start, id->bytes, sizeof start); /* ids are hashes: any 8 bytes spread well */
+    for (slot = (size_t)start % STORE_IDENTITY_SLOTS; store->identities[slot].number;
+         slot = (slot + 1) % STORE_IDENTITY_SLOTS)
+        if (id_equal(&store->identities[slot].id, id))
+            break;
+    return &store->identities[slot];
+}
+
+void store_forget_numbers(struct store *store)
+{
+    memset(store->identities, 0, sizeof store->identities);
+    store->identity_count = 0;
+}
+
+/* Certificate 0 has the identity's own id; the ones after it need a name. The chain was verified
+ * before it came here, so it is only taken apart. */
+static int keep_certificates(struct store *store, int64_t identity, struct bytes wire)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &store->connection, STATEMENT_CERTIFICATE_ADD,
+        "INSERT INTO certificate (id, identity) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+    Duck__Chain *chain;
+    int fault = 0;
+
+    arena_reset(&store->arena);
+    chain = duck__chain__unpack(arena_protobuf_allocator(&store->arena), wire.size, wire.data);
+    for (size_t i = 1; chain && i < chain->n_certificates && !fault; i++) {
+        struct envelope envelope;
+        struct id id;
+
+        if (envelope_parse(bytes_of(chain->certificates[i].data, chain->certificates[i].len),
+                           ENVELOPE_CERTIFICATE, &store->arena, &envelope) != ENVELOPE_TAKEN)
+            break;
+        id = id_of(&envelope.hash);
+        store_bind_id(statement, 1, &id);
+        sqlite3_bind_int64(statement, 2, identity);
+        fault = store_run(&store->connection, statement);
+    }
+    return fault;
+}
+
+static int add_identity(struct store *store, struct identity_slot *slot, const struct id *id)
+{
+    sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_IDENTITY_ADD,
+                                            "INSERT INTO identity (id, pinned) VALUES (?1, 0)");
+    int fault;
+
+    store_bind_id(statement, 1, id);
+    fault = store_run(&store->connection, statement);
+    if (!fault)
+        slot->number = sqlite3_last_insert_rowid(store->connection.database);
+    return fault;
+}
+
+static int load_identity(struct store *store, struct identity_slot *slot, const struct id *id)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_IDENTITY_FIND,
+                      "SELECT number, length(chain), pinned FROM identity WHERE id = ?1");
+
+    memset(slot, 0, sizeof *slot);
+    slot->id = *id;
+    store_bind_id(statement, 1, id);
+    while (store_next_row(&store->connection, statement)) {
+        slot->number = sqlite3_column_int64(statement, 0);
+        slot->chain_size = (size_t)store_column_number(statement, 1);
+        slot->is_pinned = sqlite3_column_int(statement, 2);
+    }
+    if (store->connection.fault || slot->number)
+        return store->connection.fault;
+    return add_identity(store, slot, id);
+}
+
+static int change_identity(struct store *store, struct identity_slot *slot, struct bytes chain,
+                           bool pin)
+{
+    sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_IDENTITY_CHANGE,
+                                            "UPDATE identity SET chain = coalesce(?2, chain), "
+                                            "pinned = max(pinned, ?3) WHERE number = ?1");
+    bool is_longer = chain.size > slot->chain_size;
+    int fault;
+
+    sqlite3_bind_int64(statement, 1, slot->number);
+    if (is_longer)
+        store_bind_bytes(statement, 2, chain);
+    else
+        sqlite3_bind_null(statement, 2);
+    sqlite3_bind_int(statement, 3, pin);
+    fault = store_run(&store->connection, statement);
+    if (fault)
+        return fault;
+    slot->is_pinned |= pin;
+    if (!is_longer)
+        return 0;
+    slot->chain_size = chain.size;
+    return keep_certificates(store, slot->number, chain);
+}
+
+int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain,
+                              bool pin)
+{
+    struct identity_slot *slot = find_slot(store, id);
+    int fault = 0;
+
+    store->connection.fault = 0;
+    if (!slot->number) {
+        if (store->identity_count >= STORE_IDENTITY_SLOTS / 2) {
+            store_forget_numbers(store);
+            slot = find_slot(store, id);
+        }
+        fault = load_identity(store, slot, id);
+        if (!fault)
+            store->identity_count++;
+    }
+    if (!fault && (chain.size > slot->chain_size || (pin && !slot->is_pinned)))
+        fault = change_identity(store, slot, chain, pin);
+    return fault ? 0 : slot->number;
+}
+
+/* Whoever is known by records alone goes with the last one, or gossip could fill the disk. */
+int store_drop_idle_identity(struct store *store, const struct id *id)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_IDENTITY_DROP,
+                      "DELETE FROM identity WHERE id = ?1 AND pinned = 0 AND NOT EXISTS "
+                      "(SELECT 1 FROM record WHERE owner = ?1)");
+    int fault;
+
+    store_bind_id(statement, 1, id);
+    fault = store_run(&store->connection, statement);
+    if (!fault && sqlite3_changes(store->connection.database) > 0)
+        store_forget_numbers(store);
+    return fault;
+}
+
+/* ---- lists of names in one column ---- */
+
+struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena)
+{
+    size_t size = 0;
+    uint8_t *joined;
+
+    for (size_t i = 0; i < count; i++)
+        size += lines[i].size + 1;
+    joined = arena_take(arena, size + 1);
+    assert(joined);
+    size = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            joined[size++] = '\n';
+        memcpy(joined + size, lines[i].data, lines[i].size);
+        size += lines[i].size;
+    }
+    return bytes_of(joined, size);
+}
+
+size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max)
+{
+    size_t count = 0, first = 0;
+
+    for (size_t i = 0; i <= joined.size && joined.size > 0 && count < max; i++) {
+        if (i < joined.size && joined.data[i] != '\n')
+            continue;
+        lines[count++] = bytes_of(joined.data + first, i - first);
+        first = i + 1;
+    }
+    return count;
+}
+
+/* ---- ducklings that live here ---- */
+
+static struct bytes seed_context(const struct id *id, enum which_seed which,
+                                 uint8_t context[ID_SIZE + 1])
+{
+    memcpy(context, id->bytes, ID_SIZE);
+    context[ID_SIZE] = (uint8_t)which;
+    return bytes_of(context, ID_SIZE + 1);
+}
+
+static void seal_seed(const struct store *store, const struct id *id, enum which_seed which,
+                      const uint8_t seed[SEED_SIZE], uint8_t sealed[SEALED_SEED_SIZE])
+{
+    uint8_t memory[ID_SIZE + 1];
+    struct bytes context = seed_context(id, which, memory);
+
+    randombytes_buf(sealed, NONCE_SIZE);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(sealed + NONCE_SIZE, NULL, seed, SEED_SIZE,
+                                               context.data, context.size, NULL, sealed,
+                                               store->keys + which * KEY_SIZE);
+}
+
+static bool unseal_seed(const struct store *store, const struct id *id, enum which_seed which,
+                        struct bytes sealed, uint8_t seed[SEED_SIZE])
+{
+    uint8_t memory[ID_SIZE + 1];
+    struct bytes context = seed_context(id, which, memory);
+
+    return sealed.size == SEALED_SEED_SIZE &&
+           crypto_aead_xchacha20poly1305_ietf_decrypt(
+               seed, NULL, NULL, sealed.data + NONCE_SIZE, SEALED_SEED_SIZE - NONCE_SIZE,
+               context.data, context.size, sealed.data, store->keys + which * KEY_SIZE) == 0;
+}
+
+static int write_hosted(struct store *store, const struct hosted *hosted, int64_t number)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &store->connection, STATEMENT_HOSTED_ADD,
+        "INSERT INTO hosted (identity, seed, next_seed, display_name, bio, capabilities, "
+        "accepts_pecks, pulse_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+        "ON CONFLICT (identity) DO UPDATE SET seed = ?2, next_seed = ?3, display_name = ?4, "
+        "bio = ?5, capabilities = ?6, accepts_pecks = ?7, pulse_ms = ?8");
+    uint8_t live[SEALED_SEED_SIZE], next[SEALED_SEED_SIZE];
+
+    seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
+    seal_seed(store, &hosted->id, SEED_NEXT, hosted->next_seed, next);
+    arena_reset(&store->arena);
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_bytes(statement, 2, bytes_of(live, sizeof live));
+    store_bind_bytes(statement, 3, bytes_of(next, sizeof next));
+    store_bind_bytes(statement, 4, hosted->profile.display_name);
+    store_bind_bytes(statement, 5, hosted->profile.bio);
+    store_bind_bytes(statement, 6,
+                     store_join_lines(hosted->profile.capabilities,
+                                      hosted->profile.capability_count, &store->arena));
+    sqlite3_bind_int(statement, 7, hosted->profile.accepts_pecks);
+    store_bind_number(statement, 8, hosted->pulse_ms);
+    return store_run(&store->connection, statement);
+}
+
+int store_keep_duckling(struct store *store, const struct effect *effect)
+{
+    const struct hosted *hosted = effect->duckling;
+    int64_t number = store_number_identity(store, &hosted->id, hosted->chain, true);
+
+    return number ? write_hosted(store, hosted, number) : store->connection.fault;
+}
+
+int store_keep_profile(struct store *store, const struct effect *effect)
+{
+    const struct hosted *hosted = effect->duckling;
+    int64_t number = store_number_identity(store, &hosted->id, bytes_of(NULL, 0), true);
+    sqlite3_stmt *statement;
+
+    if (!number)
+        return store->connection.fault;
+    statement = store_prepare(&store->connection, STATEMENT_PROFILE_CHANGE,
+                              "UPDATE hosted SET display_name = ?2, bio = ?3, capabilities = ?4, "
+                              "accepts_pecks = ?5, pulse_ms = ?6 WHERE identity = ?1");
+    arena_reset(&store->arena);
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_bytes(statement, 2, hosted->profile.display_name);
+    store_bind_bytes(statement, 3, hosted->profile.bio);
+    store_bind_bytes(statement, 4,
+                     store_join_lines(hosted->profile.capabilities,
+                                      hosted->profile.capability_count, &store->arena));
+    sqlite3_bind_int(statement, 5, hosted->profile.accepts_pecks);
+    store_bind_number(statement, 6, hosted->pulse_ms);
+    return store_run(&store->connection, statement);
+}
+
+static void read_profile(sqlite3_stmt *statement, struct order_profile *profile)
+{
+    profile->set_display_name = profile->set_bio = true;
+    profile->set_capabilities = profile->set_accepts_pecks = true;
+    profile->display_name = store_column_bytes(statement, 4);
+    profile->bio = store_column_bytes(statement, 5);
+    profile->capability_count = store_split_lines(store_column_bytes(statement, 6),
+                                                  profile->capabilities, DUCKLING_CAPABILITIES_MAX);
+    profile->accepts_pecks = sqlite3_column_int(statement, 7);
+}
+
+int store_restore_ducklings(struct store *store, const struct restoring *restoring)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(
+        connection->database,
+        "SELECT i.id, i.chain, h.seed, h.next_seed, h.display_name, h.bio, h.capabilities, "
+        "h.accepts_pecks, h.pulse_ms FROM hosted h JOIN identity i ON i.number = h.identity "
+        "ORDER BY h.identity",
+        -1, &statement, NULL);
+    bool is_readable = true;
+
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "hosted");
+    connection->fault = 0;
+    while (is_readable && store_next_row(connection, statement)) {
+        struct event event = {.kind = EVENT_RESTORED_DUCKLING, .at = *restoring->at};
+        struct hosted *hosted = &event.duckling;
+
+        is_readable = store_column_id(statement, 0, &hosted->id) &&
+                      unseal_seed(store, &hosted->id, SEED_LIVE, store_column_bytes(statement, 2),
+                                  hosted->seed) &&
+                      unseal_seed(store, &hosted->id, SEED_NEXT, store_column_bytes(statement, 3),
+                                  hosted->next_seed);
+        hosted->chain = store_column_bytes(statement, 1);
+        read_profile(statement, &hosted->profile);
+        hosted->pulse_ms = store_column_number(statement, 8);
+        if (is_readable)
+            restoring->give(restoring->context, &event);
+        sodium_memzero(&event, sizeof event);
+    }
+    sqlite3_finalize(statement);
+    if (is_readable)
+        return connection->fault;
+    log_write(LOG_ERROR, "store",
+              "a duckling's key does not open: the key file is another one, "
+              "or the database was changed");
+    return FAULT_CORRUPT;
+}
+
+/* ---- bonds ---- */
+
+int store_keep_bond(struct store *store, const struct effect *effect)
+{
+    const struct bond *bond = effect->bond;
+    struct bytes none = bytes_of(NULL, 0);
+    int64_t requester = store_number_identity(store, &bond->requester, none, true);
+    int64_t approver = requester ? store_number_identity(store, &bond->approver, none, true) : 0;
+    sqlite3_stmt *statement;
+
+    if (!approver)
+        return store->connection.fault;
+    statement = store_prepare(
+        &store->connection, STATEMENT_BOND_ADD,
+        "INSERT INTO bond (id, requester, approver, scopes, made_ms, not_after_ms) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET requester = ?2, "
+        "approver = ?3, scopes = ?4, made_ms = ?5, not_after_ms = ?6");
+    arena_reset(&store->arena);
+    store_bind_id(statement, 1, &bond->id);
+    sqlite3_bind_int64(statement, 2, requester);
+    sqlite3_bind_int64(statement, 3, approver);
+    store_bind_bytes(statement, 4,
+                     store_join_lines(bond->scopes, bond->scope_count, &store->arena));
+    store_bind_number(statement, 5, bond->made_ms);
+    store_bind_number(statement, 6, bond->not_after_ms);
+    return store_run(&store->connection, statement);
+}
+
+int store_drop_bond(struct store *store, const struct effect *effect)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_BOND_DROP, "DELETE FROM bond WHERE id = ?1");
+
+    store_bind_id(statement, 1, &effect->bond->id);
+    return store_run(&store->connection, statement);
+}
+
+void store_read_bond(sqlite3_stmt *statement, struct bond *bond)
+{
+    memset(bond, 0, sizeof *bond);
+    store_column_id(statement, 0, &bond->id);
+    store_column_id(statement, 1, &bond->requester);
+    store_column_id(statement, 2, &bond->approver);
+    bond->scope_count =
+        store_split_lines(store_column_bytes(statement, 3), bond->scopes, PECK_SCOPES_MAX);
+    bond->made_ms = store_column_number(statement, 4);
+    bond->not_after_ms = store_column_number(statement, 5);
+}
+
+int store_restore_bonds(struct store *store, const struct restoring *restoring)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement = NULL;
+    int result =
+        sqlite3_prepare_v2(connection->database,
+                           "SELECT " STORE_BOND_COLUMNS " FROM bond b "
+                           "JOIN identity r ON r.number = b.requester "
+                           "JOIN identity a ON a.number = b.approver ORDER BY b.made_ms, b.id",
+                           -1, &statement, NULL);
+
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "bonds");
+    connection->fault = 0;
+    while (store_next_row(connection, statement)) {
+        struct event event = {.kind = EVENT_RESTORED_BOND, .at = *restoring->at};
+
+        store_read_bond(statement, &event.bond);
+        restoring->give(restoring->context, &event);
+    }
+    sqlite3_finalize(statement);
+    return connection->fault;
+}
+
+/* ---- the node's row ---- */
+
+int store_keep_counters(struct store *store, const struct effect *effect)
+{
+    const struct metrics_content *counters = &effect->counters;
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_COUNTERS,
+                      "UPDATE node SET ducklings = ?1, birth_certificates = ?2, connections = ?3, "
+                      "eggs = ?4, space_ducks = ?5, pecks = ?6, pageviews = ?7");
+
+    store_bind_number(statement, 1, counters->ducklings);
+    store_bind_number(statement, 2, counters->birth_certificates);
+    store_bind_number(statement, 3, counters->connections);
+    store_bind_number(statement, 4, counters->eggs);
+    store_bind_number(statement, 5, counters->space_ducks);
+    store_bind_number(statement, 6, counters->pecks);
+    store_bind_number(statement, 7, counters->pageviews);
+    return store_run(&store->connection, statement);
+}
+
+/* Kept apart from the records: it must not fall when the newest of them expires. */
+int store_keep_floor(struct store *store, struct version version)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &store->connection, STATEMENT_FLOOR,
+        "UPDATE node SET floor_ms = ?1, floor_count = ?2 WHERE (floor_ms, floor_count) < (?1, ?2)");
+
+    store_bind_number(statement, 1, version.ms);
+    store_bind_number(statement, 2, version.count);
+    return store_run(&store->connection, statement);
+}

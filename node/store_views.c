@@ -1,1 +1,585 @@
-typedef int store_views_is_empty;
+/* Readers: questions of the local API, each on a connection of the thread that asks.
+ *
+ * A question of several statements is one read transaction, so that it sees one moment. Pecks that
+ * are not filed are looked through, the others found by an index, one generation after the other
+ * from the newest; the filters decide which index, and INDEXED BY makes a plan that would scan the
+ * table an error instead. */
+#include "log.h"
+#include "store_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define LIST_MAX 1024 /* rows of one list, whatever is asked for */
+#define WORDS_MAX 16  /* of a text search; the rest is ignored */
+#define TEXT_MAX 1024 /* bytes of a text search */
+
+int store_reader_open(struct store_reader **opened, const char *path)
+{
+    struct store_reader *reader = memory_take(sizeof *reader);
+    int fault = store_connect(&reader->connection, path, false);
+
+    if (fault) {
+        store_reader_close(reader);
+        return fault;
+    }
+    *opened = reader;
+    return 0;
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+    if (!reader)
+        return;
+    store_disconnect(&reader->connection);
+    memory_give_back(reader);
+}
+
+static bool begin(struct store_reader *reader)
+{
+    return store_run(&reader->connection,
+                     store_prepare(&reader->connection, STATEMENT_BEGIN, "BEGIN")) == 0;
+}
+
+static void end(struct store_reader *reader)
+{
+    store_run(&reader->connection, store_prepare(&reader->connection, STATEMENT_COMMIT, "COMMIT"));
+}
+
+/* ---- one peck ---- */
+
+static int64_t newest_generation(struct store_reader *reader)
+{
+    sqlite3_stmt *statement = store_prepare(&reader->connection, STATEMENT_VIEW_GENERATION,
+                                            "SELECT generation FROM node");
+    int64_t generation = 0;
+
+    while (store_next_row(&reader->connection, statement))
+        generation = sqlite3_column_int64(statement, 0);
+    return generation;
+}
+
+/* In before out, when both are asked for. */
+static int64_t find_among(struct store_reader *reader, sqlite3_stmt *statement,
+                          const struct id *peck, int box)
+{
+    int64_t seq = 0;
+    int best = 0;
+
+    sqlite3_bind_int64(statement, 1, store_name_number(peck->bytes));
+    store_bind_id(statement, 2, peck);
+    while (store_next_row(&reader->connection, statement)) {
+        int found = sqlite3_column_int(statement, 1);
+
+        if ((box && found != box) || (best && found > best))
+            continue;
+        best = found;
+        seq = sqlite3_column_int64(statement, 0);
+    }
+    return seq;
+}
+
+static int64_t find_peck(struct store_reader *reader, const struct id *peck, int box)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_FIND_RECENT,
+        "SELECT seq, box FROM peck NOT INDEXED WHERE seq > (SELECT filed_through FROM node) "
+        "AND name = ?1 AND substr(hash, 1, 20) = ?2");
+    int64_t seq = find_among(reader, statement, peck, box);
+
+    for (int64_t i = seq ? 0 : newest_generation(reader); i > 0 && !seq; i--) {
+        statement = store_prepare(&reader->connection, STATEMENT_VIEW_FIND,
+                                  "SELECT seq, box FROM peck INDEXED BY peck_by_name "
+                                  "WHERE filed = ?3 AND name = ?1 AND substr(hash, 1, 20) = ?2");
+        sqlite3_bind_int64(statement, 3, i);
+        seq = find_among(reader, statement, peck, box);
+    }
+    return seq;
+}
+
+static bool parse_peck(struct bytes wire, struct arena *arena, struct peck *peck)
+{
+    struct envelope envelope;
+
+    return wire.data && envelope_parse(wire, ENVELOPE_PECK, arena, &envelope) == ENVELOPE_TAKEN &&
+           peck_parse(envelope.body, arena, peck) == PECK_OK;
+}
+
+static void read_receipts(struct store_reader *reader, int64_t seq, struct arena *arena,
+                          struct stored_peck *view)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_RECEIPTS_READ, store_receipts_sql);
+
+    sqlite3_bind_int64(statement, 1, seq);
+    while (store_next_row(&reader->connection, statement)) {
+        struct stored_receipt receipt = {
+            .kind = (enum receipt_kind)sqlite3_column_int(statement, 0),
+            .state = (enum peck_state)sqlite3_column_int(statement, 1),
+            .at_ms = store_column_number(statement, 2),
+            .wire = arena_copy(arena, store_column_bytes(statement, 4)),
+            .chain = arena_copy(arena, store_column_bytes(statement, 5)),
+        };
+
+        if (store_column_id(statement, 3, &receipt.signer) && receipt.wire.data &&
+            receipt.chain.data && view->receipt_count < 2)
+            view->receipts[view->receipt_count++] = receipt;
+    }
+}
+
+static bool read_peck(struct store_reader *reader, int64_t seq, const struct id *duckling,
+                      struct arena *arena, struct stored_peck *view)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_PECK,
+        "SELECT p.box, p.state, p.place, p.attempt, p.changed_ms, p.lease_until_ms, w.wire, "
+        "i.chain, d.id FROM peck p JOIN peck_wire w ON w.seq = p.seq "
+        "JOIN identity d ON d.number = p.duckling JOIN identity i "
+        "ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END WHERE p.seq = ?1");
+    bool is_held = false;
+
+    memset(view, 0, sizeof *view);
+    sqlite3_bind_int64(statement, 1, seq);
+    while (store_next_row(&reader->connection, statement)) {
+        struct id owner;
+
+        view->box = (enum box)sqlite3_column_int(statement, 0);
+        view->state = (enum peck_state)sqlite3_column_int(statement, 1);
+        view->place = (enum tray_place)sqlite3_column_int(statement, 2);
+        view->attempt = (uint32_t)store_column_number(statement, 3);
+        view->changed_ms = store_column_number(statement, 4);
+        view->lease_until_ms = store_column_number(statement, 5);
+        view->wire = arena_copy(arena, store_column_bytes(statement, 6));
+        view->chain = arena_copy(arena, store_column_bytes(statement, 7));
+        view->sequence = (uint64_t)seq;
+        is_held = store_column_id(statement, 8, &owner) &&
+                  (id_is_zero(duckling) || id_equal(duckling, &owner)) && view->chain.data &&
+                  parse_peck(view->wire, arena, &view->peck);
+    }
+    if (is_held)
+        read_receipts(reader, seq, arena, view);
+    return is_held;
+}
+
+bool store_view_peck(struct store_reader *reader, const struct id *peck, int box,
+                     const struct id *duckling, struct arena *arena, struct stored_peck *view)
+{
+    bool is_held = false;
+    int64_t seq;
+
+    if (!begin(reader))
+        return false;
+    seq = find_peck(reader, peck, box);
+    if (seq)
+        is_held = read_peck(reader, seq, duckling, arena, view);
+    /* Between two ducklings of this node there are both, and either may ask. */
+    if (seq && !is_held && box == 0) {
+        seq = find_peck(reader, peck, BOX_OUT);
+        is_held = seq && read_peck(reader, seq, duckling, arena, view);
+    }
+    end(reader);
+    return is_held;
+}
+
+/* ---- lists of pecks ---- */
+
+#define STATE_BIT(state) (1u << (state))
+#define OPEN_STATES                                                                                \
+    (STATE_BIT(PECK_QUEUED) | STATE_BIT(PECK_SENT) | STATE_BIT(PECK_TAKEN) |                       \
+     STATE_BIT(PECK_PENDING) | STATE_BIT(PECK_APPROVED))
+#define FAILED_STATES                                                                              \
+    (STATE_BIT(PECK_DENIED) | STATE_BIT(PECK_FAILED) | STATE_BIT(PECK_EXPIRED) |                   \
+     STATE_BIT(PECK_CANCELLED))
+
+/* What a list's statement is made of; its number among them. */
+struct list_plan {
+    bool is_filed, by_duckling, by_other, by_box, by_thread;
+    enum { STATES_ALL, STATES_OPEN, STATES_FAILED, STATES_MIXED } states;
+};
+
+static struct list_plan plan_list(const struct pecks_filter *filter, bool is_filed)
+{
+    struct list_plan plan = {
+        .is_filed = is_filed,
+        .by_duckling = !id_is_zero(&filter->duckling),
+        .by_other = !id_is_zero(&filter->with),
+        .by_box = filter->box != 0,
+        .by_thread = filter->thread.size != 0,
+    };
+
+    if (filter->states == 0)
+        plan.states = STATES_ALL;
+    else if (!(filter->states & ~OPEN_STATES))
+        plan.states = STATES_OPEN;
+    else if (!(filter->states & ~FAILED_STATES))
+        plan.states = STATES_FAILED;
+    else
+        plan.states = STATES_MIXED;
+    return plan;
+}
+
+static int number_of(const struct list_plan *plan)
+{
+    return plan->is_filed | plan->by_duckling << 1 | plan->by_other << 2 | plan->by_box << 3 |
+           plan->by_thread << 4 | (int)plan->states << 5;
+}
+
+static const char *source_of(const struct list_plan *plan)
+{
+    if (!plan->is_filed)
+        return "NOT INDEXED WHERE seq > (SELECT filed_through FROM node)";
+    if (plan->by_thread)
+        return "INDEXED BY peck_by_thread WHERE filed = ?8";
+    if (plan->states == STATES_OPEN)
+        return "INDEXED BY peck_open WHERE filed = ?8";
+    if (plan->states == STATES_FAILED)
+        return "INDEXED BY peck_failed WHERE filed = ?8";
+    return "INDEXED BY peck_by_duckling WHERE filed = ?8";
+}
+
+static sqlite3_stmt *prepare_list(struct store_reader *reader, const struct list_plan *plan)
+{
+    static const char *const states[] = {
+        [STATES_ALL] = "",
+        [STATES_OPEN] = " AND state < 6 AND (?6 >> state) & 1",
+        [STATES_FAILED] = " AND state > 5 AND state <> 7 AND (?6 >> state) & 1",
+        [STATES_MIXED] = " AND (?6 >> state) & 1",
+    };
+    char sql[512];
+
+    snprintf(sql, sizeof sql,
+             "SELECT seq FROM peck %s AND seq < ?1%s%s%s%s%s ORDER BY seq DESC LIMIT ?7",
+             source_of(plan), plan->by_duckling ? " AND duckling = ?2" : "",
+             plan->by_other ? " AND other = ?3" : "", plan->by_box ? " AND box = ?4" : "",
+             plan->by_thread ? " AND thread = ?5" : "", states[plan->states]);
+    return store_prepare(&reader->connection,
+                         (enum statement)(STATEMENT_VIEW_PECKS + number_of(plan)), sql);
+}
+
+/* 0: nobody that we know. */
+static int64_t number_of_identity(struct store_reader *reader, const struct id *id)
+{
+    sqlite3_stmt *statement = store_prepare(&reader->connection, STATEMENT_VIEW_NUMBER,
+                                            "SELECT number FROM identity WHERE id = ?1");
+    int64_t number = 0;
+
+    store_bind_id(statement, 1, id);
+    while (store_next_row(&reader->connection, statement))
+        number = sqlite3_column_int64(statement, 0);
+    return number;
+}
+
+struct list {
+    const struct pecks_filter *filter;
+    int64_t duckling, other;
+    int64_t seqs[LIST_MAX];
+    size_t count, limit;
+};
+
+/* `generation` 0: what is not filed. */
+static void list_part(struct store_reader *reader, struct list *list, int64_t generation)
+{
+    const struct pecks_filter *filter = list->filter;
+    struct list_plan plan = plan_list(filter, generation > 0);
+    sqlite3_stmt *statement = prepare_list(reader, &plan);
+
+    store_bind_number(statement, 1,
+                      filter->before && filter->before < INT64_MAX ? filter->before : INT64_MAX);
+    if (plan.by_duckling)
+        sqlite3_bind_int64(statement, 2, list->duckling);
+    if (plan.by_other)
+        sqlite3_bind_int64(statement, 3, list->other);
+    if (plan.by_box)
+        sqlite3_bind_int(statement, 4, filter->box);
+    if (plan.by_thread)
+        store_bind_bytes(statement, 5, filter->thread);
+    if (plan.states != STATES_ALL)
+        sqlite3_bind_int64(statement, 6, filter->states);
+    sqlite3_bind_int64(statement, 7, (sqlite3_int64)(list->limit - list->count));
+    if (plan.is_filed)
+        sqlite3_bind_int64(statement, 8, generation);
+    while (store_next_row(&reader->connection, statement))
+        if (list->count < list->limit)
+            list->seqs[list->count++] = sqlite3_column_int64(statement, 0);
+}
+
+static void fill_list(struct store_reader *reader, struct list *list)
+{
+    bool is_known = true;
+
+    if (!id_is_zero(&list->filter->duckling)) {
+        list->duckling = number_of_identity(reader, &list->filter->duckling);
+        is_known = list->duckling != 0;
+    }
+    if (!id_is_zero(&list->filter->with)) {
+        list->other = number_of_identity(reader, &list->filter->with);
+        is_known = is_known && list->other != 0;
+    }
+    if (!is_known)
+        return;
+    list_part(reader, list, 0);
+    for (int64_t i = newest_generation(reader); i > 0 && list->count < list->limit; i--)
+        list_part(reader, list, i);
+}
+
+size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *filter,
+                        struct arena *arena, struct stored_peck *views)
+{
+    struct list list = {.filter = filter,
+                        .limit = filter->limit < LIST_MAX ? filter->limit : LIST_MAX};
+    static const struct id anyone;
+    size_t count = 0;
+
+    if (list.limit == 0 || !begin(reader))
+        return 0;
+    fill_list(reader, &list);
+    /* In order and without a gap, or a cursor would step over what the arena had no room for. */
+    while (count < list.count && read_peck(reader, list.seqs[count], &anyone, arena, &views[count]))
+        count++;
+    end(reader);
+    return count;
+}
+
+/* ---- bonds ---- */
+
+size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
+                        struct bond *bonds, size_t max)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_BONDS,
+        "SELECT " STORE_BOND_COLUMNS " FROM bond b JOIN identity r ON r.number = b.requester "
+        "JOIN identity a ON a.number = b.approver WHERE ?1 IS NULL OR b.id IN "
+        "(SELECT x.id FROM bond x JOIN identity i ON i.number = x.requester WHERE i.id = ?1 "
+        "UNION SELECT x.id FROM bond x JOIN identity i ON i.number = x.approver WHERE i.id = ?1) "
+        "ORDER BY b.made_ms, b.id LIMIT ?2");
+    size_t count = 0;
+
+    if (id_is_zero(duckling))
+        sqlite3_bind_null(statement, 1);
+    else
+        store_bind_id(statement, 1, duckling);
+    sqlite3_bind_int64(statement, 2, (sqlite3_int64)max);
+    while (store_next_row(&reader->connection, statement)) {
+        struct bytes scopes = arena_copy(arena, store_column_bytes(statement, 3));
+
+        if (count == max || !scopes.data)
+            continue;
+        store_read_bond(statement, &bonds[count]);
+        bonds[count].scope_count = store_split_lines(scopes, bonds[count].scopes, PECK_SCOPES_MAX);
+        count++;
+    }
+    return count;
+}
+
+/* ---- the directory ---- */
+
+struct search {
+    bool by_capability, by_prefix, by_text, by_duckling, by_host;
+    char low[NAME_MAX_BYTES + 1], high[NAME_MAX_BYTES + 2]; /* capabilities in [low, high) */
+    char match[2 * TEXT_MAX + 8 * WORDS_MAX];
+};
+
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+/* Words become quoted prefixes, all of which must be there: none of the query language of FTS5
+ * reaches it. False when there is no word. */
+static bool quote_words(struct bytes text, char *match, size_t capacity)
+{
+    size_t size = 0, words = 0, i = 0;
+
+    while (i < text.size && i < TEXT_MAX && words < WORDS_MAX) {
+        while (i < text.size && is_space(text.data[i]))
+            i++;
+        if (i == text.size || i >= TEXT_MAX)
+            break;
+        size += (size_t)snprintf(match + size, capacity - size, "%s\"", words++ ? " " : "");
+        for (; i < text.size && i < TEXT_MAX && !is_space(text.data[i]); i++) {
+            if (text.data[i] == '"')
+                match[size++] = '"';
+            if (text.data[i] != 0)
+                match[size++] = (char)text.data[i];
+        }
+        size += (size_t)snprintf(match + size, capacity - size, "\"*");
+    }
+    return words > 0;
+}
+
+/* False: nothing can match. */
+static bool plan_search(const struct directory_filter *filter, struct search *search)
+{
+    struct bytes capability = filter->capability;
+
+    memset(search, 0, sizeof *search);
+    search->by_duckling = !id_is_zero(&filter->duckling);
+    search->by_host = !id_is_zero(&filter->host);
+    search->by_text = quote_words(filter->text, search->match, sizeof search->match);
+    if (filter->text.size > 0 && !search->by_text)
+        return false;
+    if (capability.size == 0)
+        return true;
+    search->by_prefix = capability.data[capability.size - 1] == '*';
+    search->by_capability = !search->by_prefix;
+    if (search->by_prefix)
+        capability.size--;
+    if (capability.size > NAME_MAX_BYTES || (capability.size && !bytes_are_name(capability)))
+        return false;
+    memcpy(search->low, capability.data, capability.size);
+    memcpy(search->high, capability.data, capability.size);
+    search->high[capability.size] = '\x7f'; /* above the alphabet of names */
+    return true;
+}
+
+/* A capability is walked in order of owner, so a page ends early; a prefix names several and is
+ * gathered first, as is a text. */
+static sqlite3_stmt *prepare_search(struct store_reader *reader, const struct search *search)
+{
+    int number = search->by_capability | search->by_prefix << 1 | search->by_text << 2 |
+                 search->by_duckling << 3 | search->by_host << 4;
+    char sql[1536];
+
+    snprintf(sql, sizeof sql,
+             "SELECT r.wire, i.chain, EXISTS (SELECT 1 FROM bonded one JOIN bonded other "
+             "ON other.owner = one.subject AND other.subject = one.owner WHERE one.owner = r.owner "
+             "AND one.not_after_ms > ?1 AND other.not_after_ms > ?1) "
+             "FROM %s JOIN identity i ON i.id = r.owner "
+             "WHERE r.kind = 2 AND r.deleted = 0 AND r.not_after_ms > ?1 AND r.version_ms >= ?2 "
+             "AND r.owner > ?3%s%s%s%s%s ORDER BY %s LIMIT ?10",
+             search->by_capability ? "capability c CROSS JOIN record r ON r.owner = c.owner"
+                                   : "record r",
+             search->by_capability ? " AND c.name = ?4 AND c.owner > ?3" : "",
+             search->by_prefix ? " AND r.owner IN (SELECT owner FROM capability WHERE name >= ?4 "
+                                 "AND name < ?5)"
+                               : "",
+             search->by_text ? " AND r.number IN (SELECT rowid FROM duckling_text "
+                               "WHERE duckling_text MATCH ?6)"
+                             : "",
+             search->by_duckling ? " AND r.owner = ?7" : "",
+             search->by_host ? " AND r.host = ?8" : "",
+             search->by_capability ? "c.owner" : "r.owner");
+    return store_prepare(&reader->connection, (enum statement)(STATEMENT_VIEW_DIRECTORY + number),
+                         sql);
+}
+
+static void bind_search(sqlite3_stmt *statement, const struct directory_filter *filter,
+                        const struct search *search)
+{
+    store_bind_number(statement, 1, filter->wall_ms);
+    store_bind_number(statement, 2, filter->seen_since_ms);
+    store_bind_id(statement, 3, &filter->after);
+    if (search->by_capability || search->by_prefix)
+        sqlite3_bind_text(statement, 4, search->low, -1, SQLITE_STATIC);
+    if (search->by_prefix)
+        sqlite3_bind_text(statement, 5, search->high, -1, SQLITE_STATIC);
+    if (search->by_text)
+        sqlite3_bind_text(statement, 6, search->match, -1, SQLITE_STATIC);
+    if (search->by_duckling)
+        store_bind_id(statement, 7, &filter->duckling);
+    if (search->by_host)
+        store_bind_id(statement, 8, &filter->host);
+    sqlite3_bind_int64(statement, 10, (sqlite3_int64)filter->limit);
+}
+
+static bool read_duckling(sqlite3_stmt *statement, struct arena *arena,
+                          struct stored_duckling *duckling)
+{
+    struct envelope envelope;
+
+    memset(duckling, 0, sizeof *duckling);
+    duckling->wire = arena_copy(arena, store_column_bytes(statement, 0));
+    duckling->chain = arena_copy(arena, store_column_bytes(statement, 1));
+    duckling->bonded = sqlite3_column_int(statement, 2);
+    return duckling->wire.data && duckling->chain.data &&
+           envelope_parse(duckling->wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
+           record_parse(envelope.body, arena, &duckling->record) == RECORD_OK &&
+           duckling_content_parse(duckling->record.content, arena, &duckling->content) == RECORD_OK;
+}
+
+size_t store_view_directory(struct store_reader *reader, const struct directory_filter *filter,
+                            struct arena *arena, struct stored_duckling *ducklings)
+{
+    struct search search;
+    sqlite3_stmt *statement;
+    size_t count = 0;
+    bool is_full = false;
+
+    if (filter->limit == 0 || !plan_search(filter, &search))
+        return 0;
+    statement = prepare_search(reader, &search);
+    bind_search(statement, filter, &search);
+    while (store_next_row(&reader->connection, statement)) {
+        /* The first that has no room ends the page, or the next one would begin after it. */
+        is_full = is_full || count == filter->limit ||
+                  !read_duckling(statement, arena, &ducklings[count]);
+        if (!is_full)
+            count++;
+    }
+    return count;
+}
+
+/* ---- identities ---- */
+
+static struct bytes copy_one(struct store_reader *reader, sqlite3_stmt *statement,
+                             struct arena *arena)
+{
+    struct bytes bytes = {0};
+
+    while (store_next_row(&reader->connection, statement))
+        if (sqlite3_column_type(statement, 0) == SQLITE_BLOB)
+            bytes = arena_copy(arena, store_column_bytes(statement, 0));
+    return bytes;
+}
+
+struct bytes store_view_chain(struct store_reader *reader, const struct id *identity,
+                              struct arena *arena)
+{
+    sqlite3_stmt *statement = store_prepare(&reader->connection, STATEMENT_VIEW_CHAIN,
+                                            "SELECT chain FROM identity WHERE id = ?1");
+
+    store_bind_id(statement, 1, identity);
+    return copy_one(reader, statement, arena);
+}
+
+/* Certificate 0 has the identity's own id. */
+struct bytes store_view_chain_of_certificate(struct store_reader *reader,
+                                             const struct id *certificate, struct arena *arena)
+{
+    struct bytes chain = store_view_chain(reader, certificate, arena);
+    sqlite3_stmt *statement;
+
+    if (chain.data)
+        return chain;
+    statement = store_prepare(&reader->connection, STATEMENT_VIEW_CERTIFICATE,
+                              "SELECT i.chain FROM certificate c JOIN identity i "
+                              "ON i.number = c.identity WHERE c.id = ?1");
+    store_bind_id(statement, 1, certificate);
+    return copy_one(reader, statement, arena);
+}
+
+struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
+                                    struct arena *arena)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_NODE,
+                      "SELECT wire FROM record WHERE kind = 1 AND owner = ?1 AND deleted = 0");
+
+    store_bind_id(statement, 1, node);
+    return copy_one(reader, statement, arena);
+}
+
+size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_HOSTED,
+                      "SELECT i.id FROM hosted h JOIN identity i ON i.number = h.identity "
+                      "ORDER BY h.identity LIMIT ?1");
+    size_t count = 0;
+
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)max);
+    while (store_next_row(&reader->connection, statement))
+        if (count < max && store_column_id(statement, 0, &ducklings[count]))
+            count++;
+    return count;
+}

@@ -1,0 +1,219 @@
+/* store_internal: what the store's own files share. Nobody else includes it. */
+#ifndef DUCK_NODE_STORE_INTERNAL_H
+#define DUCK_NODE_STORE_INTERNAL_H
+
+#include "store.h"
+
+#include <sqlite3.h>
+
+#define STORE_VERSION 1
+#define STORE_APPLICATION_ID 0x6475636b /* "duck" */
+#define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
+#define STORE_WRITER_CACHE_KIB 2048
+#define STORE_READER_CACHE_KIB 512
+#define STORE_CHECKPOINT_PAGES 2048 /* 8 MiB of log, then it is carried over */
+#define STORE_FILE_AT 4096          /* pecks that are not filed: then they are */
+#define STORE_IDENTITY_SLOTS 4096   /* identities whose number is remembered */
+#define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
+
+/* Statements are prepared at their first use and kept. */
+enum statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    /* identities */
+    STATEMENT_IDENTITY_FIND,
+    STATEMENT_IDENTITY_ADD,
+    STATEMENT_IDENTITY_CHANGE,
+    STATEMENT_IDENTITY_DROP,
+    STATEMENT_CERTIFICATE_ADD,
+    STATEMENT_HOSTED_ADD,
+    STATEMENT_PROFILE_CHANGE,
+    STATEMENT_BOND_ADD,
+    STATEMENT_BOND_DROP,
+    STATEMENT_COUNTERS,
+    STATEMENT_FLOOR,
+    /* pecks */
+    STATEMENT_PECK_ADD,
+    STATEMENT_PECK_WIRE_ADD,
+    STATEMENT_PECK_STATE,
+    STATEMENT_PECK_FIND,
+    STATEMENT_PECK_READ_STATE,
+    STATEMENT_PECK_READ,
+    STATEMENT_TAKEN_ADD,
+    STATEMENT_DONE_ADD,
+    STATEMENT_RECEIPTS_READ,
+    STATEMENT_KEY_FIND,
+    STATEMENT_PECK_HASH,
+    STATEMENT_FILE,
+    STATEMENT_FILED_THROUGH,
+    /* records */
+    STATEMENT_RECORD_KEEP,
+    STATEMENT_RECORD_FIND,
+    STATEMENT_RECORD_DROP,
+    STATEMENT_CAPABILITY_ADD,
+    STATEMENT_CAPABILITY_DROP,
+    STATEMENT_TEXT_READ,
+    STATEMENT_TEXT_ADD,
+    STATEMENT_TEXT_DROP,
+    STATEMENT_BONDED_ADD,
+    STATEMENT_BONDED_DROP,
+    STATEMENT_RECORD_READ,
+    /* views */
+    STATEMENT_VIEW_GENERATION,
+    STATEMENT_VIEW_FIND_RECENT,
+    STATEMENT_VIEW_FIND,
+    STATEMENT_VIEW_PECK,
+    STATEMENT_VIEW_NUMBER,
+    STATEMENT_VIEW_BONDS,
+    STATEMENT_VIEW_CHAIN,
+    STATEMENT_VIEW_CERTIFICATE,
+    STATEMENT_VIEW_NODE,
+    STATEMENT_VIEW_HOSTED,
+    STATEMENT_VIEW_DIRECTORY, /* one for each set of filters */
+    STATEMENT_VIEW_DIRECTORY_LAST = STATEMENT_VIEW_DIRECTORY + 31,
+    STATEMENT_VIEW_PECKS,
+    STATEMENT_VIEW_PECKS_LAST = STATEMENT_VIEW_PECKS + 127,
+    STATEMENT_COUNT,
+};
+
+struct store_connection {
+    sqlite3 *database;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    int fault; /* of the last call that failed */
+    bool is_io_broken;
+};
+
+/* ---- store.c: a connection ---- */
+int store_connect(struct store_connection *connection, const char *path, bool is_writer);
+void store_disconnect(struct store_connection *connection);
+
+/* NULL when it cannot be prepared; the functions below then give the fault. Bound values are
+ * borrowed until the statement is run again. */
+sqlite3_stmt *store_prepare(struct store_connection *connection, enum statement which,
+                            const char *sql);
+void store_bind_bytes(sqlite3_stmt *statement, int index, struct bytes bytes);
+void store_bind_id(sqlite3_stmt *statement, int index, const struct id *id);
+void store_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
+struct bytes store_column_bytes(sqlite3_stmt *statement, int index);
+bool store_column_id(sqlite3_stmt *statement, int index, struct id *id);
+uint64_t store_column_number(sqlite3_stmt *statement, int index);
+
+/* False at the end and on a fault; the statement is then reset. `connection->fault` tells. */
+bool store_next_row(struct store_connection *connection, sqlite3_stmt *statement);
+int store_run(struct store_connection *connection, sqlite3_stmt *statement);
+int store_execute(struct store_connection *connection, const char *sql);
+int store_note_fault(struct store_connection *connection, int result, const char *what);
+
+/* ---- store_recent.c: pecks that are not filed ---- */
+
+enum { RECENT_KEY = 3 }; /* a box for idempotency keys: their name is the hash of sender and key */
+
+struct recent_entry {
+    struct id name;
+    uint32_t box;
+    int64_t seq;
+};
+
+/* Open addressing over a list in order of arrival, so that a turn can be taken back. */
+struct recent {
+    struct recent_entry *entries;
+    uint32_t *slots; /* index in entries and one; 0: free */
+    size_t count, capacity, slot_count;
+};
+
+void recent_free(struct recent *recent);
+void recent_add(struct recent *recent, const struct id *name, uint32_t box, int64_t seq);
+int64_t recent_find(const struct recent *recent, const struct id *name, uint32_t box); /* 0: no */
+void recent_cut(struct recent *recent, size_t count);    /* forgets what came after */
+void recent_forget(struct recent *recent, size_t count); /* forgets the first ones */
+struct id recent_key_name(const struct id *from, struct bytes key);
+
+/* Which generations may hold a name: for each 65,536 bits, of which a name sets four. A generation
+ * of 4,096 says yes to one in 400 that it does not hold, so an unknown name costs the generations
+ * nothing but a look. 2 bytes of memory for each filed peck. */
+struct name_filter {
+    uint64_t **generations; /* NULL: holds none */
+    size_t count;
+};
+
+void name_filter_free(struct name_filter *filter);
+void name_filter_add(struct name_filter *filter, int64_t generation, int64_t name);
+bool name_filter_may_hold(const struct name_filter *filter, int64_t generation, int64_t name);
+
+/* ---- the writer ---- */
+
+struct identity_slot {
+    struct id id;
+    int64_t number; /* 0: free */
+    size_t chain_size;
+    bool is_pinned;
+};
+
+struct store {
+    struct store_connection connection;
+    uint8_t *keys; /* in guarded memory: of live seeds, then of next seeds */
+    struct id node;
+
+    bool in_turn, has_begun;
+    int turn_fault;
+    size_t recent_at_begin, filing; /* entries of `recent` at the begin; of them filed in it */
+    int log_pages;                  /* of the write-ahead log, after the last commit */
+
+    int64_t last_seq, last_seq_at_begin, filed_through, generation;
+    struct recent recent;
+    struct name_filter filed_names, filed_keys;
+    struct identity_slot identities[STORE_IDENTITY_SLOTS];
+    size_t identity_count;
+    struct arena arena; /* for one call */
+};
+
+struct store_reader {
+    struct store_connection connection;
+};
+
+/* ---- store_recent.c ---- */
+int store_load_recent(struct store *store);
+int store_file_recent(struct store *store);      /* into the open turn… */
+void store_recent_is_filed(struct store *store); /* …which is committed */
+
+/* ---- store_identities.c ---- */
+
+/* The identity's number, 0 on a fault. Its chain is kept when it is longer than the one held; a
+ * pinned one stays when its last record goes. */
+int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain,
+                              bool pin);
+void store_forget_numbers(struct store *store); /* they may have been taken back */
+int store_drop_idle_identity(struct store *store, const struct id *id);
+int store_keep_duckling(struct store *store, const struct effect *effect);
+int store_keep_profile(struct store *store, const struct effect *effect);
+int store_keep_bond(struct store *store, const struct effect *effect);
+int store_drop_bond(struct store *store, const struct effect *effect);
+int store_keep_counters(struct store *store, const struct effect *effect);
+int store_keep_floor(struct store *store, struct version version);
+
+struct restoring {
+    const struct moment *at;
+    void (*give)(void *context, const struct event *event);
+    void *context;
+};
+int store_restore_ducklings(struct store *store, const struct restoring *restoring);
+int store_restore_bonds(struct store *store, const struct restoring *restoring);
+struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
+size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
+void store_read_bond(sqlite3_stmt *statement, struct bond *bond);
+#define STORE_BOND_COLUMNS "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms"
+
+/* ---- store_pecks.c ---- */
+int store_keep_peck(struct store *store, const struct effect *effect);
+int store_keep_state(struct store *store, const struct effect *effect);
+int store_keep_receipt(struct store *store, const struct effect *effect);
+int store_restore_pecks(struct store *store, enum box box, const struct restoring *restoring);
+int64_t store_name_number(const uint8_t *hash); /* what the columns `name` hold */
+extern const char store_receipts_sql[];
+
+/* ---- store_records.c ---- */
+int store_keep_record(struct store *store, const struct effect *effect);
+int store_drop_record(struct store *store, const struct effect *effect);
+int store_restore_records(struct store *store, const struct restoring *restoring);
+
+#endif

@@ -1,0 +1,240 @@
+/* Pecks that are not filed: the writer finds them here, by id or by idempotency key, and files
+ * them as a generation when there are STORE_FILE_AT of them.
+ *
+ * Names are random. In one index over a million pecks, each new one dirties a page of its own, even
+ * put in by the thousand: 35 us a peck. A generation of 4,096 fills some fifty pages of its own, at
+ * the end of each index: 13 us, however many there were before. */
+#include "store_internal.h"
+
+/* ---- the list ---- */
+
+void recent_free(struct recent *recent)
+{
+    memory_give_back(recent->entries);
+    memory_give_back(recent->slots);
+    memset(recent, 0, sizeof *recent);
+}
+
+static uint32_t *slot_of(const struct recent *recent, const struct id *name, uint32_t box)
+{
+    uint64_t start;
+    size_t slot;
+
+    memcpy(&start, name->bytes, sizeof start); /* names are hashes: any 8 bytes spread well */
+    for (slot = (size_t)(start + box) & (recent->slot_count - 1); recent->slots[slot];
+         slot = (slot + 1) & (recent->slot_count - 1)) {
+        const struct recent_entry *entry = &recent->entries[recent->slots[slot] - 1];
+
+        if (entry->box == box && id_equal(&entry->name, name))
+            break;
+    }
+    return &recent->slots[slot];
+}
+
+static void hash_anew(struct recent *recent)
+{
+    memset(recent->slots, 0, recent->slot_count * sizeof *recent->slots);
+    for (size_t i = 0; i < recent->count; i++)
+        *slot_of(recent, &recent->entries[i].name, recent->entries[i].box) = (uint32_t)i + 1;
+}
+
+static void widen(struct recent *recent)
+{
+    recent->capacity = recent->capacity ? 2 * recent->capacity : 256;
+    recent->entries = memory_resize(recent->entries, recent->capacity * sizeof *recent->entries);
+    recent->slot_count = 2 * recent->capacity;
+    memory_give_back(recent->slots);
+    recent->slots = memory_take(recent->slot_count * sizeof *recent->slots);
+    hash_anew(recent);
+}
+
+void recent_add(struct recent *recent, const struct id *name, uint32_t box, int64_t seq)
+{
+    if (recent->count == recent->capacity)
+        widen(recent);
+    recent->entries[recent->count] = (struct recent_entry){.name = *name, .box = box, .seq = seq};
+    *slot_of(recent, name, box) = (uint32_t)++recent->count;
+}
+
+int64_t recent_find(const struct recent *recent, const struct id *name, uint32_t box)
+{
+    uint32_t slot = recent->slot_count ? *slot_of(recent, name, box) : 0;
+
+    return slot ? recent->entries[slot - 1].seq : 0;
+}
+
+void recent_cut(struct recent *recent, size_t count)
+{
+    if (recent->count == count)
+        return;
+    recent->count = count;
+    hash_anew(recent);
+}
+
+void recent_forget(struct recent *recent, size_t count)
+{
+    recent->count -= count;
+    memmove(recent->entries, recent->entries + count, recent->count * sizeof *recent->entries);
+    hash_anew(recent);
+}
+
+struct id recent_key_name(const struct id *from, struct bytes key)
+{
+    uint8_t bytes[ID_SIZE + PECK_IDEMPOTENCY_KEY_MAX];
+    size_t size = key.size < PECK_IDEMPOTENCY_KEY_MAX ? key.size : PECK_IDEMPOTENCY_KEY_MAX;
+    struct hash hash;
+
+    memcpy(bytes, from->bytes, ID_SIZE);
+    if (size)
+        memcpy(bytes + ID_SIZE, key.data, size);
+    hash = hash_of(bytes_of(bytes, ID_SIZE + size));
+    return id_of(&hash);
+}
+
+/* ---- filters ---- */
+
+#define FILTER_BITS 65536
+
+void name_filter_free(struct name_filter *filter)
+{
+    for (size_t i = 0; i < filter->count; i++)
+        memory_give_back(filter->generations[i]);
+    memory_give_back(filter->generations);
+    memset(filter, 0, sizeof *filter);
+}
+
+/* Names are hashes: each 16 of their 64 bits choose one. */
+static size_t bit_of(int64_t name, int which)
+{
+    return (size_t)((uint64_t)name >> (16 * which)) % FILTER_BITS;
+}
+
+void name_filter_add(struct name_filter *filter, int64_t generation, int64_t name)
+{
+    size_t index = (size_t)generation, count = filter->count;
+    uint64_t *bits;
+
+    if (index >= count) {
+        filter->count = index + 64;
+        filter->generations =
+            memory_resize(filter->generations, filter->count * sizeof *filter->generations);
+        memset(filter->generations + count, 0,
+               (filter->count - count) * sizeof *filter->generations);
+    }
+    if (!filter->generations[index])
+        filter->generations[index] = memory_take(FILTER_BITS / 8);
+    bits = filter->generations[index];
+    for (int i = 0; i < 4; i++)
+        bits[bit_of(name, i) / 64] |= 1ull << (bit_of(name, i) % 64);
+}
+
+bool name_filter_may_hold(const struct name_filter *filter, int64_t generation, int64_t name)
+{
+    const uint64_t *bits =
+        (size_t)generation < filter->count ? filter->generations[generation] : NULL;
+
+    for (int i = 0; bits && i < 4; i++)
+        if (!(bits[bit_of(name, i) / 64] >> (bit_of(name, i) % 64) & 1))
+            return false;
+    return bits;
+}
+
+/* ---- filing ---- */
+
+static int load_filter(struct store *store, struct name_filter *filter, const char *sql)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->database, sql, -1, &statement, NULL);
+
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "filed pecks");
+    connection->fault = 0;
+    while (store_next_row(connection, statement))
+        name_filter_add(filter, sqlite3_column_int64(statement, 0),
+                        sqlite3_column_int64(statement, 1));
+    sqlite3_finalize(statement);
+    return connection->fault;
+}
+
+static void load_entry(struct store *store, sqlite3_stmt *statement)
+{
+    struct bytes key = store_column_bytes(statement, 3);
+    struct id id = {0}, from = {0};
+
+    store->last_seq = sqlite3_column_int64(statement, 0);
+    store_column_id(statement, 1, &id);
+    store_column_id(statement, 4, &from);
+    recent_add(&store->recent, &id, (uint32_t)sqlite3_column_int(statement, 2), store->last_seq);
+    if (key.size == 0)
+        return;
+    id = recent_key_name(&from, key);
+    recent_add(&store->recent, &id, RECENT_KEY, store->last_seq);
+}
+
+int store_load_recent(struct store *store)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->database,
+                                    "SELECT p.seq, substr(p.hash, 1, 20), p.box, "
+                                    "p.idempotency_key, i.id FROM peck p JOIN identity i "
+                                    "ON i.number = p.duckling WHERE p.seq > ?1 ORDER BY p.seq",
+                                    -1, &statement, NULL);
+    int fault;
+
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "recent pecks");
+    connection->fault = 0;
+    store->last_seq = store->filed_through;
+    sqlite3_bind_int64(statement, 1, store->filed_through);
+    while (store_next_row(connection, statement))
+        load_entry(store, statement);
+    sqlite3_finalize(statement);
+    fault = connection->fault;
+    if (!fault)
+        fault = load_filter(store, &store->filed_names,
+                            "SELECT filed, name FROM peck INDEXED BY peck_by_name "
+                            "WHERE filed IS NOT NULL");
+    if (!fault)
+        fault = load_filter(store, &store->filed_keys,
+                            "SELECT filed, key_name FROM peck INDEXED BY peck_by_key "
+                            "WHERE filed IS NOT NULL AND key_name IS NOT NULL");
+    return fault;
+}
+
+/* One statement for all: opening seven trees for each row would cost more than the row. */
+int store_file_recent(struct store *store)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement = store_prepare(
+        connection, STATEMENT_FILE, "UPDATE peck SET filed = ?3 WHERE seq > ?1 AND seq <= ?2");
+    int fault;
+
+    sqlite3_bind_int64(statement, 1, store->filed_through);
+    sqlite3_bind_int64(statement, 2, store->last_seq);
+    sqlite3_bind_int64(statement, 3, store->generation + 1);
+    fault = store_run(connection, statement);
+    if (fault)
+        return fault;
+    statement = store_prepare(connection, STATEMENT_FILED_THROUGH,
+                              "UPDATE node SET filed_through = ?1, generation = ?2");
+    sqlite3_bind_int64(statement, 1, store->last_seq);
+    sqlite3_bind_int64(statement, 2, store->generation + 1);
+    store->filing = store->recent.count;
+    return store_run(connection, statement);
+}
+
+void store_recent_is_filed(struct store *store)
+{
+    store->filed_through = store->last_seq_at_begin;
+    store->generation++;
+    for (size_t i = 0; i < store->filing; i++) {
+        const struct recent_entry *entry = &store->recent.entries[i];
+
+        name_filter_add(entry->box == RECENT_KEY ? &store->filed_keys : &store->filed_names,
+                        store->generation, store_name_number(entry->name.bytes));
+    }
+    recent_forget(&store->recent, store->filing);
+    store->filing = 0;
+}
