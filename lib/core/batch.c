@@ -117,6 +117,7 @@ struct root {
 
 struct batch_roots {
     size_t max, count, oldest;
+    _Atomic uint64_t added; /* read from other threads */
     size_t buckets; /* a power of two */
     uint32_t *heads;
     struct root *ring; /* in order of arrival */
@@ -184,6 +185,7 @@ void batch_roots_add(struct batch_roots *roots, const struct hash *entry)
 
     if (!roots->ring)
         take_tables(roots);
+    roots->added++;
     if (roots->count == roots->max) {
         forget_oldest(roots);
         slot = roots->oldest;
@@ -195,4 +197,9 @@ void batch_roots_add(struct batch_roots *roots, const struct hash *entry)
     roots->ring[slot].entry = *entry;
     roots->ring[slot].next = *head;
     *head = (uint32_t)slot;
+}
+
+uint64_t batch_roots_added(const struct batch_roots *roots)
+{
+    return roots->added;
 }

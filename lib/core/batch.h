@@ -39,5 +39,6 @@ struct batch_roots *batch_roots_new(size_t roots_max);
 void batch_roots_free(struct batch_roots *roots); /* NULL is fine */
 bool batch_roots_has(const struct batch_roots *roots, const struct hash *entry);
 void batch_roots_add(struct batch_roots *roots, const struct hash *entry);
+uint64_t batch_roots_added(const struct batch_roots *roots); /* ever: signatures that were checked */
 
 #endif

@@ -14,6 +14,7 @@
 struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
+    _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
 };
 
 struct intake *intake_new(const struct intake_settings *settings)
@@ -33,6 +34,11 @@ void intake_free(struct intake *intake)
     batch_roots_free(intake->roots);
     memory_give_back((void *)(uintptr_t)intake->settings.network.data);
     memory_give_back(intake);
+}
+
+uint64_t intake_signature_checks(const struct intake *intake)
+{
+    return intake->alone + batch_roots_added(intake->roots);
 }
 
 const char *intake_verdict_text(enum intake_verdict verdict)
@@ -198,6 +204,7 @@ static enum intake_verdict check_signature(struct intake *intake, const struct e
         say(reason, "the envelope names another signer than its certificates");
         return INTAKE_WRONG_SIGNER;
     }
+    intake->alone += envelope->batch.size == 0;
     sealed = envelope_verify(envelope, &signer->key, intake->roots);
     if (sealed != ENVELOPE_TAKEN) {
         say(reason, "%s", envelope_verdict_text(sealed));

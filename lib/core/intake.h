@@ -52,6 +52,9 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
                                   struct arena *arena, struct id *signer,
                                   enum identity_kind *kind, struct public_key *key);
 
+/* How many signatures of pecks, receipts and records were checked: a batch counts once. */
+uint64_t intake_signature_checks(const struct intake *intake);
+
 /* Packs frames; the result is in `arena`. */
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
