@@ -307,6 +307,8 @@ static void name_counters(struct local_view *view, const struct agent_figures *f
         {"ducknode_inbox_messages", "Messages that await the loop.", "gauge",
          (double)inbox_messages},
         {"ducknode_local_questions", "Questions that await a reader.", "gauge", (double)queued},
+        {"ducknode_signature_checks_total", "Signatures of pecks, receipts and records checked.",
+         "counter", (double)figures->signature_checks},
         {"ducknode_pecks_refused_total", "Pecks of other nodes that were refused.", "counter",
          (double)figures->pecks_refused},
         {"ducknode_receipts_refused_total", "Receipts that were refused.", "counter",

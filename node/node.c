@@ -419,8 +419,7 @@ static void read_figures(void *context, struct agent_figures *figures, uint64_t 
     size_t count, bytes;
 
     loop_figures(node->loop, figures);
-    for (size_t i = 0; i < WORKERS;
-         i++) /* each counts by itself; a torn look is a figure, not a decision */
+    for (size_t i = 0; i < WORKERS; i++)
         figures->signature_checks += intake_signature_checks(node->intakes[i]);
     inbox_figures(node->inbox, &count, &bytes);
     *messages = count;
