@@ -644,6 +644,8 @@ void local_api_link_changed(struct local_api *api, const struct id *node, bool u
     static const struct id nobody;
     char with[ID_TEXT_SIZE];
 
+    if (!api)
+        return; /* links may come before there is anybody to tell */
     view.kind = "link";
     view.with = (char *)id_text(ID_NODE, node, with);
     view.state = up ? "up" : "down";

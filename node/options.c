@@ -1,1 +1,515 @@
-typedef int options_is_empty;
+#include "options.h"
+
+#include "client/duck_client.h"
+#include "core/id.h"
+#include "fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_NETWORK "duck"
+#define DEFAULT_LISTEN "0.0.0.0:7117"
+#define DEFAULT_GATEWAY_LISTEN "127.0.0.1:7118"
+#define SOCKET_NAME "/ducknode.sock"
+
+/* ---- the keys ---- */
+
+enum key_kind {
+    KEY_TEXT,    /* UTF-8 in one line */
+    KEY_NAME,    /* of a-z, 0-9, '_', '.', '-' */
+    KEY_ADDRESS, /* host:port */
+    KEY_LIST,    /* of addresses */
+    KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
+    KEY_SWITCH,  /* yes or no */
+    KEY_FORMAT,
+    KEY_LEVEL,
+};
+
+struct key {
+    const char *section, *name;
+    enum key_kind kind;
+    size_t at, size;      /* in struct options; bytes, of text */
+    size_t count_at, max; /* of lists */
+};
+
+#define AT(member) offsetof(struct options, member)
+#define TEXT_AT(member) AT(member), sizeof(((struct options *)0)->member)
+
+static const struct key keys[] = {
+    {"node", "name", KEY_TEXT, TEXT_AT(name), 0, 0},
+    {"node", "network", KEY_NAME, TEXT_AT(network), 0, 0},
+    {"node", "state_dir", KEY_TEXT, TEXT_AT(state_dir), 0, 0},
+    {"node", "socket", KEY_TEXT, TEXT_AT(socket), 0, 0},
+    {"node", "listen", KEY_LIST, AT(listen), OPTIONS_ADDRESS_SIZE, AT(listen_count),
+     NODE_ADDRESSES_MAX},
+    {"node", "advertise", KEY_LIST, AT(advertise), OPTIONS_ADDRESS_SIZE, AT(advertise_count),
+     NODE_ADDRESSES_MAX},
+    {"node", "join", KEY_JOIN, AT(join), OPTIONS_ADDRESS_SIZE, AT(join_count), OPTIONS_JOIN_MAX},
+    {"node", "bond_own", KEY_SWITCH, AT(bond_own), 0, 0, 0},
+    {"log", "format", KEY_FORMAT, AT(log_format), 0, 0, 0},
+    {"log", "level", KEY_LEVEL, AT(log_level), 0, 0, 0},
+    {"gateway", "enabled", KEY_SWITCH, AT(gateway_enabled), 0, 0, 0},
+    {"gateway", "listen", KEY_ADDRESS, TEXT_AT(gateway_listen), 0, 0},
+    {"gateway", "program", KEY_TEXT, TEXT_AT(gateway_program), 0, 0},
+    {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
+    {"gateway", "smtp_url", KEY_TEXT, TEXT_AT(smtp_url), 0, 0},
+    {"gateway", "mail_from", KEY_TEXT, TEXT_AT(mail_from), 0, 0},
+    {"gateway", "smtp_credentials_file", KEY_TEXT, TEXT_AT(smtp_credentials_file), 0, 0},
+    {"key", "passphrase_file", KEY_TEXT, TEXT_AT(passphrase_file), 0, 0},
+};
+#define KEY_COUNT (sizeof keys / sizeof *keys)
+
+static const struct {
+    const char *name;
+    enum log_level level;
+} levels[] = {
+    {"error", LOG_ERROR}, {"warning", LOG_WARNING}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}};
+
+static void *member(struct options *options, size_t at)
+{
+    return (char *)options + at;
+}
+
+static const void *member_const(const struct options *options, size_t at)
+{
+    return (const char *)options + at;
+}
+
+static bool refuse(struct options_problem *problem, const struct key *key, const char *what,
+                   const char *value)
+{
+    snprintf(problem->text, sizeof problem->text, "[%s] %s = %.200s: %s", key->section, key->name,
+             value, what);
+    return false;
+}
+
+/* ---- values ---- */
+
+static bool is_address(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+
+    return colon && colon != text && digits > 0 && digits <= 5 && !colon[1 + digits] &&
+           atol(colon + 1) <= UINT16_MAX && strlen(text) <= ADDRESS_MAX &&
+           !strpbrk(text, " \t/@") && bytes_are_text(bytes_of_text(text), false);
+}
+
+static bool is_join(const char *text)
+{
+    const char *at = strchr(text, '@');
+    struct id node;
+
+    if (!at)
+        return is_address(text);
+    return id_parse(ID_NODE, bytes_of(text, (size_t)(at - text)), &node) && is_address(at + 1);
+}
+
+static bool set_text(struct options *options, const struct key *key, const char *value,
+                     struct options_problem *problem)
+{
+    struct bytes text = bytes_of_text(value);
+
+    if (text.size == 0)
+        return refuse(problem, key, "it is empty", value);
+    if (text.size >= key->size)
+        return refuse(problem, key, "it is too long", value);
+    if (!bytes_are_text(text, false))
+        return refuse(problem, key, "it is not UTF-8 without control characters", value);
+    if (key->kind == KEY_NAME && !bytes_are_name(text))
+        return refuse(problem, key, "it is made of a-z, 0-9, '_', '.', '-'", value);
+    if (key->kind == KEY_ADDRESS && !is_address(value))
+        return refuse(problem, key, "an address is host:port", value);
+    memcpy(member(options, key->at), value, text.size + 1);
+    return true;
+}
+
+static bool add_address(struct options *options, const struct key *key, const char *address,
+                        struct options_problem *problem)
+{
+    size_t *count = member(options, key->count_at);
+    char *list = member(options, key->at);
+
+    if (*count == key->max) {
+        char what[64];
+
+        snprintf(what, sizeof what, "there are more than %zu", key->max);
+        return refuse(problem, key, what, address);
+    }
+    if (strlen(address) >= key->size)
+        return refuse(problem, key, "it is too long", address);
+    if (key->kind == KEY_JOIN ? !is_join(address) : !is_address(address))
+        return refuse(problem, key,
+                      key->kind == KEY_JOIN ? "it is host:port or nod_...@host:port"
+                                            : "an address is host:port",
+                      address);
+    strcpy(list + *count * key->size, address);
+    (*count)++;
+    return true;
+}
+
+static bool add_list(struct options *options, const struct key *key, const char *value,
+                     struct options_problem *problem)
+{
+    char copy[OPTIONS_LINE_MAX + 1], *rest = copy, *address;
+
+    if (strlen(value) > OPTIONS_LINE_MAX)
+        return refuse(problem, key, "it is too long", value);
+    strcpy(copy, value);
+    while ((address = strsep(&rest, ", \t")))
+        if (*address && !add_address(options, key, address, problem))
+            return false;
+    return true;
+}
+
+static bool set_switch(struct options *options, const struct key *key, const char *value,
+                       struct options_problem *problem)
+{
+    bool *set = member(options, key->at);
+
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+        return refuse(problem, key, "it is yes or no", value);
+    *set = strcmp(value, "yes") == 0;
+    return true;
+}
+
+static bool set_format(struct options *options, const struct key *key, const char *value,
+                       struct options_problem *problem)
+{
+    if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+        return refuse(problem, key, "it is text or json", value);
+    options->log_format = strcmp(value, "json") == 0 ? LOG_JSON : LOG_TEXT;
+    return true;
+}
+
+static bool set_level(struct options *options, const struct key *key, const char *value,
+                      struct options_problem *problem)
+{
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(value, levels[i].name) == 0) {
+            options->log_level = levels[i].level;
+            return true;
+        }
+    return refuse(problem, key, "it is error, warning, info or debug", value);
+}
+
+static bool set_key(struct options *options, const struct key *key, const char *value,
+                    struct options_problem *problem)
+{
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_NAME:
+    case KEY_ADDRESS:
+        return set_text(options, key, value, problem);
+    case KEY_LIST:
+    case KEY_JOIN:
+        return add_list(options, key, value, problem);
+    case KEY_SWITCH:
+        return set_switch(options, key, value, problem);
+    case KEY_FORMAT:
+        return set_format(options, key, value, problem);
+    case KEY_LEVEL:
+        return set_level(options, key, value, problem);
+    }
+    return false;
+}
+
+static bool is_section(const char *section)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        if (strcmp(keys[i].section, section) == 0)
+            return true;
+    return false;
+}
+
+bool options_set(struct options *options, const char *section, const char *key, const char *value,
+                 struct options_problem *problem)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, key) == 0)
+            return set_key(options, &keys[i], value, problem);
+    if (!*section)
+        snprintf(problem->text, sizeof problem->text, "%.200s stands before any [section]", key);
+    else if (!is_section(section))
+        snprintf(problem->text, sizeof problem->text, "there is no section [%.200s]", section);
+    else
+        snprintf(problem->text, sizeof problem->text, "[%s] has no key %.200s", section, key);
+    return false;
+}
+
+void options_clear_list(struct options *options, const char *key)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        if (keys[i].max > 0 && strcmp(keys[i].name, key) == 0)
+            *(size_t *)member(options, keys[i].count_at) = 0;
+}
+
+/* ---- files ---- */
+
+struct file_reader {
+    FILE *file;
+    struct options *options;
+    struct options_problem *problem;
+    const char *path;
+    unsigned line;
+    bool refused;
+};
+
+static void refuse_line(struct file_reader *reader, const char *what)
+{
+    if (reader->refused)
+        return; /* the first is the one to mend */
+    reader->refused = true;
+    snprintf(reader->problem->text, sizeof reader->problem->text, "%.3000s:%u: %.1000s",
+             reader->path, reader->line, what);
+}
+
+/* Counts lines, and refuses what inih would cut. */
+static char *read_line(char *line, int size, void *context)
+{
+    struct file_reader *reader = context;
+
+    if (reader->refused || !fgets(line, size, reader->file))
+        return NULL;
+    reader->line++;
+    if (!strchr(line, '\n') && !feof(reader->file)) {
+        refuse_line(reader, "this line is too long");
+        return NULL;
+    }
+    return line;
+}
+
+static int take_pair(void *context, const char *section, const char *name, const char *value)
+{
+    struct file_reader *reader = context;
+    struct options_problem problem;
+
+    if (!options_set(reader->options, section, name, value ? value : "", &problem))
+        refuse_line(reader, problem.text);
+    return 1;
+}
+
+bool options_read_file(struct options *options, const char *path, struct options_problem *problem)
+{
+    struct file_reader reader = {.options = options, .problem = problem, .path = path};
+    int wrong_line;
+
+    reader.file = fopen(path, "re");
+    if (!reader.file) {
+        snprintf(problem->text, sizeof problem->text, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    ini_allow_multiline = false;
+    ini_use_stack = true;
+    ini_max_line = (int)OPTIONS_LINE_MAX;
+    wrong_line = ini_parse_stream(read_line, &reader, take_pair, &reader);
+    fclose(reader.file);
+    if (wrong_line > 0 && !reader.refused) {
+        reader.line = (unsigned)wrong_line;
+        refuse_line(&reader, "this is neither [section] nor key = value");
+    }
+    if (reader.refused)
+        return false;
+    snprintf(options->config_path, sizeof options->config_path, "%s", path);
+    return true;
+}
+
+bool options_default_file(char path[OPTIONS_PATH_SIZE])
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        snprintf(path, OPTIONS_PATH_SIZE, "/etc/ducknode/ducknode.conf");
+    else if (config && config[0] == '/')
+        snprintf(path, OPTIONS_PATH_SIZE, "%s/ducknode/ducknode.conf", config);
+    else
+        snprintf(path, OPTIONS_PATH_SIZE, "%s/.config/ducknode/ducknode.conf", home ? home : "");
+    return access(path, F_OK) == 0;
+}
+
+/* ---- the whole ---- */
+
+void options_default(struct options *options)
+{
+    char host[NAME_MAX_BYTES + 1] = "";
+
+    *options = (struct options){
+        .network = DEFAULT_NETWORK,
+        .log_format = LOG_TEXT,
+        .log_level = LOG_INFO,
+        .gateway_enabled = true,
+        .gateway_listen = DEFAULT_GATEWAY_LISTEN,
+    };
+    if (gethostname(host, sizeof host - 1) != 0 || !host[0] ||
+        !bytes_are_text(bytes_of_text(host), false))
+        strcpy(host, "ducknode");
+    strcpy(options->name, host);
+}
+
+/* The folder of duck_default_socket, so that both agree without being told. */
+static void settle_state_dir(struct options *options)
+{
+    size_t size;
+
+    if (options->state_dir[0])
+        return;
+    options->socket_is_default = !options->socket[0];
+    duck_default_socket(options->state_dir, sizeof options->state_dir);
+    size = strlen(options->state_dir);
+    if (size > strlen(SOCKET_NAME))
+        options->state_dir[size - strlen(SOCKET_NAME)] = 0;
+}
+
+static void settle_program(struct options *options)
+{
+    ssize_t size;
+    char *slash;
+
+    if (options->gateway_program[0])
+        return;
+    size = readlink("/proc/self/exe", options->gateway_program,
+                    sizeof options->gateway_program - sizeof "/duckgate");
+    options->gateway_program[size > 0 ? size : 0] = 0;
+    slash = strrchr(options->gateway_program, '/');
+    strcpy(slash ? slash + 1 : options->gateway_program, "duckgate");
+}
+
+bool options_settle(struct options *options, struct options_problem *problem)
+{
+    settle_state_dir(options);
+    settle_program(options);
+    if (options->listen_count == 0)
+        strcpy(options->listen[options->listen_count++], DEFAULT_LISTEN);
+    if (!options->socket[0] &&
+        strlen(options->state_dir) + strlen(SOCKET_NAME) < sizeof options->socket)
+        snprintf(options->socket, sizeof options->socket, "%.*s%s",
+                 (int)(sizeof options->socket - sizeof SOCKET_NAME), options->state_dir,
+                 SOCKET_NAME);
+    if (!options->socket[0] || strlen(options->socket) > SOCKET_PATH_MAX) {
+        snprintf(problem->text, sizeof problem->text,
+                 "the path of the socket is longer than %u bytes, which no Unix socket may be: "
+                 "%.200s (set [node] socket, or --socket)",
+                 SOCKET_PATH_MAX, options->socket[0] ? options->socket : options->state_dir);
+        return false;
+    }
+    return true;
+}
+
+/* ---- printing ---- */
+
+static const char *level_name(enum log_level level)
+{
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (levels[i].level == level)
+            return levels[i].name;
+    return "info";
+}
+
+static void print_list(const struct options *options, const struct key *key, FILE *file)
+{
+    size_t count = *(const size_t *)member_const(options, key->count_at);
+    const char *list = member_const(options, key->at);
+
+    for (size_t i = 0; i < count; i++)
+        fprintf(file, "%s = %s\n", key->name, list + i * key->size);
+}
+
+static void print_key(const struct options *options, const struct key *key, FILE *file)
+{
+    const void *value = member_const(options, key->at);
+
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_NAME:
+    case KEY_ADDRESS:
+        if (*(const char *)value)
+            fprintf(file, "%s = %s\n", key->name, (const char *)value);
+        break;
+    case KEY_LIST:
+    case KEY_JOIN:
+        print_list(options, key, file);
+        break;
+    case KEY_SWITCH:
+        fprintf(file, "%s = %s\n", key->name, *(const bool *)value ? "yes" : "no");
+        break;
+    case KEY_FORMAT:
+        fprintf(file, "%s = %s\n", key->name, options->log_format == LOG_JSON ? "json" : "text");
+        break;
+    case KEY_LEVEL:
+        fprintf(file, "%s = %s\n", key->name, level_name(options->log_level));
+        break;
+    }
+}
+
+void options_print(const struct options *options, FILE *file)
+{
+    const char *section = "";
+
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (strcmp(section, keys[i].section) != 0)
+            fprintf(file, "%s[%s]\n", *section ? "\n" : "", keys[i].section);
+        section = keys[i].section;
+        print_key(options, &keys[i], file);
+    }
+}
+
+/* ---- the passphrase ---- */
+
+/* `refused_mode`: bits that the file must not have. */
+static int read_secret(const char *path, mode_t refused_mode, struct passphrase *passphrase)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), fault = 0;
+    struct stat status;
+    ssize_t size;
+
+    if (file < 0)
+        return FAULT_FILE;
+    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
+        fault = FAULT_FILE;
+    else if ((status.st_mode & refused_mode) || (status.st_uid != geteuid() && status.st_uid != 0))
+        fault = FAULT_PERMISSIONS;
+    else if (status.st_size > (off_t)sizeof passphrase->data)
+        fault = FAULT_CONFIG;
+    if (!fault) {
+        size = read(file, passphrase->data, sizeof passphrase->data);
+        fault = size < 0 ? FAULT_FILE : 0;
+        passphrase->size = size < 0 ? 0 : (size_t)size;
+    }
+    close(file);
+    if (passphrase->size > 0 && passphrase->data[passphrase->size - 1] == '\n')
+        passphrase->size--;
+    if (passphrase->size > 0 && passphrase->data[passphrase->size - 1] == '\r')
+        passphrase->size--;
+    return fault;
+}
+
+int options_read_passphrase(const struct options *options, struct passphrase *passphrase)
+{
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    char path[OPTIONS_PATH_SIZE];
+    int fault;
+
+    passphrase->size = 0;
+    if (options->passphrase_file[0]) {
+        fault = read_secret(options->passphrase_file, 077, passphrase);
+        /* An empty file would seal nothing while the operator believes that it does. */
+        return fault ? fault : passphrase->size > 0 ? 0 : FAULT_CONFIG;
+    }
+    if (!credentials)
+        return 0;
+    snprintf(path, sizeof path, "%s/ducknode-passphrase", credentials);
+    if (access(path, F_OK) != 0)
+        return 0;
+    fault = read_secret(path, 007, passphrase); /* systemd may let a service in by its group */
+    return fault ? fault : passphrase->size > 0 ? 0 : FAULT_CONFIG;
+}
+
+void passphrase_forget(struct passphrase *passphrase)
+{
+    sodium_memzero(passphrase, sizeof *passphrase);
+}
