@@ -1,34 +1,34 @@
-/* Two ways lead to an entry: the identity, and the hash of a packed chain. The second makes the
- * common case, a chain that was seen before, cost one hash of a few hundred bytes. */
+/* Two ways lead to a held chain: the identity, and the hash of a chain as it was packed. The
+ * second makes the common case, a chain that was seen before, cost one hash of a few hundred
+ * bytes. */
 #include "keyring.h"
+
+#include "idtable.h"
 
 #include <assert.h>
 
-#define SLOTS_MIN 64u
-#define RECENT_PER_SLOT 2u
-#define RECENT_WAYS 4u /* chain hashes that share a place: neighbours do not drive each other out */
-#define PROBES_MAX 8u  /* slots that an identity may stand in: its neighbourhood */
-
-struct entry {
-    struct id identity;
-    enum identity_kind kind;
-    uint32_t length;
-    uint64_t issued_ms, not_after_ms; /* of the last certificate */
-    struct public_key key;            /* of the last certificate */
-    struct bytes chain;               /* owned; .data NULL: a free slot */
+struct way {
+    struct idtable_node by_hash; /* its id is made from the hash, as ids are */
+    struct hash hash;            /* of a packed chain */
+    struct held *held;
+    struct way *next;
 };
 
-struct recent {
-    struct hash chain_hash;
-    struct id identity;
-    bool used;
+struct held {
+    struct idtable_node by_identity;
+    enum identity_kind kind;
+    size_t length;
+    uint64_t issued_ms, not_after_ms; /* of the last certificate */
+    struct public_key key;            /* of the last certificate */
+    struct bytes chain;               /* owned */
+    struct way *ways;                 /* the newest first */
+    struct held *older, *newer;
 };
 
 struct keyring {
-    size_t chains_max, count, slots; /* slots: a power of two */
-    struct entry *entries;           /* by identity */
-    struct recent *recent;           /* by the hash of a packed chain */
-    uint64_t victim;                 /* walks, to forget another one each time */
+    size_t chains_max;
+    struct idtable by_identity, by_hash;
+    struct held *oldest, *newest;
 };
 
 struct keyring *keyring_new(size_t chains_max)
@@ -37,150 +37,160 @@ struct keyring *keyring_new(size_t chains_max)
 
     assert(chains_max > 0);
     ring->chains_max = chains_max;
-    ring->slots = SLOTS_MIN;
-    ring->entries = memory_take(ring->slots * sizeof *ring->entries);
-    ring->recent = memory_take(ring->slots * RECENT_PER_SLOT * sizeof *ring->recent);
+    idtable_init(&ring->by_identity);
+    idtable_init(&ring->by_hash);
     return ring;
-}
-
-static void drop(struct entry *entry)
-{
-    memory_give_back((void *)(uintptr_t)entry->chain.data);
-    entry->chain = bytes_of(NULL, 0);
 }
 
 void keyring_free(struct keyring *ring)
 {
     if (!ring)
         return;
-    for (size_t i = 0; i < ring->slots; i++)
-        drop(&ring->entries[i]);
-    memory_give_back(ring->entries);
-    memory_give_back(ring->recent);
+    for (struct held *held = ring->oldest; held; held = held->newer)
+        memory_give_back((void *)(uintptr_t)held->chain.data);
+    idtable_free(&ring->by_identity);
+    idtable_free(&ring->by_hash);
     memory_give_back(ring);
 }
 
-static struct entry *slot(const struct keyring *ring, const struct id *identity, size_t probe)
-{
-    uint64_t key;
+/* ---- ways ---- */
 
-    memcpy(&key, identity->bytes, sizeof key);
-    return &ring->entries[(key + probe) & (ring->slots - 1)];
+static struct way *find_way(const struct keyring *ring, const struct hash *hash)
+{
+    struct id id = id_of(hash);
+    struct way *way = (struct way *)idtable_find(&ring->by_hash, &id);
+
+    return way && hash_equal(&way->hash, hash) ? way : NULL;
 }
 
-static struct entry *find(const struct keyring *ring, const struct id *identity)
+static void close_way(struct keyring *ring, struct way **link)
 {
-    for (size_t probe = 0; probe < PROBES_MAX; probe++) {
-        struct entry *entry = slot(ring, identity, probe);
+    struct way *way = *link;
 
-        if (entry->chain.data && id_equal(&entry->identity, identity))
-            return entry;
-    }
-    return NULL;
+    *link = way->next;
+    idtable_remove(&ring->by_hash, &way->by_hash);
+    memory_give_back(way);
 }
 
-/* A place in the neighbourhood; whoever stands there when it is full is forgotten. */
-static struct entry *make_room(struct keyring *ring, const struct id *identity)
+static void open_way(struct keyring *ring, struct held *held, const struct hash *hash)
 {
-    struct entry *entry;
+    struct way *way, **link = &held->ways;
+    struct id id = id_of(hash);
 
-    for (size_t probe = 0; probe < PROBES_MAX; probe++) {
-        entry = slot(ring, identity, probe);
-        if (!entry->chain.data) {
-            ring->count++;
-            return entry;
-        }
-    }
-    entry = slot(ring, identity, ring->victim++ % PROBES_MAX);
-    drop(entry);
-    return entry;
-}
-
-static void forget_one(struct keyring *ring)
-{
-    struct entry *entry;
-
-    do
-        entry = &ring->entries[ring->victim++ & (ring->slots - 1)];
-    while (!entry->chain.data);
-    drop(entry);
-    ring->count--;
-}
-
-/* ---- finding by the chain itself ---- */
-
-/* Chain hashes of late, each leading to an identity. A miss costs verifying the chain again, never
- * a wrong answer. */
-static struct recent *recent_ways(const struct keyring *ring, const struct hash *hash)
-{
-    uint64_t key;
-
-    memcpy(&key, hash->bytes, sizeof key);
-    return &ring->recent[key & (ring->slots * RECENT_PER_SLOT - 1) & ~(uint64_t)(RECENT_WAYS - 1)];
-}
-
-static const struct id *recall(const struct keyring *ring, const struct hash *hash)
-{
-    const struct recent *ways = recent_ways(ring, hash);
-
-    for (size_t i = 0; i < RECENT_WAYS; i++)
-        if (ways[i].used && hash_equal(&ways[i].chain_hash, hash))
-            return &ways[i].identity;
-    return NULL;
-}
-
-static void remember(struct keyring *ring, const struct hash *hash, const struct id *identity)
-{
-    struct recent *ways = recent_ways(ring, hash), *place = NULL;
-
-    if (recall(ring, hash))
+    if (idtable_find(&ring->by_hash, &id))
         return;
-    for (size_t i = 0; i < RECENT_WAYS && !place; i++)
-        if (!ways[i].used)
-            place = &ways[i];
-    if (!place)
-        place = &ways[ring->victim++ % RECENT_WAYS];
-    *place = (struct recent){.chain_hash = *hash, .identity = *identity, .used = true};
+    way = memory_take(sizeof *way);
+    way->by_hash.id = id;
+    way->hash = *hash;
+    way->held = held;
+    way->next = held->ways;
+    held->ways = way;
+    idtable_add(&ring->by_hash, &way->by_hash);
+    for (size_t i = 0; i < KEYRING_WAYS_MAX && *link; i++)
+        link = &(*link)->next;
+    if (*link)
+        close_way(ring, link);
 }
 
-static void widen(struct keyring *ring)
+/* ---- chains ---- */
+
+static struct held *find(const struct keyring *ring, const struct id *identity)
 {
-    struct entry *old = ring->entries;
-    struct recent *old_recent = ring->recent;
-    size_t slots = ring->slots;
-
-    ring->slots *= 2;
-    ring->count = 0;
-    ring->entries = memory_take(ring->slots * sizeof *ring->entries);
-    for (size_t i = 0; i < slots; i++)
-        if (old[i].chain.data)
-            *make_room(ring, &old[i].identity) = old[i];
-    memory_give_back(old);
-    ring->recent = memory_take(ring->slots * RECENT_PER_SLOT * sizeof *ring->recent);
-    for (size_t i = 0; i < slots * RECENT_PER_SLOT; i++)
-        if (old_recent[i].used)
-            remember(ring, &old_recent[i].chain_hash, &old_recent[i].identity);
-    memory_give_back(old_recent);
+    return (struct held *)idtable_find(&ring->by_identity, identity);
 }
 
-/* ---- the key of a time ---- */
+static void forget_oldest(struct keyring *ring)
+{
+    struct held *held = ring->oldest;
 
-static enum certificate_verdict key_at(const struct entry *entry, uint64_t wall_ms,
+    ring->oldest = held->newer;
+    if (held->newer)
+        held->newer->older = NULL;
+    else
+        ring->newest = NULL;
+    while (held->ways)
+        close_way(ring, &held->ways);
+    idtable_remove(&ring->by_identity, &held->by_identity);
+    memory_give_back((void *)(uintptr_t)held->chain.data);
+    memory_give_back(held);
+}
+
+static struct held *make_held(struct keyring *ring, const struct id *identity)
+{
+    struct held *held = memory_take(sizeof *held);
+
+    held->by_identity.id = *identity;
+    idtable_add(&ring->by_identity, &held->by_identity);
+    held->older = ring->newest;
+    if (held->older)
+        held->older->newer = held;
+    else
+        ring->oldest = held;
+    ring->newest = held;
+    return held;
+}
+
+static void fill(struct held *held, const struct chain *chain)
+{
+    const struct certificate *last = &chain->certificates[chain->count - 1];
+
+    memory_give_back((void *)(uintptr_t)held->chain.data);
+    held->kind = chain->kind;
+    held->length = chain->count;
+    held->issued_ms = last->issued_ms;
+    held->not_after_ms = last->not_after_ms;
+    held->key = last->public_key;
+    held->chain = bytes_of(memory_copy(chain->wire.data, chain->wire.size), chain->wire.size);
+}
+
+/* Is one chain the beginning of the other? */
+static bool agrees(const struct held *held, const struct chain *chain)
+{
+    struct chain opened;
+    struct arena arena;
+    bool same;
+
+    arena_init(&arena, PARSE_BUDGET(held->chain.size));
+    same = chain_open(held->chain, &arena, &opened) == CERTIFICATE_TAKEN &&
+           !chain_contradicts(&opened, chain);
+    arena_free(&arena);
+    return same;
+}
+
+enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain)
+{
+    struct held *held = find(ring, &chain->identity);
+    struct hash hash = hash_of(chain->wire);
+
+    if (held && !agrees(held, chain))
+        return KEYRING_CONTRADICTED;
+    if (!held) {
+        if (ring->by_identity.count >= ring->chains_max)
+            forget_oldest(ring);
+        held = make_held(ring, &chain->identity);
+    }
+    if (held->length < chain->count)
+        fill(held, chain);
+    open_way(ring, held, &hash);
+    return KEYRING_TAKEN;
+}
+
+static enum certificate_verdict key_at(const struct held *held, uint64_t wall_ms,
                                        struct public_key *key)
 {
     enum certificate_verdict verdict;
     struct chain opened;
     struct arena arena;
 
-    if (wall_ms >= entry->issued_ms) {
-        *key = entry->key;
-        return wall_ms <= entry->not_after_ms ? CERTIFICATE_TAKEN : CERTIFICATE_EXPIRED;
+    if (wall_ms >= held->issued_ms) {
+        *key = held->key;
+        return wall_ms <= held->not_after_ms ? CERTIFICATE_TAKEN : CERTIFICATE_EXPIRED;
     }
-    if (entry->length == 1)
+    if (held->length == 1)
         return CERTIFICATE_NOT_YET;
     /* An earlier key: rare, so nothing is kept ready for it. */
-    arena_init(&arena, PARSE_BUDGET(entry->chain.size));
-    verdict = chain_open(entry->chain, &arena, &opened);
+    arena_init(&arena, PARSE_BUDGET(held->chain.size));
+    verdict = chain_open(held->chain, &arena, &opened);
     if (verdict == CERTIFICATE_TAKEN)
         verdict = chain_key_at(&opened, wall_ms, key);
     arena_free(&arena);
@@ -192,69 +202,19 @@ enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint
                                   struct public_key *key, enum certificate_verdict *dates)
 {
     struct hash hash = hash_of(chain);
-    const struct id *seen = recall(ring, &hash);
-    const struct entry *entry = seen ? find(ring, seen) : NULL;
+    const struct way *way = find_way(ring, &hash);
 
-    if (!entry)
+    if (!way)
         return KEYRING_UNKNOWN;
-    *identity = entry->identity;
-    *kind = entry->kind;
-    *dates = key_at(entry, wall_ms, key);
-    return KEYRING_TAKEN;
-}
-
-static void fill(struct entry *entry, const struct chain *chain)
-{
-    const struct certificate *last = &chain->certificates[chain->count - 1];
-
-    entry->identity = chain->identity;
-    entry->kind = chain->kind;
-    entry->length = (uint32_t)chain->count;
-    entry->issued_ms = last->issued_ms;
-    entry->not_after_ms = last->not_after_ms;
-    entry->key = last->public_key;
-    entry->chain = bytes_of(memory_copy(chain->wire.data, chain->wire.size), chain->wire.size);
-}
-
-/* Is one chain the beginning of the other? */
-static bool agrees(const struct entry *entry, const struct chain *chain)
-{
-    struct chain held;
-    struct arena arena;
-    bool same;
-
-    arena_init(&arena, PARSE_BUDGET(entry->chain.size));
-    same = chain_open(entry->chain, &arena, &held) == CERTIFICATE_TAKEN &&
-           !chain_contradicts(&held, chain);
-    arena_free(&arena);
-    return same;
-}
-
-enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain)
-{
-    struct entry *entry = find(ring, &chain->identity);
-    struct hash hash = hash_of(chain->wire);
-
-    if (entry && !agrees(entry, chain))
-        return KEYRING_CONTRADICTED;
-    if (!entry) {
-        if (ring->count >= ring->chains_max)
-            forget_one(ring);
-        else if (2 * (ring->count + 1) > ring->slots)
-            widen(ring);
-        entry = make_room(ring, &chain->identity);
-        fill(entry, chain);
-    } else if (entry->length < chain->count) {
-        drop(entry);
-        fill(entry, chain);
-    }
-    remember(ring, &hash, &chain->identity);
+    *identity = way->held->by_identity.id;
+    *kind = way->held->kind;
+    *dates = key_at(way->held, wall_ms, key);
     return KEYRING_TAKEN;
 }
 
 struct bytes keyring_chain(const struct keyring *ring, const struct id *identity)
 {
-    const struct entry *entry = find(ring, identity);
+    const struct held *held = find(ring, identity);
 
-    return entry ? entry->chain : bytes_of(NULL, 0);
+    return held ? held->chain : bytes_of(NULL, 0);
 }

@@ -9,6 +9,10 @@
 
 struct keyring;
 
+/* One chain can be packed in several ways, and shorter ones of its identity come by for a while
+ * after a rotation. So many of them are remembered for an identity; others are verified again. */
+#define KEYRING_WAYS_MAX 4u
+
 enum keyring_verdict {
     KEYRING_TAKEN,
     KEYRING_CONTRADICTED, /* two certificates with one sequence: theft or a broken node */
