@@ -9,17 +9,24 @@
 #include "limits.h"
 #include "wire/local.pb-c.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROUND_TRIPS_MAX 4000
 #define PAYLOAD                                                                                    \
     "{\"city\":\"Lisbon\",\"when\":\"tomorrow\",\"units\":\"metric\",\"detail\":[1,2,3,4,5,6]}"
 
-static const char *asker, *oracle;
+/* Nobody answers here, and a node holds 10,000 open pecks of one sender at most: so one asker
+ * follows another. */
+#define ASKERS 10
+#define PECKS_OF_ONE 9000
+
+static const char *askers[ASKERS], *oracle;
 
 static void die(const char *what, const struct duck_answer *answer)
 {
@@ -45,17 +52,28 @@ static const char *hatch(struct duck *duck, const char *name)
     return id;
 }
 
-/* The directory has to bring the oracle to A, and a bond lets the pecks through. */
-static void prepare(struct duck *a, struct duck *b)
+static void bond(struct duck *a, struct duck *b, const char *asker)
 {
     const char *scope = "query";
-    struct duck_peck request = {.scopes = &scope, .scope_count = 1, .message = "bench"};
+    struct duck_peck request = {
+        .from = asker, .to = oracle, .scopes = &scope, .scope_count = 1, .message = "bench"};
+    struct duck_answer *answer =
+        must("bond request", duck_send(a, &request, DUCK_WAIT_TAKEN, 10000));
+    char *peck = strdup(duck_peck_id(answer));
+
+    duck_answer_free(answer);
+    duck_answer_free(must("approve", duck_approve(b, oracle, peck, &scope, 1, 0)));
+    duck_answer_free(must("wait", duck_peck_get(a, peck, DUCK_WAIT_DONE, 10000)));
+    free(peck);
+}
+
+/* The directory has to bring the oracle to A, and bonds let the pecks through. */
+static void prepare(struct duck *a, struct duck *b)
+{
     struct duck_search search = {0};
     double end = bench_now_s() + 20;
     struct duck_answer *answer;
-    char *peck;
 
-    asker = hatch(a, "Asker");
     oracle = hatch(b, "Oracle");
     search.duckling = oracle;
     for (;;) {
@@ -68,14 +86,10 @@ static void prepare(struct duck *a, struct duck *b)
         usleep(20000);
     }
     duck_answer_free(answer);
-    request.from = asker;
-    request.to = oracle;
-    answer = must("bond request", duck_send(a, &request, DUCK_WAIT_TAKEN, 10000));
-    peck = strdup(duck_peck_id(answer));
-    duck_answer_free(answer);
-    duck_answer_free(must("approve", duck_approve(b, oracle, peck, &scope, 1, 0)));
-    duck_answer_free(must("wait", duck_peck_get(a, peck, DUCK_WAIT_DONE, 10000)));
-    free(peck);
+    for (size_t i = 0; i < ASKERS; i++) {
+        askers[i] = hatch(a, "Asker");
+        bond(a, b, askers[i]);
+    }
 }
 
 /* CPU seconds of a process so far. */
@@ -104,7 +118,8 @@ static double cpu_s(const char *pid)
 
 static void round_trips(struct duck *a, double seconds, const char *folder)
 {
-    struct duck_peck peck = {.from = asker, .to = oracle, .action = "query", .payload = PAYLOAD};
+    struct duck_peck peck = {
+        .from = askers[ASKERS - 1], .to = oracle, .action = "query", .payload = PAYLOAD};
     double limit = limit_socket_round_trip_s() + 2 * limit_sign_s(256) + 2 * limit_verify_s(256) +
                    2 * limit_commit_s(folder);
     static double samples[ROUND_TRIPS_MAX];
@@ -133,7 +148,7 @@ struct flight {
     struct duck *duck;
     pthread_mutex_t lock;
     pthread_cond_t landed;
-    size_t in_air, taken, failed;
+    size_t in_air, launched, most, taken, failed;
     bool ending;
 };
 
@@ -148,10 +163,15 @@ static void land(void *context, struct Duck__Reply *reply)
     if (reply->answer_case == DUCK__REPLY__ANSWER_PECK &&
         strcmp(reply->peck->state, "taken") == 0 && reply->peck->n_receipts > 0)
         flight->taken++;
-    else
-        flight->failed++;
-    again = !flight->ending && flight->failed == 0;
-    if (!again) {
+    else if (flight->failed++ == 0)
+        fprintf(stderr, "bench_pecks: %s\n",
+                reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM ? reply->problem->message
+                : reply->answer_case == DUCK__REPLY__ANSWER_PECK  ? reply->peck->state
+                                                                  : "an answer of another kind");
+    again = !flight->ending && flight->failed == 0 && flight->launched < flight->most;
+    if (again) {
+        flight->launched++;
+    } else {
         flight->in_air--;
         pthread_cond_signal(&flight->landed);
     }
@@ -167,7 +187,7 @@ static void launch(struct flight *flight)
     Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
     static char payload[] = PAYLOAD, action[] = "query";
 
-    send.from = (char *)(uintptr_t)asker;
+    send.from = (char *)(uintptr_t)askers[flight->launched / PECKS_OF_ONE % ASKERS];
     send.to = (char *)(uintptr_t)oracle;
     send.kind = 1;
     send.action.data = (uint8_t *)action;
@@ -184,10 +204,14 @@ static void launch(struct flight *flight)
 static void throughput(struct duck *a, const char *pids[2], double seconds, size_t outstanding,
                        const char *name)
 {
-    struct flight flight = {.duck = a, .in_air = outstanding};
+    struct flight flight = {.duck = a,
+                            .in_air = outstanding,
+                            .launched = outstanding,
+                            .most = (ASKERS - 1) * PECKS_OF_ONE};
     double sign = limit_sign_s(256), verify = limit_verify_s(256);
     double limit = (double)sysconf(_SC_NPROCESSORS_ONLN) / (2 * sign + 2 * verify);
     double start, spent, cpu[2];
+    struct timespec until;
     char more[192];
 
     pthread_mutex_init(&flight.lock, NULL);
@@ -197,9 +221,11 @@ static void throughput(struct duck *a, const char *pids[2], double seconds, size
     start = bench_now_s();
     for (size_t i = 0; i < outstanding; i++)
         launch(&flight);
-    usleep((useconds_t)(seconds * 1e6)); /* the length of the measurement */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)seconds;
     pthread_mutex_lock(&flight.lock);
-    flight.ending = true;
+    while (flight.in_air > 0 && !flight.ending)
+        flight.ending = pthread_cond_timedwait(&flight.landed, &flight.lock, &until) == ETIMEDOUT;
     while (flight.in_air > 0)
         pthread_cond_wait(&flight.landed, &flight.lock);
     pthread_mutex_unlock(&flight.lock);
