@@ -1,7 +1,8 @@
 /* gossip: which nodes there are, which of them are linked, and whom to dial when.
  *
  * First form: every node is dialled while there are few; news goes to every link but the one it
- * came from; a link that comes up exchanges digests. */
+ * came from; a link that comes up exchanges digests. From ACTIVE_LINKS_MAX links on, only nodes
+ * that pecks wait for are dialled. All memory is taken at birth. */
 #ifndef DUCK_CORE_GOSSIP_H
 #define DUCK_CORE_GOSSIP_H
 
@@ -9,6 +10,12 @@
 #include "limits.h"
 #include "moment.h"
 #include "record.h"
+
+#define GOSSIP_DIALS_MAX 16u                     /* at once */
+#define GOSSIP_ANSWER_WITHIN_MS (20 * SECOND_MS) /* then a dial that nobody spoke of again is over */
+#define GOSSIP_SETTLED_MS (30 * SECOND_MS)       /* a link that held so long ends the back-off */
+#define GOSSIP_REDIAL_MS MINUTE_MS               /* a new record makes us dial a node no oftener */
+#define GOSSIP_WANTED_MS (2 * RESEND_MAX_MS)     /* after the last gossip_want */
 
 struct gossip;
 
@@ -29,10 +36,13 @@ struct gossip_member {
 struct gossip *gossip_new(const struct id *self, size_t nodes_max, const uint8_t dice_seed[32]);
 void gossip_free(struct gossip *gossip); /* NULL is fine */
 
-/* A seed: "host:port", and perhaps the id that must answer there. False: the table is full. */
+/* A seed: "host:port", and perhaps the id that must answer there. Its address stands before those
+ * of its record. A seed without an id is dialled until it answers, and again when links go down,
+ * unless a linked node names its address. False: no address, or the table is full. */
 bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct id *node);
 
-/* What a node's record says. Expired or deleted records: gossip_forget. */
+/* What a node's record says. Expired or deleted records: gossip_forget, which keeps seeds and, as
+ * long as they are linked, others. False: the table is full. */
 bool gossip_learn(struct gossip *gossip, const struct id *node, const struct node_content *content);
 void gossip_forget(struct gossip *gossip, const struct id *node);
 
