@@ -1,0 +1,123 @@
+"""What does not hold is refused with its reason, told to its sender where one can be told, logged,
+and never served to anybody. And garbage leaves the node serving."""
+
+import os
+import socket
+import subprocess
+import urllib.parse
+
+from pond import BIN, NETWORK, Pond, run, until
+
+
+class Hostile:
+    def __init__(self, node):
+        self.process = subprocess.Popen(
+            [os.path.join(BIN, "tests", "hostile"), f"127.0.0.1:{node.port}", NETWORK],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __call__(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+def a_peck_with_one_bit_turned_is_refused_with_its_reason_and_logged():
+    with Pond("alice") as pond:
+        duck = pond.alice.hatch("a@example.com", "Duck")
+        with Hostile(pond.alice) as hostile:
+            assert hostile(f"peck {duck.id} GOOD") == "taken"
+            for where, code in (("BODY", "bad_signature"), ("SIGNATURE", "bad_signature"),
+                                ("CHAIN", "bad_certificate")):
+                answer = hostile(f"peck {duck.id} {where}")
+                assert answer.startswith(f"refused {code} "), (where, answer)
+            pond.alice.says(r"a frame of kind 1 from nod_\w+ is refused: .*signature")
+            pond.alice.says(r"a frame of kind 1 from nod_\w+ is refused: .*certificate")
+        assert len(duck.get("/beak/pecks", box="in")["pecks"]) == 1
+
+
+def a_record_with_one_bit_turned_is_refused_and_served_to_nobody():
+    with Pond("alice", "bob") as pond:
+        with Hostile(pond.alice) as hostile:
+            for where in ("BODY", "SIGNATURE", "CHAIN", "GOOD"):
+                assert hostile(f"record {where}") == "sent"
+            pond.alice.says(r"a frame of kind 5 from nod_\w+ is refused: .*signature")
+
+            def names(node):
+                return [duck["display_name"] for duck in node.http(
+                    "GET", "/beak/directory")["ducklings"]]
+
+            until("the good record at bob", lambda: names(pond.bob) == ["GOOD"])
+            assert names(pond.alice) == ["GOOD"]
+
+
+def a_receipt_by_a_node_that_is_not_the_targets_is_refused():
+    with Pond("alice", "bob") as pond:
+        asker = pond.alice.hatch("a@example.com", "Asker")
+        oracle = pond.bob.hatch("b@example.com", "Oracle")
+        until("the oracle at alice", lambda: pond.alice.http(
+            "GET", "/beak/directory?" + urllib.parse.urlencode({"q": "Oracle"}))["ducklings"])
+        pond.bob.stop()
+        until("the link to go", lambda: pond.alice.json("status")["links"] == 0)
+        sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={})
+        peck = asker.peck(sent["peck_id"])
+        import base64
+        import hashlib
+        envelope = base64.b64decode(peck["envelope"])
+        body = _body_of(envelope)
+        to_sign = b"DUCKv1 11 duck/peck/1 %d " % len(body) + body
+        name = hashlib.blake2b(to_sign, digest_size=32).hexdigest()
+        with Hostile(pond.alice) as hostile:
+            assert hostile(f"receipt {name} {asker.id} {oracle.id}") == "sent"
+            pond.alice.says(r"a receipt for pck_\w+ is refused: its signer is not the target's node")
+        assert asker.peck(sent["peck_id"])["status"] == "queued"
+        pond.bob.start()
+
+
+def _body_of(envelope):
+    """Field 3 of the packed Envelope."""
+    at = 0
+    while at < len(envelope):
+        field, at = envelope[at] >> 3, at + 1
+        size = shift = 0
+        while True:
+            byte = envelope[at]
+            at += 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        if field == 3:
+            return envelope[at:at + size]
+        at += size
+    raise AssertionError("an envelope without a body")
+
+
+def ten_thousand_garbage_connections_leave_the_node_serving():
+    with Pond("alice", "bob") as pond:
+        for n in range(10000):
+            try:
+                garbage = socket.create_connection(("127.0.0.1", pond.alice.port), timeout=5)
+                garbage.sendall((os.urandom(64), b"\xff\xff\xff\xff" * 8, b"", b"GET / HTTP/1.1\r\n\r\n")[n % 4])
+                if n % 3 == 0:
+                    garbage.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                garbage.close()
+            except OSError:
+                pass  # refused, reset: all the same
+        pond.bob.stop()
+        pond.bob.start()
+        until("a good link", lambda: pond.bob.json("status")["links"] == 1, 30)
+        assert pond.alice.process.poll() is None
+        assert pond.alice.http("GET", "/beak/")["status"] == "operational"
+
+
+run(a_peck_with_one_bit_turned_is_refused_with_its_reason_and_logged,
+    a_record_with_one_bit_turned_is_refused_and_served_to_nobody,
+    a_receipt_by_a_node_that_is_not_the_targets_is_refused,
+    ten_thousand_garbage_connections_leave_the_node_serving)
