@@ -28,15 +28,30 @@ static const char *const migrations[STORE_VERSION] = {schema_node_1};
 
 /* ---- a connection ---- */
 
+static bool is_no_room(sqlite3_file *file)
+{
+    int cause = 0;
+
+    if (!file || !file->pMethods ||
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &cause) != SQLITE_OK)
+        return false;
+    return cause == ENOSPC || cause == EDQUOT || cause == EFBIG;
+}
+
+/* SQLite calls only ENOSPC full; a quota and RLIMIT_FSIZE are the same to us. Only a write can be
+ * refused for want of room and leave all well: after a failed sync nobody knows what is on the
+ * disk, whatever its reason. */
 static bool is_disk_full(const struct store_connection *connection, int result)
 {
-    int cause = sqlite3_system_errno(connection->database);
+    sqlite3_file *database = NULL, *log = NULL;
 
-    if ((result & 0xff) == SQLITE_FULL)
+    if ((result & 0xff) == SQLITE_FULL || result == SQLITE_IOERR_SHMSIZE)
         return true;
-    /* SQLite knows ENOSPC only; a quota and RLIMIT_FSIZE are the same to us. */
-    return (result & 0xff) == SQLITE_IOERR &&
-           (cause == ENOSPC || cause == EDQUOT || cause == EFBIG);
+    if (result != SQLITE_IOERR_WRITE)
+        return false;
+    sqlite3_file_control(connection->database, NULL, SQLITE_FCNTL_FILE_POINTER, &database);
+    sqlite3_file_control(connection->database, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    return is_no_room(database) || is_no_room(log);
 }
 
 static int fault_of(struct store_connection *connection, int result)

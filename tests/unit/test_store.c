@@ -1,0 +1,869 @@
+/* What is kept is there again: in the open turn, after the commit, after a restart. */
+#include "store_bed.h"
+
+#include "store_internal.h"
+
+#include <sys/stat.h>
+
+static struct bed bed;
+
+static void make(void)
+{
+    bed_make(&bed);
+}
+
+static void unmake(void)
+{
+    bed_free(&bed);
+}
+
+static const struct moment later = {.now_ms = 5000, .wall_ms = THINGS_WALL_MS + MINUTE_MS};
+
+/* ---- pecks ---- */
+
+START_TEST(a_peck_is_known_within_its_own_turn)
+{
+    struct peck_wish wish = {0};
+    struct effect kept = make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &wish, &bed.arena);
+    enum peck_state state = 0;
+
+    ck_assert(!store_knows_peck(bed.store, &kept.peck.id, &state));
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_eq(store_keep(bed.store, &kept), 0);
+    ck_assert(store_knows_peck(bed.store, &kept.peck.id, &state));
+    ck_assert_int_eq(state, PECK_TAKEN);
+    ck_assert_int_eq(store_commit(bed.store), 0);
+    ck_assert(store_knows_peck(bed.store, &kept.peck.id, &state));
+}
+END_TEST
+
+START_TEST(a_sent_peck_is_not_a_received_one)
+{
+    struct effect kept = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    enum peck_state state;
+
+    ck_assert(!store_knows_peck(bed.store, &kept.peck.id, &state));
+}
+END_TEST
+
+START_TEST(a_peck_between_two_ducklings_of_one_node_is_held_twice)
+{
+    struct peck_wish wish = {0};
+    struct effect both[2];
+    struct bytes wire, chain;
+    enum peck_state state;
+
+    both[0] = make_peck(&bed.alice, &bed.bob.id, BOX_OUT, PECK_SENT, &wish, &bed.arena);
+    both[1] = both[0];
+    both[1].peck.box = BOX_IN;
+    both[1].peck.state = PECK_PENDING;
+    bed_keep(&bed, both, 2);
+    ck_assert(store_knows_peck(bed.store, &both[0].peck.id, &state));
+    ck_assert_int_eq(state, PECK_PENDING);
+    ck_assert_int_eq(
+        store_read_peck(bed.store, BOX_OUT, &both[0].peck.id, &bed.arena, &wire, &chain), 0);
+    ck_assert(bytes_equal(wire, both[0].peck.wire));
+}
+END_TEST
+
+START_TEST(the_first_of_two_like_pecks_stands)
+{
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    enum peck_state state;
+
+    bed_move(&bed, &kept, PECK_ANSWERED, TRAY_WITH_AGENT);
+    bed_keep(&bed, &kept, 1);
+    ck_assert(store_knows_peck(bed.store, &kept.peck.id, &state));
+    ck_assert_int_eq(state, PECK_ANSWERED);
+}
+END_TEST
+
+START_TEST(bytes_come_back_as_they_came)
+{
+    struct effect kept =
+        bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){.payload_size = PECK_PAYLOAD_MAX - 2});
+    struct bytes wire, chain;
+
+    ck_assert_int_eq(store_read_peck(bed.store, BOX_IN, &kept.peck.id, &bed.arena, &wire, &chain),
+                     0);
+    ck_assert(bytes_equal(wire, kept.peck.wire));
+    ck_assert(bytes_equal(chain, bed.alice.chain));
+}
+END_TEST
+
+START_TEST(a_peck_that_is_not_held_has_no_bytes)
+{
+    struct bytes wire = bed.alice.chain, chain = bed.alice.chain, wires[2], chains[2];
+    struct id nobody = {.bytes = {1, 2, 3}};
+    size_t count = 9;
+
+    ck_assert_int_eq(store_read_peck(bed.store, BOX_IN, &nobody, &bed.arena, &wire, &chain), 0);
+    ck_assert_uint_eq(wire.size + chain.size, 0);
+    ck_assert_int_eq(
+        store_read_receipts(bed.store, BOX_IN, &nobody, &bed.arena, wires, chains, &count), 0);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(an_arena_without_room_gives_no_half_a_peck)
+{
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){.payload_size = 1000});
+    struct bytes wire, chain;
+    struct arena small;
+
+    arena_init(&small, kept.peck.wire.size);
+    ck_assert_int_eq(store_read_peck(bed.store, BOX_IN, &kept.peck.id, &small, &wire, &chain), 0);
+    ck_assert_uint_eq(wire.size + chain.size, 0);
+    arena_free(&small);
+}
+END_TEST
+
+START_TEST(receipts_stand_beside_their_peck_taken_before_done)
+{
+    struct effect kept = bed_receive(&bed, PECK_PENDING, &(struct peck_wish){0});
+    struct effect said[3];
+    struct bytes wires[2], chains[2];
+    size_t count;
+
+    said[0] = make_receipt(&bed.bob, &kept, RECEIPT_DONE, PECK_ANSWERED, &bed.arena);
+    said[1] = make_receipt(&bed.node, &kept, RECEIPT_TAKEN, PECK_PENDING, &bed.arena);
+    said[2] = make_receipt(&bed.node, &kept, RECEIPT_TAKEN, PECK_APPROVED, &bed.arena);
+    bed_keep(&bed, said, 3);
+    ck_assert_int_eq(
+        store_read_receipts(bed.store, BOX_IN, &kept.peck.id, &bed.arena, wires, chains, &count),
+        0);
+    ck_assert_uint_eq(count, 2);
+    ck_assert(bytes_equal(wires[0], said[2].receipt.wire)); /* approved replaced pending */
+    ck_assert(bytes_equal(chains[0], bed.node.chain));
+    ck_assert(bytes_equal(wires[1], said[0].receipt.wire));
+    ck_assert(bytes_equal(chains[1], bed.bob.chain));
+}
+END_TEST
+
+START_TEST(a_state_of_a_peck_that_is_not_held_changes_nothing)
+{
+    struct id nobody = {.bytes = {9}};
+    struct effect effect = make_state(BOX_IN, &nobody, PECK_ANSWERED, TRAY_READY);
+    struct restored restored;
+
+    bed_keep(&bed, &effect, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.count, 0);
+}
+END_TEST
+
+START_TEST(filed_pecks_are_found_like_recent_ones)
+{
+    struct effect in = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect out = bed_send(&bed, PECK_SENT, &(struct peck_wish){.key = "order-7"});
+    struct effect receipt;
+    struct id peck;
+    struct hash hash;
+    struct bytes wire, chain, wires[2], chains[2];
+    enum peck_state state = 0;
+    size_t count;
+
+    bed_fill(&bed, 2 * STORE_FILE_AT + BATCH_ITEMS_MAX);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        ck_assert_int_eq(bed.store->generation, 2);
+        ck_assert_uint_le(bed.store->recent.count, STORE_FILE_AT);
+        ck_assert(store_knows_peck(bed.store, &in.peck.id, &state));
+        ck_assert(!store_knows_peck(bed.store, &out.peck.id, &state));
+        ck_assert(store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text("order-7"), &peck,
+                                        &hash, &state));
+        ck_assert(id_equal(&peck, &out.peck.id));
+        ck_assert_int_eq(
+            store_read_peck(bed.store, BOX_OUT, &out.peck.id, &bed.arena, &wire, &chain), 0);
+        ck_assert(bytes_equal(wire, out.peck.wire));
+        bed_close(&bed);
+        bed_open(&bed);
+    }
+    receipt = make_receipt(&bed.bob, &in, RECEIPT_DONE, PECK_ANSWERED, &bed.arena);
+    bed_keep(&bed, &receipt, 1);
+    bed_move(&bed, &in, PECK_ANSWERED, TRAY_WITH_AGENT);
+    ck_assert(store_knows_peck(bed.store, &in.peck.id, &state));
+    ck_assert_int_eq(state, PECK_ANSWERED);
+    ck_assert_int_eq(
+        store_read_receipts(bed.store, BOX_IN, &in.peck.id, &bed.arena, wires, chains, &count), 0);
+    ck_assert_uint_eq(count, 1);
+}
+END_TEST
+
+START_TEST(a_turn_that_filed_and_is_taken_back_filed_nothing)
+{
+    struct effect in = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect next =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    enum peck_state state;
+    size_t recent;
+
+    bed_fill(&bed, STORE_FILE_AT - BATCH_ITEMS_MAX);
+    while (bed.store->recent.count < STORE_FILE_AT)
+        bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    recent = bed.store->recent.count;
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_eq(store_keep(bed.store, &next), 0);
+    ck_assert_uint_gt(bed.store->filing, 0);
+    store_roll_back(bed.store);
+    ck_assert_int_eq(bed.store->generation, 0);
+    ck_assert_uint_eq(bed.store->recent.count, recent);
+    ck_assert(store_knows_peck(bed.store, &in.peck.id, &state));
+    bed_keep(&bed, &next, 1);
+    ck_assert_int_eq(bed.store->generation, 1);
+    ck_assert_uint_eq(bed.store->recent.count, 1);
+    ck_assert(store_knows_peck(bed.store, &in.peck.id, &state));
+    ck_assert(store_knows_peck(bed.store, &next.peck.id, &state));
+}
+END_TEST
+
+/* ---- idempotency ---- */
+
+START_TEST(an_idempotency_key_names_one_peck_of_one_sender)
+{
+    struct peck_wish wish = {.key = "order-7"};
+    struct effect out = make_peck(&bed.bob, &bed.alice.id, BOX_OUT, PECK_QUEUED, &wish, &bed.arena);
+    struct bytes key = bytes_of_text("order-7");
+    enum peck_state state = 0;
+    struct hash hash;
+    struct id peck;
+
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_eq(store_keep(bed.store, &out), 0);
+    ck_assert(store_find_idempotent(bed.store, &bed.bob.id, key, &peck, &hash, &state));
+    ck_assert_int_eq(store_commit(bed.store), 0);
+    ck_assert(id_equal(&peck, &out.peck.id));
+    ck_assert(hash_equal(&hash, &out.peck.hash));
+    ck_assert_int_eq(state, PECK_QUEUED);
+    ck_assert(!store_find_idempotent(bed.store, &bed.alice.id, key, &peck, &hash, &state));
+    ck_assert(!store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text("order-8"), &peck, &hash,
+                                     &state));
+    ck_assert(
+        !store_find_idempotent(bed.store, &bed.bob.id, bytes_of(NULL, 0), &peck, &hash, &state));
+}
+END_TEST
+
+START_TEST(a_received_pecks_key_is_its_senders_business)
+{
+    struct id peck;
+    struct hash hash;
+    enum peck_state state;
+
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){.key = "order-7"});
+    ck_assert(!store_find_idempotent(bed.store, &bed.alice.id, bytes_of_text("order-7"), &peck,
+                                     &hash, &state));
+}
+END_TEST
+
+START_TEST(a_key_of_the_longest_length_is_found)
+{
+    char longest[PECK_IDEMPOTENCY_KEY_MAX + 1], other[PECK_IDEMPOTENCY_KEY_MAX + 1];
+    struct id peck;
+    struct hash hash;
+    enum peck_state state;
+
+    memset(longest, 'k', sizeof longest);
+    longest[PECK_IDEMPOTENCY_KEY_MAX] = 0;
+    memcpy(other, longest, sizeof other);
+    other[PECK_IDEMPOTENCY_KEY_MAX - 1] = 'j';
+    bed_send(&bed, PECK_SENT, &(struct peck_wish){.key = longest});
+    ck_assert(store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text(longest), &peck, &hash,
+                                    &state));
+    ck_assert(
+        !store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text(other), &peck, &hash, &state));
+}
+END_TEST
+
+/* ---- turns ---- */
+
+START_TEST(a_turn_that_is_taken_back_leaves_nothing)
+{
+    struct peck_wish wish = {.key = "k"};
+    struct effect out = make_peck(&bed.bob, &bed.alice.id, BOX_OUT, PECK_SENT, &wish, &bed.arena);
+    struct restored restored;
+    enum peck_state state;
+    struct hash hash;
+    struct id peck;
+
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_eq(store_keep(bed.store, &out), 0);
+    store_roll_back(bed.store);
+    ck_assert(
+        !store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text("k"), &peck, &hash, &state));
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.count, 0);
+    bed_keep(&bed, &out, 1); /* and its numbers can be given again */
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.sent, 1);
+    ck_assert(id_equal(&restored.sent_entries[0].from, &bed.bob.id));
+}
+END_TEST
+
+START_TEST(a_turn_without_anything_to_keep_writes_nothing)
+{
+    struct effect effect = {.kind = EFFECT_LOG};
+    struct stat before, after;
+    char log[96];
+
+    snprintf(log, sizeof log, "%s-wal", bed.path);
+    ck_assert_int_eq(stat(log, &before), 0);
+    bed_keep(&bed, &effect, 1);
+    ck_assert_int_eq(stat(log, &after), 0);
+    ck_assert_int_eq(before.st_size, after.st_size);
+}
+END_TEST
+
+START_TEST(the_log_is_carried_over_before_it_grows_large)
+{
+    struct stat status;
+    char log[96];
+
+    snprintf(log, sizeof log, "%s-wal", bed.path);
+    bed_fill(&bed, 16384);
+    ck_assert_int_eq(stat(log, &status), 0);
+    ck_assert_int_lt(status.st_size, 4 * STORE_CHECKPOINT_PAGES * 4096);
+    ck_assert_int_eq(stat(bed.path, &status), 0);
+    ck_assert_int_gt(status.st_size, 4 * 1024 * 1024);
+}
+END_TEST
+
+/* ---- ducklings, bonds, counters ---- */
+
+static struct hosted bob_hosted(void)
+{
+    struct hosted hosted = {.id = bed.bob.id, .chain = bed.bob.chain, .pulse_ms = THINGS_WALL_MS};
+
+    memcpy(hosted.seed, bed.bob.seed, SEED_SIZE);
+    memcpy(hosted.next_seed, bed.bob.next_seed, SEED_SIZE);
+    hosted.profile.display_name = bytes_of_text("Bob");
+    hosted.profile.bio = bytes_of_text("two\nlines");
+    hosted.profile.capabilities[0] = bytes_of_text("data.read");
+    hosted.profile.capabilities[1] = bytes_of_text("web");
+    hosted.profile.capability_count = 2;
+    hosted.profile.accepts_pecks = true;
+    return hosted;
+}
+
+START_TEST(a_duckling_comes_back_whole)
+{
+    struct hosted hosted = bob_hosted();
+    struct effect effect = {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted};
+    struct restored restored;
+
+    bed_keep(&bed, &effect, 1);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.ducklings, 1);
+    ck_assert(id_equal(&restored.duckling.id, &bed.bob.id));
+    ck_assert(bytes_equal(restored.duckling.chain, bed.bob.chain));
+    ck_assert_mem_eq(restored.duckling.seed, bed.bob.seed, SEED_SIZE);
+    ck_assert_mem_eq(restored.duckling.next_seed, bed.bob.next_seed, SEED_SIZE);
+    ck_assert(bytes_equal(restored.duckling.profile.display_name, bytes_of_text("Bob")));
+    ck_assert(bytes_equal(restored.duckling.profile.bio, bytes_of_text("two\nlines")));
+    ck_assert_uint_eq(restored.duckling.profile.capability_count, 2);
+    ck_assert(bytes_equal(restored.duckling.profile.capabilities[1], bytes_of_text("web")));
+    ck_assert(restored.duckling.profile.accepts_pecks);
+    ck_assert_uint_eq(restored.duckling.pulse_ms, THINGS_WALL_MS);
+}
+END_TEST
+
+START_TEST(a_changed_profile_keeps_the_keys)
+{
+    struct hosted hosted = bob_hosted(), changed = {.id = bed.bob.id};
+    struct effect effects[2] = {{.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
+                                {.kind = EFFECT_KEEP_PROFILE, .duckling = &changed}};
+    struct restored restored;
+
+    changed.profile.display_name = bytes_of_text("Robert");
+    changed.pulse_ms = THINGS_WALL_MS + 5;
+    bed_keep(&bed, effects, 2);
+    bed_restore(&bed, &later, &restored);
+    ck_assert(bytes_equal(restored.duckling.profile.display_name, bytes_of_text("Robert")));
+    ck_assert_uint_eq(restored.duckling.profile.capability_count, 0);
+    ck_assert(!restored.duckling.profile.accepts_pecks);
+    ck_assert_uint_eq(restored.duckling.pulse_ms, THINGS_WALL_MS + 5);
+    ck_assert_mem_eq(restored.duckling.seed, bed.bob.seed, SEED_SIZE);
+    ck_assert(bytes_equal(restored.duckling.chain, bed.bob.chain));
+}
+END_TEST
+
+static bool file_holds(const char *path, const uint8_t *bytes, size_t size)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *all;
+    long length;
+    bool is_found;
+
+    if (!file)
+        return false;
+    fseek(file, 0, SEEK_END);
+    length = ftell(file);
+    rewind(file);
+    all = malloc((size_t)length + 1);
+    ck_assert_uint_eq(fread(all, 1, (size_t)length, file), (size_t)length);
+    fclose(file);
+    is_found = memmem(all, (size_t)length, bytes, size) != NULL;
+    free(all);
+    return is_found;
+}
+
+START_TEST(no_seed_stands_in_the_file_in_clear)
+{
+    struct hosted hosted = bob_hosted();
+    struct effect effect = {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted};
+
+    bed_keep(&bed, &effect, 1);
+    bed_close(&bed);
+    ck_assert(file_holds(bed.path, bed.bob.id.bytes, ID_SIZE));
+    ck_assert(!file_holds(bed.path, bed.bob.seed, SEED_SIZE));
+    ck_assert(!file_holds(bed.path, bed.bob.next_seed, SEED_SIZE));
+}
+END_TEST
+
+START_TEST(another_storage_key_opens_no_seed)
+{
+    struct hosted hosted = bob_hosted();
+    struct effect effect = {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted};
+    struct restored restored = {.bed = &bed};
+
+    bed_keep(&bed, &effect, 1);
+    bed_close(&bed);
+    bed.storage_key[0] ^= 1;
+    bed_open(&bed);
+    ck_assert_int_eq(store_restore(bed.store, &later, restored_take, &restored, &restored.counters,
+                                   &restored.floor),
+                     FAULT_CORRUPT);
+    ck_assert_uint_eq(restored.ducklings, 0);
+}
+END_TEST
+
+/* Each sealed seed is bound to its owner and to which of the two it is. */
+START_TEST(sealed_seeds_cannot_change_places)
+{
+    static const char *const moves[] = {
+        "UPDATE hosted SET next_seed = seed",
+        "UPDATE hosted SET seed = next_seed",
+        "UPDATE hosted SET identity = (SELECT number FROM identity WHERE number <> identity)",
+    };
+    struct hosted hosted = bob_hosted();
+    struct effect effects[2] = {
+        {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena)};
+    struct restored restored = {.bed = &bed};
+
+    bed_keep(&bed, effects, 2);
+    ck_assert_int_eq(store_execute(&bed.store->connection, moves[_i]), 0);
+    ck_assert_int_eq(store_restore(bed.store, &later, restored_take, &restored, &restored.counters,
+                                   &restored.floor),
+                     FAULT_CORRUPT);
+    ck_assert_uint_eq(restored.ducklings, 0);
+}
+END_TEST
+
+START_TEST(a_bond_is_kept_replaced_and_dropped)
+{
+    struct bond bond = {.id = {.bytes = {5}},
+                        .requester = bed.alice.id,
+                        .approver = bed.bob.id,
+                        .made_ms = THINGS_WALL_MS,
+                        .not_after_ms = THINGS_WALL_MS + BOND_LIFE_MS,
+                        .scope_count = 2};
+    struct effect keep = {.kind = EFFECT_KEEP_BOND, .bond = &bond};
+    struct effect drop = {.kind = EFFECT_DROP_BOND, .bond = &bond};
+    struct restored restored;
+
+    bond.scopes[0] = bytes_of_text("data.*");
+    bond.scopes[1] = bytes_of_text("web");
+    bed_keep(&bed, &keep, 1);
+    bed_keep(&bed, &keep, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.bonds, 1);
+    ck_assert(id_equal(&restored.bond.id, &bond.id));
+    ck_assert(id_equal(&restored.bond.requester, &bed.alice.id));
+    ck_assert(id_equal(&restored.bond.approver, &bed.bob.id));
+    ck_assert_uint_eq(restored.bond.scope_count, 2);
+    ck_assert(bytes_equal(restored.bond.scopes[1], bytes_of_text("web")));
+    ck_assert_uint_eq(restored.bond.not_after_ms, bond.not_after_ms);
+    bed_keep(&bed, &drop, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.bonds, 0);
+}
+END_TEST
+
+START_TEST(counters_come_back)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_COUNTERS, .counters = {1, 2, 3, 4, 5, 6, 7}};
+    struct restored restored;
+
+    bed_keep(&bed, &effect, 1);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_mem_eq(&restored.counters, &effect.counters, sizeof effect.counters);
+}
+END_TEST
+
+/* ---- restarts ---- */
+
+START_TEST(what_is_restored_comes_in_the_order_of_events)
+{
+    struct hosted hosted = bob_hosted();
+    struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
+    struct effect effects[3] = {
+        {.kind = EFFECT_KEEP_BOND, .bond = &bond},
+        {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
+        make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena),
+    };
+    struct restored restored;
+
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    bed_keep(&bed, effects, 3);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
+}
+END_TEST
+
+START_TEST(sent_pecks_that_await_a_receipt_are_due_at_once)
+{
+    struct effect queued = bed_send(&bed, PECK_QUEUED, &(struct peck_wish){0});
+    struct effect sent = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    struct effect taken = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    struct effect done = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    struct restored restored;
+
+    bed_move(&bed, &taken, PECK_TAKEN, TRAY_WAITING);
+    bed_move(&bed, &done, PECK_FAILED, TRAY_WAITING);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.sent, 3);
+    ck_assert(id_equal(&restored.sent_entries[0].peck, &queued.peck.id));
+    ck_assert(hash_equal(&restored.sent_entries[0].hash, &queued.peck.hash));
+    ck_assert_uint_eq(restored.sent_entries[0].next_send_ms, later.now_ms);
+    ck_assert_uint_eq(restored.sent_entries[0].attempts, 0);
+    ck_assert(id_equal(&restored.sent_entries[1].to, &sent.peck.to));
+    ck_assert_uint_eq(restored.sent_entries[1].next_send_ms, later.now_ms);
+    ck_assert_uint_eq(restored.sent_entries[1].attempts, 1);
+    ck_assert_uint_eq(restored.sent_entries[1].expires_ms, sent.peck.expires_ms);
+    ck_assert_int_eq(restored.sent_entries[2].state, PECK_TAKEN);
+    ck_assert_uint_eq(restored.sent_entries[2].next_send_ms, MOMENT_NEVER);
+}
+END_TEST
+
+START_TEST(received_pecks_come_back_to_their_place_in_order_of_arrival)
+{
+    struct effect waiting = bed_receive(&bed, PECK_PENDING, &(struct peck_wish){0});
+    struct effect ready = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect with_agent = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect done = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect bond =
+        bed_receive(&bed, PECK_PENDING, &(struct peck_wish){.kind = PECK_BOND_REQUEST});
+    struct restored restored;
+
+    bed_move(&bed, &with_agent, PECK_APPROVED, TRAY_WITH_AGENT);
+    bed_move(&bed, &done, PECK_ANSWERED, TRAY_WITH_AGENT);
+    bed_move(&bed, &bond, PECK_APPROVED, TRAY_WITH_AGENT); /* approved is done, for a bond */
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.received, 3);
+    ck_assert(id_equal(&restored.received_entries[0].peck, &waiting.peck.id));
+    ck_assert_int_eq(restored.received_entries[0].place, TRAY_WAITING);
+    ck_assert(id_equal(&restored.received_entries[1].peck, &ready.peck.id));
+    ck_assert_int_eq(restored.received_entries[1].place, TRAY_READY);
+    ck_assert(id_equal(&restored.received_entries[1].from, &bed.alice.id));
+    ck_assert(id_equal(&restored.received_entries[1].to, &bed.bob.id));
+    ck_assert(id_equal(&restored.received_entries[2].peck, &with_agent.peck.id));
+    ck_assert_int_eq(restored.received_entries[2].place, TRAY_WITH_AGENT);
+    ck_assert_int_eq(restored.received_entries[2].state, PECK_APPROVED);
+}
+END_TEST
+
+START_TEST(open_pecks_come_back_though_they_are_filed)
+{
+    struct effect open = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect done = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct restored restored;
+
+    bed_fill(&bed, STORE_FILE_AT + BATCH_ITEMS_MAX);
+    bed_move(&bed, &done, PECK_ANSWERED, TRAY_WITH_AGENT);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.received, 1);
+    ck_assert(id_equal(&restored.received_entries[0].peck, &open.peck.id));
+}
+END_TEST
+
+static uint64_t restored_lease(uint64_t lease_until_ms)
+{
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect lease = make_state(BOX_IN, &kept.peck.id, PECK_TAKEN, TRAY_LEASED);
+    struct restored restored;
+
+    lease.state.lease_until_ms = lease_until_ms;
+    lease.state.attempt = 2;
+    bed_keep(&bed, &lease, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.received, 1);
+    ck_assert_int_eq(restored.received_entries[0].place, TRAY_LEASED);
+    ck_assert_uint_eq(restored.received_entries[0].attempt, 2);
+    return restored.received_entries[0].lease_until_ms;
+}
+
+START_TEST(a_lease_goes_on_by_the_steady_clock)
+{
+    ck_assert_uint_eq(restored_lease(later.wall_ms + 30 * SECOND_MS),
+                      later.now_ms + 30 * SECOND_MS);
+}
+END_TEST
+
+START_TEST(a_lease_that_ended_meanwhile_is_over_now)
+{
+    ck_assert_uint_eq(restored_lease(later.wall_ms - 1), later.now_ms);
+}
+END_TEST
+
+START_TEST(no_lease_grows_longer_because_the_date_leapt)
+{
+    ck_assert_uint_eq(restored_lease(later.wall_ms + DAY_MS), later.now_ms + LEASE_MAX_MS);
+}
+END_TEST
+
+START_TEST(an_attempt_never_falls)
+{
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect lease = make_state(BOX_IN, &kept.peck.id, PECK_TAKEN, TRAY_LEASED);
+    struct restored restored;
+
+    lease.state.attempt = 3;
+    bed_keep(&bed, &lease, 1);
+    bed_move(&bed, &kept, PECK_TAKEN, TRAY_READY);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.received_entries[0].attempt, 3);
+}
+END_TEST
+
+/* ---- records ---- */
+
+START_TEST(a_record_replaces_the_one_of_its_key)
+{
+    struct effect old =
+        make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct effect new = make_duckling_record(&bed.bob, &bed.node.id, "Robert", "", NULL,
+                                             THINGS_WALL_MS + 1, &bed.arena);
+    struct hash hashes[2] = {old.record.item.record.hash, new.record.item.record.hash};
+    struct bytes wires[2], chains[2];
+    struct restored restored;
+    size_t found;
+
+    bed_keep(&bed, &old, 1);
+    bed_keep(&bed, &new, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.records, 1);
+    ck_assert(hash_equal(&restored.record.hash, &hashes[1]));
+    ck_assert_uint_eq(restored.record.version.ms, THINGS_WALL_MS + 1);
+    ck_assert_int_eq(store_read_records(bed.store, hashes, 2, &bed.arena, wires, chains, &found),
+                     0);
+    ck_assert_uint_eq(found, 1);
+    ck_assert(bytes_equal(wires[0], new.record.item.wire));
+    ck_assert(bytes_equal(chains[0], bed.bob.chain));
+}
+END_TEST
+
+START_TEST(a_dropped_record_takes_an_unneeded_chain_along)
+{
+    struct effect keep =
+        make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct effect drop = {.kind = EFFECT_DROP_RECORD};
+    struct store_reader *reader;
+    struct restored restored;
+
+    drop.record.dropped = keep.record.item.record.hash;
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    bed_keep(&bed, &keep, 1);
+    ck_assert_ptr_nonnull(store_view_chain(reader, &bed.alice.id, &bed.arena).data);
+    bed_keep(&bed, &drop, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.records, 0);
+    ck_assert_ptr_null(store_view_chain(reader, &bed.alice.id, &bed.arena).data);
+    bed_keep(&bed, &keep, 1); /* and it may come again */
+    ck_assert_ptr_nonnull(store_view_chain(reader, &bed.alice.id, &bed.arena).data);
+    store_reader_close(reader);
+}
+END_TEST
+
+START_TEST(a_chain_that_a_peck_needs_outlives_the_record)
+{
+    struct effect keep =
+        make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct effect drop = {.kind = EFFECT_DROP_RECORD}, peck;
+    struct bytes wire, chain;
+
+    drop.record.dropped = keep.record.item.record.hash;
+    bed_keep(&bed, &keep, 1);
+    peck = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    bed_keep(&bed, &drop, 1);
+    ck_assert_int_eq(store_read_peck(bed.store, BOX_IN, &peck.peck.id, &bed.arena, &wire, &chain),
+                     0);
+    ck_assert(bytes_equal(chain, bed.alice.chain));
+}
+END_TEST
+
+START_TEST(dropping_what_was_replaced_drops_nothing)
+{
+    struct effect old =
+        make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct effect new = make_duckling_record(&bed.bob, &bed.node.id, "Robert", "", NULL,
+                                             THINGS_WALL_MS + 1, &bed.arena);
+    struct effect drop = {.kind = EFFECT_DROP_RECORD};
+    struct restored restored;
+
+    drop.record.dropped = old.record.item.record.hash;
+    bed_keep(&bed, &old, 1);
+    bed_keep(&bed, &new, 1);
+    bed_keep(&bed, &drop, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.records, 1);
+}
+END_TEST
+
+START_TEST(the_version_floor_outlives_its_record)
+{
+    struct effect keep = make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL,
+                                              THINGS_WALL_MS + 77, &bed.arena);
+    struct effect of_another = make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL,
+                                                    THINGS_WALL_MS + 99, &bed.arena);
+    struct effect older =
+        make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct effect drop = {.kind = EFFECT_DROP_RECORD};
+    struct restored restored;
+
+    keep.record.own = older.record.own = true;
+    drop.record.dropped = older.record.item.record.hash;
+    bed_keep(&bed, &keep, 1);
+    bed_keep(&bed, &of_another, 1);
+    bed_keep(&bed, &older, 1);
+    bed_keep(&bed, &drop, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.floor.ms, THINGS_WALL_MS + 77);
+}
+END_TEST
+
+/* ---- chains ---- */
+
+START_TEST(the_longest_chain_stands)
+{
+    struct id certificate;
+    struct bytes rotated = author_rotated_chain(&bed.alice, &bed.arena, &certificate);
+    struct effect kept =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    struct store_reader *reader;
+
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    bed_keep(&bed, &kept, 1);
+    ck_assert_ptr_null(store_view_chain_of_certificate(reader, &certificate, &bed.arena).data);
+    kept =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    kept.peck.chain = rotated;
+    bed_keep(&bed, &kept, 1);
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0}); /* with the shorter one */
+    ck_assert(bytes_equal(store_view_chain(reader, &bed.alice.id, &bed.arena), rotated));
+    ck_assert(
+        bytes_equal(store_view_chain_of_certificate(reader, &certificate, &bed.arena), rotated));
+    ck_assert(
+        bytes_equal(store_view_chain_of_certificate(reader, &bed.alice.id, &bed.arena), rotated));
+    store_reader_close(reader);
+}
+END_TEST
+
+/* ---- the file ---- */
+
+START_TEST(the_files_are_for_nobody_else)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+
+    for (int i = 0; i < 3; i++) {
+        struct stat status;
+        char path[96];
+
+        snprintf(path, sizeof path, "%s%s", bed.path, suffixes[i]);
+        ck_assert_int_eq(stat(path, &status), 0);
+        ck_assert_uint_eq(status.st_mode & 0777, 0600);
+    }
+}
+END_TEST
+
+START_TEST(an_idle_store_takes_little_memory)
+{
+    char line[128];
+    long kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "RssAnon: %ld", &kib) == 1)
+            break;
+    fclose(file);
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+    ck_assert_int_lt(kib, 4096);
+#endif
+#endif
+    ck_assert_int_gt(kib, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("store");
+    TCase *cases = tcase_create("store");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(cases, make, unmake);
+    tcase_set_timeout(cases, 60);
+    tcase_add_test(cases, a_peck_is_known_within_its_own_turn);
+    tcase_add_test(cases, a_sent_peck_is_not_a_received_one);
+    tcase_add_test(cases, a_peck_between_two_ducklings_of_one_node_is_held_twice);
+    tcase_add_test(cases, the_first_of_two_like_pecks_stands);
+    tcase_add_test(cases, bytes_come_back_as_they_came);
+    tcase_add_test(cases, a_peck_that_is_not_held_has_no_bytes);
+    tcase_add_test(cases, an_arena_without_room_gives_no_half_a_peck);
+    tcase_add_test(cases, receipts_stand_beside_their_peck_taken_before_done);
+    tcase_add_test(cases, a_state_of_a_peck_that_is_not_held_changes_nothing);
+    tcase_add_test(cases, filed_pecks_are_found_like_recent_ones);
+    tcase_add_test(cases, a_turn_that_filed_and_is_taken_back_filed_nothing);
+    tcase_add_test(cases, an_idempotency_key_names_one_peck_of_one_sender);
+    tcase_add_test(cases, a_received_pecks_key_is_its_senders_business);
+    tcase_add_test(cases, a_key_of_the_longest_length_is_found);
+    tcase_add_test(cases, a_turn_that_is_taken_back_leaves_nothing);
+    tcase_add_test(cases, a_turn_without_anything_to_keep_writes_nothing);
+    tcase_add_test(cases, the_log_is_carried_over_before_it_grows_large);
+    tcase_add_test(cases, a_duckling_comes_back_whole);
+    tcase_add_test(cases, a_changed_profile_keeps_the_keys);
+    tcase_add_test(cases, no_seed_stands_in_the_file_in_clear);
+    tcase_add_test(cases, another_storage_key_opens_no_seed);
+    tcase_add_loop_test(cases, sealed_seeds_cannot_change_places, 0, 3);
+    tcase_add_test(cases, a_bond_is_kept_replaced_and_dropped);
+    tcase_add_test(cases, counters_come_back);
+    tcase_add_test(cases, what_is_restored_comes_in_the_order_of_events);
+    tcase_add_test(cases, sent_pecks_that_await_a_receipt_are_due_at_once);
+    tcase_add_test(cases, received_pecks_come_back_to_their_place_in_order_of_arrival);
+    tcase_add_test(cases, open_pecks_come_back_though_they_are_filed);
+    tcase_add_test(cases, a_lease_goes_on_by_the_steady_clock);
+    tcase_add_test(cases, a_lease_that_ended_meanwhile_is_over_now);
+    tcase_add_test(cases, no_lease_grows_longer_because_the_date_leapt);
+    tcase_add_test(cases, an_attempt_never_falls);
+    tcase_add_test(cases, a_record_replaces_the_one_of_its_key);
+    tcase_add_test(cases, a_dropped_record_takes_an_unneeded_chain_along);
+    tcase_add_test(cases, a_chain_that_a_peck_needs_outlives_the_record);
+    tcase_add_test(cases, dropping_what_was_replaced_drops_nothing);
+    tcase_add_test(cases, the_version_floor_outlives_its_record);
+    tcase_add_test(cases, the_longest_chain_stands);
+    tcase_add_test(cases, the_files_are_for_nobody_else);
+    tcase_add_test(cases, an_idle_store_takes_little_memory);
+    suite_add_tcase(suite, cases);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
