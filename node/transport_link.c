@@ -1,9 +1,8 @@
 /* One connection, from its first byte to its last.
  *
- * Bytes come in: nng's callback notes how many and gives the link to a worker. The worker sets the
- * incomplete tail aside, posts the next receive, and only then reads the whole frames of what came;
- * so one chunk at most waits while one is worked on, and a worker that is held up by its handler
- * stops the reading.
+ * Bytes come in: nng's callback notes how many and gives the link to a worker, which reads the whole
+ * frames and posts the next receive; under load it posts first, so that one chunk comes in while
+ * one is worked on, and never more. A worker that is held up by its handler stops the reading.
  *
  * Frames go out: sealed by whoever sends, under the link's lock, one after the other into blocks.
  * One write is in flight; what is sealed meanwhile leaves with the next. */
@@ -146,10 +145,24 @@ static bool begin_write(struct link *link, struct write *write)
     return true;
 }
 
+/* An operation that is begun on a closed stream of nng 1.5.2 never ends. The lock is not held while
+ * one begins, so the stream may have been closed just before: look again, and take it back. */
+static void take_back_when_closed(struct link *link, nng_aio *operation)
+{
+    bool closing;
+
+    pthread_mutex_lock(&link->lock);
+    closing = link->closing;
+    pthread_mutex_unlock(&link->lock);
+    if (closing)
+        nng_aio_cancel(operation);
+}
+
 static void let_go(struct link *link, const struct write *write)
 {
     nng_aio_set_iov(link->send, write->count, write->slices);
     nng_stream_send(link->stream, link->send);
+    take_back_when_closed(link, link->send);
 }
 
 void link_flush(struct link *link)
@@ -430,6 +443,7 @@ static void post_receive(struct link *link)
     pthread_mutex_unlock(&link->lock);
     nng_aio_set_iov(link->receive, 1, &slice);
     nng_stream_recv(link->stream, link->receive);
+    take_back_when_closed(link, link->receive);
 }
 
 static void on_received(void *context)
@@ -652,32 +666,42 @@ static bool take_sealed(struct link *link, size_t worker, uint8_t *frame, size_t
     return refuse(link, "too many frames were refused", NULL);
 }
 
-static void take_all_sealed(struct link *link, size_t worker)
+/* Sets the incomplete tail aside and lets the next bytes come in while the whole frames are read.
+ * That pays only when more is waiting already; else whoever waits for an answer would wait for it. */
+static struct framing *begin_overlap(struct link *link, bool more_waits)
 {
     struct framing *whole = &link->framings[link->filling];
+
+    if (more_waits && framing_has_frame(whole)) {
+        framing_split(whole, &link->framings[!link->filling]);
+        link->filling = !link->filling;
+        post_receive(link);
+    }
+    return whole;
+}
+
+static void take_all_sealed(struct link *link, size_t worker, bool more_waits)
+{
+    struct framing *whole = begin_overlap(link, more_waits);
     enum framing_verdict verdict;
     uint64_t taken = 0;
     uint8_t *frame;
     size_t size;
 
-    if (framing_has_frame(whole)) {
-        framing_split(whole, &link->framings[!link->filling]);
-        link->filling = !link->filling;
-        post_receive(link);
-    }
     while ((verdict = framing_next(whole, &frame, &size)) == FRAMING_TAKEN)
         if (!take_sealed(link, worker, frame, size, &taken))
             break;
     pthread_mutex_lock(&link->lock);
     link->info.frames_in += taken;
     pthread_mutex_unlock(&link->lock);
+    link_flush(link);
     if (verdict == FRAMING_TOO_LONG || verdict == FRAMING_EMPTY)
         refuse(link, "a frame of a length that is not allowed", NULL);
     else if (verdict == FRAMING_MORE && whole == &link->framings[link->filling])
-        post_receive(link); /* a frame so long that no end of it came */
+        post_receive(link);
 }
 
-static void take_frames(struct link *link, size_t worker)
+static void take_frames(struct link *link, size_t worker, bool more_waits)
 {
     enum framing_verdict verdict = FRAMING_MORE;
     uint8_t *frame;
@@ -690,13 +714,15 @@ static void take_frames(struct link *link, size_t worker)
         if (!shake(link, frame, size))
             return;
     }
-    if (link->state == LINK_UP)
-        take_all_sealed(link, worker);
-    else if (verdict == FRAMING_MORE)
+    if (link->state == LINK_UP) {
+        take_all_sealed(link, worker, more_waits);
+        return;
+    }
+    link_flush(link);
+    if (verdict == FRAMING_MORE)
         post_receive(link);
     else
         refuse(link, "a frame of a length that is not allowed", NULL);
-    link_flush(link);
 }
 
 /* ---- the worker ---- */
@@ -744,10 +770,11 @@ static void link_run(struct work *work, size_t worker)
 
     if (arrived) {
         uint64_t now_ms = clock_now_ms();
+        bool more_waits = arrived == link->room;
 
         adapt_receive_size(link, arrived, now_ms);
         framing_fill(&link->framings[link->filling], arrived, now_ms);
-        take_frames(link, worker);
+        take_frames(link, worker, more_waits);
     }
     if (tidies)
         framing_rest(&link->framings[!link->filling]);

@@ -1,0 +1,215 @@
+#include "inbox.h"
+
+#include "clock.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+static struct message *numbered(uint64_t number)
+{
+    struct message *message = message_new(KIB);
+
+    message->event.kind = EVENT_TICK;
+    message->event.at.now_ms = number;
+    message->size = 1;
+    return message;
+}
+
+static size_t free_chain(struct message *chain)
+{
+    size_t count = 0;
+
+    while (chain) {
+        struct message *next = chain->next;
+
+        message_free(chain);
+        chain = next;
+        count++;
+    }
+    return count;
+}
+
+START_TEST(messages_come_out_in_order_and_at_most_a_turn_of_them)
+{
+    struct inbox *inbox = inbox_new();
+    uint64_t next = 0;
+    bool closed;
+
+    for (uint64_t i = 0; i < TURN_MESSAGES_MAX + 1; i++)
+        ck_assert_int_eq(inbox_give(inbox, numbered(i)), 0);
+    for (size_t turn = 0; turn < 2; turn++) {
+        struct message *chain = inbox_take(inbox, MOMENT_NEVER, &closed);
+
+        ck_assert(!closed);
+        for (struct message *message = chain; message; message = message->next)
+            ck_assert_uint_eq(message->event.at.now_ms, next++);
+        ck_assert_uint_eq(free_chain(chain), turn == 0 ? TURN_MESSAGES_MAX : 1);
+    }
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(taking_waits_until_the_hour_that_was_named)
+{
+    struct inbox *inbox = inbox_new();
+    uint64_t began_ms = clock_now_ms();
+    bool closed;
+
+    ck_assert_ptr_null(inbox_take(inbox, began_ms + 30, &closed));
+    ck_assert(!closed);
+    ck_assert_uint_ge(clock_now_ms(), began_ms + 30);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(a_full_inbox_says_busy_and_frees_the_message)
+{
+    struct inbox *inbox = inbox_new();
+    size_t messages, bytes;
+    bool closed;
+
+    for (uint64_t i = 0; i < INBOX_MESSAGES_MAX; i++)
+        ck_assert_int_eq(inbox_try_give(inbox, numbered(i)), 0);
+    ck_assert_int_eq(inbox_try_give(inbox, numbered(0)), FAULT_BUSY);
+    inbox_figures(inbox, &messages, &bytes);
+    ck_assert_uint_eq(messages, INBOX_MESSAGES_MAX);
+    ck_assert_uint_eq(bytes, INBOX_MESSAGES_MAX);
+    free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    ck_assert_int_eq(inbox_try_give(inbox, numbered(0)), 0);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(bytes_are_bounded_too)
+{
+    struct inbox *inbox = inbox_new();
+    struct message *half = numbered(1), *more = numbered(2), *last = numbered(3);
+
+    half->size = INBOX_BYTES_MAX / 2;
+    more->size = INBOX_BYTES_MAX / 2;
+    ck_assert_int_eq(inbox_try_give(inbox, half), 0);
+    ck_assert_int_eq(inbox_try_give(inbox, more), 0);
+    ck_assert_int_eq(inbox_try_give(inbox, last), FAULT_BUSY);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(a_message_larger_than_the_inbox_passes_alone)
+{
+    struct inbox *inbox = inbox_new();
+    struct message *giant = numbered(1);
+
+    giant->size = 2 * INBOX_BYTES_MAX;
+    ck_assert_int_eq(inbox_give(inbox, giant), 0);
+    ck_assert_int_eq(inbox_try_give(inbox, numbered(2)), FAULT_BUSY);
+    inbox_free(inbox);
+}
+END_TEST
+
+struct giver {
+    struct inbox *inbox;
+    pthread_t thread;
+    atomic_int fault, done;
+};
+
+static void *give_one(void *context)
+{
+    struct giver *giver = context;
+
+    atomic_store(&giver->fault, inbox_give(giver->inbox, numbered(7)));
+    atomic_store(&giver->done, 1);
+    return NULL;
+}
+
+START_TEST(giving_waits_for_room)
+{
+    struct giver giver = {.inbox = inbox_new()};
+    size_t taken = 0;
+    bool closed;
+
+    for (uint64_t i = 0; i < INBOX_MESSAGES_MAX; i++)
+        inbox_give(giver.inbox, numbered(i));
+    ck_assert_int_eq(pthread_create(&giver.thread, NULL, give_one, &giver), 0);
+    ck_assert_int_eq(atomic_load(&giver.done), 0); /* full: it cannot have been taken */
+    while (taken < INBOX_MESSAGES_MAX + 1)
+        taken += free_chain(inbox_take(giver.inbox, MOMENT_NEVER, &closed));
+    pthread_join(giver.thread, NULL);
+    ck_assert_int_eq(atomic_load(&giver.fault), 0);
+    inbox_free(giver.inbox);
+}
+END_TEST
+
+START_TEST(a_closed_inbox_takes_nothing_and_lets_waiters_go)
+{
+    struct giver giver = {.inbox = inbox_new()};
+    size_t taken = 0;
+    bool closed = false;
+
+    for (uint64_t i = 0; i < INBOX_MESSAGES_MAX; i++)
+        inbox_give(giver.inbox, numbered(i));
+    ck_assert_int_eq(pthread_create(&giver.thread, NULL, give_one, &giver), 0);
+    inbox_close(giver.inbox);
+    pthread_join(giver.thread, NULL);
+    ck_assert_int_eq(atomic_load(&giver.fault), FAULT_CLOSED);
+    ck_assert_int_eq(inbox_try_give(giver.inbox, numbered(1)), FAULT_CLOSED);
+    while (!closed) /* what was taken in before is still handed out */
+        taken += free_chain(inbox_take(giver.inbox, MOMENT_NEVER, &closed));
+    ck_assert_uint_eq(taken, INBOX_MESSAGES_MAX);
+    inbox_free(giver.inbox);
+}
+END_TEST
+
+#define GIVERS 4u
+#define EACH 20000u
+
+static void *give_many(void *context)
+{
+    struct inbox *inbox = context;
+
+    for (uint64_t i = 0; i < EACH; i++)
+        if (inbox_give(inbox, numbered(i)))
+            break;
+    return NULL;
+}
+
+START_TEST(nothing_is_lost_between_many_givers_and_one_taker)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t threads[GIVERS];
+    size_t taken = 0;
+    bool closed;
+
+    for (size_t i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, give_many, inbox), 0);
+    while (taken < GIVERS * EACH)
+        taken += free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    for (size_t i = 0; i < GIVERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(taken, GIVERS * EACH);
+    inbox_free(inbox);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("inbox");
+    TCase *tests = tcase_create("inbox");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, messages_come_out_in_order_and_at_most_a_turn_of_them);
+    tcase_add_test(tests, taking_waits_until_the_hour_that_was_named);
+    tcase_add_test(tests, a_full_inbox_says_busy_and_frees_the_message);
+    tcase_add_test(tests, bytes_are_bounded_too);
+    tcase_add_test(tests, a_message_larger_than_the_inbox_passes_alone);
+    tcase_add_test(tests, giving_waits_for_room);
+    tcase_add_test(tests, a_closed_inbox_takes_nothing_and_lets_waiters_go);
+    tcase_add_test(tests, nothing_is_lost_between_many_givers_and_one_taker);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
