@@ -22,6 +22,9 @@ foreach(flag
     -fcf-protection=full -fno-common)
   duck_flag(${flag})
 endforeach()
+if(CMAKE_C_COMPILER_ID MATCHES "Clang") # gcc judges these; clang counts enums, and assert(!"why"), as conversions
+  target_compile_options(duck_flags INTERFACE -Wno-string-conversion -Wno-sign-conversion)
+endif()
 target_compile_options(duck_flags INTERFACE
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
 
@@ -31,6 +34,9 @@ if(DUCK_SANITIZE)
   target_link_options(duck_flags INTERFACE -fsanitize=${DUCK_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_options(duck_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+if(DUCK_FUZZ) # what a fuzzer steers by
+  target_compile_options(duck_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 target_link_options(duck_flags INTERFACE
   -pie -Wl,-z,nodlopen,-z,noexecstack,-z,relro,-z,now,--as-needed)

@@ -1,0 +1,44 @@
+/* JSON of strangers: what the strict reader takes, jansson takes too, and says the same again after
+ * it was written; a member's bytes, as they stand, are JSON of their own. */
+#include "people.h"
+#include "strict_json.h"
+
+static void look_at_members(struct bytes text, json_t *value)
+{
+    const char *name;
+    json_t *member;
+
+    json_object_foreach(value, name, member)
+    {
+        char problem[STRICT_JSON_PROBLEM_SIZE];
+        struct bytes bytes = strict_json_member(text, name);
+        json_t *alone;
+        if (!bytes.data) /* written with escapes: found under its spelling only */
+            continue;
+        MUST(bytes.data >= text.data && bytes.data + bytes.size <= text.data + text.size);
+        alone = strict_json_read(bytes, problem);
+        MUST(alone && json_equal(alone, member));
+        json_decref(alone);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static bool prepared;
+    char problem[STRICT_JSON_PROBLEM_SIZE] = "";
+    struct bytes text = bytes_of(data, size);
+    json_t *value;
+
+    if (!prepared)
+        strict_json_prepare();
+    prepared = true;
+    value = strict_json_read(text, problem);
+    if (!value) {
+        MUST(problem[0] && memchr(problem, '\0', sizeof problem));
+        return 0;
+    }
+    if (json_is_object(value))
+        look_at_members(text, value);
+    json_decref(value);
+    return 0;
+}

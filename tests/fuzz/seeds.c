@@ -1,0 +1,375 @@
+/* seeds: writes the seed corpora. Usage: fuzz_seeds FOLDER, which gets one folder a target. */
+#include "people.h"
+
+#include "core/intake.h"
+#include "core/receipt.h"
+#include "wire/local.pb-c.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static const char *root;
+static struct arena memory;
+static struct person alice, bob, duck, goose;
+
+static void write_seed(const char *target, const char *name, struct bytes start, struct bytes rest)
+{
+    char path[4096];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", root, target);
+    if (mkdir(path, 0777) != 0)
+        MUST(errno == EEXIST);
+    snprintf(path, sizeof path, "%s/%s/%s", root, target, name);
+    file = fopen(path, "wb");
+    MUST(file);
+    MUST(fwrite(start.data, 1, start.size, file) == start.size);
+    MUST(fwrite(rest.data, 1, rest.size, file) == rest.size);
+    MUST(fclose(file) == 0);
+}
+
+static void write_kind(const char *target, const char *name, uint8_t kind, struct bytes rest)
+{
+    write_seed(target, name, bytes_of(&kind, 1), rest);
+}
+
+/* ---- signed things ---- */
+
+static struct bytes peck_body(enum peck_kind kind)
+{
+    struct peck peck = {.network = bytes_of_text(PEOPLE_NETWORK),
+                        .from = duck.id,
+                        .to = goose.id,
+                        .kind = kind,
+                        .created_ms = PEOPLE_WALL_MS,
+                        .expires_ms = PEOPLE_WALL_MS + PECK_LIFE_MS,
+                        .thread = bytes_of_text("t1"),
+                        .idempotency_key = bytes_of_text("k1")};
+    struct bytes body = {0};
+
+    if (kind == PECK_ACTION) {
+        peck.action = bytes_of_text("query");
+        peck.payload = bytes_of_text("{\"city\":\"Lisbon\"}");
+    } else {
+        peck.scopes[peck.scope_count++] = bytes_of_text("data.*");
+        peck.message = bytes_of_text("May I?");
+    }
+    MUST(peck_pack(&peck, &memory, &body) == PECK_OK);
+    return body;
+}
+
+static struct bytes receipt_body(enum receipt_kind kind, enum peck_state state)
+{
+    struct receipt receipt = {.network = bytes_of_text(PEOPLE_NETWORK),
+                              .peck = hash_of(bytes_of_text("a peck")),
+                              .from = duck.id,
+                              .to = goose.id,
+                              .kind = kind,
+                              .state = state,
+                              .at_ms = PEOPLE_WALL_MS};
+    struct bytes body = {0};
+
+    if (state == PECK_ANSWERED)
+        receipt.result = bytes_of_text("{\"sky\":\"clear\"}");
+    MUST(receipt_pack(&receipt, &memory, &body) == RECEIPT_OK);
+    return body;
+}
+
+static struct bytes record_body(const struct id *owner, uint32_t kind, struct bytes content)
+{
+    struct record record = {.network = bytes_of_text(PEOPLE_NETWORK),
+                            .owner = *owner,
+                            .kind = kind,
+                            .version = {.ms = PEOPLE_WALL_MS},
+                            .not_after_ms = PEOPLE_WALL_MS + DAY_MS,
+                            .content = content};
+    struct bytes body = {0};
+
+    MUST(record_pack(&record, &memory, &body) == RECORD_OK);
+    return body;
+}
+
+static struct bytes duckling_body(void)
+{
+    const struct duckling_content content = {.host = alice.id,
+                                             .display_name = bytes_of_text("Weather Duck"),
+                                             .bio = bytes_of_text("Knows the sky."),
+                                             .capabilities = {bytes_of_text("weather.forecast")},
+                                             .capability_count = 1,
+                                             .accepts_pecks = true};
+
+    return record_body(&duck.id, RECORD_DUCKLING, duckling_content_pack(&content, &memory));
+}
+
+static struct bytes metrics_body(void)
+{
+    const struct metrics_content content = {.ducklings = 1, .pecks = 2};
+
+    return record_body(&alice.id, RECORD_METRICS, metrics_content_pack(&content, &memory));
+}
+
+static struct bytes sealed(enum envelope_type type, const struct person *by, struct bytes body)
+{
+    return envelope_seal(type, &by->id, by->key, body, &memory, NULL);
+}
+
+static void sealed_pair(struct bytes wires[2])
+{
+    const struct bytes bodies[2] = {peck_body(PECK_ACTION), peck_body(PECK_BOND_REQUEST)};
+
+    envelope_seal_batch(ENVELOPE_PECK, &duck.id, duck.key, bodies, 2, &memory, wires);
+}
+
+static void write_envelopes(void)
+{
+    struct bytes batch[2];
+
+    sealed_pair(batch);
+    write_kind("envelope", "peck", 1, sealed(ENVELOPE_PECK, &duck, peck_body(PECK_ACTION)));
+    write_kind("envelope", "peck_in_batch", 1, batch[1]);
+    write_kind("envelope", "receipt", 2,
+               sealed(ENVELOPE_RECEIPT, &bob, receipt_body(RECEIPT_TAKEN, PECK_TAKEN)));
+    write_kind("envelope", "record", 3, sealed(ENVELOPE_RECORD, &duck, duckling_body()));
+    write_kind("envelope", "peck_body", 4, peck_body(PECK_ACTION));
+    write_kind("envelope", "bond_body", 4, peck_body(PECK_BOND_REQUEST));
+    write_kind("envelope", "receipt_body", 5, receipt_body(RECEIPT_DONE, PECK_ANSWERED));
+    write_kind("envelope", "duckling_body", 6, duckling_body());
+    write_kind("envelope", "metrics_body", 6, metrics_body());
+    write_kind("envelope", "chain", 7, duck.chain);
+    write_kind("envelope", "introduction", 8, person_introduction(&alice, &memory));
+}
+
+/* ---- inner frames ---- */
+
+static void write_frames(void)
+{
+    const struct hash first = {{0}}, last = {{0xff}};
+    const uint8_t prefixes[2][8] = {{1}, {2}};
+    const struct bytes chains[2] = {duck.chain, alice.chain};
+    const struct bytes records[2] = {sealed(ENVELOPE_RECORD, &duck, duckling_body()),
+                                     sealed(ENVELOPE_RECORD, &alice, metrics_body())};
+    struct bytes batch[2];
+
+    sealed_pair(batch);
+    write_kind(
+        "intake", "peck", FRAME_PECK,
+        frame_pack_peck(duck.chain, sealed(ENVELOPE_PECK, &duck, peck_body(PECK_ACTION)), &memory));
+    write_kind("intake", "bond", FRAME_PECK, frame_pack_peck(duck.chain, batch[1], &memory));
+    write_kind(
+        "intake", "taken", FRAME_RECEIPT,
+        frame_pack_receipt(bob.chain,
+                           sealed(ENVELOPE_RECEIPT, &bob, receipt_body(RECEIPT_TAKEN, PECK_TAKEN)),
+                           &memory));
+    write_kind("intake", "done", FRAME_RECEIPT,
+               frame_pack_receipt(
+                   goose.chain,
+                   sealed(ENVELOPE_RECEIPT, &goose, receipt_body(RECEIPT_DONE, PECK_ANSWERED)),
+                   &memory));
+    write_kind("intake", "refusal", FRAME_REFUSAL,
+               frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, &memory));
+    write_kind("intake", "digest", FRAME_DIGEST,
+               frame_pack_digest(&first, &last, prefixes, 2, &memory));
+    write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
+    write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
+}
+
+/* ---- sessions ---- */
+
+static struct bytes frame_of(const struct session_output *output)
+{
+    uint8_t *data = arena_take(&memory, 3 + output->body.size);
+
+    data[0] = (uint8_t)output->type;
+    data[1] = (uint8_t)(output->body.size >> 8);
+    data[2] = (uint8_t)output->body.size;
+    memcpy(data + 3, output->body.data, output->body.size);
+    return bytes_of(data, 3 + output->body.size);
+}
+
+static struct bytes joined(struct bytes left, struct bytes right)
+{
+    uint8_t *data = arena_take(&memory, left.size + right.size);
+
+    memcpy(data, left.data, left.size);
+    memcpy(data + left.size, right.data, right.size);
+    return bytes_of(data, left.size + right.size);
+}
+
+/* Both sides use the targets' ephemeral keys, so what one says here the fuzzed other understands. */
+static void write_sessions(void)
+{
+    struct session_settings of_alice = person_settings(&alice, &memory);
+    struct session_settings of_bob = person_settings(&bob, &memory);
+    struct session_output output;
+    struct session *caller, *callee;
+    struct bytes to_callee, to_caller;
+    uint8_t ephemeral[64], part[] = {FRAME_PING, 1, 2, 3, 4, 5, 6, 7, 8};
+    uint8_t out[SESSION_SEALED_MAX];
+    size_t size;
+
+    memset(ephemeral, PEOPLE_EPHEMERAL, sizeof ephemeral);
+    caller = session_new_caller(&of_alice, &bob.id, bob.pair.public, ephemeral, &output);
+    callee = session_new_callee(&of_bob, ephemeral);
+    to_callee = frame_of(&output);
+    write_kind("session", "first", 1, to_callee);
+    MUST(session_receive(callee, output.type, output.body, PEOPLE_WALL_MS, &output) ==
+         SESSION_TAKEN);
+    to_caller = frame_of(&output);
+    MUST(session_receive(caller, output.type, output.body, PEOPLE_WALL_MS, &output) == SESSION_UP);
+    to_callee = joined(to_callee, frame_of(&output));
+    write_kind("session", "first_and_third", 1, to_callee);
+    write_kind("session", "second", 6, to_caller);
+    MUST(session_receive(callee, output.type, output.body, PEOPLE_WALL_MS, &output) == SESSION_UP);
+    MUST(session_seal(caller, bytes_of(part, sizeof part), false, out, &size) == SESSION_TAKEN);
+    output = (struct session_output){.type = SESSION_SEALED, .body = bytes_of(out, size)};
+    write_kind("session", "sealed_to_callee", 1, joined(to_callee, frame_of(&output)));
+    MUST(session_seal(callee, bytes_of(part, sizeof part), false, out, &size) == SESSION_TAKEN);
+    write_kind("session", "sealed_to_caller", 6, joined(to_caller, frame_of(&output)));
+    session_free(caller);
+    session_free(callee);
+    output =
+        (struct session_output){.type = SESSION_NOTICE, .body = person_introduction(&bob, &memory)};
+    write_kind("session", "notice", 2, frame_of(&output));
+    write_kind("session", "notice_to_one_who_takes_anybody", 0, frame_of(&output));
+}
+
+/* ---- the local API ---- */
+
+static void write_request(const char *name, Duck__Request *request)
+{
+    size_t size;
+    uint8_t *data;
+
+    request->id = 1;
+    size = duck__request__get_packed_size(request);
+    data = arena_take(&memory, 4 + size);
+    data[0] = (uint8_t)(size >> 24);
+    data[1] = (uint8_t)(size >> 16);
+    data[2] = (uint8_t)(size >> 8);
+    data[3] = (uint8_t)size;
+    duck__request__pack(request, data + 4);
+    write_seed("local", name, bytes_of(data, 4 + size), bytes_of(data, 0));
+}
+
+static ProtobufCBinaryData binary(const char *text)
+{
+    struct bytes bytes = arena_copy(&memory, bytes_of_text(text));
+
+    return (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)bytes.data, .len = bytes.size};
+}
+
+static char *text_of(enum id_kind kind, const struct id *id)
+{
+    return (char *)(uintptr_t)id_text(kind, id, arena_take(&memory, ID_TEXT_SIZE));
+}
+
+static void write_requests(void)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__HatchOrder hatch = DUCK__HATCH_ORDER__INIT;
+    Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
+    Duck__TakeOrder take = DUCK__TAKE_ORDER__INIT;
+    Duck__ApproveOrder approve = DUCK__APPROVE_ORDER__INIT;
+    Duck__DirectoryQuery directory = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__PecksQuery pecks = DUCK__PECKS_QUERY__INIT;
+    Duck__FollowOrder follow = DUCK__FOLLOW_ORDER__INIT;
+    ProtobufCBinaryData scopes[] = {binary("data.*")};
+    char *states[] = {"taken", "pending"};
+
+    hatch.display_name = binary("My First Duck");
+    request.order_case = DUCK__REQUEST__ORDER_HATCH;
+    request.hatch = &hatch;
+    write_request("hatch", &request);
+    send.from = text_of(ID_DUCKLING, &duck.id);
+    send.to = text_of(ID_DUCKLING, &goose.id);
+    send.kind = PECK_ACTION;
+    send.action = binary("query");
+    send.payload = binary("{}");
+    send.wait_for = DUCK__WAIT_FOR__WAIT_DONE;
+    send.wait_ms = 1000;
+    request.order_case = DUCK__REQUEST__ORDER_SEND;
+    request.send = &send;
+    write_request("send", &request);
+    take.duckling = text_of(ID_DUCKLING, &duck.id);
+    take.wait_ms = 1000;
+    request.order_case = DUCK__REQUEST__ORDER_TAKE;
+    request.take = &take;
+    write_request("take", &request);
+    approve.duckling = text_of(ID_DUCKLING, &duck.id);
+    approve.peck_id = text_of(ID_PECK, &goose.id);
+    approve.n_scopes = 1;
+    approve.scopes = scopes;
+    request.order_case = DUCK__REQUEST__ORDER_APPROVE;
+    request.approve = &approve;
+    write_request("approve", &request);
+    directory.capability = (char *)"weather.*";
+    directory.limit = 10;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &directory;
+    write_request("directory", &request);
+    pecks.duckling = text_of(ID_DUCKLING, &duck.id);
+    pecks.n_states = 2;
+    pecks.states = states;
+    request.order_case = DUCK__REQUEST__ORDER_PECKS;
+    request.pecks = &pecks;
+    write_request("pecks", &request);
+    follow.directory = 1;
+    request.order_case = DUCK__REQUEST__ORDER_FOLLOW;
+    request.follow = &follow;
+    write_request("follow", &request);
+}
+
+/* ---- the rest is text ---- */
+
+static void write_texts(void)
+{
+    static const uint8_t frames[] = {2, 0, 0, 0,   3, 'a', 'b', 'c', 0,
+                                     0, 0, 1, 'd', 0, 0,   0,   9,   'e'};
+    static const uint8_t too_long[] = {9, 0, 0, 0, 1, 'a', 0xff, 0xff, 0xff, 0xff};
+    struct bytes none = bytes_of(frames, 0);
+
+    write_seed("framing", "two_and_a_half", bytes_of(frames, sizeof frames), none);
+    write_seed("framing", "too_long", bytes_of(too_long, sizeof too_long), none);
+    write_seed("json", "hatch",
+               bytes_of_text("{\"email\":\"you@example.com\",\"display_name\":\"My \\u00e4gent\","
+                             "\"password\":\"securepassword123\"}"),
+               none);
+    write_seed("json", "peck",
+               bytes_of_text(" {\"target\": \"dkl_x\", \"payload\": {\"a\": [1, -2.5e3, true, null,"
+                             " \"\\ud83e\\udd86\"], \"b\": {}}, \"wait\": 10}\n"),
+               none);
+    write_seed("json", "double", bytes_of_text("{\"a\":1,\"\\u0061\":2}"), none);
+    write_seed("guard", "post",
+               bytes_of_text("/beak/hatch?limit=1\nHost: duck.example\nContent-Length: 12\n"
+                             "Content-Type: application/json\nOrigin: https://app.example\n"
+                             "Authorization: Bearer sd_bk_x"),
+               none);
+    write_seed("guard", "smuggled",
+               bytes_of_text("/beak/\nHost: a\nHost: b\nContent-Length: 1\n"
+                             "Transfer-Encoding: chunked"),
+               none);
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 2 || !identity_self_test())
+        return EXIT_FAILURE;
+    root = arguments[1];
+    arena_init(&memory, PEOPLE_MEMORY);
+    alice = person_hatch(IDENTITY_NODE, 1, &memory);
+    bob = person_hatch(IDENTITY_NODE, 2, &memory);
+    duck = person_hatch(IDENTITY_DUCKLING, 3, &memory);
+    goose = person_hatch(IDENTITY_DUCKLING, 4, &memory);
+    write_envelopes();
+    write_frames();
+    write_sessions();
+    write_requests();
+    write_texts();
+    identity_key_free(alice.key);
+    identity_key_free(bob.key);
+    identity_key_free(duck.key);
+    identity_key_free(goose.key);
+    arena_free(&memory);
+    return EXIT_SUCCESS;
+}
