@@ -1,0 +1,502 @@
+#include "core/dice.h"
+#include "core/tray.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define NOW_MS 50000ull
+#define WALL_MS 1790000000000ull
+
+static struct tray *tray;
+
+static void set_up(void)
+{
+    tray = tray_new(TRAY_MAX);
+}
+
+static void tear_down(void)
+{
+    tray_free(tray);
+}
+
+static struct id duckling(uint64_t number)
+{
+    struct hash hash;
+
+    number += 1u << 30;
+    hash = hash_of(bytes_of(&number, sizeof number));
+    return id_of(&hash);
+}
+
+static struct tray_entry entry_of(uint64_t number, uint64_t from, uint64_t to,
+                                  enum tray_place place)
+{
+    struct tray_entry entry = {
+        .hash = hash_of(bytes_of(&number, sizeof number)),
+        .from = duckling(from),
+        .to = duckling(to),
+        .kind = PECK_ACTION,
+        .state = place == TRAY_WAITING ? PECK_PENDING : PECK_TAKEN,
+        .place = place,
+        .expires_ms = WALL_MS + HOUR_MS,
+    };
+
+    entry.peck = id_of(&entry.hash);
+    return entry;
+}
+
+static struct id add(uint64_t number, uint64_t from, uint64_t to, enum tray_place place)
+{
+    struct tray_entry entry = entry_of(number, from, to, place);
+
+    ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
+    return entry.peck;
+}
+
+static bool is_same(const struct tray_entry *left, const struct tray_entry *right)
+{
+    return id_equal(&left->peck, &right->peck) && hash_equal(&left->hash, &right->hash) &&
+           id_equal(&left->from, &right->from) && id_equal(&left->to, &right->to) &&
+           left->kind == right->kind && left->state == right->state &&
+           left->place == right->place && left->expires_ms == right->expires_ms &&
+           left->lease_until_ms == right->lease_until_ms && left->attempt == right->attempt;
+}
+
+/* Hands out one with a lease of a minute; false when it is not this one. */
+static bool takes(uint64_t to, const struct id *peck)
+{
+    struct id target = duckling(to);
+    const struct tray_entry *taken = tray_take(tray, &target, NOW_MS + MINUTE_MS);
+
+    return taken ? peck && id_equal(&taken->peck, peck) : !peck;
+}
+
+START_TEST(what_is_added_is_found_until_it_is_removed)
+{
+    struct tray_entry entry = entry_of(1, 1, 2, TRAY_READY);
+    const struct tray_entry *found;
+
+    ck_assert_ptr_null(tray_find(tray, &entry.peck));
+    add(1, 1, 2, TRAY_READY);
+    found = tray_find(tray, &entry.peck);
+    ck_assert_ptr_nonnull(found);
+    ck_assert(is_same(found, &entry));
+    ck_assert_uint_eq(tray_count(tray), 1);
+    tray_remove(tray, &entry.peck);
+    tray_remove(tray, &entry.peck);
+    ck_assert_ptr_null(tray_find(tray, &entry.peck));
+    ck_assert_uint_eq(tray_count(tray), 0);
+    ck_assert(takes(2, NULL));
+}
+END_TEST
+
+START_TEST(a_peck_that_is_there_is_not_added_twice)
+{
+    struct tray_entry entry = entry_of(1, 1, 2, TRAY_READY);
+
+    add(1, 1, 2, TRAY_READY);
+    ck_assert(takes(2, &entry.peck));
+    ck_assert_int_ne(tray_add(tray, &entry), TRAY_TAKEN);
+    ck_assert_int_eq(tray_find(tray, &entry.peck)->place, TRAY_LEASED);
+    ck_assert_uint_eq(tray_count(tray), 1);
+}
+END_TEST
+
+START_TEST(each_duckling_gets_its_own_in_order_of_arrival)
+{
+    struct id a = add(1, 9, 2, TRAY_READY), b = add(2, 9, 3, TRAY_READY),
+              c = add(3, 8, 2, TRAY_READY), d = add(4, 9, 2, TRAY_READY);
+
+    ck_assert(takes(2, &a));
+    ck_assert(takes(2, &c));
+    ck_assert(takes(3, &b));
+    ck_assert(takes(3, NULL));
+    ck_assert(takes(2, &d));
+    ck_assert(takes(2, NULL));
+    ck_assert(takes(9, NULL)); /* who sends gets nothing */
+}
+END_TEST
+
+START_TEST(what_waits_for_its_owner_is_not_handed_out_before_approval)
+{
+    struct id waiting = add(1, 9, 2, TRAY_WAITING), ready = add(2, 9, 2, TRAY_READY);
+
+    ck_assert(takes(2, &ready));
+    ck_assert(takes(2, NULL));
+    ck_assert(!tray_acknowledge(tray, &waiting));
+    tray_approve(tray, &waiting);
+    ck_assert_int_eq(tray_find(tray, &waiting)->place, TRAY_READY);
+    ck_assert_int_eq(tray_find(tray, &waiting)->state, PECK_APPROVED);
+    tray_approve(tray, &waiting); /* once more changes nothing */
+    ck_assert(takes(2, &waiting));
+    tray_approve(tray, &waiting);
+    ck_assert(takes(2, NULL));
+}
+END_TEST
+
+START_TEST(what_is_not_acknowledged_is_handed_out_again_in_its_old_place)
+{
+    struct id a = add(1, 9, 2, TRAY_READY), b = add(2, 9, 2, TRAY_READY);
+    const struct tray_entry *over;
+
+    ck_assert(takes(2, &a));
+    ck_assert_uint_eq(tray_find(tray, &a)->attempt, 1);
+    ck_assert_uint_eq(tray_find(tray, &a)->lease_until_ms, NOW_MS + MINUTE_MS);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, NOW_MS + MINUTE_MS - 1));
+    over = tray_poll_lease_over(tray, NOW_MS + MINUTE_MS);
+    ck_assert_ptr_nonnull(over);
+    ck_assert(id_equal(&over->peck, &a));
+    ck_assert_int_eq(over->place, TRAY_READY);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, NOW_MS + MINUTE_MS)); /* told once */
+    ck_assert(!tray_acknowledge(tray, &a));                             /* too late */
+    ck_assert(takes(2, &a));
+    ck_assert_uint_eq(tray_find(tray, &a)->attempt, 2);
+    ck_assert(takes(2, &b));
+}
+END_TEST
+
+START_TEST(what_is_acknowledged_stays_with_its_agent)
+{
+    struct id peck = add(1, 9, 2, TRAY_READY);
+
+    ck_assert(!tray_acknowledge(tray, &peck));
+    ck_assert(takes(2, &peck));
+    ck_assert(tray_acknowledge(tray, &peck));
+    ck_assert(!tray_acknowledge(tray, &peck));
+    ck_assert_int_eq(tray_find(tray, &peck)->place, TRAY_WITH_AGENT);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, UINT64_MAX - 1));
+    ck_assert(takes(2, NULL));
+    ck_assert_ptr_nonnull(tray_poll_expired(tray, WALL_MS + HOUR_MS)); /* but not for ever */
+}
+END_TEST
+
+START_TEST(a_restored_lease_goes_on)
+{
+    struct tray_entry entry = entry_of(1, 9, 2, TRAY_LEASED);
+
+    entry.attempt = 3;
+    entry.lease_until_ms = NOW_MS + 100;
+    ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
+    ck_assert(takes(2, NULL));
+    ck_assert_ptr_null(tray_poll_lease_over(tray, NOW_MS + 99));
+    ck_assert_ptr_nonnull(tray_poll_lease_over(tray, NOW_MS + 100));
+    ck_assert(takes(2, &entry.peck));
+    ck_assert_uint_eq(tray_find(tray, &entry.peck)->attempt, 4);
+}
+END_TEST
+
+START_TEST(a_peck_expires_wherever_it_is)
+{
+    for (uint64_t place = TRAY_WAITING; place <= TRAY_WITH_AGENT; place++) {
+        struct tray_entry entry = entry_of(place, 9, 2, (enum tray_place)place);
+        uint64_t end_ms = entry.expires_ms = WALL_MS + place + 1;
+
+        entry.lease_until_ms = NOW_MS + DAY_MS;
+        ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
+        ck_assert_ptr_null(tray_poll_expired(tray, end_ms - 1));
+        ck_assert(id_equal(&tray_poll_expired(tray, end_ms)->peck, &entry.peck));
+        tray_remove(tray, &entry.peck);
+        ck_assert_ptr_null(tray_poll_expired(tray, end_ms));
+        ck_assert_ptr_null(tray_poll_lease_over(tray, NOW_MS + DAY_MS));
+        ck_assert(takes(2, NULL));
+    }
+}
+END_TEST
+
+START_TEST(it_wakes_for_whichever_clock_comes_first)
+{
+    struct moment at = {NOW_MS, WALL_MS};
+    struct id peck;
+
+    ck_assert_uint_eq(tray_wake_at_ms(tray, &at), MOMENT_NEVER);
+    peck = add(1, 9, 2, TRAY_READY);
+    ck_assert_uint_eq(tray_wake_at_ms(tray, &at), NOW_MS + HOUR_MS);
+    ck_assert(takes(2, &peck));
+    ck_assert_uint_eq(tray_wake_at_ms(tray, &at), NOW_MS + MINUTE_MS);
+    tray_acknowledge(tray, &peck);
+    ck_assert_uint_eq(tray_wake_at_ms(tray, &at), NOW_MS + HOUR_MS);
+    at.wall_ms += DAY_MS;
+    ck_assert_uint_eq(tray_wake_at_ms(tray, &at), NOW_MS);
+}
+END_TEST
+
+START_TEST(a_sender_has_64_that_wait_for_owners)
+{
+    struct tray_entry beyond = entry_of(1000, 9, 3, TRAY_WAITING);
+    struct tray_entry ready = entry_of(1001, 9, 3, TRAY_READY);
+    struct tray_entry other = entry_of(1002, 8, 3, TRAY_WAITING);
+    struct id first = add(0, 9, 2, TRAY_WAITING);
+
+    for (uint64_t i = 1; i < PENDING_PER_SENDER_MAX; i++)
+        add(i, 9, 2 + i % 3, TRAY_WAITING);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TOO_MANY_PENDING);
+    ck_assert_int_eq(tray_add(tray, &ready), TRAY_TAKEN);
+    ck_assert_int_eq(tray_add(tray, &other), TRAY_TAKEN);
+    tray_approve(tray, &first);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+    beyond = entry_of(1003, 9, 3, TRAY_WAITING);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TOO_MANY_PENDING);
+    first = entry_of(1, 9, 2, TRAY_WAITING).peck;
+    tray_remove(tray, &first);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+}
+END_TEST
+
+START_TEST(a_sender_has_10000_in_all)
+{
+    struct tray_entry beyond = entry_of(TRAY_PER_SENDER_MAX, 9, 3, TRAY_READY);
+    struct tray_entry other = entry_of(TRAY_PER_SENDER_MAX + 1, 8, 3, TRAY_READY);
+    struct id first = add(0, 9, 2, TRAY_READY);
+
+    for (uint64_t i = 1; i < TRAY_PER_SENDER_MAX; i++)
+        add(i, 9, 2 + i % 3, TRAY_READY);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_SENDER_FULL);
+    ck_assert_int_eq(tray_add(tray, &other), TRAY_TAKEN);
+    tray_remove(tray, &first);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+}
+END_TEST
+
+START_TEST(it_holds_what_it_is_told_and_refuses_one_beyond)
+{
+    struct tray_entry beyond = entry_of(TRAY_MAX, 999, 3, TRAY_READY);
+    struct id target = duckling(1), peck;
+    size_t taken = 0, over = 0;
+
+    for (uint64_t i = 0; i < TRAY_MAX; i++)
+        peck = add(i, 2 + i % 20, 1, TRAY_READY);
+    ck_assert_uint_eq(tray_count(tray), TRAY_MAX);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_FULL);
+    tray_remove(tray, &peck);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+    /* An agent that took all and died: all come back, each to its place, in good time. */
+    while (tray_take(tray, &target, NOW_MS + 1))
+        taken++;
+    while (tray_poll_lease_over(tray, NOW_MS + 1))
+        over++;
+    ck_assert_uint_eq(taken, TRAY_MAX - 1);
+    ck_assert_uint_eq(over, TRAY_MAX - 1);
+    peck = entry_of(0, 2, 1, TRAY_READY).peck;
+    ck_assert(takes(1, &peck));
+}
+END_TEST
+
+START_TEST(every_verdict_has_its_words)
+{
+    for (int i = TRAY_TAKEN; i <= TRAY_TOO_MANY_PENDING; i++)
+        ck_assert_uint_gt(strlen(tray_verdict_text((enum tray_verdict)i)), 0);
+}
+END_TEST
+
+/* ---- against a list that is looked through from end to end ---- */
+
+#define PECKS 300
+#define DUCKLINGS 6
+
+struct listed {
+    bool held;
+    uint64_t age; /* when it came */
+    struct tray_entry entry;
+};
+
+static struct listed list[PECKS];
+
+static size_t count_of(const struct id *from, bool pending_only)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < PECKS; i++)
+        count += list[i].held && id_equal(&list[i].entry.from, from) &&
+                 (!pending_only || list[i].entry.place == TRAY_WAITING);
+    return count;
+}
+
+static struct listed *oldest_ready(const struct id *to)
+{
+    struct listed *oldest = NULL;
+
+    for (size_t i = 0; i < PECKS; i++)
+        if (list[i].held && list[i].entry.place == TRAY_READY && id_equal(&list[i].entry.to, to) &&
+            (!oldest || list[i].age < oldest->age))
+            oldest = &list[i];
+    return oldest;
+}
+
+static struct listed *first_lease_over(uint64_t now_ms)
+{
+    struct listed *first = NULL;
+
+    for (size_t i = 0; i < PECKS; i++) {
+        struct listed *one = &list[i];
+
+        if (!one->held || one->entry.place != TRAY_LEASED || one->entry.lease_until_ms > now_ms)
+            continue;
+        if (!first || one->entry.lease_until_ms < first->entry.lease_until_ms ||
+            (one->entry.lease_until_ms == first->entry.lease_until_ms && one->age < first->age))
+            first = one;
+    }
+    return first;
+}
+
+static struct listed *first_expired(uint64_t wall_ms)
+{
+    struct listed *first = NULL;
+
+    for (size_t i = 0; i < PECKS; i++) {
+        struct listed *one = &list[i];
+
+        if (!one->held || one->entry.expires_ms > wall_ms)
+            continue;
+        if (!first || one->entry.expires_ms < first->entry.expires_ms ||
+            (one->entry.expires_ms == first->entry.expires_ms && one->age < first->age))
+            first = one;
+    }
+    return first;
+}
+
+static void try_to_add(struct listed *one, struct dice *dice, struct moment at, uint64_t age)
+{
+    enum tray_place place = (enum tray_place)dice_below(dice, 4);
+    enum tray_verdict verdict;
+
+    one->entry.from = duckling(dice_below(dice, DUCKLINGS));
+    one->entry.to = duckling(dice_below(dice, DUCKLINGS)); /* its own node's, even itself */
+    one->entry.place = place;
+    one->entry.attempt = 0;
+    one->entry.lease_until_ms = place == TRAY_LEASED ? at.now_ms + dice_below(dice, 500) : 0;
+    one->entry.expires_ms = at.wall_ms + dice_below(dice, 3000);
+    verdict = tray_add(tray, &one->entry);
+    if (place == TRAY_WAITING && count_of(&one->entry.from, true) >= PENDING_PER_SENDER_MAX) {
+        ck_assert_int_eq(verdict, TRAY_TOO_MANY_PENDING);
+        return;
+    }
+    ck_assert_int_eq(verdict, TRAY_TAKEN);
+    one->held = true;
+    one->age = age;
+}
+
+static void change(struct listed *one, struct dice *dice)
+{
+    switch (dice_below(dice, 3)) {
+    case 0:
+        tray_remove(tray, &one->entry.peck);
+        one->held = false;
+        break;
+    case 1:
+        tray_approve(tray, &one->entry.peck);
+        if (one->entry.place == TRAY_WAITING) {
+            one->entry.place = TRAY_READY;
+            one->entry.state = PECK_APPROVED;
+        }
+        break;
+    case 2:
+        ck_assert_int_eq(tray_acknowledge(tray, &one->entry.peck), one->entry.place == TRAY_LEASED);
+        if (one->entry.place == TRAY_LEASED)
+            one->entry.place = TRAY_WITH_AGENT;
+        break;
+    default:
+        ck_abort();
+    }
+}
+
+static void hand_out(struct dice *dice, struct moment at)
+{
+    struct id to = duckling(dice_below(dice, DUCKLINGS));
+    uint64_t until_ms = at.now_ms + dice_below(dice, 500);
+    struct listed *expected = oldest_ready(&to);
+    const struct tray_entry *taken = tray_take(tray, &to, until_ms);
+
+    ck_assert_int_eq(taken != NULL, expected != NULL);
+    if (!taken)
+        return;
+    expected->entry.place = TRAY_LEASED;
+    expected->entry.attempt++;
+    expected->entry.lease_until_ms = until_ms;
+    ck_assert(is_same(taken, &expected->entry));
+}
+
+static void let_time_pass(struct moment at)
+{
+    const struct tray_entry *over, *expired;
+    struct listed *listed;
+
+    while ((listed = first_lease_over(at.now_ms))) {
+        over = tray_poll_lease_over(tray, at.now_ms);
+        ck_assert_ptr_nonnull(over);
+        listed->entry.place = TRAY_READY;
+        ck_assert(is_same(over, &listed->entry));
+    }
+    ck_assert_ptr_null(tray_poll_lease_over(tray, at.now_ms));
+    while ((listed = first_expired(at.wall_ms))) {
+        expired = tray_poll_expired(tray, at.wall_ms);
+        ck_assert_ptr_nonnull(expired);
+        ck_assert(is_same(expired, &listed->entry));
+        listed->held = false;
+        tray_remove(tray, &listed->entry.peck);
+    }
+    ck_assert_ptr_null(tray_poll_expired(tray, at.wall_ms));
+}
+
+START_TEST(it_agrees_with_a_list)
+{
+    struct moment at = {NOW_MS, WALL_MS};
+    struct dice dice;
+
+    dice_init_number(&dice, (uint64_t)_i);
+    for (uint64_t i = 0; i < PECKS; i++)
+        list[i].entry = entry_of(i, 0, 0, TRAY_READY);
+    for (uint64_t turn = 0; turn < 8000; turn++) {
+        struct listed *one = &list[dice_below(&dice, PECKS)];
+        size_t count = 0;
+
+        if (one->held)
+            change(one, &dice);
+        else
+            try_to_add(one, &dice, at, turn);
+        if (dice_below(&dice, 3) == 0)
+            hand_out(&dice, at);
+        if (dice_below(&dice, 20) == 0)
+            let_time_pass(at);
+        for (size_t i = 0; i < PECKS; i++) {
+            const struct tray_entry *found = tray_find(tray, &list[i].entry.peck);
+
+            count += list[i].held;
+            if ((found != NULL) != list[i].held || (found && !is_same(found, &list[i].entry)))
+                ck_abort_msg("turn %ju, peck %zu", (uintmax_t)turn, i);
+        }
+        ck_assert_uint_eq(tray_count(tray), count);
+        at.now_ms += dice_below(&dice, 20);
+        at.wall_ms += dice_below(&dice, 20);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tray");
+    TCase *tests = tcase_create("tray");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
+    tcase_add_test(tests, a_peck_that_is_there_is_not_added_twice);
+    tcase_add_test(tests, each_duckling_gets_its_own_in_order_of_arrival);
+    tcase_add_test(tests, what_waits_for_its_owner_is_not_handed_out_before_approval);
+    tcase_add_test(tests, what_is_not_acknowledged_is_handed_out_again_in_its_old_place);
+    tcase_add_test(tests, what_is_acknowledged_stays_with_its_agent);
+    tcase_add_test(tests, a_restored_lease_goes_on);
+    tcase_add_test(tests, a_peck_expires_wherever_it_is);
+    tcase_add_test(tests, it_wakes_for_whichever_clock_comes_first);
+    tcase_add_test(tests, a_sender_has_64_that_wait_for_owners);
+    tcase_add_test(tests, a_sender_has_10000_in_all);
+    tcase_add_test(tests, it_holds_what_it_is_told_and_refuses_one_beyond);
+    tcase_add_test(tests, every_verdict_has_its_words);
+    tcase_add_loop_test(tests, it_agrees_with_a_list, 0, 5);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
