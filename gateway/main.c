@@ -1,1 +1,226 @@
-int main(void) { return 0; }
+/* duckgate: HTTP for a node. Opened from top to bottom, closed from bottom to top:
+ *
+ *     accounts -> the way to the node -> the HTTP server
+ *
+ * The server's thread runs the handlers; the node's client and the accounts have threads of their
+ * own and wake what waits for them. This thread waits for a signal. */
+#include "client/duck_client.h"
+#include "gate_fault.h"
+#include "gate_log.h"
+#include "gate_options.h"
+#include "gateway.h"
+#include "server.h"
+#include "strict_json.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ANSWER_WITHIN_MS 2000 /* at the end: the node's supervisor waits for 5 s */
+#define PATH_ROOM 64
+
+struct program {
+    struct gate_options options;
+    struct gateway gateway;
+    struct server *server;
+    bool has_url_file;
+};
+
+static void trouble(void *context, const char *text)
+{
+    (void)context;
+    gate_log(GATE_LOG_WARNING, "accounts", "%s", text);
+}
+
+static void status_is_new(void *context, const struct node_status *status)
+{
+    probe_refresh(context, status);
+}
+
+/* `path` and what is above it, each 0700 when new. */
+static int make_folders(const char *path)
+{
+    char part[GATE_PATH_SIZE];
+
+    for (size_t i = 1; path[i - 1]; i++) {
+        if (path[i] && path[i] != '/')
+            continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, path);
+        if (mkdir(part, 0700) != 0 && errno != EEXIST) {
+            gate_log(GATE_LOG_ERROR, "gateway", "cannot make %s: %s", part, strerror(errno));
+            return GATE_FAULT_FILE;
+        }
+    }
+    return 0;
+}
+
+static int open_accounts(struct program *program)
+{
+    const struct gate_options *options = &program->options;
+    char store[GATE_PATH_SIZE + PATH_ROOM], key[GATE_PATH_SIZE + PATH_ROOM],
+        mail[GATE_PATH_SIZE + PATH_ROOM];
+    struct accounts_settings settings = {
+        .store_path = store,
+        .key_path = key,
+        .mail = {.folder = mail,
+                 .smtp_url = options->smtp_url,
+                 .from = options->mail_from[0] ? options->mail_from : NULL,
+                 .credentials_path =
+                     options->smtp_credentials_file[0] ? options->smtp_credentials_file : NULL,
+                 .smtp_in_clear = options->smtp_in_clear},
+        .password_cost = PASSWORD_INTERACTIVE,
+        .trouble = trouble,
+    };
+
+    snprintf(store, sizeof store, "%s/gateway.db", options->state_dir);
+    snprintf(key, sizeof key, "%s/gateway.key", options->state_dir);
+    snprintf(mail, sizeof mail, "%s/mail", options->state_dir);
+    return accounts_open(&program->gateway.accounts, &settings);
+}
+
+static int open_node_link(struct program *program)
+{
+    struct node_link_settings settings = {
+        .socket = program->options.socket[0] ? program->options.socket : NULL,
+        .accounts = program->gateway.accounts,
+        .refreshed = status_is_new,
+        .context = program->gateway.probe,
+    };
+
+    program->gateway.node = node_link_open(&settings);
+    return program->gateway.node ? 0 : GATE_FAULT_THREAD;
+}
+
+static int open_server(struct program *program)
+{
+    struct server_settings settings = {
+        .gateway = &program->gateway,
+        .listen = program->options.listen,
+        .threads = program->options.threads,
+        .per_address_max = program->options.connections_per_address,
+        .per_loopback_max = program->options.connections_per_loopback,
+    };
+
+    return server_open(&program->server, &settings);
+}
+
+/* Renamed into place: who finds the file finds the whole URL. */
+static int write_url_file(struct program *program)
+{
+    const char *path = program->options.url_file;
+    char fresh[GATE_PATH_SIZE + 8];
+    FILE *file;
+    int fault = 0;
+
+    if (!path[0])
+        return 0;
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    file = fopen(fresh, "we");
+    if (!file || fprintf(file, "%s\n", server_url(program->server)) < 0)
+        fault = GATE_FAULT_FILE;
+    if (file && fclose(file) != 0)
+        fault = GATE_FAULT_FILE;
+    if (!fault && rename(fresh, path) != 0)
+        fault = GATE_FAULT_FILE;
+    if (fault)
+        gate_log(GATE_LOG_ERROR, "gateway", "cannot write %s: %s", path, strerror(errno));
+    program->has_url_file = !fault;
+    return fault;
+}
+
+static int open_all(struct program *program)
+{
+    int fault = make_folders(program->options.state_dir);
+
+    gate_options_hosts(&program->options, &program->gateway.hosts);
+    program->gateway.started_ms = gateway_wall_ms();
+    if (!fault)
+        fault = open_accounts(program);
+    if (!fault) {
+        program->gateway.probe = probe_new();
+        fault = open_node_link(program);
+    }
+    if (!fault)
+        fault = open_server(program);
+    if (!fault)
+        fault = write_url_file(program);
+    return fault;
+}
+
+/* First no new work; then those who wait for the node or the accounts are told that there is no
+ * more; only then the server may go, and with it the last connection. */
+static void close_all(struct program *program)
+{
+    struct gateway *gateway = &program->gateway;
+
+    if (program->has_url_file)
+        unlink(program->options.url_file);
+    if (program->server)
+        server_quiesce(program->server, ANSWER_WITHIN_MS);
+    if (gateway->node)
+        node_link_shut(gateway->node);
+    if (program->server)
+        server_close(program->server);
+    node_link_close(gateway->node);
+    accounts_close(gateway->accounts);
+    probe_free(gateway->probe);
+}
+
+static void block_signals(sigset_t *awaited)
+{
+    sigemptyset(awaited);
+    sigaddset(awaited, SIGTERM);
+    sigaddset(awaited, SIGINT);
+    pthread_sigmask(SIG_BLOCK, awaited, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct program *program)
+{
+    sigset_t awaited;
+    int signal_number = 0, fault;
+
+    block_signals(&awaited);
+    strict_json_prepare();
+    if (sodium_init() < 0)
+        return EXIT_FAILURE;
+    fault = open_all(program);
+    if (fault) {
+        gate_log(GATE_LOG_ERROR, "gateway", "does not start: %s", gate_fault_text(fault));
+    } else {
+        gate_log(GATE_LOG_INFO, "gateway", "serving %s/beak/", server_url(program->server));
+        while (sigwait(&awaited, &signal_number) != 0)
+            ;
+        gate_log(GATE_LOG_INFO, "gateway", "stopping");
+    }
+    close_all(program);
+    return fault ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int count, char **arguments)
+{
+    static struct program program;
+    struct gate_options_problem problem;
+
+    if (!gate_options_read(&program.options, count, arguments, &problem)) {
+        fprintf(stderr, "duckgate: %s\n", problem.text);
+        return 2;
+    }
+    if (program.options.wants_help || program.options.wants_version) {
+        if (program.options.wants_help)
+            gate_options_help(stdout);
+        else
+            puts("duckgate " DUCK_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (program.options.only_check) {
+        printf("fine: would serve on %s, with its state in %s\n", program.options.listen,
+               program.options.state_dir);
+        return EXIT_SUCCESS;
+    }
+    gate_log_configure(program.options.log_format, program.options.log_level);
+    return run(&program);
+}

@@ -1,0 +1,106 @@
+/* exchange: one request and its answer, as a handler sees them.
+ *
+ * A handler runs on the server's thread and ends in one of three ways: it answers, it refuses, or
+ * it parks: something elsewhere (the node, the accounts) will wake the exchange, and `then` goes
+ * on, again on the server's thread. So handlers need no locks. While an exchange is parked, nobody
+ * but the one who will wake it touches it.
+ *
+ *     void route_pulse(struct exchange *exchange)
+ *     {
+ *         …
+ *         exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, pulsed);
+ *     }
+ */
+#ifndef DUCK_GATE_EXCHANGE_H
+#define DUCK_GATE_EXCHANGE_H
+
+#include "accounts.h"
+#include "gateway.h"
+#include "reply.h"
+#include "routes.h"
+
+#define BODY_MAX (512u * 1024u)      /* bytes; a payload of PECK_PAYLOAD_MAX fits in */
+#define EXCHANGE_QUERY_MAX 16        /* members */
+#define EXCHANGE_ID_SIZE 20          /* "req_", 15 characters, NUL */
+#define EXCHANGE_WAIT_MAX_S 30       /* of a long poll */
+
+struct exchange;
+struct Duck__Request;
+struct Duck__Reply;
+typedef void exchange_then(struct exchange *exchange);
+
+struct exchange_member {
+    const char *name, *value;
+};
+
+struct exchange {
+    struct gateway *gateway;
+    const char *method, *path; /* the path as it was sent, without the query */
+    struct route_match match;
+    struct guard_headers headers;
+    json_t *body;            /* an object; NULL: the route takes none */
+    struct bytes body_text;  /* what it was read from */
+    struct exchange_member query[EXCHANGE_QUERY_MAX];
+    size_t query_count;
+    bool has_access;
+    struct access access;
+    struct arena arena;          /* for as long as the exchange lives; wiped after it */
+    struct Duck__Reply *reply;   /* the node's last; good, and of the expected kind, in `then` */
+    void *work;                  /* the handler's own, from the arena */
+    json_t *draft;               /* an answer that grows over several calls; given back with it */
+    struct id acting;            /* see exchange_acting */
+    char acting_text[ID_TEXT_SIZE];
+    struct exchange_inside *inside; /* the server's */
+};
+
+/* ---- endings ---- */
+void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); /* takes body */
+void exchange_answer_empty(struct exchange *exchange, unsigned status);
+void exchange_answer_probe(struct exchange *exchange);
+void exchange_refuse(struct exchange *exchange, const struct problem *problem);
+void exchange_say_no(struct exchange *exchange, unsigned status, const char *code,
+                     const char *field, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* The reply must be of kind `expected` (Duck__Reply__AnswerCase); all else is told to the client
+ * and `then` does not run. `wait_ms` is what the order itself waits for. */
+void exchange_call(struct exchange *exchange, struct Duck__Request *request, int expected,
+                   uint64_t wait_ms, exchange_then *then);
+
+/* The two halves of it, for what is not one call. Park first, then start what will wake. */
+void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *then);
+void exchange_wake(struct exchange *exchange); /* from any thread, once; the last touch */
+
+/* ---- beginnings ---- */
+
+/* Which duckling acts: a beak key's own; for a session the one named (`duckling_id` in the query
+ * or, with `in_body`, in the body), else the operator's first. False: refused. */
+bool exchange_acting(struct exchange *exchange, bool in_body);
+bool exchange_names_duckling(struct exchange *exchange, bool in_body); /* is one named? */
+bool exchange_owns(struct exchange *exchange, const struct id *duckling);
+
+const char *exchange_trace(const struct exchange *exchange); /* traceparent as it came, or "" */
+const char *exchange_copy(struct exchange *exchange, struct bytes text); /* with NUL */
+
+/* ---- the server's side ---- */
+enum exchange_step { EXCHANGE_GOES_ON, EXCHANGE_ENDS };
+
+struct MHD_Connection;
+struct connection_slot;
+
+void exchange_prepare(void); /* once, before the first */
+struct exchange *exchange_new(struct gateway *gateway, struct connection_slot *slot);
+void exchange_free(struct exchange *exchange); /* NULL is fine */
+
+enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connection *connection,
+                                  const char *method, const char *path);
+enum exchange_step exchange_take_body(struct exchange *exchange, struct bytes part);
+enum exchange_step exchange_go_on(struct exchange *exchange); /* the body is whole, or it was woken */
+void exchange_finish(struct exchange *exchange); /* answered or given up; ready for the next */
+
+/* Exchanges that began and did not finish; with `parked`, only those. */
+size_t exchange_count(bool parked);
+/* From now on requests are told to go elsewhere, and connections end with their answers. */
+void exchange_stop_all(void);
+
+#endif

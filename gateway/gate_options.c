@@ -1,0 +1,333 @@
+#include "gate_options.h"
+
+#include "connections.h"
+#include "server.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool __attribute__((format(printf, 2, 3)))
+refuse(struct gate_options_problem *problem, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(problem->text, sizeof problem->text, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* ---- values ---- */
+
+/* Keys whose value is a text, and where it goes. */
+static const struct {
+    const char *key;
+    size_t offset, size;
+} texts[] = {
+#define TEXT(KEY, MEMBER)                                                                          \
+    {                                                                                              \
+        KEY, offsetof(struct gate_options, MEMBER), sizeof((struct gate_options *)0)->MEMBER       \
+    }
+    TEXT("listen", listen),         TEXT("socket", socket),
+    TEXT("state_dir", state_dir),   TEXT("url_file", url_file),
+    TEXT("public_url", public_url), TEXT("smtp_url", smtp_url),
+    TEXT("mail_from", mail_from),   TEXT("smtp_credentials_file", smtp_credentials_file),
+#undef TEXT
+};
+
+static bool set_text(char *place, size_t size, const char *key, const char *value,
+                     struct gate_options_problem *problem)
+{
+    if (strlen(value) >= size)
+        return refuse(problem, "%s is too long: at most %zu bytes", key, size - 1);
+    snprintf(place, size, "%s", value);
+    return true;
+}
+
+static bool set_number(unsigned *place, unsigned min, unsigned max, const char *key,
+                       const char *value, struct gate_options_problem *problem)
+{
+    char *end;
+    unsigned long number;
+
+    errno = 0;
+    number = strtoul(value, &end, 10);
+    if (errno || end == value || *end || !isdigit((unsigned char)*value) || number < min ||
+        number > max)
+        return refuse(problem, "%s must be a number from %u to %u, not \"%s\"", key, min, max,
+                      value);
+    *place = (unsigned)number;
+    return true;
+}
+
+static bool set_bool(bool *place, const char *key, const char *value,
+                     struct gate_options_problem *problem)
+{
+    if (strcmp(value, "yes") && strcmp(value, "no"))
+        return refuse(problem, "%s must be yes or no, not \"%s\"", key, value);
+    *place = !strcmp(value, "yes");
+    return true;
+}
+
+/* One or more, separated by commas or blanks; each use adds. */
+static bool add_words(char (*words)[GATE_HOST_SIZE], size_t *count, size_t max, const char *key,
+                      const char *value, struct gate_options_problem *problem)
+{
+    while (*value) {
+        size_t size = strcspn(value, ", \t");
+
+        if (size >= GATE_HOST_SIZE || (size > 0 && *count == max))
+            return refuse(problem, "%s: at most %zu, each of at most %u bytes", key, max,
+                          GATE_HOST_SIZE - 1);
+        if (size > 0)
+            snprintf(words[(*count)++], GATE_HOST_SIZE, "%.*s", (int)size, value);
+        value += size;
+        value += strspn(value, ", \t");
+    }
+    return true;
+}
+
+static bool set_gateway(struct gate_options *options, const char *key, const char *value,
+                        struct gate_options_problem *problem)
+{
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (!strcmp(key, texts[i].key))
+            return set_text((char *)options + texts[i].offset, texts[i].size, key, value, problem);
+    if (!strcmp(key, "enabled") || !strcmp(key, "program"))
+        return true; /* for the node, which starts us */
+    if (!strcmp(key, "allow_host"))
+        return add_words(options->hosts, &options->host_count, GUARD_HOSTS_MAX - 1, key, value,
+                         problem);
+    if (!strcmp(key, "allow_origin"))
+        return add_words(options->origins, &options->origin_count, GUARD_ORIGINS_MAX, key, value,
+                         problem);
+    if (!strcmp(key, "threads"))
+        return set_number(&options->threads, 1, SERVER_THREADS_MAX, key, value, problem);
+    if (!strcmp(key, "connections_per_address"))
+        return set_number(&options->connections_per_address, 1, CONNECTIONS_MAX, key, value,
+                          problem);
+    if (!strcmp(key, "connections_per_loopback"))
+        return set_number(&options->connections_per_loopback, 1, CONNECTIONS_MAX, key, value,
+                          problem);
+    if (!strcmp(key, "smtp_in_clear"))
+        return set_bool(&options->smtp_in_clear, key, value, problem);
+    return refuse(problem, "[gateway] has no key \"%s\"", key);
+}
+
+static bool set_log(struct gate_options *options, const char *key, const char *value,
+                    struct gate_options_problem *problem)
+{
+    static const struct {
+        const char *name;
+        enum gate_log_level level;
+    } levels[] = {{"error", GATE_LOG_ERROR},
+                  {"warning", GATE_LOG_WARNING},
+                  {"info", GATE_LOG_INFO},
+                  {"debug", GATE_LOG_DEBUG}};
+
+    if (!strcmp(key, "format")) {
+        if (strcmp(value, "text") && strcmp(value, "json"))
+            return refuse(problem, "the log's format is text or json, not \"%s\"", value);
+        options->log_format = !strcmp(value, "json") ? GATE_LOG_JSON : GATE_LOG_TEXT;
+        return true;
+    }
+    if (strcmp(key, "level"))
+        return refuse(problem, "[log] has no key \"%s\"", key);
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (!strcmp(value, levels[i].name)) {
+            options->log_level = levels[i].level;
+            return true;
+        }
+    return refuse(problem, "the log's level is error, warning, info or debug, not \"%s\"", value);
+}
+
+bool gate_options_set(struct gate_options *options, const char *section, const char *key,
+                      const char *value, struct gate_options_problem *problem)
+{
+    if (!strcmp(section, "gateway"))
+        return set_gateway(options, key, value, problem);
+    if (!strcmp(section, "log"))
+        return set_log(options, key, value, problem);
+    if (!strcmp(section, "node") || !strcmp(section, "key"))
+        return true; /* the node's */
+    return refuse(problem, "there is no section [%s]", section);
+}
+
+/* ---- the file ---- */
+
+struct reading {
+    struct gate_options *options;
+    struct gate_options_problem *problem;
+    bool is_refused;
+};
+
+static int take_line(void *context, const char *section, const char *key, const char *value)
+{
+    struct reading *reading = context;
+
+    if (reading->is_refused)
+        return 0;
+    reading->is_refused =
+        !gate_options_set(reading->options, section, key, value, reading->problem);
+    return !reading->is_refused;
+}
+
+static bool read_file(struct gate_options *options, const char *path,
+                      struct gate_options_problem *problem)
+{
+    struct reading reading = {options, problem, false};
+    char why[512];
+    int line = ini_parse(path, take_line, &reading);
+
+    if (line == 0)
+        return true;
+    if (line < 0)
+        return refuse(problem, "%s cannot be read: %s", path, strerror(errno));
+    snprintf(why, sizeof why, "%.500s",
+             reading.is_refused ? problem->text : "this is neither [section] nor key = value");
+    return refuse(problem, "%s, line %d: %s", path, line, why);
+}
+
+/* ---- the flags ---- */
+
+enum { FLAG_CONFIG = 256, FLAG_CHECK, FLAG_HELP, FLAG_VERSION, FLAG_KEYS };
+
+/* A flag is a key of the file with '-' for '_'; `section` tells which. */
+static const struct {
+    const char *flag, *section, *key, *help;
+} flags[] = {
+    {"listen", "gateway", "listen", "HOST:PORT  where to serve; port 0: any (127.0.0.1:7118)"},
+    {"socket", "gateway", "socket", "PATH       the node's local API"},
+    {"state-dir", "gateway", "state_dir", "PATH    where accounts and letters are kept"},
+    {"url-file", "gateway", "url_file", "PATH     written with the URL once it is served"},
+    {"public-url", "gateway", "public_url", "URL    where clients reach it, behind a proxy"},
+    {"allow-host", "gateway", "allow_host", "NAME   a Host that is served, beside addresses"},
+    {"allow-origin", "gateway", "allow_origin", "URL  an Origin whose pages may call"},
+    {"threads", "gateway", "threads", "COUNT     that serve; 1 is best on few cores"},
+    {"connections-per-address", "gateway", "connections_per_address", "COUNT  (32)"},
+    {"connections-per-loopback", "gateway", "connections_per_loopback", "COUNT (512)"},
+    {"smtp-url", "gateway", "smtp_url", "URL      of the mail server; none: letters are files"},
+    {"mail-from", "gateway", "mail_from", "ADDRESS of the letters"},
+    {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH  of two lines"},
+    {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no  without TLS, to a relay on this host"},
+    {"log-format", "log", "format", "text|json"},
+    {"log-level", "log", "level", "error|warning|info|debug"},
+};
+#define FLAG_COUNT (sizeof flags / sizeof flags[0])
+
+void gate_options_help(FILE *file)
+{
+    fputs("duckgate: the HTTP gateway of a ducknode\n\n"
+          "  --config PATH     an INI file; of the node's own, [gateway] and [log] are read\n"
+          "  --check-config    says whether file and flags are good, and ends\n"
+          "  --help, --version\n",
+          file);
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+        fprintf(file, "  --%s %s\n", flags[i].flag, flags[i].help);
+}
+
+static bool take_flag(struct gate_options *options, int flag, const char *value, bool files_only,
+                      struct gate_options_problem *problem)
+{
+    switch (flag) {
+    case FLAG_CONFIG:
+        if (!set_text(options->config, sizeof options->config, "--config", value, problem))
+            return false;
+        return !files_only || read_file(options, value, problem);
+    case FLAG_CHECK:
+        options->only_check = true;
+        return true;
+    case FLAG_HELP:
+        options->wants_help = true;
+        return true;
+    case FLAG_VERSION:
+        options->wants_version = true;
+        return true;
+    default:
+        if (files_only)
+            return true;
+        return gate_options_set(options, flags[flag - FLAG_KEYS].section,
+                                flags[flag - FLAG_KEYS].key, value, problem);
+    }
+}
+
+static bool take_flags(struct gate_options *options, int count, char *const *arguments,
+                       bool files_only, struct gate_options_problem *problem)
+{
+    struct option known[FLAG_COUNT + 5] = {
+        {"config", required_argument, NULL, FLAG_CONFIG},
+        {"check-config", no_argument, NULL, FLAG_CHECK},
+        {"help", no_argument, NULL, FLAG_HELP},
+        {"version", no_argument, NULL, FLAG_VERSION},
+    };
+    int flag;
+
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+        known[4 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
+    opterr = 0;
+    optind = 0; /* glibc: from the start */
+    while ((flag = getopt_long(count, arguments, ":", known, NULL)) != -1) {
+        if (flag == '?' || flag == ':')
+            return refuse(problem, "%s: %s", arguments[optind - 1],
+                          flag == '?' ? "there is no such flag" : "needs a value");
+        if (!take_flag(options, flag, optarg, files_only, problem))
+            return false;
+    }
+    if (optind < count)
+        return refuse(problem, "%s: only flags are understood", arguments[optind]);
+    return true;
+}
+
+/* ---- the whole ---- */
+
+void gate_options_default(struct gate_options *options)
+{
+    const char *given = getenv("STATE_DIRECTORY"); /* systemd.exec(5) */
+    const char *home = getenv("HOME"), *state = getenv("XDG_STATE_HOME");
+
+    *options = (struct gate_options){
+        .listen = "127.0.0.1:7118",
+        .threads = 1,
+        .connections_per_address = CONNECTIONS_PER_ADDRESS_MAX,
+        .connections_per_loopback = CONNECTIONS_MAX,
+        .log_format = GATE_LOG_TEXT,
+        .log_level = GATE_LOG_INFO,
+    };
+    if (given && *given)
+        snprintf(options->state_dir, sizeof options->state_dir, "%s", given);
+    else if (geteuid() == 0)
+        snprintf(options->state_dir, sizeof options->state_dir, "/var/lib/ducknode/gateway");
+    else if (state && *state)
+        snprintf(options->state_dir, sizeof options->state_dir, "%s/ducknode/gateway", state);
+    else
+        snprintf(options->state_dir, sizeof options->state_dir, "%s/.local/state/ducknode/gateway",
+                 home ? home : ".");
+}
+
+bool gate_options_read(struct gate_options *options, int count, char *const *arguments,
+                       struct gate_options_problem *problem)
+{
+    gate_options_default(options);
+    return take_flags(options, count, arguments, true, problem) &&
+           take_flags(options, count, arguments, false, problem);
+}
+
+void gate_options_hosts(struct gate_options *options, struct guard_hosts *hosts)
+{
+    const char *name = strstr(options->public_url, "://");
+
+    *hosts = (struct guard_hosts){.host_count = 0};
+    if (name && options->host_count < GUARD_HOSTS_MAX)
+        snprintf(options->hosts[options->host_count++], GATE_HOST_SIZE, "%.*s",
+                 (int)strcspn(name + 3, ":/?#"), name + 3);
+    for (size_t i = 0; i < options->host_count; i++)
+        hosts->hosts[hosts->host_count++] = options->hosts[i];
+    for (size_t i = 0; i < options->origin_count; i++)
+        hosts->origins[hosts->origin_count++] = options->origins[i];
+}

@@ -1,0 +1,54 @@
+/* gate_options: what the operator wants of the gateway, from a file and from flags; flags win.
+ *
+ * The file may be the node's own: of its sections only [gateway] and [log] are read. What is not
+ * known there is refused by its name. */
+#ifndef DUCK_GATE_OPTIONS_H
+#define DUCK_GATE_OPTIONS_H
+
+#include "gate_log.h"
+#include "guard.h"
+
+#include <stdio.h>
+
+#define GATE_PATH_SIZE 4096u /* with NUL */
+#define GATE_WORD_SIZE 1024u
+#define GATE_HOST_SIZE 256u
+
+struct gate_options {
+    char config[GATE_PATH_SIZE];
+    char listen[GATE_HOST_SIZE + 16]; /* default "127.0.0.1:7118" */
+    char socket[GATE_PATH_SIZE];      /* of the node; empty: the default of this user */
+    char state_dir[GATE_PATH_SIZE];
+    char url_file[GATE_PATH_SIZE]; /* empty: none */
+    char public_url[GATE_WORD_SIZE];
+    char smtp_url[GATE_WORD_SIZE], mail_from[GATE_WORD_SIZE];
+    char smtp_credentials_file[GATE_PATH_SIZE];
+    bool smtp_in_clear;
+    char hosts[GUARD_HOSTS_MAX][GATE_HOST_SIZE];
+    size_t host_count;
+    char origins[GUARD_ORIGINS_MAX][GATE_HOST_SIZE];
+    size_t origin_count;
+    unsigned threads;                                   /* default 1 */
+    unsigned connections_per_address, connections_per_loopback;
+    enum gate_log_format log_format;
+    enum gate_log_level log_level;
+    bool only_check, wants_help, wants_version;
+};
+
+struct gate_options_problem {
+    char text[GATE_PATH_SIZE + 512]; /* one line for people */
+};
+
+/* False: `problem` says why. */
+bool gate_options_read(struct gate_options *options, int count, char *const *arguments,
+                       struct gate_options_problem *problem);
+bool gate_options_set(struct gate_options *options, const char *section, const char *key,
+                      const char *value, struct gate_options_problem *problem);
+void gate_options_default(struct gate_options *options);
+
+/* What they mean for the guard; borrows from `options`. */
+void gate_options_hosts(struct gate_options *options, struct guard_hosts *hosts);
+
+void gate_options_help(FILE *file);
+
+#endif

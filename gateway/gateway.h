@@ -1,0 +1,21 @@
+/* gateway: what every handler may use. Put together by main.c. */
+#ifndef DUCK_GATE_GATEWAY_H
+#define DUCK_GATE_GATEWAY_H
+
+#include "accounts.h"
+#include "guard.h"
+#include "node_link.h"
+#include "probe.h"
+
+struct gateway {
+    struct accounts *accounts;
+    struct node_link *node;
+    struct probe *probe;
+    struct guard_hosts hosts;
+    uint64_t started_ms; /* Unix time */
+};
+
+uint64_t gateway_now_ms(void);  /* steady; to some 4 ms, and cheap */
+uint64_t gateway_wall_ms(void); /* Unix time */
+
+#endif

@@ -1,0 +1,217 @@
+/* The directory, what a duckling says of itself in it, and the certificates behind it. */
+#include "client/duck_client.h"
+#include "core/limits.h"
+#include "exchange.h"
+#include "form.h"
+#include "view.h"
+#include "wire/local.pb-c.h"
+
+#define LIST_MAX 200u
+#define TEXT_MAX 256u
+#define CURSOR_MAX 512u
+#define TIER_MAX 3u
+#define ALIVE_WITHIN_MAX_S (30u * 24 * 3600)
+
+static ProtobufCBinaryData data_of_text(const char *text)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
+}
+
+/* ---- searching ---- */
+
+static void tell_entries(struct exchange *exchange)
+{
+    const Duck__DirectoryList *found = exchange->reply->directory;
+    json_t *object = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < found->n_entries; i++)
+        json_array_append_new(list, view_entry(found->entries[i]));
+    json_object_set_new(object, "ducklings", list);
+    reply_word(object, "next_cursor", found->next_cursor);
+    exchange_answer(exchange, 200, object);
+}
+
+/* "T1" or "1". */
+static bool read_tier(struct exchange *exchange, uint32_t *tier)
+{
+    const char *text = NULL;
+
+    if (!query_text(exchange, "tier_min", 8, &text))
+        return false;
+    if (!text)
+        return true;
+    text += *text == 'T';
+    if (text[0] < '0' || text[0] > '0' + (char)TIER_MAX || text[1]) {
+        form_refuse(exchange, "bad_member", "tier_min", "tier_min is T0 to T%u", TIER_MAX);
+        return false;
+    }
+    *tier = (uint32_t)(text[0] - '0');
+    return true;
+}
+
+void route_directory(struct exchange *exchange)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    const char *capability = "", *text = "", *host = "", *cursor = "";
+    uint64_t alive_within_s = 0, limit = 0;
+
+    if (!query_text(exchange, "capability", NAME_MAX_BYTES, &capability) ||
+        !query_text(exchange, "q", TEXT_MAX, &text) || !read_tier(exchange, &query.tier_min) ||
+        !query_integer(exchange, "alive_within", 1, ALIVE_WITHIN_MAX_S, &alive_within_s) ||
+        !query_id(exchange, "host", ID_NODE, &host) ||
+        !query_text(exchange, "cursor", CURSOR_MAX, &cursor) ||
+        !query_integer(exchange, "limit", 1, LIST_MAX, &limit))
+        return;
+    query.capability = (char *)capability;
+    query.text = (char *)text;
+    query.host = (char *)host;
+    query.cursor = (char *)cursor;
+    query.alive_within_ms = alive_within_s * 1000;
+    query.limit = (uint32_t)limit;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, tell_entries);
+}
+
+static void tell_entry(struct exchange *exchange)
+{
+    const Duck__DirectoryList *found = exchange->reply->directory;
+
+    if (found->n_entries > 0)
+        exchange_answer(exchange, 200, view_entry(found->entries[0]));
+    else
+        exchange_say_no(exchange, 404, "not_found", NULL,
+                        "the directory of this node has no such duckling");
+}
+
+static void ask_for_entry(struct exchange *exchange, const char *duckling)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.duckling = (char *)duckling;
+    query.limit = 1;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, tell_entry);
+}
+
+void route_directory_get(struct exchange *exchange)
+{
+    struct id duckling;
+
+    if (id_parse(ID_DUCKLING, exchange->match.id, &duckling))
+        ask_for_entry(exchange, exchange_copy(exchange, exchange->match.id));
+    else
+        exchange_say_no(exchange, 404, "not_found", NULL, "this is not the id of a duckling");
+}
+
+/* ---- what a duckling says of itself ---- */
+
+static void profile_is_set(struct exchange *exchange)
+{
+    ask_for_entry(exchange, exchange->acting_text);
+}
+
+static bool read_profile(struct exchange *exchange, Duck__ProfileOrder *order)
+{
+    const char *name = NULL, *bio = NULL, **capabilities = NULL;
+    bool accepts = false, are_given;
+
+    if (!form_text(exchange, "display_name", FORM_OPTIONAL, NAME_MAX_BYTES, &name) ||
+        !form_text(exchange, "bio", FORM_OPTIONAL, BIO_MAX, &bio) ||
+        !form_texts(exchange, "capabilities", DUCKLING_CAPABILITIES_MAX, NAME_MAX_BYTES,
+                    &capabilities, &order->n_capabilities, &are_given) ||
+        !form_bool(exchange, "accepts_pecks", &accepts))
+        return false;
+    order->set_display_name = name != NULL;
+    order->display_name = data_of_text(name ? name : "");
+    order->set_bio = bio != NULL;
+    order->bio = data_of_text(bio ? bio : "");
+    order->set_capabilities = are_given;
+    order->capabilities =
+        arena_take(&exchange->arena, (order->n_capabilities + 1) * sizeof *order->capabilities);
+    for (size_t i = 0; i < order->n_capabilities; i++)
+        order->capabilities[i] = data_of_text(capabilities[i]);
+    order->set_accepts_pecks = form_has(exchange, "accepts_pecks");
+    order->accepts_pecks = accepts;
+    return true;
+}
+
+void route_profile(struct exchange *exchange)
+{
+    Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    if (!exchange_acting(exchange, true) || !read_profile(exchange, &order))
+        return;
+    order.duckling = exchange->acting_text;
+    request.order_case = DUCK__REQUEST__ORDER_PROFILE;
+    request.profile = &order;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, profile_is_set);
+}
+
+static void tell_pulse(struct exchange *exchange)
+{
+    json_t *object = json_object();
+
+    reply_word(object, "duckling_id", exchange->acting_text);
+    reply_word(object, "status", "alive");
+    reply_date(object, "seen_at", gateway_wall_ms());
+    exchange_answer(exchange, 200, object);
+}
+
+void route_pulse(struct exchange *exchange)
+{
+    Duck__PulseOrder order = DUCK__PULSE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    if (!exchange_acting(exchange, true))
+        return;
+    order.duckling = exchange->acting_text;
+    request.order_case = DUCK__REQUEST__ORDER_PULSE;
+    request.pulse = &order;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_pulse);
+}
+
+/* ---- certificates ---- */
+
+static void tell_certificate(struct exchange *exchange)
+{
+    exchange_answer(exchange, 200, view_certificate(exchange->reply->certificate));
+}
+
+static void ask_for_certificate(struct exchange *exchange, const char *identity,
+                                const char *certificate_id)
+{
+    Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.identity = (char *)identity;
+    query.certificate_id = (char *)certificate_id;
+    request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
+    request.certificate = &query;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_CERTIFICATE, 0, tell_certificate);
+}
+
+void route_certificate(struct exchange *exchange)
+{
+    if (exchange_acting(exchange, false))
+        ask_for_certificate(exchange, exchange->acting_text, "");
+}
+
+void route_certificate_get(struct exchange *exchange)
+{
+    const char *text = exchange_copy(exchange, exchange->match.id);
+    struct id id;
+
+    if (id_parse(ID_DUCKLING, exchange->match.id, &id) ||
+        id_parse(ID_NODE, exchange->match.id, &id))
+        ask_for_certificate(exchange, text, "");
+    else if (id_parse(ID_CERTIFICATE, exchange->match.id, &id))
+        ask_for_certificate(exchange, "", text);
+    else
+        exchange_say_no(exchange, 404, "not_found", NULL,
+                        "this is not the id of a duckling, a node or a certificate");
+}

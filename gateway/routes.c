@@ -1,0 +1,156 @@
+#include "routes.h"
+
+#include <stdio.h>
+
+static const struct route routes[] = {
+    /* method, path, who, class, handler, members of the body, of the query, trait */
+    {"GET", "/beak/", ROUTE_ALL, ROUTE_UNCOUNTED, route_probe, NULL, NULL, ROUTE_QUIET},
+    {"GET", "/beak", ROUTE_ALL, ROUTE_UNCOUNTED, route_probe, NULL, NULL, ROUTE_QUIET},
+    {"GET", "/healthz", ROUTE_ALL, ROUTE_UNCOUNTED, route_healthz, NULL, NULL, ROUTE_QUIET},
+    {"GET", "/readyz", ROUTE_ALL, ROUTE_UNCOUNTED, route_readyz, NULL, NULL, ROUTE_QUIET},
+    {"GET", "/beak/system/status", ROUTE_ALL, ROUTE_UNCOUNTED, route_system_status, NULL, NULL,
+     ROUTE_QUIET},
+    {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_PLAIN},
+    {"POST", "/beak/pageview", ROUTE_ALL, ROUTE_AUDIT, route_pageview, "page referrer", NULL,
+     ROUTE_PLAIN},
+
+    {"POST", "/beak/hatch", ROUTE_EITHER, ROUTE_AUTH, route_hatch,
+     "email display_name password captcha_token", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/verify", ROUTE_ALL, ROUTE_AUTH, route_verify, "email code password", NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/auth", ROUTE_ALL, ROUTE_AUTH, route_auth, "email password captcha_token", NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/logout", ROUTE_BEARER, ROUTE_UNCOUNTED, route_logout, "", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/forgot", ROUTE_ALL, ROUTE_AUTH, route_forgot, "email", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/reset", ROUTE_ALL, ROUTE_AUTH, route_reset, "email code password", NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/rotate", ROUTE_BEARER, ROUTE_CERT, route_rotate, "what duckling_id",
+     "duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/spaceducks", ROUTE_BEARER, ROUTE_DIRECTORY, route_spaceducks, NULL,
+     "limit cursor", ROUTE_PLAIN},
+
+    {"POST", "/beak/peck", ROUTE_BEARER, ROUTE_PECK, route_peck,
+     "target action payload target_duckling_id peck_type scopes message thread reply_to "
+     "expires_in wait duckling_id",
+     "duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
+     "box state with thread limit cursor duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/pecks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_peck_get, NULL,
+     "wait duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/inbox", ROUTE_BEAK_KEY, ROUTE_UNCOUNTED, route_inbox, NULL, "wait limit lease",
+     ROUTE_NO_HEAD},
+    {"POST", "/beak/inbox/ack", ROUTE_BEAK_KEY, ROUTE_UNCOUNTED, route_ack, "peck_id peck_ids",
+     NULL, ROUTE_PLAIN},
+    {"POST", "/beak/answer", ROUTE_BEARER, ROUTE_UNCOUNTED, route_answer,
+     "peck_id result problem duckling_id", "duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/cancel", ROUTE_BEARER, ROUTE_PECK, route_cancel, "peck_id duckling_id",
+     "duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/approve", ROUTE_BEARER, ROUTE_PECK, route_approve,
+     "peck_id scopes not_after duckling_id", "duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/deny", ROUTE_BEARER, ROUTE_PECK, route_deny, "peck_id reason duckling_id",
+     "duckling_id", ROUTE_PLAIN},
+    /* Here `duckling_id` in the body is the other end; a session names its own in the query. */
+    {"POST", "/beak/unpeck", ROUTE_BEARER, ROUTE_PECK, route_unpeck, "bond_id duckling_id peck_id",
+     "duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/bonds", ROUTE_BEARER, ROUTE_UNCOUNTED, route_bonds, NULL, "duckling_id",
+     ROUTE_PLAIN},
+
+    {"GET", "/beak/directory", ROUTE_ALL, ROUTE_DIRECTORY, route_directory, NULL,
+     "capability q tier_min alive_within host limit cursor", ROUTE_PLAIN},
+    {"GET", "/beak/directory/{id}", ROUTE_ALL, ROUTE_DIRECTORY, route_directory_get, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/profile", ROUTE_BEARER, ROUTE_UNCOUNTED, route_profile,
+     "display_name bio capabilities accepts_pecks duckling_id", "duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/pulse", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pulse, "duckling_id",
+     "duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate, NULL, "duckling_id",
+     ROUTE_PLAIN},
+    {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, NULL,
+     ROUTE_PLAIN},
+};
+
+#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+
+const struct route *routes_all(size_t *count)
+{
+    *count = ROUTE_COUNT;
+    return routes;
+}
+
+static bool is_id(const char *text)
+{
+    const char *at = text;
+
+    while ((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_')
+        at++;
+    return at > text && !*at;
+}
+
+static bool path_matches(const char *pattern, const char *path, struct bytes *id)
+{
+    const char *hole = strchr(pattern, '{');
+    size_t size;
+
+    if (!hole)
+        return !strcmp(pattern, path);
+    size = (size_t)(hole - pattern);
+    if (strncmp(pattern, path, size) || !is_id(path + size))
+        return false;
+    *id = bytes_of_text(path + size);
+    return true;
+}
+
+static bool method_matches(const struct route *route, const char *method)
+{
+    return !strcmp(route->method, method) ||
+           (!strcmp(method, "HEAD") && !strcmp(route->method, "GET") &&
+            route->trait != ROUTE_NO_HEAD);
+}
+
+static void allow(struct route_match *match, const struct route *route)
+{
+    size_t size = strlen(match->allow);
+    bool has_head = !strcmp(route->method, "GET") && route->trait != ROUTE_NO_HEAD;
+
+    snprintf(match->allow + size, sizeof match->allow - size, "%s, %s", route->method,
+             has_head ? "HEAD, " : "");
+}
+
+enum route_verdict routes_find(const char *method, const char *path, struct route_match *match)
+{
+    bool is_known = !strcmp(path, "*");
+    size_t size;
+
+    *match = (struct route_match){.allow = ""};
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (!path_matches(routes[i].path, path, &match->id))
+            continue;
+        if (method_matches(&routes[i], method)) {
+            match->route = &routes[i];
+            return ROUTE_FOUND;
+        }
+        is_known = true;
+        allow(match, &routes[i]);
+    }
+    if (!is_known)
+        return ROUTE_NO_SUCH_PATH;
+    size = strlen(match->allow);
+    snprintf(match->allow + size, sizeof match->allow - size, "%s",
+             size ? "OPTIONS" : "GET, HEAD, POST, OPTIONS");
+    return !strcmp(method, "OPTIONS") ? ROUTE_OPTIONS : ROUTE_OTHER_METHOD;
+}
+
+bool route_names(const char *names, struct bytes name)
+{
+    const char *at = names ? names : "";
+
+    while (*at) {
+        size_t size = strcspn(at, " ");
+
+        if (bytes_equal(bytes_of(at, size), name))
+            return true;
+        at += size;
+        at += strspn(at, " ");
+    }
+    return false;
+}

@@ -1,0 +1,244 @@
+#include "view.h"
+
+#include "core/identity.h"
+#include "core/peck.h"
+#include "reply.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+#define DID_KEY_SIZE 64 /* "did:key:z", 48 characters, NUL */
+
+static struct bytes slice(ProtobufCBinaryData data)
+{
+    return bytes_of(data.data, data.len);
+}
+
+static void put_texts(json_t *object, const char *name, const ProtobufCBinaryData *texts,
+                      size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        json_t *text = json_stringn((const char *)texts[i].data, texts[i].len);
+
+        if (text)
+            json_array_append_new(list, text);
+    }
+    json_object_set_new(object, name, list);
+}
+
+static void put_words(json_t *object, const char *name, char *const *words, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(words[i]));
+    json_object_set_new(object, name, list);
+}
+
+/* ---- pecks ---- */
+
+static json_t *view_receipt(const Duck__ReceiptView *receipt, enum view_depth depth)
+{
+    json_t *object = json_object();
+
+    reply_word(object, "kind", receipt->kind);
+    reply_word(object, "state", receipt->state);
+    reply_date(object, "at", receipt->at_ms);
+    reply_word(object, "signer", receipt->signer);
+    if (depth == VIEW_WHOLE) {
+        reply_base64(object, "envelope", slice(receipt->envelope));
+        reply_base64(object, "chain", slice(receipt->chain));
+    }
+    return object;
+}
+
+static void put_request(json_t *object, const Duck__PeckView *peck)
+{
+    if (peck->kind == PECK_BOND_REQUEST) {
+        if (peck->n_scopes > 0)
+            reply_text(object, "peck_type", slice(peck->scopes[0]));
+        put_texts(object, "scopes", peck->scopes, peck->n_scopes);
+        reply_text(object, "message", slice(peck->message));
+        return;
+    }
+    reply_text(object, "action", slice(peck->action));
+    reply_json(object, "payload", slice(peck->payload));
+}
+
+json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
+{
+    json_t *object = json_object(), *receipts = json_array();
+
+    reply_word(object, "peck_id", peck->peck_id);
+    reply_word(object, "status", peck->state);
+    reply_word(object, "box", peck->box == 1 ? "in" : "out");
+    reply_word(object, "from", peck->from);
+    reply_word(object, "to", peck->to);
+    reply_word(object, "kind", peck->kind == PECK_BOND_REQUEST ? "bond_request" : "action");
+    put_request(object, peck);
+    reply_text(object, "thread", slice(peck->thread));
+    reply_word(object, "reply_to", peck->reply_to);
+    reply_date(object, "created_at", peck->created_ms);
+    reply_date(object, "expires_at", peck->expires_ms);
+    reply_date(object, "changed_at", peck->changed_ms);
+    reply_number(object, "attempt", peck->attempt);
+    reply_date(object, "lease_until", peck->lease_until_ms);
+    reply_json(object, "result", slice(peck->result));
+    reply_text(object, "problem", slice(peck->problem));
+    reply_text(object, "traceparent", slice(peck->trace));
+    reply_word(object, "bond_id", peck->bond_id);
+    if (peck->replayed)
+        json_object_set_new(object, "replayed", json_true());
+    for (size_t i = 0; i < peck->n_receipts; i++)
+        json_array_append_new(receipts, view_receipt(peck->receipts[i], depth));
+    json_object_set_new(object, "receipts", receipts);
+    if (depth == VIEW_WHOLE) {
+        reply_base64(object, "envelope", slice(peck->envelope));
+        reply_base64(object, "chain", slice(peck->chain));
+    }
+    return object;
+}
+
+json_t *view_pecks(const Duck__PeckList *pecks)
+{
+    json_t *object = json_object(), *list = json_array();
+
+    for (size_t i = 0; i < pecks->n_pecks; i++)
+        json_array_append_new(list, view_peck(pecks->pecks[i], VIEW_BRIEF));
+    json_object_set_new(object, "pecks", list);
+    reply_word(object, "next_cursor", pecks->next_cursor);
+    return object;
+}
+
+bool view_peck_is_done(const Duck__PeckView *peck)
+{
+    enum peck_kind kind = peck->kind == PECK_BOND_REQUEST ? PECK_BOND_REQUEST : PECK_ACTION;
+    enum peck_state state;
+
+    return peck_state_parse(bytes_of_text(peck->state), &state) && peck_state_is_done(state, kind);
+}
+
+json_t *view_bond(const Duck__BondView *bond)
+{
+    json_t *object = json_object();
+
+    reply_word(object, "bond_id", bond->bond_id);
+    reply_word(object, "duckling_id", bond->duckling);
+    reply_word(object, "with", bond->with);
+    put_texts(object, "scopes", bond->scopes, bond->n_scopes);
+    /* The scopes let whoever asked for the bond peck whoever approved it. */
+    reply_word(object, "direction", bond->requested_here ? "out" : "in");
+    reply_date(object, "made_at", bond->made_ms);
+    reply_date(object, "not_after", bond->not_after_ms);
+    return object;
+}
+
+/* ---- the directory ---- */
+
+json_t *view_entry(const Duck__DirectoryEntry *entry)
+{
+    json_t *object = json_object(), *proof = json_object();
+
+    reply_word(object, "duckling_id", entry->duckling);
+    reply_text(object, "display_name", slice(entry->display_name));
+    put_texts(object, "capabilities", entry->capabilities, entry->n_capabilities);
+    reply_text(object, "bio", slice(entry->bio));
+    json_object_set_new(object, "accepts_pecks", json_boolean(entry->accepts_pecks));
+    reply_word(object, "host", entry->host);
+    json_object_set_new(object, "tier", reply_tier(entry->tier));
+    put_words(object, "tier_evidence", entry->tier_evidence, entry->n_tier_evidence);
+    put_words(object, "tier_missing", entry->tier_missing, entry->n_tier_missing);
+    reply_date(object, "seen_at", entry->seen_ms);
+    json_object_set_new(object, "host_linked", json_boolean(entry->host_linked));
+    reply_word(object, "certificate_id", entry->certificate_id);
+    reply_base64(proof, "record", slice(entry->record));
+    reply_base64(proof, "chain", slice(entry->chain));
+    json_object_set_new(object, "proof", proof);
+    return object;
+}
+
+/* ---- certificates ---- */
+
+/* RFC 8037, section 2: an Ed25519 key as a JWK. */
+static json_t *view_jwk(struct bytes key)
+{
+    json_t *object = json_object();
+    char x[sodium_base64_ENCODED_LEN(PUBLIC_KEY_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+
+    sodium_bin2base64(x, sizeof x, key.data, key.size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    reply_word(object, "kty", "OKP");
+    reply_word(object, "crv", "Ed25519");
+    reply_word(object, "x", x);
+    return object;
+}
+
+/* did:key: multicodec ed25519-pub (0xed 0x01) and the key, in base58btc. The first byte is not 0,
+ * so there is no leading '1' to care for. */
+static void did_key(struct bytes key, char text[DID_KEY_SIZE])
+{
+    static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    uint8_t number[PUBLIC_KEY_SIZE + 2] = {0xed, 0x01};
+    char digits[DID_KEY_SIZE];
+    size_t count = 0, begin = 0;
+
+    memcpy(number + 2, key.data, PUBLIC_KEY_SIZE);
+    while (begin < sizeof number) {
+        unsigned rest = 0;
+
+        for (size_t i = begin; i < sizeof number; i++) {
+            unsigned value = rest * 256 + number[i];
+
+            number[i] = (uint8_t)(value / 58);
+            rest = value % 58;
+        }
+        digits[count++] = alphabet[rest];
+        while (begin < sizeof number && number[begin] == 0)
+            begin++;
+    }
+    memcpy(text, "did:key:z", 9);
+    for (size_t i = 0; i < count; i++)
+        text[9 + i] = digits[count - 1 - i];
+    text[9 + count] = 0;
+}
+
+static json_t *view_one_certificate(const Duck__CertificateView *certificate)
+{
+    json_t *object = json_object();
+    char did[DID_KEY_SIZE];
+
+    reply_word(object, "certificate_id", certificate->certificate_id);
+    reply_word(object, "kind", certificate->kind);
+    reply_number(object, "sequence", certificate->sequence);
+    reply_text(object, "display_name", slice(certificate->display_name));
+    reply_date(object, "issued_at", certificate->issued_ms);
+    reply_date(object, "not_after", certificate->not_after_ms);
+    if (certificate->public_key.len == PUBLIC_KEY_SIZE) {
+        did_key(slice(certificate->public_key), did);
+        json_object_set_new(object, "jwk", view_jwk(slice(certificate->public_key)));
+        reply_word(object, "did", did);
+    }
+    reply_base64(object, "next_key_hash", slice(certificate->next_key_hash));
+    reply_base64(object, "envelope", slice(certificate->envelope));
+    return object;
+}
+
+json_t *view_certificate(const Duck__CertificateAnswer *answer)
+{
+    json_t *object = json_object(), *list = json_array();
+    bool is_duckling = !strncmp(answer->identity, "dkl_", 4);
+    const Duck__CertificateView *last =
+        answer->n_certificates ? answer->certificates[answer->n_certificates - 1] : NULL;
+
+    reply_word(object, is_duckling ? "duckling_id" : "node_id", answer->identity);
+    if (last)
+        reply_word(object, "certificate_id", last->certificate_id);
+    json_object_set_new(object, "valid", json_boolean(answer->valid));
+    reply_word(object, "reason", answer->reason);
+    for (size_t i = 0; i < answer->n_certificates; i++)
+        json_array_append_new(list, view_one_certificate(answer->certificates[i]));
+    json_object_set_new(object, "certificates", list);
+    reply_base64(object, "chain", slice(answer->chain));
+    return object;
+}
