@@ -1,1 +1,6 @@
-int main(void) { return 0; }
+#include "commands.h"
+
+int main(int argc, char **argv)
+{
+    return commands_main(argc, argv);
+}

@@ -1,0 +1,71 @@
+/* commands: what `ducknode …` can be told, one function for each.
+ *
+ * All but init, run, id, receipt, mail and version talk to the running node through libduckclient.
+ * Human text goes to standard output, or with --json one JSON document; what is wrong goes to
+ * standard error. Exit status: 0 done, 1 not done (the message says why), 2 misused. */
+#ifndef DUCK_NODE_COMMANDS_H
+#define DUCK_NODE_COMMANDS_H
+
+#include "options.h"
+
+#include <jansson.h>
+
+#define FLAGS_MAX 48u     /* given on one command line */
+#define ARGUMENTS_MAX 16u
+
+struct command_flag {
+    const char *name;   /* without "--"; NULL ends the list */
+    const char *value;  /* what it takes, for the help; NULL: nothing */
+    const char *what;
+};
+
+struct call;
+
+struct command {
+    const char *name;
+    const char *arguments; /* for the help: "PECK [RESULT]" */
+    size_t arguments_min, arguments_max;
+    const char *what;      /* one sentence */
+    const struct command_flag *flags;
+    const char *example;
+    int (*run)(struct call *call);
+};
+
+/* A command line, read. */
+struct call {
+    const struct command *command;
+    struct options options;
+    bool json;
+    const char *arguments[ARGUMENTS_MAX];
+    size_t argument_count;
+    const char *flag_names[FLAGS_MAX], *flag_values[FLAGS_MAX];
+    size_t flag_count;
+};
+
+int commands_main(int argc, char **argv);
+
+/* ---- for the commands ---- */
+const char *call_flag(const struct call *call, const char *name); /* the last one's value; NULL: not given */
+size_t call_flags(const struct call *call, const char *name, const char **values, size_t max);
+bool call_has(const struct call *call, const char *name);
+bool call_number(const struct call *call, const char *name, uint64_t *number); /* false: said why */
+
+int fail(const struct call *call, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void print_json(json_t *document); /* and frees it */
+const char *time_text(uint64_t wall_ms, char text[32]); /* RFC 3339, UTC; "-" for 0 */
+
+/* One request to the node; NULL after a failure was said, with *status set. */
+struct Duck__Request;
+struct Duck__Reply;
+struct Duck__Reply *ask(struct call *call, struct Duck__Request *request, int *status);
+
+/* The answer within a reply, as JSON: bytes that are text as text, others as base64, payloads and
+ * results as the JSON they are. */
+struct ProtobufCMessage;
+json_t *json_of_message(const void *message);
+
+extern const struct command node_commands[], peck_commands[], directory_commands[],
+    receipt_commands[]; /* each ends with a NULL name */
+
+#endif
