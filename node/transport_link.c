@@ -383,6 +383,10 @@ static void send_ping(struct link *link, bool last)
 
     randombytes_buf(token, sizeof token);
     pthread_mutex_lock(&link->lock);
+    if (link->last_ping_sent) {
+        pthread_mutex_unlock(&link->lock);
+        return; /* nothing comes after it */
+    }
     memcpy(&link->ping_token, token, sizeof token);
     link->ping_sent_us = clock_now_us();
     link->pinged_ms = link->ping_sent_us / 1000;

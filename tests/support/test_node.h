@@ -37,13 +37,13 @@ struct test_node {
     uint8_t *last; /* body of the last frame, owned */
     size_t last_size;
     uint8_t last_kind;
-    uint64_t next_number;   /* frames of kind TEST_NUMBERED must come in order */
+    uint64_t next_number; /* frames of kind TEST_NUMBERED must come in order */
     bool out_of_order;
     uint64_t *numbers_seen; /* of kind TEST_MARKED: how often each came */
     size_t numbers_max;
     size_t overlapping, overlapping_max;
-    bool holds;             /* frame handlers wait */
-    bool refuses;           /* frames are refused */
+    bool holds;   /* frame handlers wait */
+    bool refuses; /* frames are refused */
 };
 
 enum { TEST_FRAME = 100, TEST_NUMBERED = 101, TEST_MARKED = 102, TEST_ECHO = 103 };
@@ -191,7 +191,8 @@ static inline void test_node_introduce(struct test_node *node, struct noise_pair
     record.content = node_content_pack(&content, &node->memory);
     ck_assert_int_eq(record_pack(&record, &node->memory, &body), RECORD_OK);
     node->introduction = introduction_pack(
-        node->chain, envelope_seal(ENVELOPE_RECORD, &node->id, node->key, body, &node->memory, NULL),
+        node->chain,
+        envelope_seal(ENVELOPE_RECORD, &node->id, node->key, body, &node->memory, NULL),
         &node->memory);
 }
 
@@ -273,8 +274,8 @@ static inline void test_node_stop(struct test_node *node)
     pthread_mutex_destroy(&node->lock);
 }
 
-static inline int test_node_dial(struct test_node *from, const struct test_node *to,
-                                 bool knows_id, bool knows_key)
+static inline int test_node_dial(struct test_node *from, const struct test_node *to, bool knows_id,
+                                 bool knows_key)
 {
     return transport_dial(from->transport, bytes_of_text(to->address), knows_id ? &to->id : NULL,
                           knows_key ? to->pair.public : NULL);

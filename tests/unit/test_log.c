@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 /* stderr goes to a file that has no name any more. */
-struct catch {
+struct catch
+{
     int file, stderr_before;
 };
 

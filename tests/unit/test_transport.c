@@ -113,8 +113,8 @@ START_TEST(another_node_than_the_one_meant_is_refused)
     struct id somebody = {.bytes = {1, 2, 3}};
 
     start_both(NULL);
-    ck_assert_int_eq(
-        transport_dial(alice.transport, bytes_of_text(bob.address), &somebody, NULL), 0);
+    ck_assert_int_eq(transport_dial(alice.transport, bytes_of_text(bob.address), &somebody, NULL),
+                     0);
     test_node_await(&alice, alice.dials_failed == 1);
     ck_assert_uint_eq(alice.ups, 0);
     ck_assert_uint_eq(bob.ups, 0);
@@ -147,9 +147,9 @@ END_TEST
 
 START_TEST(what_is_no_address_is_refused_at_once)
 {
-    static const char *const texts[] = {"",         "host",       "host:",     ":1",
-                                        "host:0",   "host:65536", "host:12x",  "ho st:1",
-                                        "::1:4711", "[::1]",      "a/b:4711",  "user@host:1"};
+    static const char *const texts[] = {"",         "host",       "host:",    ":1",
+                                        "host:0",   "host:65536", "host:12x", "ho st:1",
+                                        "::1:4711", "[::1]",      "a/b:4711", "user@host:1"};
 
     test_node_start(&alice, NULL);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -163,9 +163,8 @@ END_TEST
 START_TEST(a_name_that_does_not_exist_fails)
 {
     test_node_start(&alice, NULL);
-    ck_assert_int_eq(transport_dial(alice.transport, bytes_of_text("no-such-host.invalid:4711"),
-                                    NULL, NULL),
-                     0);
+    ck_assert_int_eq(
+        transport_dial(alice.transport, bytes_of_text("no-such-host.invalid:4711"), NULL, NULL), 0);
     test_node_await(&alice, alice.dials_failed == 1);
     test_node_stop(&alice);
 }
@@ -216,10 +215,8 @@ END_TEST
 START_TEST(a_second_listener_on_one_port_is_a_fault)
 {
     const char *listen = alice.address;
-    struct transport_settings settings = {.listen = &listen,
-                                          .listen_count = 1,
-                                          .network = bytes_of_text(TEST_NETWORK),
-                                          .workers = 1};
+    struct transport_settings settings = {
+        .listen = &listen, .listen_count = 1, .network = bytes_of_text(TEST_NETWORK), .workers = 1};
     struct transport *transport = NULL;
 
     transport_limits_default(&settings.limits);
@@ -240,8 +237,7 @@ static void send_size(struct test_node *from, struct test_node *to, size_t size)
     uint64_t before = to->frames;
 
     randombytes_buf(body, size);
-    ck_assert_int_eq(
-        transport_send(from->transport, &to->id, TEST_FRAME, bytes_of(body, size)), 0);
+    ck_assert_int_eq(transport_send(from->transport, &to->id, TEST_FRAME, bytes_of(body, size)), 0);
     transport_flush(from->transport);
     test_node_await(to, to->frames == before + 1);
     ck_assert_uint_eq(to->last_kind, TEST_FRAME);
@@ -277,9 +273,9 @@ START_TEST(a_frame_longer_than_a_session_carries_is_not_taken)
 
     start_both(NULL);
     test_node_link(&alice, &bob);
-    ck_assert_int_eq(transport_send(alice.transport, &bob.id, TEST_FRAME,
-                                    bytes_of(body, SESSION_INNER_MAX)),
-                     FAULT_TOO_LARGE);
+    ck_assert_int_eq(
+        transport_send(alice.transport, &bob.id, TEST_FRAME, bytes_of(body, SESSION_INNER_MAX)),
+        FAULT_TOO_LARGE);
     send_size(&alice, &bob, 1);
     free(body);
     stop_both();
@@ -367,8 +363,8 @@ START_TEST(a_full_queue_says_busy_and_nothing_that_was_taken_is_lost)
     test_node_hold(&bob, true);
     while (!fault) {
         memcpy(body, &sent, sizeof sent);
-        fault = transport_send(alice.transport, &bob.id, TEST_NUMBERED,
-                               bytes_of(body, sizeof body));
+        fault =
+            transport_send(alice.transport, &bob.id, TEST_NUMBERED, bytes_of(body, sizeof body));
         sent += !fault;
         transport_flush(alice.transport);
         ck_assert_uint_lt(sent, 100000); /* the kernel's buffers end, too */
@@ -582,10 +578,12 @@ START_TEST(of_two_links_the_one_that_the_lower_id_opened_stays)
 {
     struct transport_link_info info;
     bool alice_is_lower, both_came_up = false;
+    uint64_t began_ms = 0;
 
     for (int round = 0; round < 50 && !both_came_up; round++) {
         start_both(NULL);
         alice_is_lower = id_compare(&alice.id, &bob.id) < 0;
+        began_ms = clock_now_ms();
         ck_assert_int_eq(test_node_dial(&alice, &bob, true, true), 0);
         ck_assert_int_eq(test_node_dial(&bob, &alice, true, true), 0);
         test_node_await(&alice, alice.ups == 1);
@@ -594,6 +592,7 @@ START_TEST(of_two_links_the_one_that_the_lower_id_opened_stays)
         test_await(figures_of(&alice).links_closed == figures_of(&bob).links_closed);
         both_came_up = figures_of(&alice).links_closed == 1;
         if (both_came_up) {
+            ck_assert_uint_lt(clock_now_ms() - began_ms, 5000); /* by its last ping, not by time */
             ck_assert_uint_eq(transport_links(alice.transport, &info, 1), 1);
             ck_assert_int_eq(info.dialled_here, alice_is_lower);
             ck_assert_uint_eq(transport_links(bob.transport, &info, 1), 1);
