@@ -1,7 +1,7 @@
 #include "identity.h"
 
-#include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(SEED_SIZE == crypto_sign_SEEDBYTES, "an identity's seed is Ed25519's");
@@ -19,7 +19,7 @@ struct identity_key *identity_key_new(const uint8_t seed[SEED_SIZE])
 
     if (!key) {
         /* Guarded memory can run out before memory does: the number of mappings is bounded. */
-        assert(!"no guarded memory for a key");
+        fputs("out of guarded memory\n", stderr);
         abort();
     }
     crypto_sign_seed_keypair(ignored.bytes, key->secret, seed);
