@@ -48,6 +48,7 @@ class Node:
         self.config = os.path.join(pond.folder, name + ".ini")
         self.process, self.lines, self.spoken = None, [], threading.Condition()
         self.port = self.gateway_port = 0
+        self.join, self.extra = (), ""
 
     def command(self, *arguments, check=True, input=None):
         done = subprocess.run(
@@ -60,15 +61,17 @@ class Node:
     def json(self, *arguments):
         return json.loads(self.command(*arguments, "--json").stdout)
 
-    def write_config(self, join=(), extra=""):
+    def write_config(self, join=None, extra=None):
+        self.join = self.join if join is None else join
+        self.extra = self.extra if extra is None else extra
         with open(self.config, "w") as file:
             file.write(
                 f"[node]\nname = {self.name}\nnetwork = {NETWORK}\nstate_dir = {self.state}\n"
                 f"listen = 127.0.0.1:{self.port}\n"
-                + "".join(f"join = {address}\n" for address in join)
+                + "".join(f"join = {address}\n" for address in self.join)
                 + f"[log]\nformat = text\nlevel = info\n"
                 f"[gateway]\nlisten = 127.0.0.1:{self.gateway_port}\n"
-                f"program = {os.path.join(BIN, 'duckgate')}\n{extra}")
+                f"program = {os.path.join(BIN, 'duckgate')}\n{self.extra}")
 
     def init(self, join=(), extra=""):
         self.write_config(join, extra)
@@ -91,6 +94,7 @@ class Node:
         self.url = open(url_file).read().strip().rstrip("/")
         self.gateway_port = urllib.parse.urlparse(self.url).port
         until(f"{self.name}'s gateway serving", self._serves)
+        self.write_config()  # later lives keep the ports of the first
         return self
 
     def _serves(self):
