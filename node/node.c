@@ -393,7 +393,7 @@ static int open_loop(struct node *node)
                   .addresses = addresses,
                   .session_not_after_ms = node->session_not_after_ms,
                   .bond_own = node->options->bond_own,
-                  .sign_alone = getenv("DUCKNODE_SIGN_ALONE") != NULL},
+                  .sign_alone = node->options->sign_alone},
         .node = node->id,
         .store = node->store,
         .inbox = node->inbox,

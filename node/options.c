@@ -51,6 +51,7 @@ static const struct key keys[] = {
      NODE_ADDRESSES_MAX},
     {"node", "join", KEY_JOIN, AT(join), OPTIONS_ADDRESS_SIZE, AT(join_count), OPTIONS_JOIN_MAX},
     {"node", "bond_own", KEY_SWITCH, AT(bond_own), 0, 0, 0},
+    {"node", "sign_alone", KEY_SWITCH, AT(sign_alone), 0, 0, 0},
     {"log", "format", KEY_FORMAT, AT(log_format), 0, 0, 0},
     {"log", "level", KEY_LEVEL, AT(log_level), 0, 0, 0},
     {"gateway", "enabled", KEY_SWITCH, AT(gateway_enabled), 0, 0, 0},
@@ -309,7 +310,8 @@ bool options_read_file(struct options *options, const char *path, struct options
     ini_max_line = (int)OPTIONS_LINE_MAX;
     wrong_line = ini_parse_stream(read_line, &reader, take_pair, &reader);
     fclose(reader.file);
-    if (wrong_line > 0 && !reader.refused) {
+    if (wrong_line > 0 && (!reader.refused || (unsigned)wrong_line < reader.line)) {
+        reader.refused = false; /* inih reads on after a line that it does not understand */
         reader.line = (unsigned)wrong_line;
         refuse_line(&reader, "this is neither [section] nor key = value");
     }

@@ -4,7 +4,7 @@
  * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
- *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own
+ *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone
  *     [log]      format (text, json), level (error, warning, info, debug)
  *     [gateway]  enabled, listen, program, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
@@ -41,6 +41,7 @@ struct options {
     char join[OPTIONS_JOIN_MAX][OPTIONS_ADDRESS_SIZE];        /* "host:port" or "nod_…@host:port" */
     size_t join_count;
     bool bond_own;                       /* ducklings of this node may peck one another unasked */
+    bool sign_alone;                     /* a signature for each peck and receipt, none for a turn: to measure */
     enum log_format log_format;
     enum log_level log_level;
     bool gateway_enabled;                /* default: yes */
