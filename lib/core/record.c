@@ -214,7 +214,7 @@ static bool is_port(struct bytes port)
     return number <= 65535;
 }
 
-static bool is_address(struct bytes address)
+bool node_address_is_valid(struct bytes address)
 {
     const uint8_t *colon = address.size > 0 ? memrchr(address.data, ':', address.size) : NULL;
     size_t host_size = colon ? (size_t)(colon - address.data) : 0;
@@ -246,7 +246,7 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     parsed.address_count = message->n_addresses;
     for (size_t i = 0; i < message->n_addresses; i++) {
         parsed.addresses[i] = borrowed(message->addresses[i]);
-        if (!is_address(parsed.addresses[i]))
+        if (!node_address_is_valid(parsed.addresses[i]))
             return RECORD_BAD_CONTENT;
     }
     memcpy(parsed.session_key, message->session_key.data, sizeof parsed.session_key);

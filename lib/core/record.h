@@ -78,6 +78,10 @@ enum record_verdict record_judge_dates(const struct record *record, uint64_t wal
 bool record_is_newer(struct version version, const struct hash *hash, struct version held_version,
                      const struct hash *held_hash);
 
+/* "host:port": a name, an IPv4 address or an IPv6 address in brackets; a port from 1. What a node
+ * record may name, so whoever configures an address can ask first. */
+bool node_address_is_valid(struct bytes address);
+
 enum record_verdict node_content_parse(struct bytes content, struct arena *arena, struct node_content *node);
 struct bytes node_content_pack(const struct node_content *node, struct arena *arena);
 enum record_verdict duckling_content_parse(struct bytes content, struct arena *arena,

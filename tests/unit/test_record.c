@@ -349,10 +349,12 @@ START_TEST(addresses_are_a_host_and_a_port)
 
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         node.addresses[1] = bytes_of_text(good[i]);
+        ck_assert(node_address_is_valid(node.addresses[1]));
         ck_assert_msg(node_verdict(&node) == RECORD_OK, "%s", good[i]);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         node.addresses[1] = bytes_of_text(bad[i]);
+        ck_assert(!node_address_is_valid(node.addresses[1]));
         ck_assert_msg(node_verdict(&node) == RECORD_BAD_CONTENT, "%s", bad[i]);
     }
     node.addresses[1] = filled(ADDRESS_MAX, 'a');
