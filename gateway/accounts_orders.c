@@ -704,7 +704,7 @@ static int lay_reset_code(struct accounts *accounts, struct order *order)
 {
     struct gate_operator operator_row;
     struct gate_code code;
-    bool allowed, found;
+    bool allowed, found = false;
     int fault = judge_share(accounts, order, &allowed);
 
     order->result.expires_ms = accounts_wall_ms(accounts) + CODE_LIFE_MS;
