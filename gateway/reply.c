@@ -152,7 +152,7 @@ static bool is_shaped_as(const char *text, const char *shape)
 bool reply_parse_time(const char *text, uint64_t *wall_ms)
 {
     bool has_ms = is_shaped_as(text, "0000-00-00T00:00:00.000Z");
-    struct tm date = {.tm_isdst = 0}, again;
+    struct tm date = {.tm_isdst = 0}, asked;
     unsigned ms = 0;
     time_t seconds;
 
@@ -165,10 +165,10 @@ bool reply_parse_time(const char *text, uint64_t *wall_ms)
         return false;
     date.tm_year -= 1900;
     date.tm_mon -= 1;
+    asked = date;
     seconds = timegm(&date); /* puts the 31st of February into March: look whether it did */
-    gmtime_r(&seconds, &again);
-    if (seconds < 0 || again.tm_mday != date.tm_mday || again.tm_sec != date.tm_sec ||
-        !is_shaped_as(text + 10, has_ms ? "T00:00:00.000Z" : "T00:00:00Z"))
+    if (seconds < 0 || date.tm_mon != asked.tm_mon || date.tm_mday != asked.tm_mday ||
+        date.tm_hour != asked.tm_hour || date.tm_min != asked.tm_min || date.tm_sec != asked.tm_sec)
         return false;
     *wall_ms = (uint64_t)seconds * 1000 + ms;
     return true;
