@@ -335,6 +335,10 @@ static bool judge_words(const struct order *order, struct effects *effects)
         refuse(effects, order, REFUSAL_TOO_LARGE, "a result is at most 262144 bytes", "result");
         return false;
     }
+    if (order->result.size > 0 && !bytes_may_be_json(order->result)) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a result is JSON, in UTF-8", "result");
+        return false;
+    }
     if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true)) {
         refuse(effects, order, REFUSAL_MALFORMED, "a reason is at most 1024 bytes of UTF-8",
                order->kind == ORDER_DENY ? "reason" : "problem");

@@ -706,7 +706,8 @@ void agent_resend_and_expire(struct agent *agent, const struct moment *at, struc
     while ((sent = outbox_poll_expired(agent->outbox, at->wall_ms)))
         end_sent(agent, sent, PECK_EXPIRED,
                  bytes_of_text("no final receipt came before its time was over"), at, effects);
-    while ((sent = outbox_poll_due(agent->outbox, at->now_ms)))
+    for (int i = 0; i < RESENDS_PER_TURN_MAX && (sent = outbox_poll_due(agent->outbox, at->now_ms));
+         i++)
         resend(agent, sent, at, effects);
     while ((received = tray_poll_expired(agent->tray, at->wall_ms)))
         expire_received(agent, received, at, effects);

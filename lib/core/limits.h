@@ -58,6 +58,7 @@
 #define LEASE_MIN_MS SECOND_MS
 #define LEASE_MAX_MS HOUR_MS
 #define RESEND_FIRST_MS (2 * SECOND_MS)      /* a peck without a receipt, link up */
+#define RESENDS_PER_TURN_MAX 256             /* what is due beyond it goes out in the next turn */
 #define RESEND_MAX_MS (60 * SECOND_MS)
 #define OUTBOX_GRACE_MS (10 * SECOND_MS)     /* after its end a peck waits so long for the receipt that says it */
 #define DIAL_FIRST_MS 500ull                 /* back-off, doubling, full jitter */

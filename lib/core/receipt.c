@@ -67,6 +67,8 @@ static enum receipt_verdict judge(const struct receipt *receipt)
         return RECEIPT_MALFORMED;
     if (receipt->problem.size > 0 && !has_problem(receipt->state))
         return RECEIPT_MALFORMED;
+    if (receipt->result.size > 0 && !bytes_may_be_json(receipt->result))
+        return RECEIPT_BAD_TEXT;
     if (!bytes_are_text(receipt->problem, true))
         return RECEIPT_BAD_TEXT;
     if (makes_bond ? receipt->scope_count == 0 || receipt->bond_not_after_ms <= receipt->at_ms

@@ -663,6 +663,23 @@ START_TEST(orders_that_cannot_be_carried_out_say_why)
 }
 END_TEST
 
+START_TEST(a_result_that_is_no_text_is_refused_and_the_peck_stays_open)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct order answer = {
+        .kind = ORDER_ANSWER, .duckling = friend, .result = bytes_of("\"\xFF\"", 3)};
+
+    bond(pond, &duck, &friend);
+    answer.peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_MALFORMED);
+    answer.result = bytes_of_text("\"whole\"");
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_NONE);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(a_repeated_idempotency_key_names_the_first_peck)
 {
     struct pond *pond = pond_new();
@@ -722,6 +739,7 @@ int main(void)
     tcase_add_test(stories, an_agent_that_died_lets_its_peck_be_handed_out_again);
     tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
+    tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);
     tcase_add_test(stories, a_repeated_idempotency_key_names_the_first_peck);
     tcase_add_test(stories, the_same_seed_and_events_give_the_same_pecks);
     suite_add_tcase(suite, stories);
