@@ -118,7 +118,7 @@ struct root {
 struct batch_roots {
     size_t max, count, oldest;
     _Atomic uint64_t added; /* read from other threads */
-    size_t buckets; /* a power of two */
+    size_t buckets;         /* a power of two */
     uint32_t *heads;
     struct root *ring; /* in order of arrival */
 };
