@@ -65,7 +65,7 @@ static uint16_t slot_of(const struct admission *admission, const struct admissio
     key[0] = (uint8_t)kind;
     memcpy(key + 1, address->bytes, significant);
     crypto_shorthash(sum, key, sizeof key, admission->secret);
-    return (uint16_t)((sum[0] | sum[1] << 8) & (SLOTS - 1));
+    return (uint16_t)(((unsigned)sum[0] | (unsigned)sum[1] << 8) & (SLOTS - 1));
 }
 
 bool token_bucket_take(struct token_bucket *bucket, uint32_t per_s, uint32_t burst, uint64_t now_ms)

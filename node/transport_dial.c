@@ -171,7 +171,9 @@ static void deliver(struct lookup *lookup, char numeric[DIAL_ADDRESSES_MAX][ADDR
     if (!dial)
         return;
     dial->lookup = NULL;
+    dial_hold(dial); /* the transport, too, lives until we are done */
     take_addresses(dial, numeric, count);
+    dial_drop(dial);
 }
 
 static void *look_up(void *context)

@@ -21,7 +21,7 @@ static struct peer **find(struct transport *transport, const struct id *node)
     struct peer **at;
 
     crypto_shorthash(sum, node->bytes, sizeof node->bytes, transport->hash_key);
-    at = &transport->peers[(sum[0] | sum[1] << 8) % PEER_BUCKETS];
+    at = &transport->peers[((size_t)sum[0] | (size_t)sum[1] << 8) % PEER_BUCKETS];
     while (*at && !id_equal(&(*at)->node, node))
         at = &(*at)->next;
     return at;

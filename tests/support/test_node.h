@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -30,7 +31,7 @@ struct test_node {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* What was told. */
-    unsigned ups, downs, dials_failed;
+    atomic_uint ups, downs, dials_failed;
     struct id up_node, down_node;
     char reason[160];
     uint64_t frames, bytes, refused;
