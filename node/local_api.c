@@ -58,13 +58,15 @@ size_t local_prepare_sends(struct local_api *api, struct local_client *clients[L
     return count;
 }
 
+static void end_client(struct local_client *client);
+
+/* Whoever holds the use that the send is. */
 static void start_send(struct local_client *client)
 {
-    nng_iov rest = {.iov_buf = client->sending.data + client->sending.begin,
-                    .iov_len = local_buffer_size(&client->sending)};
-
-    nng_aio_set_iov(client->send_aio, 1, &rest);
-    nng_stream_send(client->stream, client->send_aio);
+    if (!local_stream_send(&client->stream, client->send_aio,
+                           client->sending.data + client->sending.begin,
+                           local_buffer_size(&client->sending)))
+        end_client(client);
 }
 
 void local_start_sends(struct local_client *const *clients, size_t count)
@@ -123,7 +125,7 @@ static void end_client(struct local_client *client)
         forget_requests(client);
     }
     pthread_mutex_unlock(&api->lock);
-    nng_stream_close(client->stream); /* what is under way ends with it */
+    local_stream_close(&client->stream); /* what is under way ends with it */
     pthread_mutex_lock(&api->lock);
     release(client);
     pthread_mutex_unlock(&api->lock);
@@ -133,7 +135,7 @@ static void free_client(struct local_client *client)
 {
     nng_aio_free(client->receive_aio); /* waits for its callback */
     nng_aio_free(client->send_aio);
-    nng_stream_free(client->stream);
+    local_stream_free(&client->stream);
     local_buffer_free(&client->in);
     local_buffer_free(&client->out);
     local_buffer_free(&client->sending);
@@ -314,11 +316,9 @@ static bool take_frames(struct local_client *client, bool *stops)
 
 static void start_receive(struct local_client *client)
 {
-    nng_iov room = {.iov_buf = local_buffer_room(&client->in, RECEIVE_STEP),
-                    .iov_len = RECEIVE_STEP};
-
-    nng_aio_set_iov(client->receive_aio, 1, &room);
-    nng_stream_recv(client->stream, client->receive_aio);
+    if (!local_stream_receive(&client->stream, client->receive_aio,
+                              local_buffer_room(&client->in, RECEIVE_STEP), RECEIVE_STEP))
+        end_client(client);
 }
 
 /* Who does not read its answers is not read on either. */
@@ -411,14 +411,15 @@ static struct local_client *client_new(struct local_api *api, nng_stream *stream
     struct local_client *client = memory_take(sizeof *client);
 
     client->api = api;
-    client->stream = stream;
     client->uses = 1; /* the receive that is about to start */
     ring_init(&client->ring);
     for (size_t i = 0; i < CLIENT_SLOTS; i++)
         ring_init(&client->requests[i]);
     if (nng_aio_alloc(&client->receive_aio, receive_ended, client) == 0 &&
-        nng_aio_alloc(&client->send_aio, send_ended, client) == 0)
+        nng_aio_alloc(&client->send_aio, send_ended, client) == 0) {
+        local_stream_init(&client->stream, stream);
         return client;
+    }
     if (client->receive_aio)
         nng_aio_free(client->receive_aio);
     memory_give_back(client);

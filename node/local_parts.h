@@ -7,6 +7,7 @@
 #define DUCK_NODE_LOCAL_PARTS_H
 
 #include "client/local_frames.h"
+#include "client/local_stream.h"
 #include "local_api.h"
 
 #include <nng/nng.h>
@@ -149,7 +150,7 @@ struct question {
 struct local_client {
     struct local_api *api;
     struct ring ring;
-    nng_stream *stream;
+    struct local_stream stream;
     nng_aio *receive_aio, *send_aio;
     size_t uses;             /* what is under way outside the lock; freed at 0 when closing */
     bool closing, paused, sending_now;

@@ -5,11 +5,11 @@
 
 #include "core/bytes.h"
 #include "local_frames.h"
+#include "local_stream.h"
 #include "wire/local.pb-c.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <nng/nng.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/un.h>
@@ -34,8 +34,10 @@ struct follow {
     bool directory;
     connection_seen seen;
     void *context, *copy;
-    uint64_t gaps;            /* broken streams so far: told as dropped events */
-    bool began, resend, over; /* over: taken off as soon as it is not being called */
+    uint64_t gaps; /* broken streams so far: told as dropped events */
+    bool began, refused, resend;
+    bool awaited; /* somebody waits to hear whether it began */
+    bool over;    /* taken off as soon as it is neither called nor awaited */
 };
 
 enum connection_state { CONNECTION_DOWN, CONNECTION_DIALLING, CONNECTION_UP };
@@ -48,7 +50,7 @@ struct connection {
 
     enum connection_state state;
     nng_stream_dialer *dialer;
-    nng_stream *stream;
+    struct local_stream stream; /* while the state is UP */
     nng_aio *dial_aio, *receive_aio, *send_aio;
     bool dial_busy, receive_busy, send_busy, broken, wanted;
     uint64_t dials_ended; /* counts; so that opening can wait for its own */
@@ -189,20 +191,23 @@ static bool prepare_send(struct connection *connection)
     return true;
 }
 
-static void start_send(struct connection *connection)
-{
-    nng_iov rest = {.iov_buf = connection->sending.data + connection->sending.begin,
-                    .iov_len = local_buffer_size(&connection->sending)};
-
-    nng_aio_set_iov(connection->send_aio, 1, &rest);
-    nng_stream_send(connection->stream, connection->send_aio);
-}
-
 /* Under the lock. */
 static void note_broken(struct connection *connection)
 {
     connection->broken = true;
     pthread_cond_signal(&connection->work);
+}
+
+static void start_send(struct connection *connection)
+{
+    if (local_stream_send(&connection->stream, connection->send_aio,
+                          connection->sending.data + connection->sending.begin,
+                          local_buffer_size(&connection->sending)))
+        return;
+    pthread_mutex_lock(&connection->lock);
+    connection->send_busy = false;
+    note_broken(connection);
+    pthread_mutex_unlock(&connection->lock);
 }
 
 static void send_ended(void *context)
@@ -235,10 +240,13 @@ static void send_ended(void *context)
 
 static void start_receive(struct connection *connection)
 {
-    nng_iov room = {.iov_buf = connection->chunk, .iov_len = sizeof connection->chunk};
-
-    nng_aio_set_iov(connection->receive_aio, 1, &room);
-    nng_stream_recv(connection->stream, connection->receive_aio);
+    if (local_stream_receive(&connection->stream, connection->receive_aio, connection->chunk,
+                             sizeof connection->chunk))
+        return;
+    pthread_mutex_lock(&connection->lock);
+    connection->receive_busy = false;
+    note_broken(connection);
+    pthread_mutex_unlock(&connection->lock);
 }
 
 static void receive_ended(void *context)
@@ -275,7 +283,7 @@ static void dial_ended(void *context)
     connection->dial_busy = false;
     connection->dial_error = nng_aio_result(connection->dial_aio);
     if (connection->dial_error == 0)
-        connection->stream = nng_aio_get_output(connection->dial_aio, 0);
+        local_stream_init(&connection->stream, nng_aio_get_output(connection->dial_aio, 0));
     pthread_cond_signal(&connection->work);
     pthread_mutex_unlock(&connection->lock);
 }
@@ -349,10 +357,9 @@ static void stay_down(struct connection *connection)
 /* The same, once nothing of nng's is under way on the broken stream. */
 static void drop_stream(struct connection *connection)
 {
-    nng_stream *stream = connection->stream;
     struct call *calls;
 
-    connection->stream = NULL;
+    local_stream_free(&connection->stream);
     connection->state = CONNECTION_DOWN;
     connection->broken = connection->unread_paused = false;
     connection->redial_at_ms = 0;
@@ -366,7 +373,6 @@ static void drop_stream(struct connection *connection)
         }
     calls = take_calls(connection, begins_before, connection->handed);
     pthread_mutex_unlock(&connection->lock);
-    nng_stream_free(stream);
     finish_all(calls, "unreachable", "the node went away before it answered");
     pthread_mutex_lock(&connection->lock);
 }
@@ -394,7 +400,7 @@ static void sweep_follows(struct connection *connection)
     for (struct follow **at = &connection->follows; *at;) {
         struct follow *follow = *at;
 
-        if (!follow->over || follow->id == connection->calling) {
+        if (!follow->over || follow->awaited || follow->id == connection->calling) {
             at = &follow->next;
             continue;
         }
@@ -423,10 +429,11 @@ static void tell_follow(struct connection *connection, struct follow *follow, Du
 {
     bool goes_on = true, sends = false;
 
-    follow->began = true;
-    if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM) {
-        follow->over = true;
-    } else if (reply->answer_case == DUCK__REPLY__ANSWER_EVENT) {
+    if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+        follow->refused = follow->over = true;
+    else
+        follow->began = true;
+    if (reply->answer_case == DUCK__REPLY__ANSWER_EVENT) {
         reply->event->dropped += follow->gaps;
         connection->calling = follow->id;
         pthread_mutex_unlock(&connection->lock);
@@ -553,11 +560,9 @@ static void wait_for_work(struct connection *connection)
 /* Ends what is under way on a broken stream, then drops it. */
 static void let_go(struct connection *connection, struct local_buffer *reading)
 {
-    nng_stream *stream = connection->stream;
-
     if (connection->receive_busy || connection->send_busy) {
         pthread_mutex_unlock(&connection->lock);
-        nng_stream_close(stream);
+        local_stream_close(&connection->stream);
         pthread_mutex_lock(&connection->lock);
         while (connection->receive_busy || connection->send_busy)
             pthread_cond_wait(&connection->work, &connection->lock);
@@ -574,7 +579,7 @@ static void end(struct connection *connection, struct local_buffer *reading)
         pthread_cond_wait(&connection->work, &connection->lock);
     if (connection->state == CONNECTION_DIALLING && connection->dial_error == 0)
         connection->state = CONNECTION_UP; /* it came up too late to be of use */
-    if (connection->stream) {
+    if (connection->state == CONNECTION_UP) {
         connection->broken = true;
         let_go(connection, reading);
     }
@@ -662,7 +667,7 @@ void connection_call(struct connection *connection, Duck__Request *request, uint
 }
 
 uint64_t connection_follow(struct connection *connection, const char *duckling, bool directory,
-                           connection_seen seen, void *context, void *copy)
+                           connection_seen seen, void *context, void *copy, bool awaited)
 {
     struct follow *follow = memory_take(sizeof *follow);
     uint64_t id;
@@ -672,6 +677,7 @@ uint64_t connection_follow(struct connection *connection, const char *duckling, 
     follow->seen = seen;
     follow->context = context;
     follow->copy = copy;
+    follow->awaited = awaited;
     pthread_mutex_lock(&connection->lock);
     id = follow->id = ++connection->last_id;
     follow->next = connection->follows;
@@ -686,14 +692,18 @@ bool connection_follow_began(struct connection *connection, uint64_t id, uint64_
     uint64_t until_ms = now_ms() + within_ms;
     struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                              .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    const struct follow *follow;
+    struct follow *follow;
     int passed = 0;
     bool began;
 
     pthread_mutex_lock(&connection->lock);
-    while ((follow = find_follow(connection, id)) && !follow->began && passed != ETIMEDOUT)
+    for (follow = connection->follows; follow->id != id;)
+        follow = follow->next; /* it is there for as long as it is awaited */
+    while (!follow->began && !follow->refused && passed != ETIMEDOUT)
         passed = pthread_cond_timedwait(&connection->changed, &connection->lock, &until);
-    began = follow && follow->began;
+    began = follow->began && !follow->refused;
+    follow->awaited = false;
+    sweep_follows(connection);
     pthread_mutex_unlock(&connection->lock);
     return began;
 }

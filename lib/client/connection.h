@@ -31,9 +31,10 @@ void connection_close(struct connection *connection); /* NULL is fine */
 void connection_call(struct connection *connection, struct Duck__Request *request,
                      uint64_t timeout_ms, connection_done done, void *context);
 
-/* `copy` is given back (memory_give_back) when following ends, however that comes; NULL is fine. */
+/* `copy` is given back (memory_give_back) when following ends, however that comes; NULL is fine.
+ * `awaited`: connection_follow_began is called next. */
 uint64_t connection_follow(struct connection *connection, const char *duckling, bool directory,
-                           connection_seen seen, void *context, void *copy);
+                           connection_seen seen, void *context, void *copy, bool awaited);
 bool connection_follow_began(struct connection *connection, uint64_t follow, uint64_t within_ms);
 void connection_unfollow(struct connection *connection, uint64_t follow);
 

@@ -378,7 +378,7 @@ struct duck_answer *duck_search(struct duck *duck, const struct duck_search *sea
 uint64_t duck_call_follow(struct duck *duck, const char *duckling, bool directory,
                           bool (*seen)(void *context, const Duck__Reply *event), void *context)
 {
-    return connection_follow(duck->connection, duckling, directory, seen, context, NULL);
+    return connection_follow(duck->connection, duckling, directory, seen, context, NULL, false);
 }
 
 void duck_unfollow(struct duck *duck, uint64_t follow)
@@ -417,7 +417,8 @@ int duck_follow(struct duck *duck, const char *duckling, bool directory,
 
     reader->seen = seen;
     reader->context = context;
-    follow = connection_follow(duck->connection, duckling, directory, read_event, reader, reader);
+    follow =
+        connection_follow(duck->connection, duckling, directory, read_event, reader, reader, true);
     if (connection_follow_began(duck->connection, follow, FOLLOW_BEGIN_MS))
         return 0;
     connection_unfollow(duck->connection, follow);
