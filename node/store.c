@@ -2,10 +2,19 @@
  * database is opened.
  *
  * What a peck costs is decided by how many pages a turn dirties: each goes to the log (4 KiB, a
- * checksum, two writes) and later to the database. So signed things are appended, and the
- * indexes are, too, because they are brought up to date some thousand pecks at a time: see
- * store_recent.c and schema/node_1.sql. Measured by tests/bench/bench_store.c; its figures stand in
- * store_internal.h.
+ * checksum, two writes) and later to the database. So signed things are appended, and the indexes
+ * are, too, because they are brought up to date some thousand pecks at a time: see store_recent.c
+ * and schema/node_1.sql. Measured by tests/bench/bench_store.c (peck, receipt and state of each;
+ * envelopes of 600 and 400 bytes; synchronous=FULL; turns of 64), us of processor time a peck:
+ *
+ *     pecks before                      0    100,000    1,000,000
+ *     indexed by generation            10         11           12
+ *     in one index, by the thousand    13         14           28
+ *     an unknown peck is asked for    0.6        0.9            5
+ *
+ * The disk's sync comes on top: 200 us a turn when nobody else writes, so 3 a peck here. A turn of
+ * one takes 230 to 260 us by the clock, 100 of them the processor's. The longest turns (a
+ * checkpoint, a filing) take 16 to 32 ms.
  *
  * A turn's transaction begins with the first thing that it keeps. Housekeeping (the checkpoint, the
  * filing) comes right before that, so that it never stands between a commit and the receipts that

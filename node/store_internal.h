@@ -128,17 +128,19 @@ void recent_cut(struct recent *recent, size_t count);    /* forgets what came af
 void recent_forget(struct recent *recent, size_t count); /* forgets the first ones */
 struct id recent_key_name(const struct id *from, struct bytes key);
 
-/* Which generations may hold a name: for each 65,536 bits, of which a name sets four. A generation
- * of 4,096 says yes to one in 400 that it does not hold, so an unknown name costs the generations
- * nothing but a look. 2 bytes of memory for each filed peck. */
+/* Which generations may hold a name. A name sets four bits of 65,536, each in a word of 64 bits,
+ * one for each generation of a group: so four words tell of 64 generations at once. A generation of
+ * 4,096 says yes to one in 400 that it does not hold. 2 bytes of memory for each filed peck. */
 struct name_filter {
-    uint64_t **generations; /* NULL: holds none */
+    uint64_t **groups; /* NULL: holds none */
     size_t count;
 };
 
 void name_filter_free(struct name_filter *filter);
 void name_filter_add(struct name_filter *filter, int64_t generation, int64_t name);
-bool name_filter_may_hold(const struct name_filter *filter, int64_t generation, int64_t name);
+
+/* The newest below `generation` that may hold it; 0: none. */
+int64_t name_filter_next(const struct name_filter *filter, int64_t generation, int64_t name);
 
 /* ---- the writer ---- */
 

@@ -36,11 +36,11 @@ static int64_t find_in_generation(struct store *store, int64_t generation, const
 
 static int64_t find_filed(struct store *store, const struct id *peck, enum box box)
 {
-    int64_t name = store_name_number(peck->bytes), seq = 0;
+    int64_t name = store_name_number(peck->bytes), seq = 0, i = store->generation + 1;
 
-    for (int64_t i = store->generation; i > 0 && !seq && !store->connection.fault; i--)
-        if (name_filter_may_hold(&store->filed_names, i, name))
-            seq = find_in_generation(store, i, peck, box);
+    while (!seq && !store->connection.fault &&
+           (i = name_filter_next(&store->filed_names, i, name)) > 0)
+        seq = find_in_generation(store, i, peck, box);
     return seq;
 }
 
@@ -91,12 +91,12 @@ static int64_t find_key(struct store *store, const struct id *from, struct bytes
 {
     struct id hashed = recent_key_name(from, key);
     int64_t name = store_name_number(hashed.bytes);
-    int64_t seq = recent_find(&store->recent, &hashed, RECENT_KEY);
+    int64_t seq = recent_find(&store->recent, &hashed, RECENT_KEY), i = store->generation + 1;
 
     store->connection.fault = 0;
-    for (int64_t i = store->generation; i > 0 && !seq && !store->connection.fault; i--)
-        if (name_filter_may_hold(&store->filed_keys, i, name))
-            seq = find_key_in_generation(store, i, name, from, key);
+    while (!seq && !store->connection.fault &&
+           (i = name_filter_next(&store->filed_keys, i, name)) > 0)
+        seq = find_key_in_generation(store, i, name, from, key);
     return seq;
 }
 

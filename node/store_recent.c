@@ -93,50 +93,56 @@ struct id recent_key_name(const struct id *from, struct bytes key)
 
 /* ---- filters ---- */
 
-#define FILTER_BITS 65536
+#define FILTER_WORDS 65536
+#define GROUP_SIZE 64 /* generations: bits of a word */
 
 void name_filter_free(struct name_filter *filter)
 {
     for (size_t i = 0; i < filter->count; i++)
-        memory_give_back(filter->generations[i]);
-    memory_give_back(filter->generations);
+        memory_give_back(filter->groups[i]);
+    memory_give_back(filter->groups);
     memset(filter, 0, sizeof *filter);
 }
 
-/* Names are hashes: each 16 of their 64 bits choose one. */
-static size_t bit_of(int64_t name, int which)
+/* Names are hashes: each 16 of their 64 bits choose a word. */
+static size_t word_of(int64_t name, int which)
 {
-    return (size_t)((uint64_t)name >> (16 * which)) % FILTER_BITS;
+    return (size_t)((uint64_t)name >> (16 * which)) % FILTER_WORDS;
 }
 
 void name_filter_add(struct name_filter *filter, int64_t generation, int64_t name)
 {
-    size_t index = (size_t)generation, count = filter->count;
-    uint64_t *bits;
+    size_t group = (size_t)generation / GROUP_SIZE;
 
-    if (index >= count) {
-        filter->count = index + 64;
-        filter->generations =
-            memory_resize(filter->generations, filter->count * sizeof *filter->generations);
-        memset(filter->generations + count, 0,
-               (filter->count - count) * sizeof *filter->generations);
+    while (filter->count <= group) {
+        filter->groups =
+            memory_resize(filter->groups, (filter->count + 1) * sizeof *filter->groups);
+        filter->groups[filter->count++] = NULL;
     }
-    if (!filter->generations[index])
-        filter->generations[index] = memory_take(FILTER_BITS / 8);
-    bits = filter->generations[index];
+    if (!filter->groups[group])
+        filter->groups[group] = memory_take(FILTER_WORDS * sizeof **filter->groups);
     for (int i = 0; i < 4; i++)
-        bits[bit_of(name, i) / 64] |= 1ull << (bit_of(name, i) % 64);
+        filter->groups[group][word_of(name, i)] |= 1ull << (generation % GROUP_SIZE);
 }
 
-bool name_filter_may_hold(const struct name_filter *filter, int64_t generation, int64_t name)
+static uint64_t candidates(const struct name_filter *filter, size_t group, int64_t name)
 {
-    const uint64_t *bits =
-        (size_t)generation < filter->count ? filter->generations[generation] : NULL;
+    const uint64_t *words = group < filter->count ? filter->groups[group] : NULL;
 
-    for (int i = 0; bits && i < 4; i++)
-        if (!(bits[bit_of(name, i) / 64] >> (bit_of(name, i) % 64) & 1))
-            return false;
-    return bits;
+    if (!words)
+        return 0;
+    return words[word_of(name, 0)] & words[word_of(name, 1)] & words[word_of(name, 2)] &
+           words[word_of(name, 3)];
+}
+
+int64_t name_filter_next(const struct name_filter *filter, int64_t generation, int64_t name)
+{
+    size_t group = (size_t)generation / GROUP_SIZE;
+    uint64_t may_hold = candidates(filter, group, name) & ((1ull << (generation % GROUP_SIZE)) - 1);
+
+    while (!may_hold && group > 0)
+        may_hold = candidates(filter, --group, name);
+    return may_hold ? (int64_t)(group * GROUP_SIZE) + 63 - __builtin_clzll(may_hold) : 0;
 }
 
 /* ---- filing ---- */

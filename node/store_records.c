@@ -126,7 +126,7 @@ static int write_record(struct store *store, const struct offered_record *item,
         &store->connection, STATEMENT_RECORD_KEEP,
         "INSERT INTO record (name, hash, owner, kind, key, version_ms, version_count, "
         "not_after_ms, deleted, host, wire) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
-        "ON CONFLICT (kind, owner, key) DO UPDATE SET name = ?1, hash = ?2, version_ms = ?6, "
+        "ON CONFLICT (owner, kind, key) DO UPDATE SET name = ?1, hash = ?2, version_ms = ?6, "
         "version_count = ?7, not_after_ms = ?8, deleted = ?9, host = ?10, wire = ?11 "
         "RETURNING number");
 

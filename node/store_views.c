@@ -432,8 +432,9 @@ static bool plan_search(const struct directory_filter *filter, struct search *se
     return true;
 }
 
-/* A capability is walked in order of owner, so a page ends early; a prefix names several and is
- * gathered first, as is a text. */
+/* Pages are in order of owner. One capability is walked in that order; everything else walks the
+ * records' index by owner, and what a prefix, a text or a host names is gathered before, as
+ * numbers of records. At 50,000 ducklings that is 10 to 25 ms at worst; to sort them is 100. */
 static sqlite3_stmt *prepare_search(struct store_reader *reader, const struct search *search)
 {
     int number = search->by_capability | search->by_prefix << 1 | search->by_text << 2 |
@@ -442,22 +443,22 @@ static sqlite3_stmt *prepare_search(struct store_reader *reader, const struct se
 
     snprintf(sql, sizeof sql,
              "SELECT r.wire, i.chain, EXISTS (SELECT 1 FROM bonded one JOIN bonded other "
-             "ON other.owner = one.subject AND other.subject = one.owner WHERE one.owner = r.owner "
-             "AND one.not_after_ms > ?1 AND other.not_after_ms > ?1) "
-             "FROM %s JOIN identity i ON i.id = r.owner "
-             "WHERE r.kind = 2 AND r.deleted = 0 AND r.not_after_ms > ?1 AND r.version_ms >= ?2 "
-             "AND r.owner > ?3%s%s%s%s%s ORDER BY %s LIMIT ?10",
-             search->by_capability ? "capability c CROSS JOIN record r ON r.owner = c.owner"
-                                   : "record r",
-             search->by_capability ? " AND c.name = ?4 AND c.owner > ?3" : "",
-             search->by_prefix ? " AND r.owner IN (SELECT owner FROM capability WHERE name >= ?4 "
-                                 "AND name < ?5)"
+             "ON other.owner = one.subject AND other.subject = one.owner "
+             "WHERE one.owner = r.owner AND one.not_after_ms > ?1 AND other.not_after_ms > ?1) "
+             "FROM %s CROSS JOIN identity i ON i.id = r.owner WHERE %s%s%s%s%s AND r.kind = 2 "
+             "AND r.deleted = 0 AND r.not_after_ms > ?1 AND r.version_ms >= ?2 "
+             "ORDER BY %s LIMIT ?9",
+             search->by_capability ? "capability c CROSS JOIN record r ON r.number = c.record"
+                                   : "record r INDEXED BY record_by_owner",
+             search->by_capability ? "c.name = ?4 AND c.owner > ?3" : "r.owner > ?3",
+             search->by_duckling ? " AND r.owner = ?7" : "",
+             search->by_prefix ? " AND r.number IN (SELECT record FROM capability "
+                                 "WHERE name >= ?4 AND name < ?5)"
                                : "",
              search->by_text ? " AND r.number IN (SELECT rowid FROM duckling_text "
                                "WHERE duckling_text MATCH ?6)"
                              : "",
-             search->by_duckling ? " AND r.owner = ?7" : "",
-             search->by_host ? " AND r.host = ?8" : "",
+             search->by_host ? " AND r.number IN (SELECT number FROM record WHERE host = ?8)" : "",
              search->by_capability ? "c.owner" : "r.owner");
     return store_prepare(&reader->connection, (enum statement)(STATEMENT_VIEW_DIRECTORY + number),
                          sql);
@@ -479,7 +480,7 @@ static void bind_search(sqlite3_stmt *statement, const struct directory_filter *
         store_bind_id(statement, 7, &filter->duckling);
     if (search->by_host)
         store_bind_id(statement, 8, &filter->host);
-    sqlite3_bind_int64(statement, 10, (sqlite3_int64)filter->limit);
+    sqlite3_bind_int64(statement, 9, (sqlite3_int64)filter->limit);
 }
 
 static bool read_duckling(sqlite3_stmt *statement, struct arena *arena,
@@ -563,7 +564,8 @@ struct bytes store_view_node_record(struct store_reader *reader, const struct id
 {
     sqlite3_stmt *statement =
         store_prepare(&reader->connection, STATEMENT_VIEW_NODE,
-                      "SELECT wire FROM record WHERE kind = 1 AND owner = ?1 AND deleted = 0");
+                      "SELECT wire FROM record WHERE owner = ?1 AND kind = 1 AND key = x'' "
+                      "AND deleted = 0");
 
     store_bind_id(statement, 1, node);
     return copy_one(reader, statement, arena);

@@ -129,12 +129,11 @@ CREATE TABLE record (
     not_after_ms INTEGER NOT NULL,
     deleted INTEGER NOT NULL,
     host BLOB,
-    wire BLOB NOT NULL,
-    UNIQUE (kind, owner, key)
+    wire BLOB NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX record_by_owner ON record (owner, kind, key);
 CREATE INDEX record_by_name ON record (name);
-CREATE INDEX record_by_owner ON record (owner);
-CREATE INDEX record_by_host ON record (host, owner) WHERE host IS NOT NULL;
+CREATE INDEX record_by_host ON record (host) WHERE host IS NOT NULL;
 
 CREATE TABLE capability (
     name TEXT NOT NULL,

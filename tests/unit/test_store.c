@@ -216,6 +216,45 @@ START_TEST(a_turn_that_filed_and_is_taken_back_filed_nothing)
 }
 END_TEST
 
+START_TEST(a_filter_names_every_generation_that_holds_a_name)
+{
+    static const int64_t held[] = {1, 2, 63, 64, 65, 200};
+    struct name_filter filter = {0};
+    int64_t generation = 201;
+
+    ck_assert_int_eq(name_filter_next(&filter, 1000, 77), 0);
+    for (size_t i = 0; i < 6; i++)
+        name_filter_add(&filter, held[i], 0x7700660055004400);
+    for (size_t i = 6; i-- > 0;) {
+        generation = name_filter_next(&filter, generation, 0x7700660055004400);
+        ck_assert_int_eq(generation, held[i]);
+    }
+    ck_assert_int_eq(name_filter_next(&filter, generation, 0x7700660055004400), 0);
+    ck_assert_int_eq(name_filter_next(&filter, 201, 0x7700660055004401), 0);
+    name_filter_free(&filter);
+}
+END_TEST
+
+START_TEST(a_filter_of_a_full_generation_is_seldom_wrong)
+{
+    struct name_filter filter = {0};
+    int wrong = 0;
+    int64_t name;
+
+    for (int i = 0; i < STORE_FILE_AT; i++) {
+        randombytes_buf(&name, sizeof name);
+        name_filter_add(&filter, 1, name);
+        ck_assert_int_eq(name_filter_next(&filter, 2, name), 1);
+    }
+    for (int i = 0; i < 10000; i++) {
+        randombytes_buf(&name, sizeof name);
+        wrong += name_filter_next(&filter, 2, name) != 0;
+    }
+    ck_assert_int_lt(wrong, 100);
+    name_filter_free(&filter);
+}
+END_TEST
+
 /* ---- idempotency ---- */
 
 START_TEST(an_idempotency_key_names_one_peck_of_one_sender)
@@ -831,6 +870,8 @@ int main(void)
     tcase_add_test(cases, a_state_of_a_peck_that_is_not_held_changes_nothing);
     tcase_add_test(cases, filed_pecks_are_found_like_recent_ones);
     tcase_add_test(cases, a_turn_that_filed_and_is_taken_back_filed_nothing);
+    tcase_add_test(cases, a_filter_names_every_generation_that_holds_a_name);
+    tcase_add_test(cases, a_filter_of_a_full_generation_is_seldom_wrong);
     tcase_add_test(cases, an_idempotency_key_names_one_peck_of_one_sender);
     tcase_add_test(cases, a_received_pecks_key_is_its_senders_business);
     tcase_add_test(cases, a_key_of_the_longest_length_is_found);

@@ -519,6 +519,44 @@ START_TEST(the_directory_is_paged_by_owner)
 }
 END_TEST
 
+START_TEST(no_page_of_the_directory_is_sorted)
+{
+    const char *const capabilities[] = {"", "data.read", "data.*"};
+    size_t seen = 0;
+
+    hatch_directory();
+    for (int i = 0; i < 3; i++)
+        for (int text = 0; text < 2; text++)
+            for (int host = 0; host < 2; host++) {
+                struct directory_filter filter = {.capability = bytes_of_text(capabilities[i]),
+                                                  .text = bytes_of_text(text ? "web" : "")};
+
+                if (host)
+                    filter.host = bed.node.id;
+                find(filter);
+            }
+    for (int i = STATEMENT_VIEW_DIRECTORY; i <= STATEMENT_VIEW_DIRECTORY_LAST; i++) {
+        sqlite3_stmt *explain, *statement = reader->connection.statements[i];
+        char sql[1600];
+
+        if (!statement)
+            continue;
+        seen++;
+        snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", sqlite3_sql(statement));
+        ck_assert_int_eq(sqlite3_prepare_v2(reader->connection.database, sql, -1, &explain, NULL),
+                         SQLITE_OK);
+        while (sqlite3_step(explain) == SQLITE_ROW) {
+            const char *plan = (const char *)sqlite3_column_text(explain, 3);
+
+            ck_assert_msg(!strstr(plan, "TEMP B-TREE"), "%s: %s", sql, plan);
+        }
+        sqlite3_finalize(explain);
+    }
+    ck_assert_uint_eq(seen, 12);
+    free_directory();
+}
+END_TEST
+
 START_TEST(what_a_duckling_says_anew_is_found_and_the_old_is_not)
 {
     static const char *const capabilities[] = {"juggling", NULL};
@@ -728,6 +766,7 @@ int main(void)
     tcase_add_test(cases, a_search_text_is_cut_and_never_overflows);
     tcase_add_test(cases, filters_of_the_directory_add_up);
     tcase_add_loop_test(cases, the_directory_is_paged_by_owner, 0, 3);
+    tcase_add_test(cases, no_page_of_the_directory_is_sorted);
     tcase_add_test(cases, what_a_duckling_says_anew_is_found_and_the_old_is_not);
     tcase_add_test(cases, a_refreshed_record_is_still_found);
     tcase_add_test(cases, a_deleted_duckling_is_not_found);
