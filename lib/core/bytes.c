@@ -111,10 +111,8 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
     if (wanted < size)
         wanted = size;
     chunk = malloc(sizeof *chunk + wanted);
-    if (!chunk) {
-        fputs("out of memory\n", stderr);
-        abort();
-    }
+    if (!chunk)
+        memory_ran_out();
     chunk->size = wanted;
     chunk->used = 0;
     chunk->older = arena->chunks;
@@ -210,14 +208,18 @@ void *arena_protobuf_allocator(struct arena *arena)
 
 /* ---- memory ---- */
 
+void memory_ran_out(void)
+{
+    fputs("out of memory\n", stderr);
+    abort();
+}
+
 void *memory_take(size_t size)
 {
     void *memory = calloc(1, size ? size : 1);
 
-    if (!memory) {
-        fputs("out of memory\n", stderr);
-        abort();
-    }
+    if (!memory)
+        memory_ran_out();
     return memory;
 }
 
@@ -225,10 +227,8 @@ void *memory_resize(void *memory, size_t size)
 {
     void *resized = realloc(memory, size ? size : 1);
 
-    if (!resized) {
-        fputs("out of memory\n", stderr);
-        abort();
-    }
+    if (!resized)
+        memory_ran_out();
     return resized;
 }
 

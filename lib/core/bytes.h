@@ -67,4 +67,7 @@ void *memory_resize(void *memory, size_t size);
 void *memory_copy(const void *data, size_t size);
 void memory_give_back(void *memory);
 
+/* That end, for memory that comes from elsewhere: guarded, for keys. */
+_Noreturn void memory_ran_out(void);
+
 #endif

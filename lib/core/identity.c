@@ -1,8 +1,6 @@
 #include "identity.h"
 
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 _Static_assert(SEED_SIZE == crypto_sign_SEEDBYTES, "an identity's seed is Ed25519's");
 _Static_assert(PUBLIC_KEY_SIZE == crypto_sign_PUBLICKEYBYTES, "so is its key");
@@ -17,11 +15,8 @@ struct identity_key *identity_key_new(const uint8_t seed[SEED_SIZE])
     struct identity_key *key = sodium_malloc(sizeof *key);
     struct public_key ignored;
 
-    if (!key) {
-        /* Guarded memory can run out before memory does: the number of mappings is bounded. */
-        fputs("out of guarded memory\n", stderr);
-        abort();
-    }
+    if (!key)
+        memory_ran_out(); /* guarded memory ends before the rest: mappings are counted */
     crypto_sign_seed_keypair(ignored.bytes, key->secret, seed);
     return key;
 }

@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <protobuf-c/protobuf-c.h>
+#include <signal.h>
 #include <stdlib.h>
 
 static struct arena arena;
@@ -241,6 +242,12 @@ START_TEST(memory_is_zeroed_and_keeps_its_contents)
 }
 END_TEST
 
+START_TEST(without_memory_the_process_ends)
+{
+    memory_ran_out();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bytes");
@@ -264,6 +271,7 @@ int main(void)
     tcase_add_test(tcase, a_wiped_arena_forgets_what_it_held);
     tcase_add_test(tcase, a_parser_gets_no_more_than_the_budget);
     tcase_add_test(tcase, memory_is_zeroed_and_keeps_its_contents);
+    tcase_add_test_raise_signal(tcase, without_memory_the_process_ends, SIGABRT);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
