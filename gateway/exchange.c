@@ -321,7 +321,8 @@ bool exchange_acting(struct exchange *exchange, bool in_body)
     struct id duckling = exchange->access.duckling;
 
     if (exchange_names_duckling(exchange, in_body) &&
-        (!named || !id_parse(ID_DUCKLING, bytes_of_text(named), &duckling))) {
+        (!named || !id_parse(ID_DUCKLING, bytes_of_text(named), &duckling) ||
+         id_is_zero(&duckling))) {
         exchange_say_no(exchange, 422, "bad_member", "duckling_id",
                         "duckling_id is not the id of a duckling");
         return false;

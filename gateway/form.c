@@ -82,12 +82,17 @@ static const char *kind_name(enum id_kind kind)
     return "thing";
 }
 
-static bool check_id(struct exchange *exchange, const char *name, enum id_kind kind,
-                     const char *text)
+bool form_is_id(enum id_kind kind, struct bytes text)
 {
     struct id id;
 
-    if (id_parse(kind, bytes_of_text(text), &id))
+    return id_parse(kind, text, &id) && !id_is_zero(&id);
+}
+
+static bool check_id(struct exchange *exchange, const char *name, enum id_kind kind,
+                     const char *text)
+{
+    if (form_is_id(kind, bytes_of_text(text)))
         return true;
     form_refuse(exchange, "bad_member", name, "%s is not the id of a %s", name, kind_name(kind));
     return false;

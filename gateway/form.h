@@ -35,6 +35,9 @@ bool query_integer(struct exchange *exchange, const char *name, uint64_t min, ui
 bool form_wait(struct exchange *exchange, uint64_t *wait_ms);
 bool query_wait(struct exchange *exchange, uint64_t *wait_ms);
 
+/* The text of an id of that kind. The id of zeros is nobody's: the local API reads it as "none". */
+bool form_is_id(enum id_kind kind, struct bytes text);
+
 /* Refuses for a member: 422 `code`. */
 void form_refuse(struct exchange *exchange, const char *code, const char *field,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -99,9 +99,7 @@ static void ask_for_entry(struct exchange *exchange, const char *duckling)
 
 void route_directory_get(struct exchange *exchange)
 {
-    struct id duckling;
-
-    if (id_parse(ID_DUCKLING, exchange->match.id, &duckling))
+    if (form_is_id(ID_DUCKLING, exchange->match.id))
         ask_for_entry(exchange, exchange_copy(exchange, exchange->match.id));
     else
         exchange_say_no(exchange, 404, "not_found", NULL, "this is not the id of a duckling");
@@ -204,12 +202,10 @@ void route_certificate(struct exchange *exchange)
 void route_certificate_get(struct exchange *exchange)
 {
     const char *text = exchange_copy(exchange, exchange->match.id);
-    struct id id;
 
-    if (id_parse(ID_DUCKLING, exchange->match.id, &id) ||
-        id_parse(ID_NODE, exchange->match.id, &id))
+    if (form_is_id(ID_DUCKLING, exchange->match.id) || form_is_id(ID_NODE, exchange->match.id))
         ask_for_certificate(exchange, text, "");
-    else if (id_parse(ID_CERTIFICATE, exchange->match.id, &id))
+    else if (form_is_id(ID_CERTIFICATE, exchange->match.id))
         ask_for_certificate(exchange, "", text);
     else
         exchange_say_no(exchange, 404, "not_found", NULL,

@@ -251,9 +251,7 @@ static void get_peck(struct exchange *exchange)
 
 void route_peck_get(struct exchange *exchange)
 {
-    struct id peck;
-
-    if (!id_parse(ID_PECK, exchange->match.id, &peck)) {
+    if (!form_is_id(ID_PECK, exchange->match.id)) {
         exchange_say_no(exchange, 404, "not_found", NULL, "this is not the id of a peck");
         return;
     }
@@ -295,7 +293,6 @@ void route_ack(struct exchange *exchange)
     Duck__Request request = DUCK__REQUEST__INIT;
     const char **pecks = NULL, *one = NULL;
     bool are_given;
-    struct id id;
 
     if (!exchange_acting(exchange, false) ||
         !form_texts(exchange, "peck_ids", TAKE_MAX, ID_TEXT_SIZE, &pecks, &order.n_peck_ids,
@@ -312,7 +309,7 @@ void route_ack(struct exchange *exchange)
         return;
     }
     for (size_t i = 0; i < order.n_peck_ids; i++)
-        if (!id_parse(ID_PECK, bytes_of_text(pecks[i]), &id)) {
+        if (!form_is_id(ID_PECK, bytes_of_text(pecks[i]))) {
             form_refuse(exchange, "bad_member", "peck_ids", "peck_ids holds what is no peck's id");
             return;
         }

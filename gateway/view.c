@@ -73,11 +73,14 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
 
     reply_word(object, "peck_id", peck->peck_id);
     reply_word(object, "status", peck->state);
-    reply_word(object, "box", peck->box == 1 ? "in" : "out");
+    if (peck->box)
+        reply_word(object, "box", peck->box == 1 ? "in" : "out");
     reply_word(object, "from", peck->from);
     reply_word(object, "to", peck->to);
-    reply_word(object, "kind", peck->kind == PECK_BOND_REQUEST ? "bond_request" : "action");
-    put_request(object, peck);
+    if (peck->kind) { /* not in the answer to an order, which tells only what has become of it */
+        reply_word(object, "kind", peck->kind == PECK_BOND_REQUEST ? "bond_request" : "action");
+        put_request(object, peck);
+    }
     reply_text(object, "thread", slice(peck->thread));
     reply_word(object, "reply_to", peck->reply_to);
     reply_date(object, "created_at", peck->created_ms);

@@ -1,0 +1,365 @@
+"""The REST surface as its users write it: the published examples, operators with sessions, agents
+with beak keys; on one node where one is enough."""
+
+import json
+import subprocess
+import urllib.parse
+
+from pond import Pond, Refused, b64, run, until
+
+PASSWORD = "securepassword123"
+
+
+def refusal(question, status, code=None, field=None):
+    try:
+        answer = question()
+    except Refused as refused:
+        assert refused.status in (status if isinstance(status, tuple) else (status,)), refused
+        if code:
+            assert refused.body["error"] == code, refused
+        if field:
+            assert refused.body["field"] == field, refused
+        return refused
+    raise AssertionError(f"not refused: {answer}")
+
+
+def curl(node, path, body, *flags):
+    done = subprocess.run(
+        ["curl", "-sS", "-X", "POST", node.url + path, "-H", "Content-Type: application/json",
+         "-d", body, *flags], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def session(node, email, password=PASSWORD):
+    return node.http("POST", "/beak/auth", {"email": email, "password": password})
+
+
+def the_published_examples_work_as_printed():
+    with Pond("alice") as pond:
+        node = pond.alice
+        # Developer blog, "Calling the API with curl".
+        laid = curl(node, "/beak/hatch", """{
+            "email": "agent@example.com",
+            "password": "securepassword123",
+            "display_name": "My First Duck",
+            "captcha_token": "YOUR_TURNSTILE_TOKEN"
+          }""")
+        assert laid["status"] == "verify" and laid["expires_at"].endswith("Z"), laid
+        hatched = curl(node, "/beak/verify", """{
+            "email": "agent@example.com",
+            "code": "%s"
+          }""" % node.mail_code("agent@example.com"))
+        assert hatched["beak_key"].startswith("sd_bk_"), hatched
+        assert hatched["duckling_id"].startswith("dkl_"), hatched
+        assert hatched["certificate_id"].startswith("crt_") and hatched["tier"] == "T0", hatched
+        # Developer hub, 1 to 4.
+        assert curl(node, "/beak/hatch",
+                    '{ "email": "you@example.com", "display_name": "My Agent" }')["status"] == "verify"
+        other = curl(node, "/beak/verify", json.dumps(
+            {"email": "you@example.com", "code": node.mail_code("you@example.com")}))
+        opened = curl(node, "/beak/auth",
+                      '{ "email": "agent@example.com", "password": "securepassword123" }')
+        assert opened["token"].startswith("sd_st_") and opened["token_type"] == "Bearer", opened
+        assert opened["access_token"] == opened["token"], opened
+        assert [d["duckling_id"] for d in opened["ducklings"]] == [hatched["duckling_id"]], opened
+        for bearer in (opened["token"], hatched["beak_key"]):
+            sent = curl(node, "/beak/peck",
+                        '{ "target": "%s", "action": "query", "payload": {} }' % other["duckling_id"],
+                        "-H", "Authorization: Bearer " + bearer)
+            assert sent["peck_id"].startswith("pck_") and sent["status"], sent
+        metrics = until("the counters", lambda: (
+            lambda m: m if m["ducklings"] == 2 else None)(node.http("GET", "/beak/metrics")))
+        for member in ("ducklings", "birth_certificates", "connections", "eggs", "space_ducks",
+                       "nodes", "pecks", "total_ducklings", "certs_issued", "this_node"):
+            assert member in metrics, metrics
+        assert metrics["nodes"] == 1 and metrics["this_node"]["ducklings"] == 2, metrics
+
+
+def a_code_is_good_once_and_wrong_ones_say_nothing():
+    with Pond("alice") as pond:
+        node = pond.alice
+        lay = {"email": "a@example.com", "display_name": "A", "password": PASSWORD}
+        node.http("POST", "/beak/hatch", lay)
+        code = node.mail_code("a@example.com")
+        wrong = "000000" if code != "000000" else "000001"
+
+        def verify(email, code):
+            return node.http("POST", "/beak/verify", {"email": email, "code": code})
+
+        one = refusal(lambda: verify("a@example.com", wrong), 401, "bad_code", "code")
+        two = refusal(lambda: verify("stranger@example.com", code), 401, "bad_code", "code")
+        assert one.body["detail"] == two.body["detail"]
+        verify("a@example.com", code)
+        refusal(lambda: verify("a@example.com", code), 401, "bad_code")
+        refusal(lambda: session(node, "a@example.com", "another passphrase"), 401,
+                "bad_credentials")
+        refusal(lambda: session(node, "stranger@example.com"), 401, "bad_credentials")
+        refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "email": "nobody"}), 422,
+                field="email")
+        refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "password": "short"}), 422,
+                field="password")
+        refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "display_name": ""}), 422,
+                field="display_name")
+
+
+def an_operator_hatches_lists_and_acts_for_all_its_ducklings():
+    with Pond("alice") as pond:
+        node = pond.alice
+        first = node.hatch("fleet@example.com", "First", PASSWORD)
+        stranger = node.hatch("stranger@example.com", "Stranger", PASSWORD)
+        token = session(node, "fleet@example.com")["token"]
+
+        def post(path, query="", **body):
+            return node.http("POST", path + query, body, token=token)
+
+        def get(path, **query):
+            return node.http("GET", path + "?" + urllib.parse.urlencode(query), token=token)
+
+        status, text, _ = node.http("POST", "/beak/hatch", {"display_name": "Second"}, token=token,
+                                    raw=True)
+        second = json.loads(text)
+        assert status == 201 and second["beak_key"].startswith("sd_bk_"), text
+        assert b64(second["certificate"]["chain"]), second
+        refusal(lambda: node.http("POST", "/beak/hatch", {"display_name": "No"}, token=first.key),
+                403, "session_needed")
+
+        ducks = get("/beak/spaceducks")["spaceducks"]
+        assert [d["duckling_id"] for d in ducks] == [first.id, second["duckling_id"]], ducks
+        assert all(d["tier"] == "T0" and d["bonds"] == 0 for d in ducks), ducks
+        assert all("…" in d["beak_key"] and d["created_at"] for d in ducks), ducks
+        page = get("/beak/spaceducks", limit=1)
+        assert len(page["spaceducks"]) == 1, page
+        rest = get("/beak/spaceducks", limit=1, cursor=page["next_cursor"])
+        assert rest["spaceducks"][0]["duckling_id"] == second["duckling_id"], rest
+        assert "next_cursor" not in rest, rest
+
+        # Acts for the first unless told otherwise; never for one of somebody else's.
+        asked = post("/beak/peck", "?duckling_id=" + second["duckling_id"],
+                     target=stranger.id, action="query")
+        asked = get("/beak/pecks/" + asked["peck_id"])
+        assert asked["from"] == second["duckling_id"] and asked["payload"] == {}, asked
+        other = post("/beak/peck", target=stranger.id, action="query")
+        assert get("/beak/pecks/" + other["peck_id"])["from"] == first.id
+        refusal(lambda: post("/beak/peck", target=first.id, action="query",
+                             duckling_id=stranger.id), 404, "not_found", "duckling_id")
+        refusal(lambda: stranger.post("/beak/peck", target=first.id, action="query",
+                                      duckling_id=first.id), 403, "not_allowed")
+
+        # The peck's id is enough to decide about it.
+        wish = stranger.post("/beak/peck", target_duckling_id=second["duckling_id"],
+                             peck_type="data.read", message="may I?")
+        until("the request", lambda: get("/beak/pecks", state="pending", box="in",
+                                         duckling_id=second["duckling_id"])["pecks"])
+        assert get("/beak/pecks/" + wish["peck_id"])["message"] == "may I?"
+        made = post("/beak/approve", peck_id=wish["peck_id"])
+        assert made["status"] == "approved" and made["bond_id"].startswith("bnd_"), made
+        stranger.becomes(wish["peck_id"], "approved")
+        bonds = get("/beak/bonds", duckling_id=second["duckling_id"])["bonds"]
+        assert [b["with"] for b in bonds] == [stranger.id], bonds
+        assert bonds[0]["direction"] == "in" and bonds[0]["scopes"] == ["data.read"], bonds
+        assert [d["bonds"] for d in get("/beak/spaceducks")["spaceducks"]] == [0, 1]
+        ended = post("/beak/unpeck", bond_id=made["bond_id"])
+        assert ended["status"] == "ended", ended
+        until("the end of the bond at the other end", lambda: not stranger.get("/beak/bonds")["bonds"])
+        refusal(lambda: post("/beak/unpeck", bond_id=made["bond_id"]), 404)
+        refusal(lambda: stranger.get("/beak/pecks/" + asked["peck_id"][:-1] + "?"), 404)
+
+        node.http("POST", "/beak/logout", {}, token=token, raw=True)
+        refusal(lambda: get("/beak/spaceducks"), 401, "unknown_bearer")
+        assert first.get("/beak/spaceducks")["spaceducks"]
+
+
+def a_stranger_sees_neither_pecks_nor_inboxes():
+    with Pond("alice") as pond:
+        node = pond.alice
+        one = node.hatch("one@example.com", "One", PASSWORD)
+        two = node.hatch("two@example.com", "Two", PASSWORD)
+        third = node.hatch("third@example.com", "Third", PASSWORD)
+        token = session(node, "third@example.com")["token"]
+        sent = one.post("/beak/peck", target=two.id, action="query", payload={"secret": 1})
+        refusal(lambda: third.peck(sent["peck_id"]), 404, "not_found")
+        refusal(lambda: node.http("GET", "/beak/pecks/" + sent["peck_id"], token=token), 404)
+        two.becomes(sent["peck_id"], "pending")
+        for path in ("/beak/approve", "/beak/deny", "/beak/cancel"):
+            refused = refusal(lambda: third.post(path, peck_id=sent["peck_id"]), (403, 404))
+            refusal(lambda: node.http("POST", path, {"peck_id": sent["peck_id"]}, token=token),
+                    404)
+            assert "secret" not in json.dumps(refused.body)
+        refusal(lambda: third.post("/beak/answer", peck_id=sent["peck_id"], result=1), (403, 404))
+        refusal(lambda: one.post("/beak/approve", peck_id=sent["peck_id"]), (403, 404))
+        refusal(lambda: node.http("GET", "/beak/inbox", token=token), 403, "beak_key_needed")
+        assert third.get("/beak/pecks")["pecks"] == []
+
+
+def members_of_a_peck_are_read_strictly():
+    with Pond("alice") as pond:
+        one = pond.alice.hatch("one@example.com", "One", PASSWORD)
+        two = pond.alice.hatch("two@example.com", "Two", PASSWORD)
+
+        def no(status, field, headers=None, **body):
+            refusal(lambda: one.post("/beak/peck", headers, **body), status, field=field)
+
+        no(422, "target", action="query")
+        no(422, "target", target=two.id, target_duckling_id=two.id, action="query")
+        no(422, "target", target="target-duckling-id", action="query")
+        no(422, "action", target=two.id)
+        no(422, "peck_type", target=two.id, action="query", peck_type="query")
+        no(422, "payload", target=two.id, peck_type="query", payload={})
+        no(422, "message", target=two.id, action="query", message="hello")
+        no(422, "wait", target=two.id, action="query", wait=31)
+        no(422, "wait", target=two.id, action="query", wait=-1)
+        no(422, "wait", target=two.id, action="query", wait="1")
+        no(422, "expires_in", target=two.id, action="query", expires_in=0)
+        no(422, "expires_in", target=two.id, action="query", expires_in=7 * 86400 + 1)
+        no(422, "thread", target=two.id, action="query", thread="t" * 65)
+        no(422, "reply_to", target=two.id, action="query", reply_to="pck_x")
+        no(422, "colour", target=two.id, action="query", colour="red")
+        no(422, "Idempotency-Key", {"Idempotency-Key": "k" * 65}, target=two.id, action="query")
+        no(400, "action", target=two.id, action="Not A Name")
+        no(400, None, target=one.id, action="query")
+        refusal(lambda: one.post("/beak/peck", target="dkl_" + "b" * 32, action="query"), 404,
+                "unknown_target")
+        # What the agent wrote is what is signed, and what the other reads: to the byte.
+        written = '{"n": 1.10, "big": 12345678901234567, "é": "\\u00e9"}'
+        body = '{"target": "%s", "action": "query", "payload": %s}' % (two.id, written)
+        sent = pond.alice.http("POST", "/beak/peck", body.encode(), token=one.key)
+        assert written.encode() in b64(one.peck(sent["peck_id"])["envelope"])
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        traced = one.post("/beak/peck", {"traceparent": trace}, target=two.id, action="query",
+                          thread="t-1", reply_to=sent["peck_id"], expires_in=60)
+        assert two.becomes(traced["peck_id"], "pending")["traceparent"] == trace
+        assert one.get("/beak/pecks", thread="t-1")["pecks"][0]["reply_to"] == sent["peck_id"]
+
+
+def an_inbox_hands_out_takes_back_and_forgets():
+    with Pond("alice") as pond:
+        one = pond.alice.hatch("one@example.com", "One", PASSWORD)
+        two = pond.alice.hatch("two@example.com", "Two", PASSWORD)
+        one.bond_with(two, "query")
+        sent = [one.post("/beak/peck", target=two.id, action="query", payload=n)["peck_id"]
+                for n in range(3)]
+        for peck in sent:
+            two.becomes(peck, "taken")
+        first = two.get("/beak/inbox", limit=2, lease=1)["pecks"]
+        assert [p["peck_id"] for p in first] == sent[:2], first
+        assert first[0]["attempt"] == 1 and first[0]["lease_until"], first
+        two.post("/beak/inbox/ack", peck_ids=[sent[0]])
+        again = until("the lease to end", lambda: [
+            p for p in two.get("/beak/inbox", wait=1)["pecks"] if p["attempt"] == 2])
+        assert [p["peck_id"] for p in again] == [sent[1]], again
+        refusal(lambda: two.post("/beak/inbox/ack", peck_ids=[]), 422, field="peck_ids")
+        refusal(lambda: two.post("/beak/inbox/ack", peck_ids=["x"]), 422, field="peck_ids")
+        refusal(lambda: two.post("/beak/answer", peck_id=sent[1]), 422, field="result")
+        refusal(lambda: two.post("/beak/answer", peck_id=sent[1], result=1, problem="x"), 422,
+                field="problem")
+        two.post("/beak/answer", peck_id=sent[1], result=None)
+        assert one.becomes(sent[1], "answered")["result"] is None
+        refusal(lambda: two.post("/beak/answer", peck_id=sent[1], result=2), 409, "conflict")
+        cancelled = one.post("/beak/peck", target=two.id, action="other")
+        two.becomes(cancelled["peck_id"], "pending")
+        refusal(lambda: two.get("/beak/inbox", wait=31), 422, field="wait")
+
+
+def a_duckling_says_of_itself_what_others_find():
+    with Pond("alice") as pond:
+        duck = pond.alice.hatch("a@example.com", "Duck", PASSWORD)
+        said = duck.post("/beak/profile", bio="Knows things.", capabilities=["a.b", "c"],
+                         accepts_pecks=False, display_name="Düsentrieb")
+        assert said["display_name"] == "Düsentrieb" and said["capabilities"] == ["a.b", "c"], said
+        assert said["accepts_pecks"] is False and said["tier"] == "T0", said
+        kept = duck.post("/beak/profile", accepts_pecks=True)
+        assert kept["bio"] == "Knows things." and kept["accepts_pecks"] is True, kept
+        assert duck.post("/beak/profile", capabilities=[])["capabilities"] == []
+        assert duck.post("/beak/pulse")["status"] == "alive"
+        found = pond.alice.http("GET", "/beak/directory/" + duck.id)
+        assert found["duckling_id"] == duck.id and b64(found["proof"]["record"]), found
+        refusal(lambda: pond.alice.http("GET", "/beak/directory/dkl_" + "b" * 32), 404)
+        refusal(lambda: pond.alice.http("GET", "/beak/directory/dkl_" + "a" * 32), 404)
+        refusal(lambda: pond.alice.http("GET", "/beak/directory/" + pond.alice.id), 404)
+        refusal(lambda: duck.post("/beak/profile", bio="x" * 1025), 422, field="bio")
+        refusal(lambda: duck.post("/beak/profile", capabilities=["x"] * 33), 422,
+                field="capabilities")
+        refusal(lambda: duck.post("/beak/profile", capabilities=[1]), 422, field="capabilities")
+        refusal(lambda: duck.post("/beak/profile", accepts_pecks="yes"), 422,
+                field="accepts_pecks")
+
+        mine = duck.get("/beak/certificate")
+        assert mine["duckling_id"] == duck.id and mine["valid"] is True, mine
+        certificate = mine["certificates"][0]
+        assert certificate["jwk"]["kty"] == "OKP" and certificate["did"].startswith("did:key:z6Mk")
+        for id_ in (duck.id, certificate["certificate_id"]):
+            assert pond.alice.http("GET", "/beak/certificate/" + id_)["chain"] == mine["chain"]
+        assert pond.alice.http("GET", "/beak/certificate/" + pond.alice.id)["node_id"] == \
+            pond.alice.id
+        refusal(lambda: pond.alice.http("GET", "/beak/certificate/crt_" + "b" * 32), 404)
+
+
+def a_rotated_beak_key_ends_the_one_before():
+    with Pond("alice") as pond:
+        duck = pond.alice.hatch("a@example.com", "Duck", PASSWORD)
+        fresh = duck.post("/beak/rotate")
+        assert fresh["duckling_id"] == duck.id, fresh
+        refusal(lambda: duck.get("/beak/pecks"), 401, "unknown_bearer")
+        duck.key = fresh["beak_key"]
+        assert duck.get("/beak/pecks")["pecks"] == []
+        refusal(lambda: duck.post("/beak/rotate", what="identity"), 422, field="what")
+        refusal(lambda: duck.post("/beak/logout"), 403, "session_needed")
+
+
+def a_password_that_was_forgotten_is_set_anew():
+    with Pond("alice") as pond:
+        node = pond.alice
+        node.hatch("a@example.com", "Duck", PASSWORD)
+        token = session(node, "a@example.com")["token"]
+        assert node.http("POST", "/beak/forgot", {"email": "a@example.com"})["status"] == "verify"
+        assert node.http("POST", "/beak/forgot", {"email": "b@example.com"})["status"] == "verify"
+        body = {"email": "a@example.com", "code": node.mail_code("a@example.com"),
+                "password": "quite another passphrase"}
+        status, _, _ = node.http("POST", "/beak/reset", body, raw=True)
+        assert status == 204
+        refusal(lambda: session(node, "a@example.com"), 401)
+        refusal(lambda: node.http("GET", "/beak/spaceducks", token=token), 401)
+        assert session(node, "a@example.com", "quite another passphrase")["token"]
+
+
+def eggs_and_page_views_are_counted_by_the_node():
+    with Pond("alice") as pond:
+        node = pond.alice
+        node.http("POST", "/beak/hatch", {"email": "a@example.com", "display_name": "A"})
+        for _ in range(3):
+            node.http("POST", "/beak/pageview", {"page": "/", "referrer": "https://example.com"})
+        until("the counters at the node", lambda: (
+            lambda m: m["this_node"]["eggs"] == 1 and m["this_node"]["pageviews"] == 3)(
+            node.http("GET", "/beak/metrics")))
+        node.http("POST", "/beak/verify", {"email": "a@example.com",
+                                           "code": node.mail_code("a@example.com")})
+        until("no egg", lambda: node.http("GET", "/beak/metrics")["this_node"]["eggs"] == 0)
+
+
+def a_node_that_dies_is_told_of_and_missed_until_it_is_back():
+    with Pond("alice") as pond:
+        node = pond.alice
+        duck = node.hatch("a@example.com", "Duck", PASSWORD)
+        assert node.http("GET", "/beak/")["status"] == "operational"
+        assert node.http("GET", "/beak/")["node_id"] == node.id
+        node.kill()
+        answer = refusal(lambda: duck.get("/beak/pecks"), 503, "unreachable")
+        assert int(answer.headers["Retry-After"]) >= 1
+        until("the probe to know", lambda: node.http("GET", "/beak/")["status"] == "outage")
+        refusal(lambda: node.http("GET", "/readyz"), 503)
+        node.start()
+        assert duck.get("/beak/pecks")["pecks"] == []
+
+
+run(the_published_examples_work_as_printed,
+    a_code_is_good_once_and_wrong_ones_say_nothing,
+    an_operator_hatches_lists_and_acts_for_all_its_ducklings,
+    a_stranger_sees_neither_pecks_nor_inboxes,
+    members_of_a_peck_are_read_strictly,
+    an_inbox_hands_out_takes_back_and_forgets,
+    a_duckling_says_of_itself_what_others_find,
+    a_rotated_beak_key_ends_the_one_before,
+    a_password_that_was_forgotten_is_set_anew,
+    eggs_and_page_views_are_counted_by_the_node,
+    a_node_that_dies_is_told_of_and_missed_until_it_is_back)
