@@ -160,7 +160,13 @@ START_TEST(sizes_and_indexes_out_of_range_are_refused)
     static const struct {
         uint32_t size, index;
     } refused[] = {
-        {0, 0}, {1, 0}, {2, 2}, {4, UINT32_MAX}, {BATCH_ITEMS_MAX + 1, 0}, {UINT32_MAX, 0},
+        {0, 0},
+        {1, 0},
+        {2, 2},
+        {4, UINT32_MAX},
+        {BATCH_ITEMS_MAX + 1, 0},
+        {UINT32_MAX, 0},
+        {BATCH_ITEMS_MAX + 1, BATCH_ITEMS_MAX}, /* the lone last one: its path is short */
     };
     struct hash root = {{7}};
 
