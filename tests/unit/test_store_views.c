@@ -4,6 +4,9 @@
 
 #include "store_internal.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static struct bed bed;
 static struct store_reader *reader;
 
@@ -318,6 +321,68 @@ START_TEST(no_list_walks_the_table)
         sqlite3_finalize(explain);
     }
     ck_assert_uint_ge(seen, 8);
+}
+END_TEST
+
+static atomic_bool is_written;
+static atomic_size_t half_seen, back_seen, pages_seen;
+
+/* Peck and receipt are kept in one turn: nobody may see one without the other. */
+static void *read_on(void *context)
+{
+    struct pecks_filter filter = {.duckling = bed.bob.id, .limit = 20};
+    struct stored_peck views[20];
+    struct store_reader *own = NULL;
+    uint64_t newest = 0;
+    struct arena arena;
+
+    (void)context;
+    arena_init(&arena, 4 * MIB);
+    if (store_reader_open(&own, bed.path))
+        return NULL;
+    while (!is_written) {
+        size_t count;
+
+        arena_reset(&arena);
+        count = store_view_pecks(own, &filter, &arena, views);
+        for (size_t i = 0; i < count; i++)
+            half_seen += views[i].receipt_count != 1;
+        back_seen += count > 0 && views[0].sequence < newest;
+        newest = count > 0 ? views[0].sequence : newest;
+        pages_seen += count > 0;
+    }
+    store_reader_close(own);
+    arena_free(&arena);
+    return NULL;
+}
+
+START_TEST(readers_see_whole_turns_while_the_writer_writes)
+{
+    static struct peck pecks[64];
+    static struct effect effects[128];
+    struct bytes wires[64];
+    struct arena arena;
+    pthread_t thread;
+
+    arena_init(&arena, 16 * MIB);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_on, NULL), 0);
+    for (int turn = 0; turn < 150 || pages_seen < 10; turn++) {
+        struct peck_wish wish = {.payload_size = 100};
+
+        arena_reset(&arena);
+        make_pecks(&bed.alice, &bed.bob.id, &wish, 64, &arena, pecks, wires);
+        for (int i = 0; i < 64; i++)
+            effects[i] = keep_peck_effect(BOX_IN, PECK_TAKEN, &pecks[i], wires[i], bed.alice.chain);
+        make_receipts(&bed.node, pecks, 64, BOX_IN, RECEIPT_TAKEN, PECK_TAKEN, &arena,
+                      effects + 64);
+        bed_keep(&bed, effects, 128);
+    }
+    is_written = true;
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_uint_eq(half_seen, 0);
+    ck_assert_uint_eq(back_seen, 0);
+    ck_assert_int_ge(bed.store->generation, 2);
+    arena_free(&arena);
 }
 END_TEST
 
@@ -759,6 +824,7 @@ int main(void)
     tcase_add_test(cases, strangers_have_no_pecks);
     tcase_add_test(cases, a_small_arena_shortens_a_page_without_a_gap);
     tcase_add_test(cases, no_list_walks_the_table);
+    tcase_add_test(cases, readers_see_whole_turns_while_the_writer_writes);
     tcase_add_test(cases, bonds_are_seen_from_either_end);
     tcase_add_test(cases, the_directory_is_searched_by_capability);
     tcase_add_test(cases, the_directory_is_searched_by_words);
