@@ -2,6 +2,7 @@
 
 #include "client/duck_client.h"
 #include "core/id.h"
+#include "core/record.h"
 #include "fault.h"
 
 #include <errno.h>
@@ -397,6 +398,14 @@ bool options_settle(struct options *options, struct options_problem *problem)
                  "the path of the socket is longer than %u bytes, which no Unix socket may be: "
                  "%.200s (set [node] socket, or --socket)",
                  SOCKET_PATH_MAX, options->socket[0] ? options->socket : options->state_dir);
+        return false;
+    }
+    for (size_t i = 0; i < options->advertise_count; i++) {
+        if (node_address_is_valid(bytes_of_text(options->advertise[i])))
+            continue;
+        snprintf(problem->text, sizeof problem->text,
+                 "[node] advertise: others cannot dial %s (host:port, the port from 1)",
+                 options->advertise[i]);
         return false;
     }
     return true;
