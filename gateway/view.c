@@ -1,5 +1,7 @@
 #include "view.h"
 
+#include "wire/local.pb-c.h"
+
 #include "core/identity.h"
 #include "core/peck.h"
 #include "reply.h"
