@@ -1,6 +1,7 @@
 #include "reply.h"
 #include "strict_json.h"
 #include "view.h"
+#include "wire/local.pb-c.h"
 
 #include <check.h>
 #include <stdio.h>
