@@ -456,7 +456,7 @@ def without_a_node_everybody_is_told_so():
         assert probe["service"] == "duckgate" and probe["status"] == "outage", probe
         assert gate.get(b"/healthz").status == 200
         for path in (b"/readyz", b"/beak/metrics", b"/beak/directory",
-                     b"/beak/certificate/dkl_" + b"a" * 32):
+                     b"/beak/certificate/dkl_" + b"b" * 32):
             answer = gate.get(path)
             refused(answer, 503, "unreachable")
             assert int(answer.headers["retry-after"]) >= 1, answer

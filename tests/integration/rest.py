@@ -1,8 +1,13 @@
 """The REST surface as its users write it: the published examples, operators with sessions, agents
 with beak keys; on one node where one is enough."""
 
+import http.client
 import json
+import os
+import signal
+import socket
 import subprocess
+import time
 import urllib.parse
 
 from pond import Pond, Refused, b64, run, until
@@ -29,6 +34,15 @@ def curl(node, path, body, *flags):
          "-d", body, *flags], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def raw(node, method, path, body=b"", token=None):
+    """Sends a request and does not read the answer."""
+    line = socket.create_connection(("127.0.0.1", node.gateway_port), timeout=20)
+    line.sendall(method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\n"
+                 + (b"Authorization: Bearer " + token.encode() + b"\r\n" if token else b"")
+                 + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    return line
 
 
 def session(node, email, password=PASSWORD):
@@ -73,7 +87,7 @@ def the_published_examples_work_as_printed():
         for member in ("ducklings", "birth_certificates", "connections", "eggs", "space_ducks",
                        "nodes", "pecks", "total_ducklings", "certs_issued", "this_node"):
             assert member in metrics, metrics
-        assert metrics["nodes"] == 1 and metrics["this_node"]["ducklings"] == 2, metrics
+        assert metrics["nodes"] == 1 and metrics["this_node"]["birth_certificates"] == 2, metrics
 
 
 def a_code_is_good_once_and_wrong_ones_say_nothing():
@@ -323,6 +337,45 @@ def a_password_that_was_forgotten_is_set_anew():
         assert session(node, "a@example.com", "quite another passphrase")["token"]
 
 
+def a_client_that_goes_away_while_it_hatches_leaves_a_whole_duckling():
+    with Pond("alice") as pond:
+        node = pond.alice
+        node.http("POST", "/beak/hatch", {"email": "a@example.com", "display_name": "A",
+                                          "password": PASSWORD})
+        body = json.dumps({"email": "a@example.com",
+                           "code": node.mail_code("a@example.com")}).encode()
+        line = raw(node, b"POST", b"/beak/verify", body)
+        line.close()
+
+        def opened():
+            try:
+                return session(node, "a@example.com")
+            except Refused:
+                return None
+
+        found = until("the operator to be one", opened)
+        assert len(found["ducklings"]) == 1, found
+
+
+def who_waits_is_answered_when_the_gateway_stops():
+    with Pond("alice") as pond:
+        node = pond.alice
+        duck = node.hatch("a@example.com", "Duck", PASSWORD)
+        pid = int(open(os.path.join(node.state, "gateway.pid")).read())
+        waiting = [raw(node, b"GET", b"/beak/inbox?wait=30", token=duck.key) for _ in range(5)]
+        for _ in range(2):  # answered after those were read: one thread serves all
+            node.http("GET", "/beak/")
+        began = time.monotonic()
+        os.kill(pid, signal.SIGTERM)
+        for line in waiting:
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            assert answer.status == 503 and answer.headers["Connection"] == "close", answer.status
+            assert json.loads(answer.read())["error"] == "unreachable"
+        assert time.monotonic() - began < 6
+        node.says(r"gateway.* ended")
+
+
 def eggs_and_page_views_are_counted_by_the_node():
     with Pond("alice") as pond:
         node = pond.alice
@@ -361,5 +414,7 @@ run(the_published_examples_work_as_printed,
     a_duckling_says_of_itself_what_others_find,
     a_rotated_beak_key_ends_the_one_before,
     a_password_that_was_forgotten_is_set_anew,
+    a_client_that_goes_away_while_it_hatches_leaves_a_whole_duckling,
+    who_waits_is_answered_when_the_gateway_stops,
     eggs_and_page_views_are_counted_by_the_node,
     a_node_that_dies_is_told_of_and_missed_until_it_is_back)
