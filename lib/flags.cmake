@@ -23,7 +23,8 @@ foreach(flag
   duck_flag(${flag})
 endforeach()
 if(CMAKE_C_COMPILER_ID MATCHES "Clang") # gcc judges these; clang counts enums, and assert(!"why"), as conversions
-  target_compile_options(duck_flags INTERFACE -Wno-string-conversion -Wno-sign-conversion)
+  target_compile_options(duck_flags INTERFACE -Wno-string-conversion -Wno-sign-conversion
+    -Wno-format-nonliteral)
 endif()
 target_compile_options(duck_flags INTERFACE
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)

@@ -2,7 +2,9 @@
 #include "test_node.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -133,10 +135,25 @@ START_TEST(the_node_itself_is_refused)
 }
 END_TEST
 
+/* A root without /etc/hosts may know no name at all. */
+static bool machine_knows_localhost(void)
+{
+    struct addrinfo *found = NULL;
+    bool known = getaddrinfo("localhost", NULL, NULL, &found) == 0;
+
+    if (known)
+        freeaddrinfo(found);
+    return known;
+}
+
 START_TEST(names_are_looked_up)
 {
     char address[64];
 
+    if (!machine_knows_localhost()) {
+        puts("skipped: this machine does not resolve localhost");
+        return;
+    }
     start_both(NULL);
     snprintf(address, sizeof address, "localhost:%u", transport_port(bob.transport, 0));
     ck_assert_int_eq(transport_dial(alice.transport, bytes_of_text(address), &bob.id, NULL), 0);
