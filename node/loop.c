@@ -239,7 +239,8 @@ static int undo(struct loop *loop, struct message *messages, struct turn *turn)
         effect = effects_add(&told, EFFECT_REPLY);
         effect->reply.ticket = message->order.ticket;
         effect->reply.code = REFUSAL_STORE;
-        effect->reply.message = "the node's disk is full: nothing of this was kept";
+        effect->reply.message =
+            "the node's disk is full: nothing of this is kept, though a peck may have left";
         effect->reply.field = "";
     }
     effects_clear(&loop->effects);
@@ -293,6 +294,8 @@ static int turn(struct loop *loop, struct message *messages)
         agent_settle(loop->agent, &turn.at, &loop->effects);
         keep(loop, &turn);
     }
+    if (turn.open && !turn.fault && !loop->disk_full)
+        perform_early(&loop->performer, &loop->effects);
     if (turn.open && !turn.fault)
         turn.fault = store_commit(loop->settings.store);
     if (turn.fault)

@@ -123,6 +123,23 @@ static void send_frame(struct performer *performer, const struct effect *effect,
         remember_late(performer, &effect->send.node, &receipt->receipt.peck, at);
 }
 
+void perform_early(struct performer *performer, struct effects *effects)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < effects->count; i++) {
+        struct effect *effect = &effects->list[i];
+
+        if (effect->kind != EFFECT_SEND || effect->send.kind != FRAME_PECK)
+            continue;
+        effect->send.gone = transport_send(performer->transport, &effect->send.node, FRAME_PECK,
+                                           effect->send.body) == 0;
+        any |= effect->send.gone;
+    }
+    if (any)
+        transport_flush(performer->transport);
+}
+
 static void dial(struct performer *performer, const struct effect *effect)
 {
     struct message *message;
@@ -159,7 +176,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
             receipt = effect;
             break;
         case EFFECT_SEND:
-            send_frame(performer, effect, receipt, at);
+            if (!effect->send.gone)
+                send_frame(performer, effect, receipt, at);
             break;
         case EFFECT_SEND_PECK:
             send_peck(performer, &effect->send_stored.node, &effect->send_stored.peck);

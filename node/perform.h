@@ -29,6 +29,9 @@ struct performer {
 void performer_init(struct performer *performer);
 void performer_free(struct performer *performer);
 
+/* Before the commit: lets the turn's new pecks go, so that their way and our sync overlap. */
+void perform_early(struct performer *performer, struct effects *effects);
+
 /* Carries out everything in `effects` but what is kept: that is done and committed. */
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at);
 

@@ -1,6 +1,7 @@
 /* effect: everything the agent can ask for. Carried out in order, but for one rule: all that is
  * kept (EFFECT_KEEP_…, EFFECT_DROP_…) in a turn is committed before anything of that turn is sent,
- * replied or told. So what must be on disk before a peer may hear of it is. */
+ * replied or told. So what must be on disk before a peer may hear of it is. A PeckFrame alone may
+ * leave sooner: it promises nothing, and who ordered it hears only after the commit. */
 #ifndef DUCK_CORE_EFFECT_H
 #define DUCK_CORE_EFFECT_H
 
@@ -112,6 +113,7 @@ struct effect {
             struct id node;
             enum frame_kind kind;
             struct bytes body;
+            bool gone;                       /* a peck that left while its commit was under way */
         } send;
         struct {
             struct id node;
