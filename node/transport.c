@@ -543,25 +543,39 @@ static void wait_a_little(struct transport *transport)
 }
 
 /* Under the lock. */
-static bool has_unsent(struct transport *transport)
+static bool has_undrained(struct transport *transport)
 {
-    bool unsent = false;
+    bool undrained = false;
 
-    for (struct link *link = transport->links; link && !unsent; link = link->after) {
+    for (struct link *link = transport->links; link && !undrained; link = link->after) {
         pthread_mutex_lock(&link->lock);
-        unsent = link->state == LINK_UP && !link->closing && link->out_bytes > 0;
+        undrained = link->state == LINK_UP && !link->closing && !link->drained;
         pthread_mutex_unlock(&link->lock);
     }
-    return unsent;
+    return undrained;
 }
 
-static void flush_for_the_last_time(struct transport *transport)
+/* That the kernel took the last bytes is not enough: a stream that is closed while bytes of the
+ * other end wait unread is reset, and nng then throws away what had arrived there. So each link
+ * ends with a ping, and closes when the pong says that all was handled. */
+static void drain_everything(struct transport *transport)
 {
     uint64_t until_ms = clock_now_ms() + CLOSE_FLUSH_MS;
+    struct round round = {.links = NULL};
 
-    transport_flush(transport);
     pthread_mutex_lock(&transport->lock);
-    while (clock_now_ms() < until_ms && has_unsent(transport))
+    begin_round(transport, &round, 0);
+    pthread_mutex_unlock(&transport->lock);
+    for (size_t i = 0; i < round.link_count; i++) {
+        link_send_last_ping(round.links[i]);
+        link_drop(round.links[i]);
+    }
+    for (size_t i = 0; i < round.dial_count; i++)
+        dial_drop(round.dials[i]);
+    memory_give_back(round.links);
+    memory_give_back(round.dials);
+    pthread_mutex_lock(&transport->lock);
+    while (clock_now_ms() < until_ms && has_undrained(transport))
         wait_a_little(transport);
     pthread_mutex_unlock(&transport->lock);
 }
@@ -604,7 +618,7 @@ static void end_everything(struct transport *transport)
         if (transport->listeners[i].listener)
             nng_stream_listener_close(transport->listeners[i].listener);
     end_sweep(transport);
-    flush_for_the_last_time(transport);
+    drain_everything(transport);
     pthread_mutex_lock(&transport->lock);
     while (is_alive(transport)) {
         pthread_mutex_unlock(&transport->lock);

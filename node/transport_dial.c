@@ -263,13 +263,23 @@ void dial_hold(struct dial *dial)
     atomic_fetch_add_explicit(&dial->references, 1, memory_order_relaxed);
 }
 
+static void free_dialer(struct dial *dial)
+{
+    nng_stream_dialer *dialer;
+
+    pthread_mutex_lock(&dial->lock);
+    dialer = dial->dialer;
+    dial->dialer = NULL;
+    pthread_mutex_unlock(&dial->lock);
+    if (dialer)
+        nng_stream_dialer_free(dialer);
+}
+
 static void dial_free(struct dial *dial)
 {
     struct transport *transport = dial->transport;
 
-    for (size_t i = 0; i < DIAL_ADDRESSES_MAX; i++)
-        if (dial->dialers[i])
-            nng_stream_dialer_free(dial->dialers[i]);
+    free_dialer(dial);
     if (dial->aio)
         nng_aio_reap(dial->aio);
     pthread_mutex_destroy(&dial->lock);
@@ -333,7 +343,6 @@ void dial_end(struct dial *dial, const char *reason)
 
 void dial_close(struct dial *dial, const char *reason)
 {
-    nng_stream_dialer *dialer = NULL;
     bool open;
 
     pthread_mutex_lock(&dial->lock);
@@ -341,15 +350,12 @@ void dial_close(struct dial *dial, const char *reason)
     if (open) {
         dial->closing = true;
         dial->reason = reason;
-        if (dial->state == DIAL_CONNECTING)
-            dialer = dial->dialers[dial->numeric_next];
+        if (dial->dialer)
+            nng_stream_dialer_close(dial->dialer); /* its callback comes on another thread */
     }
     pthread_mutex_unlock(&dial->lock);
-    if (!open)
-        return;
-    if (dialer)
-        nng_stream_dialer_close(dialer);
-    schedule(dial);
+    if (open)
+        schedule(dial);
 }
 
 void dial_sweep(struct dial *dial, uint64_t now_ms)
@@ -365,22 +371,21 @@ static bool connect_to(struct dial *dial, size_t index)
 {
     nng_stream_dialer *dialer = NULL;
     char url[URL_SIZE];
-    bool closing;
 
     snprintf(url, sizeof url, "tcp://%s", dial->numeric[index]);
     if (!dial->aio && nng_aio_alloc(&dial->aio, on_connected, dial))
         return false;
+    free_dialer(dial); /* of the address before */
     if (nng_stream_dialer_alloc(&dialer, url))
         return false;
     pthread_mutex_lock(&dial->lock);
-    dial->dialers[index] = dialer;
+    dial->dialer = dialer;
     dial->numeric_next = index;
     dial->came = false;
-    closing = dial->closing;
     dial->state = DIAL_CONNECTING;
+    if (dial->closing)
+        nng_stream_dialer_close(dialer); /* whoever closed the dial saw no dialer yet */
     pthread_mutex_unlock(&dial->lock);
-    if (closing)
-        nng_stream_dialer_close(dialer); /* whoever closed it saw no dialer yet */
     dial_hold(dial);
     nng_stream_dialer_dial(dialer, dial->aio);
     return true;
@@ -405,6 +410,7 @@ static void hand_to_link(struct dial *dial)
     pthread_mutex_lock(&dial->lock);
     dial->state = DIAL_SHAKING;
     pthread_mutex_unlock(&dial->lock);
+    free_dialer(dial);
     pthread_mutex_lock(&transport->lock);
     transport->links_alive++;
     pthread_mutex_unlock(&transport->lock);

@@ -348,7 +348,7 @@ static int queue_frame(struct link *link, uint8_t kind, struct bytes body, bool 
     pthread_mutex_lock(&link->lock);
     if (link->closing || link->state != LINK_UP || (link->replaced && !own)) {
         fault = FAULT_CLOSED;
-    } else if (link->out_bytes > 0 &&
+    } else if (link->out_bytes > 0 && kind != FRAME_PING &&
                link->out_bytes + size > link->transport->limits.send_queue_max) {
         /* Alone any frame passes: else a small queue would never carry a large one. */
         fault = FAULT_BUSY;
@@ -414,7 +414,8 @@ static void take_pong(struct link *link, struct bytes body)
         passed_us = clock_now_us() - link->ping_sent_us;
         link->info.round_trip_us = passed_us < UINT32_MAX ? (uint32_t)passed_us + !passed_us : 0;
         link->ping_sent_us = 0;
-        drained = link->replaced && link->last_ping_sent;
+        link->drained = link->last_ping_sent;
+        drained = link->replaced && link->drained;
     }
     pthread_mutex_unlock(&link->lock);
     if (!link->is_confirmed) {

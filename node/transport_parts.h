@@ -5,8 +5,8 @@
  *   transport_link.c   one connection: bytes in and out, handshake, sealed frames
  *   transport_dial.c   from "host:port" to a connection
  *
- * Locks: transport->lock before link->lock; link->lock before transport->dirty_lock. None is held
- * over a call into nng, nor over a handler.
+ * Locks: transport->lock before link->lock; link->lock before transport->dirty_lock. None of these
+ * is held over a call into nng, nor any over a handler.
  *
  * A link lives as long as somebody refers to it: the transport's list until it has ended, each
  * operation in flight, a wait for a worker, and whoever works on it for a moment. */
@@ -92,7 +92,8 @@ struct link {
     struct link *next_dirty;
     bool replaced;                   /* another link to the node is used; this one drains */
     uint64_t replaced_ms;
-    bool last_ping_sent;             /* after its pong the replaced link is closed */
+    bool last_ping_sent;             /* no frame of ours follows it */
+    bool drained;                    /* and its pong came: all was handled */
     uint64_t ping_token, ping_sent_us, pinged_ms;
     uint32_t ping_wait_ms, pings_missed;
     struct id node;                  /* once up */
@@ -151,7 +152,7 @@ struct dial {
     struct lookup *lookup;        /* under the resolver's lock */
     char numeric[DIAL_ADDRESSES_MAX][ADDRESS_TEXT_SIZE];
     size_t numeric_count, numeric_next;
-    nng_stream_dialer *dialers[DIAL_ADDRESSES_MAX]; /* kept to the end: somebody may be closing one */
+    nng_stream_dialer *dialer;    /* closed under the lock: it may be freed any time */
     nng_aio *aio;
 };
 

@@ -77,7 +77,7 @@ static void set_replaced(struct link *link, bool replaced)
     pthread_mutex_lock(&link->lock);
     link->replaced = replaced;
     link->replaced_ms = clock_now_ms();
-    link->last_ping_sent = false;
+    link->last_ping_sent = link->drained = false;
     pthread_mutex_unlock(&link->lock);
 }
 
