@@ -37,7 +37,8 @@
 
 struct node {
     const struct options *options;
-    int lock; /* of the state folder */
+    char name[NAME_MAX_BYTES + 1]; /* as configured, or else as certified */
+    int lock;                      /* of the state folder */
     struct keyfile *keyfile;
     struct identity_key *key;
     struct bytes chain; /* owned */
@@ -134,8 +135,16 @@ static int judge_chain(struct node *node)
     verdict = chain_open(node->chain, &arena, &chain);
     if (verdict == CERTIFICATE_TAKEN)
         verdict = chain_key_at(&chain, clock_wall_ms(), &speaks);
-    if (verdict == CERTIFICATE_TAKEN)
+    if (verdict == CERTIFICATE_TAKEN) {
+        struct bytes certified = chain.certificates[chain.count - 1].display_name;
+
         node->id = chain.identity;
+        if (node->options->name_is_default)
+            snprintf(node->name, sizeof node->name, "%.*s", (int)certified.size,
+                     (const char *)certified.data);
+        else
+            snprintf(node->name, sizeof node->name, "%s", node->options->name);
+    }
     arena_free(&arena);
     if (verdict != CERTIFICATE_TAKEN) {
         log_write(LOG_ERROR, "node", "node.chain: %s", certificate_verdict_text(verdict));
@@ -388,7 +397,7 @@ static int open_loop(struct node *node)
         .agent = {.network = bytes_of_text(node->options->network),
                   .node_key = node->key,
                   .node_chain = node->chain,
-                  .display_name = bytes_of_text(node->options->name),
+                  .display_name = bytes_of_text(node->name),
                   .software = bytes_of_text(SOFTWARE),
                   .addresses = addresses,
                   .session_not_after_ms = node->session_not_after_ms,
@@ -463,7 +472,7 @@ static int open_local_api(struct node *node)
         .node = node->id,
         .network = bytes_of_text(node->options->network),
         .node_chain = node->chain,
-        .display_name = bytes_of_text(node->options->name),
+        .display_name = bytes_of_text(node->name),
         .version = DUCK_VERSION,
         .gateway_url = node->gateway_url,
         .readers = READERS,
@@ -537,6 +546,14 @@ static int start_gateway(struct node *node)
     if (options->gateway_public_url[0]) {
         arguments[count++] = "--public-url";
         arguments[count++] = options->gateway_public_url;
+    }
+    for (size_t i = 0; i < options->gateway_host_count; i++) {
+        arguments[count++] = "--allow-host";
+        arguments[count++] = options->gateway_hosts[i];
+    }
+    for (size_t i = 0; i < options->gateway_origin_count; i++) {
+        arguments[count++] = "--allow-origin";
+        arguments[count++] = options->gateway_origins[i];
     }
     if (options->smtp_url[0]) {
         arguments[count++] = "--smtp-url";
@@ -636,7 +653,7 @@ static void say_ready(const struct node *node)
         size += (size_t)snprintf(listening + size, sizeof listening - size, "%s%s", i ? ", " : "",
                                  node->listening[i] + strlen("tcp://"));
     log_write(LOG_INFO, "node", "ready: listening on %s; %s \"%s\" of network %s", listening,
-              id_text(ID_NODE, &node->id, text), node->options->name, node->options->network);
+              id_text(ID_NODE, &node->id, text), node->name, node->options->network);
 }
 
 int node_run(const struct options *options)

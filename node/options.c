@@ -26,6 +26,7 @@ enum key_kind {
     KEY_ADDRESS, /* host:port */
     KEY_LIST,    /* of addresses */
     KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
+    KEY_WORDS,   /* a list of whatever the gateway makes of it */
     KEY_SWITCH,  /* yes or no */
     KEY_FORMAT,
     KEY_LEVEL,
@@ -58,6 +59,10 @@ static const struct key keys[] = {
     {"gateway", "enabled", KEY_SWITCH, AT(gateway_enabled), 0, 0, 0},
     {"gateway", "listen", KEY_ADDRESS, TEXT_AT(gateway_listen), 0, 0},
     {"gateway", "program", KEY_TEXT, TEXT_AT(gateway_program), 0, 0},
+    {"gateway", "allow_host", KEY_WORDS, AT(gateway_hosts), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_host_count), OPTIONS_ALLOW_MAX},
+    {"gateway", "allow_origin", KEY_WORDS, AT(gateway_origins), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_origin_count), OPTIONS_ALLOW_MAX},
     {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
     {"gateway", "smtp_url", KEY_TEXT, TEXT_AT(smtp_url), 0, 0},
     {"gateway", "mail_from", KEY_TEXT, TEXT_AT(mail_from), 0, 0},
@@ -128,6 +133,8 @@ static bool set_text(struct options *options, const struct key *key, const char 
     if (key->kind == KEY_ADDRESS && !is_address(value))
         return refuse(problem, key, "an address is host:port", value);
     memcpy(member(options, key->at), value, text.size + 1);
+    if (key->at == AT(name))
+        options->name_is_default = false;
     return true;
 }
 
@@ -145,11 +152,10 @@ static bool add_address(struct options *options, const struct key *key, const ch
     }
     if (strlen(address) >= key->size)
         return refuse(problem, key, "it is too long", address);
-    if (key->kind == KEY_JOIN ? !is_join(address) : !is_address(address))
-        return refuse(problem, key,
-                      key->kind == KEY_JOIN ? "it is host:port or nod_...@host:port"
-                                            : "an address is host:port",
-                      address);
+    if (key->kind == KEY_JOIN && !is_join(address))
+        return refuse(problem, key, "it is host:port or nod_...@host:port", address);
+    if (key->kind == KEY_LIST && !is_address(address))
+        return refuse(problem, key, "an address is host:port", address);
     strcpy(list + *count * key->size, address);
     (*count)++;
     return true;
@@ -210,6 +216,7 @@ static bool set_key(struct options *options, const struct key *key, const char *
         return set_text(options, key, value, problem);
     case KEY_LIST:
     case KEY_JOIN:
+    case KEY_WORDS:
         return add_list(options, key, value, problem);
     case KEY_SWITCH:
         return set_switch(options, key, value, problem);
@@ -352,6 +359,7 @@ void options_default(struct options *options)
         !bytes_are_text(bytes_of_text(host), false))
         strcpy(host, "ducknode");
     strcpy(options->name, host);
+    options->name_is_default = true;
 }
 
 /* The folder of duck_default_socket, so that both agree without being told. */
@@ -443,6 +451,7 @@ static void print_key(const struct options *options, const struct key *key, FILE
         break;
     case KEY_LIST:
     case KEY_JOIN:
+    case KEY_WORDS:
         print_list(options, key, file);
         break;
     case KEY_SWITCH:

@@ -6,7 +6,7 @@
  *
  *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone
  *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, public_url, smtp_url, mail_from, smtp_credentials_file
+ *     [gateway]  enabled, listen, program, allow_host, allow_origin, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
  *
  * listen, advertise and join are lists: separated by commas or blanks, or one key for each. */
@@ -23,6 +23,7 @@
 #define OPTIONS_ADDRESS_SIZE 320u  /* "nod_…@host:port" and NUL */
 #define OPTIONS_URL_SIZE 1024u
 #define OPTIONS_JOIN_MAX 64u
+#define OPTIONS_ALLOW_MAX 8u
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
 #define PASSPHRASE_MAX 1024u       /* bytes */
@@ -30,6 +31,7 @@
 struct options {
     char config_path[OPTIONS_PATH_SIZE]; /* empty: no file */
     char name[NAME_MAX_BYTES + 1];       /* of the node, for people; default: the host's name */
+    bool name_is_default;                /* then a node that was born keeps the name of its certificate */
     char network[NETWORK_ID_MAX + 1];    /* default "duck" */
     char state_dir[OPTIONS_PATH_SIZE];
     char socket[OPTIONS_PATH_SIZE];      /* default `<state_dir>/ducknode.sock` */
@@ -47,6 +49,10 @@ struct options {
     bool gateway_enabled;                /* default: yes */
     char gateway_listen[OPTIONS_ADDRESS_SIZE];  /* default "127.0.0.1:7118" */
     char gateway_program[OPTIONS_PATH_SIZE];    /* default: duckgate beside this program */
+    char gateway_hosts[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE];   /* that it serves, beside addresses */
+    size_t gateway_host_count;
+    char gateway_origins[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE]; /* whose pages may call it */
+    size_t gateway_origin_count;
     char gateway_public_url[OPTIONS_URL_SIZE];  /* where clients reach it; empty: from listen */
     char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
     char mail_from[OPTIONS_URL_SIZE];

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#define GATEWAY_ARGUMENTS_MAX 24
+#define GATEWAY_ARGUMENTS_MAX 64
 
 struct supervisor;
 

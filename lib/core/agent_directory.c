@@ -239,12 +239,12 @@ static uint64_t count_alive(const struct agent *agent, const struct moment *at)
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct author author = node_author(agent);
-    struct metrics_content metrics = agent->counters;
+    struct metrics_content *metrics = &agent->counters;
 
-    metrics.ducklings = agent->hosted_count;
-    metrics.space_ducks = count_alive(agent, at);
+    metrics->ducklings = agent->hosted_count;
+    metrics->space_ducks = count_alive(agent, at);
     publish(agent, &author, RECORD_METRICS, bytes_of(NULL, 0),
-            metrics_content_pack(&metrics, &effects->arena), at, effects, NULL);
+            metrics_content_pack(metrics, &effects->arena), at, effects, NULL);
     agent->metrics_changed = false;
     agent->metrics_at_ms = at->now_ms + METRICS_REFRESH_MS;
 }
