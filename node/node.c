@@ -51,6 +51,8 @@ struct node {
     struct transport *transport;
     struct loop *loop;
     struct local_api *api;
+    pthread_mutex_t
+        api_lock; /* of `api`: links come and go before it is there and after it is gone */
     struct supervisor *supervisor;
     struct keyring *keyring;
     pthread_mutex_t keyring_lock;
@@ -192,6 +194,26 @@ static void make_session_key(struct node *node)
 
 /* ---- what links bring ---- */
 
+static void tell_local_api(struct node *node, const struct id *id, bool up)
+{
+    pthread_mutex_lock(&node->api_lock);
+    if (node->api)
+        local_api_link_changed(node->api, id, up);
+    pthread_mutex_unlock(&node->api_lock);
+}
+
+/* The local API asks the transport, so it goes first; links that end after it are told to nobody. */
+static void close_local_api(struct node *node)
+{
+    struct local_api *api;
+
+    pthread_mutex_lock(&node->api_lock);
+    api = node->api;
+    node->api = NULL;
+    pthread_mutex_unlock(&node->api_lock);
+    local_api_close(api);
+}
+
 static void enter_keyring(void *context)
 {
     pthread_mutex_lock(context);
@@ -212,7 +234,7 @@ static void on_up(void *context, const struct id *id, struct bytes introduction,
     message->event.link.dialled_here = dialled_here;
     message->event.link.introduction = arena_copy(&message->arena, introduction);
     inbox_give(node->inbox, message);
-    local_api_link_changed(node->api, id, true);
+    tell_local_api(node, id, true);
 }
 
 static void on_down(void *context, const struct id *id, const char *reason)
@@ -225,7 +247,7 @@ static void on_down(void *context, const struct id *id, const char *reason)
     message->event.kind = EVENT_LINK_DOWN;
     message->event.node = *id;
     inbox_give(node->inbox, message);
-    local_api_link_changed(node->api, id, false);
+    tell_local_api(node, id, false);
 }
 
 static void on_dial_failed(void *context, const struct id *id, struct bytes address,
@@ -485,7 +507,9 @@ static int open_local_api(struct node *node)
 
     for (size_t i = 0; i < node->options->listen_count; i++)
         listening[i] = node->listening[i];
+    pthread_mutex_lock(&node->api_lock);
     fault = local_api_open(&node->api, &settings);
+    pthread_mutex_unlock(&node->api_lock);
     if (fault)
         log_write(LOG_ERROR, "local", "cannot listen at %s: %s", node->options->socket,
                   fault_text(fault));
@@ -628,7 +652,7 @@ static void close_all(struct node *node)
         pthread_join(node->loop_thread, NULL);
     if (node->loop)
         loop_attach(node->loop, NULL);
-    local_api_close(node->api);
+    close_local_api(node);
     transport_close(node->transport);
     loop_free(node->loop);
     store_close(node->store);
@@ -676,6 +700,7 @@ int node_run(const struct options *options)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     pthread_mutex_init(&node.keyring_lock, NULL);
+    pthread_mutex_init(&node.api_lock, NULL);
 
     fault = open_all(&node);
     if (!fault) {
@@ -687,6 +712,7 @@ int node_run(const struct options *options)
     }
     close_all(&node);
     pthread_mutex_destroy(&node.keyring_lock);
+    pthread_mutex_destroy(&node.api_lock);
     if (!fault)
         fault = node.loop_fault;
     if (!fault)

@@ -142,7 +142,9 @@ class Node:
                 self.process.wait()
                 raise AssertionError(f"{self.name} did not stop:\n" + "\n".join(self.lines[-30:]))
         self._end_orphan()
-        return self.process.returncode if self.process else None
+        if self.process and self.process.returncode not in (0, -signal.SIGKILL):
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n"
+                                 + "\n".join(self.lines[-30:]))
 
     def _end_orphan(self):
         try:
