@@ -441,10 +441,11 @@ static bool type_is_json(struct bytes type)
 {
     static const char json[] = "application/json";
     size_t size = sizeof json - 1;
-    const char *rest = (const char *)type.data + size;
+    const char *rest;
 
     if (!type.data)
         return true; /* what else would it be */
+    rest = (const char *)type.data + size;
     if (type.size < size || strncasecmp((const char *)type.data, json, size))
         return false;
     if (type.size == size)

@@ -100,7 +100,7 @@ static int listen_on(const char *listen)
 /* The name as it was given, with the port that it became. */
 static void make_url(struct server *server)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     struct place place;
     const char *host;

@@ -196,8 +196,10 @@ static void consume(struct link *link, size_t size)
     link->info.bytes_out += size;
     while (size > 0) {
         struct block *block = link->out;
-        size_t part = block->size - block->sent < size ? block->size - block->sent : size;
+        size_t part;
 
+        assert(block); /* out_bytes counts what is in the blocks */
+        part = block->size - block->sent < size ? block->size - block->sent : size;
         block->sent += part;
         size -= part;
         if (block->sent < block->size)

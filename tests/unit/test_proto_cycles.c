@@ -65,8 +65,7 @@ START_TEST(no_message_can_contain_itself)
     const ProtobufCMessageDescriptor *path[DEPTH_MAX];
 
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
-        ck_assert_msg(!is_cyclic(messages[i], path, 0), "%s can contain itself",
-                      messages[i]->name);
+        ck_assert_msg(!is_cyclic(messages[i], path, 0), "%s can contain itself", messages[i]->name);
 }
 END_TEST
 
