@@ -676,7 +676,6 @@ int local_api_open(struct local_api **opened, const struct local_api_settings *s
     if (!fault && pthread_create(&api->sweeper, NULL, sweep, api) != 0)
         fault = FAULT_BUSY;
     if (fault) {
-        api->closing = true;
         local_readers_stop(api);
         api_free(api);
         return fault;

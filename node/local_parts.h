@@ -251,7 +251,7 @@ void local_sweep(struct local_api *api, uint64_t now_ms);
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 
 int local_readers_start(struct local_api *api);
-void local_readers_stop(struct local_api *api); /* after `closing` is set */
+void local_readers_stop(struct local_api *api); /* sets `closing`, if it is not yet */
 void local_ask(struct local_api *api, struct question *question); /* under the lock; keeps it */
 
 void *local_new(struct local_view *view, size_t size); /* zeroed */

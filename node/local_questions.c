@@ -491,6 +491,7 @@ int local_readers_start(struct local_api *api)
 void local_readers_stop(struct local_api *api)
 {
     pthread_mutex_lock(&api->lock);
+    api->closing = true;
     pthread_cond_broadcast(&api->for_readers);
     pthread_mutex_unlock(&api->lock);
     for (size_t i = 0; i < api->reader_count; i++) {
