@@ -1,6 +1,7 @@
 /* Ducklings, the directory, bonds. */
 #include "client/duck_client.h"
 #include "commands.h"
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 #include <stdlib.h>
@@ -14,8 +15,7 @@ static char *lent_text(const char *text)
 
 static ProtobufCBinaryData lent_bytes(const char *text)
 {
-    return (ProtobufCBinaryData){.len = text ? strlen(text) : 0,
-                                 .data = (uint8_t *)(uintptr_t)(text ? text : "")};
+    return lent(bytes_of_text(text ? text : ""));
 }
 
 static const struct command_flag hatch_flags[] = {

@@ -1,6 +1,7 @@
 /* Pecks, from the command line. */
 #include "client/duck_client.h"
 #include "commands.h"
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 #include <inttypes.h>
@@ -16,8 +17,7 @@ static char *lent_text(const char *text)
 
 static ProtobufCBinaryData lent_bytes(const char *text)
 {
-    return (ProtobufCBinaryData){.len = text ? strlen(text) : 0,
-                                 .data = (uint8_t *)(uintptr_t)(text ? text : "")};
+    return lent(bytes_of_text(text ? text : ""));
 }
 
 /* ---- printing ---- */

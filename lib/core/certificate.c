@@ -1,5 +1,6 @@
 #include "certificate.h"
 
+#include "binary_data.h"
 #include "peck.h"
 #include "wire/certificate.pb-c.h"
 
@@ -40,16 +41,6 @@ const char *certificate_verdict_text(enum certificate_verdict verdict)
         return "its certificate has expired";
     }
     return "";
-}
-
-static struct bytes borrowed(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
-static ProtobufCBinaryData lent(const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
 }
 
 /* ---- reading ---- */
@@ -239,20 +230,20 @@ struct bytes certificate_make(const struct certificate_wish *wish, const struct 
     assert(wish->scope_count <= CERTIFICATE_SCOPES_MAX);
     assert(!wish->previous || is_promised(&public, wish->previous));
     message.kind = (uint32_t)wish->kind;
-    message.public_key = lent(public.bytes, PUBLIC_KEY_SIZE);
-    message.next_key_hash = lent(wish->next_key_hash.bytes, HASH_SIZE);
-    message.display_name = lent(wish->display_name.data, wish->display_name.size);
-    message.context = lent(wish->context.data, wish->context.size);
+    message.public_key = lent(bytes_of(public.bytes, PUBLIC_KEY_SIZE));
+    message.next_key_hash = lent(bytes_of(wish->next_key_hash.bytes, HASH_SIZE));
+    message.display_name = lent(bytes_of(wish->display_name.data, wish->display_name.size));
+    message.context = lent(bytes_of(wish->context.data, wish->context.size));
     for (size_t i = 0; i < wish->scope_count; i++)
-        scopes[i] = lent(wish->scopes[i].data, wish->scopes[i].size);
+        scopes[i] = lent(bytes_of(wish->scopes[i].data, wish->scopes[i].size));
     message.n_scopes = wish->scope_count;
     message.scopes = scopes;
     message.issued_ms = wish->issued_ms;
     message.not_after_ms = wish->not_after_ms;
     if (wish->previous) {
-        message.identity = lent(wish->previous->identity.bytes, ID_SIZE);
+        message.identity = lent(bytes_of(wish->previous->identity.bytes, ID_SIZE));
         message.sequence = wish->previous->sequence + 1;
-        message.previous = lent(wish->previous->hash.bytes, HASH_SIZE);
+        message.previous = lent(bytes_of(wish->previous->hash.bytes, HASH_SIZE));
     }
     data = arena_take(arena, duck__certificate_body__get_packed_size(&message));
     if (!data)
@@ -272,7 +263,7 @@ struct bytes chain_pack(const struct bytes *certificates, size_t count, struct a
     if (!items)
         return bytes_of(NULL, 0);
     for (size_t i = 0; i < count; i++)
-        items[i] = lent(certificates[i].data, certificates[i].size);
+        items[i] = lent(bytes_of(certificates[i].data, certificates[i].size));
     message.n_certificates = count;
     message.certificates = items;
     data = arena_take(arena, duck__chain__get_packed_size(&message) + 1);

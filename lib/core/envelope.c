@@ -1,5 +1,6 @@
 #include "envelope.h"
 
+#include "binary_data.h"
 #include "limits.h"
 #include "wire/envelope.pb-c.h"
 
@@ -228,11 +229,6 @@ enum envelope_verdict envelope_verify(const struct envelope *envelope, const str
 
 /* ---- out ---- */
 
-static ProtobufCBinaryData lent(const void *data, size_t size)
-{
-    return (ProtobufCBinaryData){.len = size, .data = (uint8_t *)(uintptr_t)data};
-}
-
 static struct bytes pack(enum envelope_type type, const struct id *signer, struct bytes body,
                          const struct signature *signature, const struct batch_path *path,
                          struct arena *arena)
@@ -243,17 +239,17 @@ static struct bytes pack(enum envelope_type type, const struct id *signer, struc
     uint8_t *data;
     size_t size;
 
-    message.signer = lent(signer->bytes, ID_SIZE);
-    message.type = lent(type_names[type], strlen(type_names[type]));
-    message.body = lent(body.data, body.size);
-    message.signature = lent(signature->bytes, SIGNATURE_SIZE);
+    message.signer = lent(bytes_of(signer->bytes, ID_SIZE));
+    message.type = lent(bytes_of(type_names[type], strlen(type_names[type])));
+    message.body = lent(bytes_of(body.data, body.size));
+    message.signature = lent(bytes_of(signature->bytes, SIGNATURE_SIZE));
     if (path) {
         batch.size = path->size;
         batch.index = path->index;
         batch.n_path = path->length;
         batch.path = hashes;
         for (size_t i = 0; i < path->length; i++)
-            hashes[i] = lent(path->path[i].bytes, HASH_SIZE);
+            hashes[i] = lent(bytes_of(path->path[i].bytes, HASH_SIZE));
         message.batch = &batch;
     }
     size = duck__envelope__get_packed_size(&message);

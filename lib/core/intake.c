@@ -3,6 +3,7 @@
  * a lookup; a batch whose root was verified costs a few hashes. */
 #include "intake.h"
 
+#include "binary_data.h"
 #include "wire/gossip.pb-c.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -107,11 +108,6 @@ static void say(char reason[REASON_SIZE], const char *format, ...)
     va_start(arguments, format);
     vsnprintf(reason, REASON_SIZE, format, arguments);
     va_end(arguments);
-}
-
-static struct bytes borrowed(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
 }
 
 static void enter(struct intake *intake)
@@ -463,11 +459,6 @@ static struct bytes pack(const ProtobufCMessage *message, struct arena *arena)
         return bytes_of(NULL, 0);
     protobuf_c_message_pack(message, data);
     return bytes_of(data, size);
-}
-
-static ProtobufCBinaryData lent(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
 }
 
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena)

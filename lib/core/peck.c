@@ -1,5 +1,6 @@
 #include "peck.h"
 
+#include "binary_data.h"
 #include "wire/peck.pb-c.h"
 
 const char *peck_verdict_text(enum peck_verdict verdict)
@@ -144,11 +145,6 @@ static void name(struct peck *peck, struct bytes body)
 
 /* ---- reading ---- */
 
-static struct bytes borrowed(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
 static bool read_ids(const Duck__PeckBody *body, struct peck *peck)
 {
     if (!id_from_bytes(borrowed(body->from), &peck->from) ||
@@ -192,11 +188,6 @@ enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck
 }
 
 /* ---- making ---- */
-
-static ProtobufCBinaryData lent(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
-}
 
 enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes *body)
 {

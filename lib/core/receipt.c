@@ -1,5 +1,6 @@
 #include "receipt.h"
 
+#include "binary_data.h"
 #include "wire/receipt.pb-c.h"
 
 const char *receipt_verdict_text(enum receipt_verdict verdict)
@@ -80,11 +81,6 @@ static enum receipt_verdict judge(const struct receipt *receipt)
     return RECEIPT_OK;
 }
 
-static struct bytes borrowed(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
 enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struct receipt *receipt)
 {
     struct receipt parsed = {0};
@@ -114,11 +110,6 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     if (verdict == RECEIPT_OK)
         *receipt = parsed;
     return verdict;
-}
-
-static ProtobufCBinaryData lent(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
 }
 
 enum receipt_verdict receipt_pack(const struct receipt *receipt, struct arena *arena,

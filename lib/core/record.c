@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include "binary_data.h"
 #include "wire/record.pb-c.h"
 
 #include <assert.h>
@@ -43,16 +44,6 @@ const char *record_kind_name(uint32_t kind)
     if (kind < RECORD_NODE || kind > RECORD_SKILL)
         return "unknown";
     return names[kind];
-}
-
-static struct bytes borrowed(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
-static ProtobufCBinaryData lent(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
 }
 
 /* ---- records ---- */
