@@ -100,16 +100,19 @@ static int listen_on(const char *listen)
 /* The name as it was given, with the port that it became. */
 static void make_url(struct server *server)
 {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {.sin6_family = AF_UNSPEC}};
     socklen_t size = sizeof bound;
-    struct place place;
+    struct place place = {0};
     const char *host;
     unsigned port;
 
     split_place(server->settings.listen, &place);
-    getsockname(server->socket, (struct sockaddr *)&bound, &size);
-    port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                             : ((struct sockaddr_in *)&bound)->sin_port);
+    getsockname(server->socket, &bound.any, &size);
+    port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
     host = place.host;
     if (!host[0] || !strcmp(host, "0.0.0.0") || !strcmp(host, "::"))
         host = "127.0.0.1"; /* everywhere: here too */
