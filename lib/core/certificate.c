@@ -232,10 +232,10 @@ struct bytes certificate_make(const struct certificate_wish *wish, const struct 
     message.kind = (uint32_t)wish->kind;
     message.public_key = lent(bytes_of(public.bytes, PUBLIC_KEY_SIZE));
     message.next_key_hash = lent(bytes_of(wish->next_key_hash.bytes, HASH_SIZE));
-    message.display_name = lent(bytes_of(wish->display_name.data, wish->display_name.size));
-    message.context = lent(bytes_of(wish->context.data, wish->context.size));
+    message.display_name = lent(wish->display_name);
+    message.context = lent(wish->context);
     for (size_t i = 0; i < wish->scope_count; i++)
-        scopes[i] = lent(bytes_of(wish->scopes[i].data, wish->scopes[i].size));
+        scopes[i] = lent(wish->scopes[i]);
     message.n_scopes = wish->scope_count;
     message.scopes = scopes;
     message.issued_ms = wish->issued_ms;
@@ -263,7 +263,7 @@ struct bytes chain_pack(const struct bytes *certificates, size_t count, struct a
     if (!items)
         return bytes_of(NULL, 0);
     for (size_t i = 0; i < count; i++)
-        items[i] = lent(bytes_of(certificates[i].data, certificates[i].size));
+        items[i] = lent(certificates[i]);
     message.n_certificates = count;
     message.certificates = items;
     data = arena_take(arena, duck__chain__get_packed_size(&message) + 1);

@@ -241,7 +241,7 @@ static struct bytes pack(enum envelope_type type, const struct id *signer, struc
 
     message.signer = lent(bytes_of(signer->bytes, ID_SIZE));
     message.type = lent(bytes_of(type_names[type], strlen(type_names[type])));
-    message.body = lent(bytes_of(body.data, body.size));
+    message.body = lent(body);
     message.signature = lent(bytes_of(signature->bytes, SIGNATURE_SIZE));
     if (path) {
         batch.size = path->size;
