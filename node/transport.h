@@ -74,7 +74,9 @@ struct transport_settings {
 
 /* Listens, but takes no link before transport_introduce was called once. */
 int transport_open(struct transport **opened, const struct transport_settings *settings);
-void transport_close(struct transport *transport); /* NULL is fine; flushes for up to 500 ms, ends all links and threads */
+/* NULL is fine; flushes for up to 500 ms, ends all links and threads. Waits for handlers that run: by
+ * then none may wait for the caller. */
+void transport_close(struct transport *transport);
 
 uint16_t transport_port(const struct transport *transport, size_t listener); /* bound */
 void transport_introduce(struct transport *transport, struct bytes introduction); /* copied */

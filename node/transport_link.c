@@ -66,6 +66,8 @@ static void link_free(struct link *link)
         nng_aio_reap(link->receive);
     if (link->send)
         nng_aio_reap(link->send);
+    if (link->try_send)
+        nng_aio_reap(link->try_send);
     nng_stream_free(link->stream);
     session_free(link->session);
     credentials_drop(link->credentials);
@@ -158,25 +160,6 @@ static void take_back_when_closed(struct link *link, nng_aio *operation)
         nng_aio_cancel(operation);
 }
 
-static void let_go(struct link *link, const struct write *write)
-{
-    nng_aio_set_iov(link->send, write->count, write->slices);
-    nng_stream_send(link->stream, link->send);
-    take_back_when_closed(link, link->send);
-}
-
-void link_flush(struct link *link)
-{
-    struct write write;
-    bool begun;
-
-    pthread_mutex_lock(&link->lock);
-    begun = begin_write(link, &write);
-    pthread_mutex_unlock(&link->lock);
-    if (begun)
-        let_go(link, &write);
-}
-
 static void keep_spare(struct link *link, struct block *block)
 {
     block->sent = block->size = 0;
@@ -211,27 +194,77 @@ static void consume(struct link *link, size_t size)
     }
 }
 
+/* Nearly every write is taken by the kernel at once. Such a one should not cost the waking of one of
+ * nng's threads to say so: it is tried with an operation that has no callback, and that is taken
+ * back when it would have to wait. `*result` NNG_ECANCELED: nothing was written. */
+static size_t try_write(struct link *link, const struct write *write, int *result)
+{
+    nng_aio_set_iov(link->try_send, write->count, write->slices);
+    nng_stream_send(link->stream, link->try_send);
+    nng_aio_cancel(link->try_send);
+    nng_aio_wait(link->try_send);
+    *result = nng_aio_result(link->try_send);
+    return *result ? 0 : nng_aio_count(link->try_send);
+}
+
+/* True: the next write has begun. */
+static bool end_write(struct link *link, size_t size, int result, struct write *next)
+{
+    bool begun, over;
+
+    if (result)
+        link_close(link, result_text(result));
+    pthread_mutex_lock(&link->lock);
+    link->writing = false;
+    consume(link, size);
+    begun = begin_write(link, next);
+    over = link->closing;
+    pthread_mutex_unlock(&link->lock);
+    if (over)
+        schedule(link); /* the worker may have waited for this only */
+    return begun;
+}
+
+/* Each write that was begun holds the link. */
+static void let_go(struct link *link, struct write *write)
+{
+    bool more = true;
+
+    while (more) {
+        int result;
+        size_t size = try_write(link, write, &result);
+
+        if (result == NNG_ECANCELED) {
+            nng_aio_set_iov(link->send, write->count, write->slices);
+            nng_stream_send(link->stream, link->send);
+            take_back_when_closed(link, link->send);
+            return; /* on_sent goes on */
+        }
+        more = end_write(link, size, result, write);
+        link_drop(link);
+    }
+}
+
+void link_flush(struct link *link)
+{
+    struct write write;
+    bool begun;
+
+    pthread_mutex_lock(&link->lock);
+    begun = begin_write(link, &write);
+    pthread_mutex_unlock(&link->lock);
+    if (begun)
+        let_go(link, &write);
+}
+
 static void on_sent(void *context)
 {
     struct link *link = context;
     int result = nng_aio_result(link->send);
     struct write write;
-    bool begun = false, over;
 
-    pthread_mutex_lock(&link->lock);
-    link->writing = false;
-    if (!result) {
-        consume(link, nng_aio_count(link->send));
-        begun = begin_write(link, &write);
-    }
-    over = link->closing || result;
-    pthread_mutex_unlock(&link->lock);
-    if (begun)
+    if (end_write(link, result ? 0 : nng_aio_count(link->send), result, &write))
         let_go(link, &write);
-    else if (over) {
-        link_close(link, result_text(result));
-        schedule(link); /* the worker may have waited for this only */
-    }
     link_drop(link);
 }
 
@@ -842,7 +875,8 @@ bool link_begin(struct transport *transport, nng_stream *stream, struct dial *di
     link->credentials = credentials_hold(transport);
     set_address(link, dial);
     begun = link->credentials && nng_aio_alloc(&link->receive, on_received, link) == 0 &&
-            nng_aio_alloc(&link->send, on_sent, link) == 0;
+            nng_aio_alloc(&link->send, on_sent, link) == 0 &&
+            nng_aio_alloc(&link->try_send, NULL, NULL) == 0;
     if (begun && dial)
         begin_as_caller(link, dial);
     link->dial = dial;

@@ -64,7 +64,7 @@ struct link {
 
     /* Fixed at birth. */
     nng_stream *stream;
-    nng_aio *receive, *send;
+    nng_aio *receive, *send, *try_send;
     char address[ADDRESS_TEXT_SIZE];
     struct admission_place place;
     bool dialled_here;

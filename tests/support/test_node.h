@@ -47,6 +47,9 @@ struct test_node {
     bool refuses; /* frames are refused */
 };
 
+/* Where nodes that are opened from now on listen. */
+static const char *test_node_listen = "127.0.0.1";
+
 enum { TEST_FRAME = 100, TEST_NUMBERED = 101, TEST_MARKED = 102, TEST_ECHO = 103 };
 
 static inline void test_node_wait_until(struct timespec *until, unsigned ms)
@@ -224,7 +227,8 @@ static inline void test_node_be_born(struct test_node *node)
 
 static inline void test_node_open(struct test_node *node, const struct transport_limits *limits)
 {
-    const char *listen = "127.0.0.1:0";
+    char text[64];
+    const char *listen = text;
     struct transport_settings settings = {
         .listen = &listen,
         .listen_count = 1,
@@ -239,12 +243,13 @@ static inline void test_node_open(struct test_node *node, const struct transport
                      .frame = test_node_on_frame},
     };
 
+    snprintf(text, sizeof text, "%s:0", test_node_listen);
     if (limits)
         settings.limits = *limits;
     else
         transport_limits_default(&settings.limits);
     ck_assert_int_eq(transport_open(&node->transport, &settings), 0);
-    snprintf(node->address, sizeof node->address, "127.0.0.1:%u",
+    snprintf(node->address, sizeof node->address, "%s:%u", test_node_listen,
              transport_port(node->transport, 0));
     transport_introduce(node->transport, node->introduction);
 }

@@ -162,6 +162,24 @@ START_TEST(names_are_looked_up)
 }
 END_TEST
 
+START_TEST(ipv6_links_as_well)
+{
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int probe = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has_ipv6 = probe >= 0 && bind(probe, (struct sockaddr *)&name, sizeof name) == 0;
+
+    close(probe);
+    if (!has_ipv6) {
+        fputs("skipped: this machine has no IPv6\n", stderr);
+        return;
+    }
+    test_node_listen = "[::1]";
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    stop_both();
+}
+END_TEST
+
 START_TEST(what_is_no_address_is_refused_at_once)
 {
     static const char *const texts[] = {"",         "host",       "host:",    ":1",
@@ -842,6 +860,7 @@ int main(void)
     tcase_add_test(handshakes, another_node_than_the_one_meant_is_refused);
     tcase_add_test(handshakes, the_node_itself_is_refused);
     tcase_add_test(handshakes, names_are_looked_up);
+    tcase_add_test(handshakes, ipv6_links_as_well);
     tcase_add_test(handshakes, what_is_no_address_is_refused_at_once);
     tcase_add_test(handshakes, a_name_that_does_not_exist_fails);
     tcase_add_test(handshakes, a_port_where_nobody_listens_fails);
