@@ -165,7 +165,7 @@ static inline void make_receipts(const struct author *signer, const struct peck 
                                  size_t count, enum box box, enum receipt_kind kind,
                                  enum peck_state state, struct arena *arena, struct effect *effects)
 {
-    struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
+    struct bytes bodies[BATCH_ITEMS_MAX] = {{0}}, wires[BATCH_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++) {
         struct receipt receipt = {
