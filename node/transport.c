@@ -2,17 +2,13 @@
 
 #include "clock.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#define SLOW_SWEEP_MAX_MS 1000u /* nothing is under way but links that are up */
-#define OUTBOUND_SHARE 8u       /* of links_max, one in so many is kept for those we dial */
 #define CLOSE_LOOK_MS 5ull
 
 void transport_limits_default(struct transport_limits *limits)
@@ -171,139 +167,7 @@ void transport_unlist(struct transport *transport, struct link *link)
     link->is_listed = false;
 }
 
-/* ---- listening ---- */
-
-static bool read_address(nng_stream *stream, struct admission_address *address)
-{
-    nng_sockaddr name;
-
-    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &name))
-        return false; /* gone already */
-    if (name.s_family == NNG_AF_INET) {
-        uint8_t bytes[4];
-
-        memcpy(bytes, &name.s_in.sa_addr, sizeof bytes);
-        *address = admission_address_ipv4(bytes);
-        return true;
-    }
-    if (name.s_family != NNG_AF_INET6)
-        return false;
-    memcpy(address->bytes, name.s_in6.sa_addr, sizeof address->bytes);
-    return true;
-}
-
-/* Under the lock. One in eight places is kept for those we dial: strangers cannot take it. */
-static bool has_place(const struct transport *transport)
-{
-    uint32_t max = transport->limits.links_max;
-
-    return !transport->closing && transport->accepted_alive < max - max / OUTBOUND_SHARE &&
-           transport->links_alive < max;
-}
-
-static void admit(struct transport *transport, nng_stream *stream)
-{
-    struct admission_place place = {.counted = false};
-    struct admission_address address;
-    struct link *oldest = NULL;
-    bool taken = read_address(stream, &address);
-
-    pthread_mutex_lock(&transport->lock);
-    transport->past.accepted++;
-    taken = taken && admission_enter(transport->admission, &address, clock_now_ms(), &place) ==
-                         ADMISSION_TAKEN;
-    if (taken && !has_place(transport)) {
-        admission_leave(transport->admission, &place);
-        taken = false;
-    }
-    if (taken) {
-        transport->links_alive++;
-        transport->accepted_alive++;
-        if (transport->pending_count >= transport->limits.handshakes_pending_max) {
-            oldest = transport->pending_first; /* it had the longest time to prove itself */
-            transport_leave_pending(transport, oldest);
-            link_hold(oldest);
-        }
-    } else {
-        transport->past.accepts_refused++;
-    }
-    pthread_mutex_unlock(&transport->lock);
-
-    if (oldest) {
-        link_close(oldest, "too many handshakes wait");
-        link_drop(oldest);
-    }
-    if (taken)
-        link_begin(transport, stream, NULL, &place);
-    else
-        nng_stream_free(stream);
-}
-
-static void accept_next(struct listener *listener)
-{
-    struct transport *transport = listener->transport;
-    bool accepts;
-
-    pthread_mutex_lock(&transport->lock);
-    accepts = !transport->closing && transport->accepts && !listener->accepting;
-    if (accepts) {
-        listener->accepting = true;
-        listener->paused_ms = 0;
-    }
-    pthread_mutex_unlock(&transport->lock);
-    if (accepts)
-        nng_stream_listener_accept(listener->listener, listener->aio);
-}
-
-static void on_accepted(void *context)
-{
-    struct listener *listener = context;
-    struct transport *transport = listener->transport;
-    int result = nng_aio_result(listener->aio);
-    bool pauses = result != 0 && result != NNG_ECONNABORTED && result != NNG_ECONNRESET;
-
-    if (result == 0)
-        admit(transport, nng_aio_get_output(listener->aio, 0));
-    pthread_mutex_lock(&transport->lock);
-    listener->accepting = false;
-    if (pauses && !transport->closing) {
-        listener->paused_ms = clock_now_ms();
-        transport_stir(transport);
-    }
-    pthread_cond_broadcast(&transport->changed);
-    pthread_mutex_unlock(&transport->lock);
-    if (!pauses)
-        accept_next(listener);
-}
-
-static int listen_on(struct transport *transport, const char *text)
-{
-    struct listener *listener = &transport->listeners[transport->listener_count];
-    char numeric[DIAL_ADDRESSES_MAX][ADDRESS_TEXT_SIZE];
-    char host[ADDRESS_MAX + 1], url[ADDRESS_TEXT_SIZE + 8];
-    int result, bound = 0;
-    uint16_t port;
-
-    if (address_split(bytes_of_text(text), host, &port) ||
-        address_resolve(host, port, true, numeric) == 0)
-        return FAULT_ADDRESS;
-    snprintf(url, sizeof url, "tcp://%s", numeric[0]);
-    listener->transport = transport;
-    transport->listener_count++;
-    result = nng_aio_alloc(&listener->aio, on_accepted, listener);
-    if (!result)
-        result = nng_stream_listener_alloc(&listener->listener, url);
-    if (!result)
-        result = nng_stream_listener_listen(listener->listener);
-    if (!result)
-        result = nng_stream_listener_get_int(listener->listener, NNG_OPT_TCP_BOUND_PORT, &bound);
-    if (result) {
-        transport_log(transport, LOG_ERROR, "cannot listen on %s: %s", text, nng_strerror(result));
-        return FAULT_SOCKET;
-    }
-    listener->port = (uint16_t)bound;
-    return 0;
-}
+/* ---- who we are, and where ---- */
 
 uint16_t transport_port(const struct transport *transport, size_t listener)
 {
@@ -318,7 +182,7 @@ void transport_introduce(struct transport *transport, struct bytes introduction)
     transport->accepts = true;
     pthread_mutex_unlock(&transport->lock);
     for (size_t i = 0; i < transport->listener_count; i++)
-        accept_next(&transport->listeners[i]);
+        listener_accept(&transport->listeners[i]);
 }
 
 void transport_set_static(struct transport *transport, const struct noise_pair *pair,
@@ -326,127 +190,6 @@ void transport_set_static(struct transport *transport, const struct noise_pair *
 {
     assert(introduction.size > 0);
     replace_credentials(transport, pair, introduction);
-}
-
-/* ---- the sweep: all deadlines ---- */
-
-struct round {
-    struct link **links;
-    struct dial **dials;
-    size_t link_count, dial_count, link_capacity, dial_capacity;
-    bool resumes[NODE_ADDRESSES_MAX];
-    bool busy;
-};
-
-/* Under the lock. Holds everything, so that the round itself needs no lock. */
-static void begin_round(struct transport *transport, struct round *round, uint64_t now_ms)
-{
-    round->link_count = round->dial_count = 0;
-    round->busy = transport->dials != NULL;
-    for (struct link *link = transport->links; link; link = link->after) {
-        if (round->link_count == round->link_capacity) {
-            round->link_capacity = 2 * round->link_capacity + 16;
-            round->links =
-                memory_resize(round->links, round->link_capacity * sizeof(struct link *));
-        }
-        link_hold(link);
-        round->links[round->link_count++] = link;
-    }
-    for (struct dial *dial = transport->dials; dial; dial = dial->after) {
-        if (round->dial_count == round->dial_capacity) {
-            round->dial_capacity = 2 * round->dial_capacity + 16;
-            round->dials =
-                memory_resize(round->dials, round->dial_capacity * sizeof(struct dial *));
-        }
-        dial_hold(dial);
-        round->dials[round->dial_count++] = dial;
-    }
-    for (size_t i = 0; i < transport->listener_count; i++) {
-        uint64_t paused_ms = transport->listeners[i].paused_ms;
-
-        round->resumes[i] = paused_ms && now_ms >= paused_ms + ACCEPT_PAUSE_MS;
-        round->busy = round->busy || (paused_ms && !round->resumes[i]);
-    }
-}
-
-static void do_round(struct transport *transport, struct round *round, uint64_t now_ms)
-{
-    for (size_t i = 0; i < round->link_count; i++) {
-        round->busy |= link_sweep(round->links[i], now_ms);
-        link_drop(round->links[i]);
-    }
-    for (size_t i = 0; i < round->dial_count; i++) {
-        dial_sweep(round->dials[i], now_ms);
-        dial_drop(round->dials[i]);
-    }
-    for (size_t i = 0; i < transport->listener_count; i++)
-        if (round->resumes[i])
-            accept_next(&transport->listeners[i]);
-}
-
-static uint64_t at_most(uint64_t left, uint64_t right)
-{
-    return left < right ? left : right;
-}
-
-/* A quarter of the shortest wait is as late as anything may be noticed. */
-static uint64_t slow_sweep_ms(const struct transport_limits *limits)
-{
-    uint64_t ms = at_most(at_most(limits->ping_ms, limits->frame_ms),
-                          at_most(limits->write_stall_ms, limits->session_ms));
-
-    ms = at_most(ms / 4, SLOW_SWEEP_MAX_MS);
-    return ms > limits->sweep_ms ? ms : limits->sweep_ms;
-}
-
-/* Under the lock. */
-static bool has_nothing(const struct transport *transport)
-{
-    for (size_t i = 0; i < transport->listener_count; i++)
-        if (transport->listeners[i].paused_ms)
-            return false;
-    return !transport->links && !transport->dials;
-}
-
-/* Under the lock, which is free meanwhile. */
-static void wait_for_round(struct transport *transport, const struct round *round)
-{
-    const struct transport_limits *limits = &transport->limits;
-    uint64_t until_ms = clock_now_ms() + (round->busy ? limits->sweep_ms : slow_sweep_ms(limits));
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
-
-    if (transport->sweep_ends)
-        return;
-    if (has_nothing(transport)) {
-        transport->sweep_idles = true;
-        while (!transport->sweep_ends && has_nothing(transport))
-            pthread_cond_wait(&transport->stir, &transport->lock);
-        transport->sweep_idles = false;
-    } else {
-        pthread_cond_timedwait(&transport->stir, &transport->lock, &until);
-    }
-}
-
-static void *sweep(void *context)
-{
-    struct transport *transport = context;
-    struct round round = {.links = NULL};
-
-    pthread_mutex_lock(&transport->lock);
-    while (!transport->sweep_ends) {
-        uint64_t now_ms = clock_now_ms();
-
-        begin_round(transport, &round, now_ms);
-        pthread_mutex_unlock(&transport->lock);
-        do_round(transport, &round, now_ms);
-        pthread_mutex_lock(&transport->lock);
-        wait_for_round(transport, &round);
-    }
-    pthread_mutex_unlock(&transport->lock);
-    memory_give_back(round.links);
-    memory_give_back(round.dials);
-    return NULL;
 }
 
 /* ---- birth ---- */
@@ -507,9 +250,9 @@ int transport_open(struct transport **opened, const struct transport_settings *s
     if (!transport->workers)
         fault = FAULT_BUSY;
     for (size_t i = 0; !fault && i < settings->listen_count; i++)
-        fault = listen_on(transport, settings->listen[i]);
+        fault = listener_open(transport, settings->listen[i]);
     if (!fault) {
-        transport->has_sweeper = pthread_create(&transport->sweeper, NULL, sweep, transport) == 0;
+        transport->has_sweeper = sweep_begin(transport);
         fault = transport->has_sweeper ? 0 : FAULT_BUSY;
     }
     if (fault) {
@@ -521,16 +264,6 @@ int transport_open(struct transport **opened, const struct transport_settings *s
 }
 
 /* ---- end ---- */
-
-static void end_sweep(struct transport *transport)
-{
-    pthread_mutex_lock(&transport->lock);
-    transport->sweep_ends = true;
-    pthread_cond_signal(&transport->stir);
-    pthread_mutex_unlock(&transport->lock);
-    if (transport->has_sweeper)
-        pthread_join(transport->sweeper, NULL);
-}
 
 /* Under the lock, which is free meanwhile. */
 static void wait_a_little(struct transport *transport)
@@ -564,7 +297,7 @@ static void drain_everything(struct transport *transport)
     struct round round = {.links = NULL};
 
     pthread_mutex_lock(&transport->lock);
-    begin_round(transport, &round, 0);
+    round_begin(transport, &round, 0);
     pthread_mutex_unlock(&transport->lock);
     for (size_t i = 0; i < round.link_count; i++) {
         link_send_last_ping(round.links[i]);
@@ -572,8 +305,7 @@ static void drain_everything(struct transport *transport)
     }
     for (size_t i = 0; i < round.dial_count; i++)
         dial_drop(round.dials[i]);
-    memory_give_back(round.links);
-    memory_give_back(round.dials);
+    round_free(&round);
     pthread_mutex_lock(&transport->lock);
     while (clock_now_ms() < until_ms && has_undrained(transport))
         wait_a_little(transport);
@@ -585,7 +317,7 @@ static void close_everything(struct transport *transport)
     struct round round = {.links = NULL};
 
     pthread_mutex_lock(&transport->lock);
-    begin_round(transport, &round, 0);
+    round_begin(transport, &round, 0);
     pthread_mutex_unlock(&transport->lock);
     for (size_t i = 0; i < round.link_count; i++) {
         link_close(round.links[i], "this node closes");
@@ -595,8 +327,7 @@ static void close_everything(struct transport *transport)
         dial_close(round.dials[i], "this node closes");
         dial_drop(round.dials[i]);
     }
-    memory_give_back(round.links);
-    memory_give_back(round.dials);
+    round_free(&round);
 }
 
 /* Under the lock. */
@@ -617,7 +348,7 @@ static void end_everything(struct transport *transport)
     for (size_t i = 0; i < transport->listener_count; i++)
         if (transport->listeners[i].listener)
             nng_stream_listener_close(transport->listeners[i].listener);
-    end_sweep(transport);
+    sweep_end(transport);
     drain_everything(transport);
     pthread_mutex_lock(&transport->lock);
     while (is_alive(transport)) {

@@ -1,9 +1,14 @@
 /* What the files of the transport share.
  *
- *   transport.c        birth and end, listening, the sweep, what callers see
- *   transport_peers.c  which link a node is reached by: replacement, up and down
- *   transport_link.c   one connection: bytes in and out, handshake, sealed frames
- *   transport_dial.c   from "host:port" to a connection
+ *   transport.c            birth and end, what callers see
+ *   transport_listen.c     who connects here
+ *   transport_dial.c       from "host:port" to a connection
+ *   transport_link.c       one connection from birth to end, and what comes in on it
+ *   transport_handshake.c  until it is up
+ *   transport_write.c      what goes out on it
+ *   transport_watch.c      its pings and deadlines
+ *   transport_peers.c      which link a node is reached by: replacement, up and down
+ *   transport_sweep.c      one thread that looks after all deadlines
  *
  * Locks: transport->lock before link->lock; link->lock before transport->dirty_lock. None of these
  * is held over a call into nng, nor any over a handler.
@@ -24,6 +29,7 @@
 
 #define ADDRESS_TEXT_SIZE 64          /* numeric, with port */
 #define REASON_SIZE 160
+#define PING_SIZE 8u
 #define PEER_BUCKETS 1024u
 #define RECEIVE_SMALL KIB             /* of an idle link */
 #define RECEIVE_LARGE (64u * KIB)     /* while much comes in */
@@ -205,6 +211,15 @@ struct transport {
     bool sweep_idles;             /* it waits without a bound: nothing is there */
 };
 
+/* All links and dials of a moment, held, so that they can be walked without the lock. */
+struct round {
+    struct link **links;
+    struct dial **dials;
+    size_t link_count, dial_count, link_capacity, dial_capacity;
+    bool resumes[NODE_ADDRESSES_MAX]; /* listeners whose pause is over */
+    bool busy;
+};
+
 /* ---- transport.c ---- */
 struct credentials *credentials_hold(struct transport *transport); /* NULL: not introduced yet */
 void credentials_drop(struct credentials *credentials);            /* NULL is fine; wipes */
@@ -221,16 +236,46 @@ void transport_log(const struct transport *transport, enum log_level level, cons
  * at `place`. False when nng has no memory or the transport closes: then the stream is freed and
  * the places are given back. */
 bool link_begin(struct transport *transport, nng_stream *stream, struct dial *dial,
-                        const struct admission_place *place);
+                const struct admission_place *place);
 void link_hold(struct link *link);
 void link_drop(struct link *link);
 void link_close(struct link *link, const char *reason); /* any thread, no lock held */
+void link_schedule(struct link *link);                  /* for a worker */
+const char *link_result_text(int result);
+/* An operation that is begun on a closed stream of nng 1.5.2 never ends. The link's lock is not held
+ * while one begins, so the stream may have been closed just before: look again, and take it back. */
+void link_take_back_when_closed(struct link *link, nng_aio *operation);
+
+/* ---- transport_write.c ---- */
 int link_send(struct link *link, uint8_t kind, struct bytes body); /* FAULT_CLOSED also: replaced */
+int link_send_own(struct link *link, uint8_t kind, struct bytes body); /* pings, pongs: also then */
+void link_send_handshake(struct link *link, const struct session_output *output);
 void link_flush(struct link *link);
+void link_on_sent(void *link); /* callback of link->send */
+void link_free_output(struct link *link);
+
+/* ---- transport_handshake.c ---- */
+void link_begin_as_caller(struct link *link, const struct dial *dial);
+bool link_shake(struct link *link, const uint8_t *frame, size_t size); /* false: it closes */
+bool link_refuse(struct link *link, const char *what, const char *why); /* closes; always false */
+void link_leave_pending(struct link *link);
+
+/* ---- transport_watch.c ---- */
+void link_send_ping(struct link *link, bool last);
 void link_send_last_ping(struct link *link);
+void link_take_pong(struct link *link, struct bytes body);
 /* Looks after deadlines; true when something is due within a few sweeps. */
 bool link_sweep(struct link *link, uint64_t now_ms);
-bool nng_address_text(const nng_sockaddr *address, char text[ADDRESS_TEXT_SIZE]);
+
+/* ---- transport_listen.c ---- */
+int listener_open(struct transport *transport, const char *address);
+void listener_accept(struct listener *listener); /* one at a time, and none before the introduction */
+
+/* ---- transport_sweep.c ---- */
+bool sweep_begin(struct transport *transport);
+void sweep_end(struct transport *transport);
+void round_begin(struct transport *transport, struct round *round, uint64_t now_ms); /* under the lock */
+void round_free(struct round *round);
 
 /* ---- transport_peers.c ---- */
 
