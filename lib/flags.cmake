@@ -31,8 +31,10 @@ target_compile_options(duck_flags INTERFACE
 
 if(DUCK_SANITIZE)
   target_compile_options(duck_flags INTERFACE
-    -fsanitize=${DUCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    -Wno-maybe-uninitialized) # gcc loses sight of what it instrumented; the sanitizers look themselves
+    -fsanitize=${DUCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # it loses sight of what it instrumented; the sanitizers look themselves
+    target_compile_options(duck_flags INTERFACE -Wno-maybe-uninitialized)
+  endif()
   target_link_options(duck_flags INTERFACE -fsanitize=${DUCK_SANITIZE})
 elseif(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_options(duck_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
