@@ -135,7 +135,9 @@ static void find_earlier(struct loop *loop, struct order *order)
         !read_peck(loop, BOX_OUT, &order->held.peck, &peck))
         return;
     order->held.found = true;
-    order->held.same_content = peck_same_content(&peck, &order->send);
+    order->held.same_content = peck_same_content(&peck, &order->send) &&
+                               peck.expires_ms - peck.created_ms ==
+                                   (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
 }
 
 static void find_asked(struct loop *loop, struct message *message)

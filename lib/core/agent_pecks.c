@@ -97,9 +97,11 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
                                         const struct order *order, struct effects *effects,
                                         const char **message, const char **field)
 {
+    uint64_t life_ms = order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS;
     struct effect *effect;
 
-    if (!peck_same_content(&earlier->peck, &order->send)) {
+    if (!peck_same_content(&earlier->peck, &order->send) ||
+        earlier->peck.expires_ms - earlier->peck.created_ms != life_ms) {
         *message = "this idempotency key named another peck before";
         *field = "idempotency_key";
         return REFUSAL_KEY_REUSED;

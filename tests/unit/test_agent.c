@@ -503,6 +503,40 @@ START_TEST(unpeck_ends_the_bond_at_once)
 }
 END_TEST
 
+START_TEST(unpeck_of_a_duckling_ends_every_bond_with_it)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend, .with = duck};
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    bond(pond, &duck, &friend);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NOT_FOUND);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(an_action_is_not_approved_as_a_bond)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct bytes scope = bytes_of_text("*");
+    struct order approve = {
+        .kind = ORDER_APPROVE, .duckling = friend, .scopes = &scope, .scope_count = 1};
+
+    approve.peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(order(pond, &pond->bob, &approve)->code, REFUSAL_MALFORMED);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &approve.peck)->state, PECK_PENDING);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(a_peck_to_an_away_node_goes_out_when_it_is_back)
 {
     struct pond *pond = pond_new();
@@ -731,6 +765,8 @@ int main(void)
     tcase_add_test(stories, a_denied_peck_ends_with_a_signed_receipt);
     tcase_add_test(stories, a_bond_lets_its_requester_act_within_its_scopes_and_nobody_else);
     tcase_add_test(stories, unpeck_ends_the_bond_at_once);
+    tcase_add_test(stories, unpeck_of_a_duckling_ends_every_bond_with_it);
+    tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
     tcase_add_test(stories, an_answer_given_while_the_link_was_down_arrives_when_it_is_up);
