@@ -208,7 +208,7 @@ struct local_api {
     size_t reader_count;
 };
 
-/* ---- local_api.c: clients and frames ---- */
+/* ---- local_clients.c: streams and frames ---- */
 
 /* Under the lock. Packs a reply (Duck__Reply) into the client's queue. */
 void local_queue(struct local_client *client, void *reply);
@@ -219,6 +219,10 @@ size_t local_queued(const struct local_client *client); /* bytes not yet sent */
 size_t local_prepare_sends(struct local_api *api, struct local_client *clients[LOCAL_CLIENTS_MAX]);
 void local_start_sends(struct local_client *const *clients, size_t count);
 
+void local_take_client(struct local_api *api, nng_stream *stream); /* keeps the stream */
+void local_end_client(struct local_client *client); /* by who holds a use of it, and gives it up */
+void local_free_client(struct local_client *client);
+
 /* ---- local_orders.c: what is asked, judged ---- */
 
 /* True: `message->order` is filled in (for orders), and `*wish`. `asked` lives in the message. */
@@ -228,25 +232,40 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
 /* The order of a take that goes on waiting. */
 struct message *local_take_again(const struct request *request);
 
-/* ---- local_waits.c: requests, waits, followers; all under the lock ---- */
+/* ---- local_waits.c: requests and what they wait for; all under the lock ---- */
 
 void local_waits_init(struct local_api *api);
 struct request *local_find(struct local_api *api, uint64_t ticket); /* NULL: its client is gone */
 struct request *local_find_of_client(struct local_client *client, uint64_t id);
 struct request *local_remember(struct local_client *client, uint64_t id, enum request_kind kind);
 void local_forget(struct request *request);
+size_t local_shelf(const struct id *awaited);
 void local_shelve(struct request *request, struct ring *shelves, const struct id *awaited);
 void local_arm(struct request *request, uint64_t deadline_ms);
+void local_disarm(struct request *request);
 void local_answer(struct request *request, void *reply); /* forgets it, unless it follows */
 void local_refuse(struct request *request, enum refusal_code code, const char *message,
                   const char *field);
-void local_wait_for_order(struct request *request, const struct message *message,
-                          const struct wish *wish);
 void local_ask_peck(struct request *request);
 bool local_is_as_far(const struct request *request, enum peck_state state);
-void local_tell(struct local_api *api, const struct effect *effect);
-void local_answer_touched(struct local_api *api);
+bool local_is_over(const struct request *request); /* it waits no longer */
 void local_sweep(struct local_api *api, uint64_t now_ms);
+
+/* ---- local_told.c: what the loop tells; all under the lock ---- */
+
+/* Before the message goes to the inbox: afterwards it is the loop's. */
+void local_wait_for_order(struct request *request, const struct message *message,
+                          const struct wish *wish);
+void local_tell(struct local_api *api, const struct effect *effect);
+void local_answer_touched(struct local_api *api); /* at the end of a turn */
+void local_answer_told(struct request *request);
+void local_answer_nothing_taken(struct request *request);
+
+/* ---- local_follows.c: all under the lock ---- */
+
+void local_follows_tell_peck(struct local_api *api, const struct effect *effect);
+void local_follows_tell_bond(struct local_api *api, const struct effect *effect);
+void local_follows_tell_record(struct local_api *api, const struct effect *effect);
 
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 

@@ -4,7 +4,6 @@
 #include "duck_client.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *hatch(struct duck *duck)
@@ -13,12 +12,13 @@ static const char *hatch(struct duck *duck)
     struct duck_profile profile = {
         .display_name = "Echo", .capabilities = capabilities, .capability_count = 1};
     struct duck_answer *answer = duck_hatch(duck, &profile);
-    char *id = duck_ok(answer) ? strdup(duck_hatched_id(answer)) : NULL;
+    static char id[64];
 
-    if (!id)
+    snprintf(id, sizeof id, "%s", duck_hatched_id(answer));
+    if (!duck_ok(answer))
         fprintf(stderr, "cannot hatch: %s\n", duck_message(answer));
     duck_answer_free(answer);
-    return id;
+    return id[0] ? id : NULL;
 }
 
 static void handle(struct duck *duck, const char *me, const struct duck_item *peck)

@@ -1,0 +1,107 @@
+/* Followers: who is told of changes as they happen. Who is too slow is told less, and how much
+ * less. Everything in this file but local_api_link_changed is done under the lock. */
+#include "clock.h"
+#include "local_parts.h"
+#include "wire/local.pb-c.h"
+
+static void tell_follower(struct request *follower, Duck__EventView *view)
+{
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    if (local_queued(follower->client) > LOCAL_SEND_QUEUE_MAX) {
+        follower->dropped++;
+        return;
+    }
+    view->dropped = follower->dropped;
+    reply.answer_case = DUCK__REPLY__ANSWER_EVENT;
+    reply.event = view;
+    local_answer(follower, &reply);
+}
+
+static void tell_followers_of(struct local_api *api, const struct id *duckling,
+                              Duck__EventView *view)
+{
+    struct ring *slot = &api->follows[local_shelf(duckling)];
+
+    for (struct ring *ring = slot->next; ring != slot; ring = ring->next) {
+        struct request *follower = RING_OWNER(ring, struct request, shelf);
+
+        if (id_equal(&follower->awaited, duckling))
+            tell_follower(follower, view);
+    }
+}
+
+static void tell_followers(struct local_api *api, const struct id *duckling, Duck__EventView *view)
+{
+    static const struct id everything;
+
+    tell_followers_of(api, &everything, view);
+    if (!id_is_zero(duckling))
+        tell_followers_of(api, duckling, view);
+}
+
+void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], peck[ID_TEXT_SIZE];
+
+    view.kind = "peck";
+    view.duckling = (char *)id_text(ID_DUCKLING, &effect->changed.duckling, duckling);
+    view.with = (char *)id_text(ID_DUCKLING, &effect->changed.with, with);
+    view.peck_id = (char *)id_text(ID_PECK, &effect->changed.peck, peck);
+    view.box = effect->changed.box;
+    view.state = (char *)peck_state_name(effect->changed.state);
+    view.at_ms = effect->changed.at_ms;
+    tell_followers(api, &effect->changed.duckling, &view);
+}
+
+void local_follows_tell_bond(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], bond[ID_TEXT_SIZE];
+
+    view.kind = "bond";
+    view.duckling = (char *)id_text(ID_DUCKLING, &effect->bond_changed.duckling, duckling);
+    view.with = (char *)id_text(ID_DUCKLING, &effect->bond_changed.with, with);
+    view.bond_id = (char *)id_text(ID_BOND, &effect->bond_changed.bond, bond);
+    view.state = effect->bond_changed.made ? "made" : "ended";
+    view.at_ms = clock_wall_ms();
+    tell_followers(api, &effect->bond_changed.duckling, &view);
+}
+
+void local_follows_tell_record(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    bool is_node =
+        effect->record_changed.kind == RECORD_NODE || effect->record_changed.kind == RECORD_METRICS;
+    char owner[ID_TEXT_SIZE];
+
+    if (ring_is_alone(&api->directory_follows))
+        return;
+    view.kind = "record";
+    view.duckling =
+        (char *)id_text(is_node ? ID_NODE : ID_DUCKLING, &effect->record_changed.owner, owner);
+    view.state = (char *)record_kind_name(effect->record_changed.kind);
+    view.at_ms = clock_wall_ms();
+    for (struct ring *ring = api->directory_follows.next; ring != &api->directory_follows;
+         ring = ring->next)
+        tell_follower(RING_OWNER(ring, struct request, directory), &view);
+}
+
+void local_api_link_changed(struct local_api *api, const struct id *node, bool up)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    static const struct id nobody;
+    char with[ID_TEXT_SIZE];
+
+    if (!api)
+        return; /* links may come before there is anybody to tell */
+    view.kind = "link";
+    view.with = (char *)id_text(ID_NODE, node, with);
+    view.state = up ? "up" : "down";
+    view.at_ms = clock_wall_ms();
+    pthread_mutex_lock(&api->lock);
+    tell_followers(api, &nobody, &view);
+    pthread_mutex_unlock(&api->lock);
+    local_api_flush(api);
+}

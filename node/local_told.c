@@ -1,0 +1,400 @@
+/* What the loop tells, and the answers that it makes.
+ *
+ * A send is answered at the end of the turn that brought it as far as asked, so that one answer
+ * tells all that the turn did. Everything in this file is done under the lock. */
+#include "clock.h"
+#include "local_parts.h"
+#include "wire/local.pb-c.h"
+
+#include <assert.h>
+
+/* ---- what an order's answer will need ---- */
+
+static void note_send(struct told *told, const struct order *order, struct arena *memory)
+{
+    told->box = BOX_OUT;
+    told->from = order->send.from;
+    told->to = order->send.to;
+    told->kind = order->send.kind;
+    told->reply_to = order->send.reply_to;
+    told->expires_in_ms = order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS;
+    told->action = arena_copy(memory, order->send.action);
+    told->thread = arena_copy(memory, order->send.thread);
+    told->message = arena_copy(memory, order->send.message);
+    told->trace = arena_copy(memory, order->send.trace);
+}
+
+/* Before the message goes to the inbox: afterwards it is the loop's. */
+void local_wait_for_order(struct request *request, const struct message *message,
+                          const struct wish *wish)
+{
+    const struct order *order = &message->order;
+
+    request->duckling = order->duckling;
+    request->wait_for = wish->wait_for;
+    request->deadline_ms = wish->wait_ms ? clock_now_ms() + wish->wait_ms : 0;
+    request->limit = order->limit;
+    request->lease_ms = order->lease_ms;
+    if (request->kind != REQUEST_SEND && request->kind != REQUEST_ANSWER)
+        return;
+    request->told = arena_take(&request->memory, sizeof *request->told);
+    *request->told = (struct told){0};
+    if (request->kind == REQUEST_SEND) {
+        request->peck_kind = order->send.kind;
+        note_send(request->told, order, &request->memory);
+        return;
+    }
+    request->told->box = BOX_IN;
+    request->told->kind = PECK_ACTION; /* only actions are answered */
+    request->told->peck = order->peck;
+    local_shelve(request, request->client->api->peck_waits, &order->peck);
+}
+
+/* ---- answers from what was told ---- */
+
+static ProtobufCBinaryData bytes_for(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
+}
+
+static void compose_receipt(const struct told_receipt *told, const struct id *target,
+                            Duck__ReceiptView *view, char signer[ID_TEXT_SIZE])
+{
+    bool by_target = id_equal(&told->signer, target); /* else by the target's node */
+
+    duck__receipt_view__init(view);
+    view->kind = (char *)receipt_kind_name(told->kind);
+    view->state = (char *)peck_state_name(told->state);
+    view->at_ms = told->at_ms;
+    view->signer = (char *)id_text(by_target ? ID_DUCKLING : ID_NODE, &told->signer, signer);
+    view->envelope = (ProtobufCBinaryData){told->wire.size, (uint8_t *)told->wire.data};
+    view->chain = (ProtobufCBinaryData){told->chain.size, (uint8_t *)told->chain.data};
+}
+
+void local_answer_told(struct request *request)
+{
+    const struct told *told = request->told;
+    char peck[ID_TEXT_SIZE], from[ID_TEXT_SIZE], to[ID_TEXT_SIZE], reply_to[ID_TEXT_SIZE];
+    char signers[2][ID_TEXT_SIZE], bond[ID_TEXT_SIZE];
+    Duck__ReceiptView receipts[2], *receipt_list[2] = {&receipts[0], &receipts[1]};
+    Duck__PeckView view = DUCK__PECK_VIEW__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    for (size_t i = 0; i < told->receipt_count; i++)
+        compose_receipt(&told->receipts[i], &told->to, &receipts[i], signers[i]);
+    view.peck_id = (char *)id_text(ID_PECK, &told->peck, peck);
+    view.box = told->box;
+    if (!id_is_zero(&told->from))
+        view.from = (char *)id_text(ID_DUCKLING, &told->from, from);
+    if (!id_is_zero(&told->to))
+        view.to = (char *)id_text(ID_DUCKLING, &told->to, to);
+    if (!id_is_zero(&told->reply_to))
+        view.reply_to = (char *)id_text(ID_PECK, &told->reply_to, reply_to);
+    view.kind = told->kind;
+    view.action = bytes_for(told->action);
+    view.message = bytes_for(told->message);
+    view.thread = bytes_for(told->thread);
+    view.trace = bytes_for(told->trace);
+    view.state = (char *)peck_state_name(told->state);
+    view.created_ms = told->created_ms;
+    view.expires_ms = told->created_ms ? told->created_ms + told->expires_in_ms : 0;
+    view.changed_ms = told->changed_ms;
+    view.result = bytes_for(told->result);
+    view.problem = bytes_for(told->problem);
+    view.receipts = receipt_list;
+    view.n_receipts = told->receipt_count;
+    if (told->kind == PECK_BOND_REQUEST && told->state == PECK_APPROVED)
+        view.bond_id = (char *)id_text(ID_BOND, &told->peck, bond);
+    reply.answer_case = DUCK__REPLY__ANSWER_PECK;
+    reply.peck = &view;
+    local_answer(request, &reply);
+}
+
+void local_answer_nothing_taken(struct request *request)
+{
+    Duck__PeckList list = DUCK__PECK_LIST__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    reply.answer_case = DUCK__REPLY__ANSWER_PECKS;
+    reply.pecks = &list;
+    local_answer(request, &reply);
+}
+
+static void answer_done(struct request *request)
+{
+    Duck__Done done = DUCK__DONE__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    reply.answer_case = DUCK__REPLY__ANSWER_DONE;
+    reply.done = &done;
+    local_answer(request, &reply);
+}
+
+/* ---- what became of orders ---- */
+
+static void ask_decided(struct request *request, const struct effect *effect)
+{
+    struct question *question = memory_take(sizeof *question);
+
+    question->kind = QUESTION_PECK;
+    question->ticket = request->ticket;
+    question->peck = effect->reply.peck;
+    question->box = effect->reply.box;
+    question->bond = effect->reply.bond;
+    local_ask(request->client->api, question);
+}
+
+static void ask_taken(struct request *request, const struct effect *effect)
+{
+    struct question *question = memory_take(sizeof *question);
+
+    question->kind = QUESTION_PECKS;
+    question->ticket = request->ticket;
+    question->pecks =
+        memory_copy(effect->reply.taken, effect->reply.taken_count * sizeof *question->pecks);
+    question->peck_count = effect->reply.taken_count;
+    local_ask(request->client->api, question);
+}
+
+static void touch(struct request *request)
+{
+    ring_put_last(&request->client->api->touched, &request->touched);
+}
+
+/* An idempotency key named an earlier peck: the store knows more of it than this turn tells. */
+static void look_at_earlier(struct request *request, const struct effect *effect)
+{
+    request->kind = REQUEST_PECK;
+    request->replayed = true;
+    request->box = BOX_OUT;
+    local_shelve(request, request->client->api->peck_waits, &effect->reply.peck);
+    if (request->deadline_ms)
+        local_arm(request, request->deadline_ms);
+    local_ask_peck(request);
+}
+
+static void told_sent(struct request *request, const struct effect *effect)
+{
+    if (effect->reply.replayed) {
+        look_at_earlier(request, effect);
+        return;
+    }
+    request->told->peck = effect->reply.peck;
+    request->told->state = effect->reply.state;
+    local_shelve(request, request->client->api->peck_waits, &effect->reply.peck);
+    if (request->deadline_ms)
+        local_arm(request, request->deadline_ms);
+    touch(request);
+}
+
+static void answer_hatched(struct request *request, const struct effect *effect)
+{
+    Duck__HatchAnswer answer = DUCK__HATCH_ANSWER__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    char duckling[ID_TEXT_SIZE], certificate[ID_TEXT_SIZE];
+
+    answer.duckling_id = (char *)id_text(ID_DUCKLING, &effect->reply.duckling, duckling);
+    answer.certificate_id =
+        (char *)id_text(ID_CERTIFICATE, &effect->reply.certificate, certificate);
+    answer.chain = bytes_for(effect->reply.chain);
+    reply.answer_case = DUCK__REPLY__ANSWER_HATCH;
+    reply.hatch = &answer;
+    local_answer(request, &reply);
+}
+
+static void answer_unpecked(struct request *request, const struct effect *effect)
+{
+    const struct local_api *api = request->client->api;
+    Duck__BondView view = DUCK__BOND_VIEW__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    char bond[ID_TEXT_SIZE], duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE];
+
+    view.bond_id = (char *)id_text(ID_BOND, &effect->reply.bond, bond);
+    view.duckling = (char *)id_text(ID_DUCKLING, &request->duckling, duckling);
+    if (id_equal(&api->bond_ended.bond, &effect->reply.bond))
+        view.with = (char *)id_text(ID_DUCKLING, &api->bond_ended.with, with);
+    reply.answer_case = DUCK__REPLY__ANSWER_BOND;
+    reply.bond = &view;
+    local_answer(request, &reply);
+}
+
+/* Nothing is ready for the agent: it waits, while it may. */
+static void take_up(struct request *request)
+{
+    if (local_is_over(request)) {
+        local_answer_nothing_taken(request);
+        return;
+    }
+    local_shelve(request, request->client->api->take_waits, &request->duckling);
+    local_arm(request, request->deadline_ms);
+}
+
+static void tell_reply(struct local_api *api, const struct effect *effect)
+{
+    struct request *request = local_find(api, effect->reply.ticket);
+
+    if (!request)
+        return; /* its client went away */
+    if (effect->reply.code != REFUSAL_NONE) {
+        local_refuse(request, effect->reply.code, effect->reply.message, effect->reply.field);
+        return;
+    }
+    switch (request->kind) {
+    case REQUEST_SEND:
+        told_sent(request, effect);
+        break;
+    case REQUEST_ANSWER:
+        request->told->state = effect->reply.state;
+        local_answer_told(request);
+        break;
+    case REQUEST_DECIDE:
+        ask_decided(request, effect);
+        break;
+    case REQUEST_TAKE:
+        if (effect->reply.taken_count > 0)
+            ask_taken(request, effect);
+        else
+            take_up(request);
+        break;
+    case REQUEST_HATCH:
+        answer_hatched(request, effect);
+        break;
+    case REQUEST_UNPECK:
+        answer_unpecked(request, effect);
+        break;
+    case REQUEST_DONE:
+        answer_done(request);
+        break;
+    case REQUEST_QUESTION:
+    case REQUEST_PECK:
+    case REQUEST_FOLLOW:
+        assert(!"the loop was not asked");
+    }
+}
+
+/* ---- what became of pecks ---- */
+
+/* The last of each kind: an approval says `taken` anew. */
+static void note_receipt(struct request *request, const struct effect *effect)
+{
+    struct told *told = request->told;
+    struct told_receipt *receipt = told->receipts;
+
+    while (receipt < told->receipts + told->receipt_count &&
+           receipt->kind != effect->changed.receipt_kind)
+        receipt++;
+    if (receipt == told->receipts + told->receipt_count)
+        told->receipt_count++;
+    *receipt = (struct told_receipt){
+        .kind = effect->changed.receipt_kind,
+        .state = effect->changed.state,
+        .at_ms = effect->changed.at_ms,
+        .signer = effect->changed.receipt_signer,
+        .wire = arena_copy(&request->memory, effect->changed.receipt),
+        .chain = arena_copy(&request->memory, effect->changed.receipt_chain),
+    };
+}
+
+static void note_change(struct request *request, const struct effect *effect)
+{
+    struct told *told = request->told;
+
+    told->state = effect->changed.state;
+    told->changed_ms = effect->changed.at_ms;
+    if (told->box == BOX_OUT && !told->created_ms)
+        told->created_ms = effect->changed.at_ms; /* a turn is one moment: that of its making */
+    if (told->box == BOX_IN) {
+        told->from = effect->changed.with;
+        told->to = effect->changed.duckling;
+    }
+    if (effect->changed.receipt.size > 0)
+        note_receipt(request, effect);
+    if (effect->changed.result.size > 0)
+        told->result = arena_copy(&request->memory, effect->changed.result);
+    if (effect->changed.problem.size > 0)
+        told->problem = arena_copy(&request->memory, effect->changed.problem);
+}
+
+static void tell_waiting(struct local_api *api, const struct effect *effect)
+{
+    struct ring *slot = &api->peck_waits[local_shelf(&effect->changed.peck)], *next;
+
+    for (struct ring *ring = slot->next; ring != slot; ring = next) {
+        struct request *request = RING_OWNER(ring, struct request, shelf);
+
+        next = ring->next;
+        if (!id_equal(&request->awaited, &effect->changed.peck))
+            continue;
+        if (request->told && request->kind != REQUEST_PECK) {
+            if (request->told->box != effect->changed.box)
+                continue;
+            note_change(request, effect);
+            if (request->kind == REQUEST_SEND)
+                touch(request);
+        } else if (request->kind == REQUEST_PECK &&
+                   (request->box == 0 || request->box == (int)effect->changed.box)) {
+            if (request->asking)
+                request->again = true;
+            else
+                local_ask_peck(request);
+        }
+    }
+}
+
+/* A peck is ready for an agent: one that waits for it, the longest waiting, asks again. What its
+ * order leaves over was announced by a change of its own. */
+static void wake_taker(struct local_api *api, const struct id *duckling)
+{
+    struct ring *slot = &api->take_waits[local_shelf(duckling)], *next;
+
+    for (struct ring *ring = slot->next; ring != slot; ring = next) {
+        struct request *request = RING_OWNER(ring, struct request, shelf);
+
+        next = ring->next;
+        if (!id_equal(&request->awaited, duckling))
+            continue;
+        ring_take_off(&request->shelf);
+        local_disarm(request);
+        if (inbox_try_give(api->settings.inbox, local_take_again(request)) == 0)
+            return;
+        local_refuse(request, REFUSAL_BUSY, "the node has too much to do; try again", "");
+    }
+}
+
+static bool is_ready_for_agent(const struct effect *effect)
+{
+    return effect->changed.box == BOX_IN && effect->changed.place == TRAY_READY &&
+           (effect->changed.state == PECK_TAKEN || effect->changed.state == PECK_APPROVED);
+}
+
+void local_answer_touched(struct local_api *api)
+{
+    while (!ring_is_alone(&api->touched)) {
+        struct request *request = RING_OWNER(api->touched.next, struct request, touched);
+
+        ring_take_off(&request->touched);
+        if (local_is_as_far(request, request->told->state) || local_is_over(request))
+            local_answer_told(request);
+    }
+}
+
+/* ---- effects ---- */
+
+void local_tell(struct local_api *api, const struct effect *effect)
+{
+    if (effect->kind == EFFECT_REPLY) {
+        tell_reply(api, effect);
+    } else if (effect->kind == EFFECT_PECK_CHANGED) {
+        tell_waiting(api, effect);
+        if (is_ready_for_agent(effect))
+            wake_taker(api, &effect->changed.duckling);
+        local_follows_tell_peck(api, effect);
+    } else if (effect->kind == EFFECT_BOND_CHANGED) {
+        api->bond_ended.bond = effect->bond_changed.bond;
+        api->bond_ended.duckling = effect->bond_changed.duckling;
+        api->bond_ended.with = effect->bond_changed.with;
+        local_follows_tell_bond(api, effect);
+    } else if (effect->kind == EFFECT_RECORD_CHANGED) {
+        local_follows_tell_record(api, effect);
+    }
+}
