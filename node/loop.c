@@ -254,6 +254,8 @@ static int undo(struct loop *loop, struct message *messages, struct turn *turn)
         tell_links(loop);
         effects_clear(&loop->effects);
         perform(&loop->performer, &told, &turn->at);
+        if (loop->performer.api)
+            local_api_flush(loop->performer.api); /* the next turn may be a while away */
     }
     effects_free(&told);
     return fault;
