@@ -37,7 +37,7 @@ struct exchange_inside {
     struct connection_slot *slot;
     struct MHD_Connection *connection;
     enum exchange_state state;
-    bool is_parked, is_queued, closes;
+    bool is_parked, waits, is_queued, closes;
     unsigned status;
     struct MHD_Response *response; /* made, not queued yet */
     exchange_then *then;
@@ -185,6 +185,7 @@ void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *t
     inside->then = then;
     inside->expected = -1;
     inside->is_parked = true;
+    inside->waits = wait_ms > 0;
     atomic_fetch_add(&parked, 1);
     connection_deadline(inside->slot, inside->began_ms + REQUEST_MS + wait_ms);
     MHD_suspend_connection(inside->connection);
@@ -701,7 +702,11 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
 
         inside->is_parked = false;
         atomic_fetch_sub(&parked, 1);
-        if (reply_is_expected(exchange))
+        /* A key may have ended while its poll waited: it gets nothing any more. What was leased to it
+         * is handed out again when the lease is over. */
+        if (inside->waits && exchange->has_access && !find_bearer(exchange))
+            inside->waits = false;
+        else if (reply_is_expected(exchange))
             then(exchange);
     }
     /* Parked (again): from here on it belongs to whoever wakes it. `is_parked` is this thread's. */

@@ -120,7 +120,29 @@ def a_key_used_twice_makes_one_peck_and_other_bytes_are_refused():
             assert refused.status == 422, refused
 
 
-run(a_duckling_on_one_node_pecks_one_on_another_that_it_found_through_a_third,
+def a_key_that_ends_while_its_poll_waits_gets_nothing_more():
+    with Pond("alice") as pond:
+        asker = pond.alice.hatch("asker@example.com", "Asker")
+        oracle = pond.alice.hatch("oracle@example.com", "Oracle")
+        asker.bond_with(oracle, "query")
+        said = []
+
+        def poll():
+            try:
+                said.append(oracle.get("/beak/inbox", wait=20))
+            except Refused as refused:
+                said.append(refused.status)
+
+        waiting = threading.Thread(target=poll)
+        waiting.start()
+        pond.alice.http("POST", "/beak/rotate", {}, token=oracle.key)
+        asker.post("/beak/peck", target=oracle.id, action="query", payload={})
+        waiting.join()
+        assert said == [401], said
+
+
+run(a_key_that_ends_while_its_poll_waits_gets_nothing_more,
+    a_duckling_on_one_node_pecks_one_on_another_that_it_found_through_a_third,
     a_request_with_wait_gets_its_answer_in_one_call,
     what_no_bond_covers_waits_for_the_owner_and_can_be_denied,
     a_payload_of_256_KiB_passes_and_one_byte_more_is_refused,
