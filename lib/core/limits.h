@@ -84,6 +84,20 @@
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others */
 #define IDEMPOTENCY_KEYS_MAX 65536u
 
+/* Reconciliation. */
+#define RECONCILE_PIECES 16u
+#define RECONCILE_PIECES_MAX 32u
+#define RECONCILE_LIST_BELOW 8u          /* stamps */
+#define RECONCILE_LIST_BELOW_MAX 64u
+#define RECONCILE_FRAME_MIN 4096u        /* bytes */
+#define RECONCILE_FRAME_MAX (64u * KIB)  /* of a message written, default */
+#define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read, default: a peer may write larger ones */
+#define RECONCILE_NEEDS_MAX 20000u       /* hashes a session */
+#define RECONCILE_HAVES_MAX 1000u        /* hashes a session: advice only */
+#define RECONCILE_SESSION_BYTES_MAX (8u * MIB) /* both ways */
+#define RECONCILE_ROUNDS_MAX (16u + RECONCILE_SESSION_BYTES_MAX / RECONCILE_FRAME_MAX)
+#define RECONCILE_LOOKS_MAX 4000000u     /* stamps of ours compared with lists, a session: 0.3 s */
+
 /* Waiting. */
 #define WAIT_MAX_MS (30 * SECOND_MS)
 
