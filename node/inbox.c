@@ -12,7 +12,7 @@
 struct inbox {
     pthread_mutex_t lock;
     pthread_cond_t something, room;
-    bool taker_waits, closed;
+    bool taker_waits, closed, poked;
     size_t givers_waiting;
     struct message *first, **end;
     size_t messages, bytes;
@@ -129,13 +129,13 @@ static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
     int passed = 0;
 
     inbox->taker_waits = true;
-    while (!inbox->first && !inbox->closed && passed != ETIMEDOUT) {
+    while (!inbox->first && !inbox->closed && !inbox->poked && passed != ETIMEDOUT) {
         if (wake_at_ms == MOMENT_NEVER)
             passed = pthread_cond_wait(&inbox->something, &inbox->lock);
         else
             passed = pthread_cond_timedwait(&inbox->something, &inbox->lock, &until);
     }
-    inbox->taker_waits = false;
+    inbox->taker_waits = inbox->poked = false;
 }
 
 struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed)
@@ -160,6 +160,15 @@ struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *close
         pthread_cond_broadcast(&inbox->room);
     pthread_mutex_unlock(&inbox->lock);
     return taken ? chain : NULL;
+}
+
+void inbox_poke(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    inbox->poked = true;
+    if (inbox->taker_waits)
+        pthread_cond_signal(&inbox->something);
+    pthread_mutex_unlock(&inbox->lock);
 }
 
 void inbox_close(struct inbox *inbox)

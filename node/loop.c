@@ -5,17 +5,34 @@
 #include "clock.h"
 #include "log.h"
 #include "perform.h"
+#include "syncer.h"
 
 #include <pthread.h>
 #include <sodium.h>
 
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
+#define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
+
+/* One turn, from the messages that it answers to what it does about them. */
+struct turn {
+    struct moment at;
+    struct message *messages;
+    struct effects effects; /* borrow from the messages */
+    size_t kept;            /* effects looked through so far */
+    bool open;              /* a transaction is */
+    bool promises;          /* keeps what must be on disk before others hear of the turn */
+    int fault;
+};
+
 struct loop {
     struct loop_settings settings;
     struct agent *agent;
     struct message *start; /* the first turn's */
-    struct effects effects;
+    struct turn turns[2];  /* one is decided while the other waits for its sync */
+    struct turn *syncing;  /* NULL: none */
+    struct syncer *syncer;
+    struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     struct arena scratch;
     bool disk_full;
@@ -29,7 +46,8 @@ static void step_restored(void *context, const struct event *event)
 {
     struct loop *loop = context;
 
-    agent_step(loop->agent, event, &loop->effects);
+    agent_step(loop->agent, event, &loop->unheard);
+    effects_clear(&loop->unheard);
 }
 
 /* An agent that holds what the store holds; `begin` is EVENT_START or EVENT_RESUME. */
@@ -53,7 +71,7 @@ static void tell_links(struct loop *loop)
     for (size_t i = 0; i < count; i++) {
         event.node = links[i].node;
         event.link.dialled_here = links[i].dialled_here;
-        agent_step(loop->agent, &event, &loop->effects);
+        agent_step(loop->agent, &event, &loop->unheard);
     }
     memory_give_back(links);
 }
@@ -65,9 +83,12 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
 
     loop->settings = *settings;
     pthread_mutex_init(&loop->lock, NULL);
-    effects_init(&loop->effects);
+    for (int i = 0; i < 2; i++)
+        effects_init(&loop->turns[i].effects);
+    effects_init(&loop->unheard);
     arena_init(&loop->scratch, PARSE_BUDGET(PECK_BODY_MAX));
     performer_init(&loop->performer);
+    loop->syncer = syncer_new(settings->store, settings->inbox);
     loop->performer.store = settings->store;
     loop->performer.inbox = settings->inbox;
     loop->performer.transport = settings->transport;
@@ -84,13 +105,28 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     return 0;
 }
 
+static void free_messages(struct message *messages)
+{
+    while (messages) {
+        struct message *next = messages->next;
+
+        message_free(messages);
+        messages = next;
+    }
+}
+
 void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
     message_free(loop->start);
     agent_free(loop->agent);
-    effects_free(&loop->effects);
+    syncer_free(loop->syncer);
+    for (int i = 0; i < 2; i++) {
+        free_messages(loop->turns[i].messages);
+        effects_free(&loop->turns[i].effects);
+    }
+    effects_free(&loop->unheard);
     arena_free(&loop->scratch);
     performer_free(&loop->performer);
     pthread_mutex_destroy(&loop->lock);
@@ -190,18 +226,27 @@ static bool is_kept(enum effect_kind kind)
     return kind <= EFFECT_KEEP_COUNTERS;
 }
 
-struct turn {
-    struct moment at;
-    size_t kept; /* effects looked through so far */
-    bool open;   /* a transaction is */
-    int fault;
-};
+/* What another node says again when it is asked needs no sync of its own: whoever heard of it
+ * heard the truth, and after a power cut the outbox or the gossip brings it back. */
+static bool can_be_said_again(const struct effect *effect)
+{
+    enum peck_state state = effect->state.state;
+
+    if (effect->kind == EFFECT_KEEP_RECEIPT)
+        return effect->receipt.box == BOX_OUT;
+    if (effect->kind == EFFECT_KEEP_STATE)
+        return effect->state.box == BOX_OUT && state != PECK_CANCELLED && state != PECK_EXPIRED &&
+               state != PECK_FAILED;
+    if (effect->kind == EFFECT_KEEP_RECORD)
+        return !effect->record.own;
+    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_COUNTERS;
+}
 
 /* Keeps what was decided so far, so that the next event's look-ups see it. */
 static void keep(struct loop *loop, struct turn *turn)
 {
-    for (; turn->kept < loop->effects.count && !turn->fault; turn->kept++) {
-        const struct effect *effect = &loop->effects.list[turn->kept];
+    for (; turn->kept < turn->effects.count && !turn->fault; turn->kept++) {
+        const struct effect *effect = &turn->effects.list[turn->kept];
 
         if (!is_kept(effect->kind))
             continue;
@@ -211,12 +256,13 @@ static void keep(struct loop *loop, struct turn *turn)
         }
         if (!turn->fault)
             turn->fault = store_keep(loop->settings.store, effect);
+        turn->promises |= !can_be_said_again(effect);
     }
 }
 
 /* The turn never happened: memory is made anew from what the disk holds, and whoever ordered
  * something is told. Pecks from other nodes got no receipt, so they come again. */
-static int undo(struct loop *loop, struct message *messages, struct turn *turn)
+static int undo(struct loop *loop, struct turn *turn)
 {
     struct event resume = {.kind = EVENT_RESUME, .at = turn->at};
     struct effects told;
@@ -233,7 +279,7 @@ static int undo(struct loop *loop, struct message *messages, struct turn *turn)
                   fault_text(turn->fault));
     loop->disk_full = true;
     effects_init(&told);
-    for (struct message *message = messages; message; message = message->next) {
+    for (struct message *message = turn->messages; message; message = message->next) {
         struct effect *effect;
 
         if (message->event.kind != EVENT_ORDER)
@@ -245,24 +291,23 @@ static int undo(struct loop *loop, struct message *messages, struct turn *turn)
             "the node's disk is full: nothing of this is kept, though a peck may have left";
         effect->reply.field = "";
     }
-    effects_clear(&loop->effects);
+    effects_free(&turn->effects);
+    turn->effects = told;
     agent_free(loop->agent);
     loop->agent = NULL;
     fault = bear_agent(loop, &resume);
     if (!fault) {
-        agent_step(loop->agent, &resume, &loop->effects);
+        agent_step(loop->agent, &resume, &loop->unheard);
         tell_links(loop);
-        effects_clear(&loop->effects);
-        perform(&loop->performer, &told, &turn->at);
-        if (loop->performer.api)
-            local_api_flush(loop->performer.api); /* the next turn may be a while away */
+        effects_clear(&loop->unheard);
     }
-    effects_free(&told);
+    turn->promises = false; /* only tells, and what it tells is not on the disk */
     return fault;
 }
 
-static void rotate_session_key(struct loop *loop, const struct moment *at)
+static void rotate_session_key(struct loop *loop, struct turn *turn)
 {
+    const struct moment *at = &turn->at;
     struct noise_pair pair;
     uint8_t secret[NOISE_KEY_SIZE];
 
@@ -273,48 +318,106 @@ static void rotate_session_key(struct loop *loop, const struct moment *at)
     sodium_memzero(secret, sizeof secret);
     loop->settings.session_rotate_wall_ms = at->wall_ms + SESSION_KEY_LIFE_MS / 2;
     agent_set_session_key(loop->agent, pair.public, at->wall_ms + SESSION_KEY_LIFE_MS, at,
-                          &loop->effects);
-    for (size_t i = 0; i < loop->effects.count; i++)
-        if (loop->effects.list[i].kind == EFFECT_INTRODUCE)
+                          &turn->effects);
+    for (size_t i = 0; i < turn->effects.count; i++)
+        if (turn->effects.list[i].kind == EFFECT_INTRODUCE)
             transport_set_static(loop->settings.transport, &pair,
-                                 loop->effects.list[i].introduce.introduction);
+                                 turn->effects.list[i].introduce.introduction);
     memcpy(loop->settings.agent.session_key, pair.public, sizeof pair.public);
     loop->settings.agent.session_not_after_ms = at->wall_ms + SESSION_KEY_LIFE_MS;
     sodium_memzero(&pair, sizeof pair);
 }
 
-static int turn(struct loop *loop, struct message *messages)
+/* Decides what the messages ask for, and commits what must be kept of it. */
+static int decide(struct loop *loop, struct turn *turn)
 {
-    struct turn turn = {.at = clock_read()};
-
-    for (struct message *message = messages; message; message = message->next) {
-        message->event.at = turn.at;
+    turn->at = clock_read();
+    turn->kept = 0;
+    turn->open = turn->promises = false;
+    turn->fault = 0;
+    for (struct message *message = turn->messages; message; message = message->next) {
+        message->event.at = turn->at;
         look_up(loop, message);
-        agent_step(loop->agent, &message->event, &loop->effects);
-        keep(loop, &turn);
+        agent_step(loop->agent, &message->event, &turn->effects);
+        keep(loop, turn);
     }
-    if (!turn.fault) {
-        rotate_session_key(loop, &turn.at);
-        agent_settle(loop->agent, &turn.at, &loop->effects);
-        keep(loop, &turn);
+    if (!turn->fault) {
+        rotate_session_key(loop, turn);
+        agent_settle(loop->agent, &turn->at, &turn->effects);
+        keep(loop, turn);
     }
-    if (turn.open && !turn.fault && !loop->disk_full)
-        perform_early(&loop->performer, &loop->effects);
-    if (turn.open && !turn.fault)
-        turn.fault = store_commit(loop->settings.store);
-    if (turn.fault)
-        return undo(loop, messages, &turn);
-    if (turn.open && loop->disk_full) {
+    if (turn->open && !turn->fault && !loop->disk_full)
+        perform_early(&loop->performer, &turn->effects);
+    if (turn->open && !turn->fault)
+        turn->fault = store_commit(loop->settings.store);
+    if (turn->fault)
+        return undo(loop, turn);
+    if (turn->open && loop->disk_full) {
         loop->disk_full = false;
         log_write(LOG_INFO, "store", "there is room again");
     }
-    perform(&loop->performer, &loop->effects, &turn.at);
-    perform_late(&loop->performer, &turn.at);
-    effects_clear(&loop->effects);
+    return 0;
+}
+
+/* Lets a turn out: all that it promises is on the disk. */
+static void let_out(struct loop *loop, struct turn *turn)
+{
+    perform(&loop->performer, &turn->effects, &turn->at);
+    perform_late(&loop->performer, &turn->at);
+    effects_clear(&turn->effects);
+    free_messages(turn->messages);
+    turn->messages = NULL;
     transport_flush(loop->settings.transport);
     if (loop->performer.api)
         local_api_flush(loop->performer.api);
+}
+
+static int finish_sync(struct loop *loop)
+{
+    int fault;
+
+    if (!loop->syncing)
+        return 0;
+    fault = syncer_wait(loop->syncer);
+    if (fault)
+        return fault;
+    let_out(loop, loop->syncing);
+    loop->syncing = NULL;
     return 0;
+}
+
+static size_t count_messages(const struct turn *turn)
+{
+    size_t count = 0;
+
+    for (const struct message *message = turn->messages; message; message = message->next)
+        count++;
+    return count;
+}
+
+/* A large turn is put on the disk by the syncer, while the next one is decided; a small one right
+ * here. Turns are let out in their order. */
+static int run_turn(struct loop *loop, struct message *messages)
+{
+    struct turn *turn = &loop->turns[loop->syncing == &loop->turns[0]];
+    bool is_large;
+    int fault;
+
+    turn->messages = messages;
+    is_large = count_messages(turn) >= OVERLAP_MESSAGES_MIN;
+    fault = decide(loop, turn);
+    if (!fault)
+        fault = finish_sync(loop);
+    if (!fault && turn->promises && is_large) {
+        loop->syncing = turn;
+        syncer_begin(loop->syncer);
+        return 0;
+    }
+    if (!fault && turn->promises)
+        fault = store_sync(loop->settings.store);
+    if (!fault)
+        let_out(loop, turn);
+    return fault;
 }
 
 static void note_figures(struct loop *loop)
@@ -341,22 +444,19 @@ int loop_run(struct loop *loop)
 {
     struct message *messages = loop->start;
     bool closed = false;
-    int fault = 0;
+    int fault;
 
     loop->start = NULL;
-    for (;;) {
-        fault = turn(loop, messages);
-        while (messages) {
-            struct message *next = messages->next;
-
-            message_free(messages);
-            messages = next;
-        }
-        if (fault)
-            return fault;
+    fault = run_turn(loop, messages);
+    while (!fault) {
         note_figures(loop);
         messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
         if (closed && !messages)
-            return 0;
+            return finish_sync(loop);
+        if (messages || wake_at_ms(loop) <= clock_read().now_ms)
+            fault = run_turn(loop, messages);
+        else if (syncer_is_done(loop->syncer)) /* it has poked */
+            fault = finish_sync(loop);
     }
+    return fault;
 }

@@ -188,11 +188,12 @@ static int set_pragmas(struct store_connection *connection, bool is_writer)
              is_writer ? STORE_WRITER_CACHE_KIB : STORE_READER_CACHE_KIB);
     fault = store_execute(connection, sql);
     if (!fault)
-        fault = store_execute(connection, is_writer ? "PRAGMA journal_mode = WAL;"
-                                                      "PRAGMA synchronous = FULL;"
-                                                      "PRAGMA wal_autocheckpoint = 0;"
-                                                      "PRAGMA journal_size_limit = 33554432"
-                                                    : "PRAGMA query_only = ON");
+        fault = store_execute(connection, is_writer
+                                              ? "PRAGMA journal_mode = WAL;"
+                                                "PRAGMA synchronous = NORMAL;" /* and store_sync */
+                                                "PRAGMA wal_autocheckpoint = 0;"
+                                                "PRAGMA journal_size_limit = 33554432"
+                                              : "PRAGMA query_only = ON");
     return fault;
 }
 
@@ -424,6 +425,13 @@ int store_open(struct store **opened, const struct store_settings *settings)
         return fault;
     }
     sqlite3_wal_hook(store->connection.database, remember_log_pages, store);
+    sqlite3_file_control(store->connection.database, NULL, SQLITE_FCNTL_JOURNAL_POINTER,
+                         &store->log);
+    fault = store_sync(store); /* the first sync of a new log syncs its folder, too */
+    if (fault) {
+        store_close(store);
+        return fault;
+    }
     *opened = store;
     return 0;
 }
@@ -433,7 +441,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     store_roll_back(store);
-    if (store->connection.database && !store->turn_fault && !store->connection.is_io_broken &&
+    if (store->connection.database && !store->turn_fault && !store_is_io_broken(store) &&
         !store_execute(&store->connection, "UPDATE node SET closed = 1"))
         sqlite3_wal_checkpoint_v2(store->connection.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
                                   NULL, NULL);
@@ -490,7 +498,7 @@ static int begin_transaction(struct store *store)
 
     if (store->log_pages >= STORE_CHECKPOINT_PAGES)
         checkpoint(store);
-    if (connection->is_io_broken)
+    if (store_is_io_broken(store))
         return FAULT_STORE;
     fault = store_run(connection, store_prepare(connection, STATEMENT_BEGIN, "BEGIN IMMEDIATE"));
     if (fault)
@@ -552,6 +560,19 @@ int store_commit(struct store *store)
     return store->turn_fault;
 }
 
+/* The sync that synchronous=FULL would make: SQLite's own, of its log, through its VFS. */
+int store_sync(struct store *store)
+{
+    sqlite3_file *log = store->log;
+    int result = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+
+    if (result == SQLITE_OK)
+        return 0;
+    store->sync_failed = true;
+    log_write(LOG_ERROR, "store", "a sync of the log failed (%d)", result);
+    return FAULT_STORE;
+}
+
 void store_roll_back(struct store *store)
 {
     if (store->in_turn)
@@ -561,7 +582,7 @@ void store_roll_back(struct store *store)
 
 bool store_is_io_broken(const struct store *store)
 {
-    return store->connection.is_io_broken;
+    return store->connection.is_io_broken || store->sync_failed;
 }
 
 /* ---- restoring ---- */

@@ -1,7 +1,9 @@
 /* store: node.db, the one database of the node.
  *
- * SQLite in WAL mode with synchronous=FULL: what a turn keeps is one transaction, and one sync.
- * The writer belongs to the loop's thread. Readers are separate read-only connections, one for
+ * SQLite in WAL mode: what a turn keeps is one transaction. A commit (synchronous=NORMAL) survives
+ * the end of the process; store_sync then makes all commits before it survive a power cut, which
+ * together is synchronous=FULL in two steps, so that the second can be left out or can overlap
+ * with the next turn. The writer belongs to the loop's thread. Readers are separate read-only connections, one for
  * each thread that asks. Tables: node/schema/. Fault semantics: after a failed turn everything of
  * it is rolled back; an I/O error other than a full disk stops the process (the loop's decision).
  *
@@ -36,6 +38,10 @@ int store_begin(struct store *store);
 int store_keep(struct store *store, const struct effect *effect);
 int store_commit(struct store *store); /* FAULT_DISK_FULL: rolled back, go on; else: see above */
 void store_roll_back(struct store *store);
+
+/* Puts all that is committed on the disk. From any thread, while the loop begins another turn; one
+ * call at a time. FAULT_STORE: a sync failed, and nobody knows what the disk holds. */
+int store_sync(struct store *store);
 bool store_is_io_broken(const struct store *store); /* a sync or read failed: stop acknowledging */
 
 /* Is a received peck held, and in which state? Sees the open turn. */

@@ -5,6 +5,7 @@
 #include "store.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #define STORE_VERSION 1
 #define STORE_APPLICATION_ID 0x6475636b /* "duck" */
@@ -160,6 +161,8 @@ struct store {
     int turn_fault;
     size_t recent_at_begin, filing; /* entries of `recent` at the begin; of them filed in it */
     int log_pages;                  /* of the write-ahead log, after the last commit */
+    sqlite3_file *log;              /* the write-ahead log, as SQLite opened it */
+    atomic_bool sync_failed;        /* on whichever thread */
 
     int64_t last_seq, last_seq_at_begin, filed_through, generation;
     struct recent recent;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -112,6 +113,58 @@ double limit_sign_s(size_t message_size)
 double limit_verify_s(size_t message_size)
 {
     return cpu_s_each(message_size, verify_once);
+}
+
+#define CORES_MAX 64
+#define ALL_CORES_S 0.5
+
+struct core {
+    pthread_t thread;
+    size_t message_size;
+    double pecks_per_s;
+};
+
+static void *sign_and_check(void *context)
+{
+    static const uint8_t message[512];
+    uint8_t public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
+    uint8_t signature[crypto_sign_BYTES];
+    struct core *core = context;
+    double start, spent;
+    size_t pecks = 0;
+
+    crypto_sign_keypair(public, secret);
+    start = bench_now_s();
+    do {
+        for (int i = 0; i < 2; i++) { /* the peck, and its receipt */
+            crypto_sign_detached(signature, NULL, message, core->message_size, secret);
+            if (crypto_sign_verify_detached(signature, message, core->message_size, public) != 0)
+                abort();
+        }
+        pecks++;
+        spent = bench_now_s() - start;
+    } while (spent < ALL_CORES_S);
+    core->pecks_per_s = (double)pecks / spent;
+    return NULL;
+}
+
+double limit_signed_pecks_per_s(size_t message_size)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t count = online > CORES_MAX ? CORES_MAX : (size_t)online;
+    static struct core cores[CORES_MAX];
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        cores[i].message_size = message_size;
+        if (pthread_create(&cores[i].thread, NULL, sign_and_check, &cores[i]) != 0)
+            abort();
+    }
+    for (size_t i = 0; i < count; i++) {
+        pthread_join(cores[i].thread, NULL);
+        sum += cores[i].pecks_per_s;
+    }
+    return sum;
 }
 
 /* ---- a socket ---- */

@@ -13,6 +13,11 @@ double bench_quantile(double *values, size_t count, double q); /* sorts them */
 double limit_sign_s(size_t message_size);
 double limit_verify_s(size_t message_size);
 
+/* Pecks a second that all cores could sign and check if they did nothing else, all at once: two
+ * signatures and two checks each. Less than one core's rate times their number: cores share caches
+ * and, often, power and units. */
+double limit_signed_pecks_per_s(size_t message_size);
+
 /* Wall-clock seconds, median: one 256-byte round trip between two processes over TCP on loopback,
  * with epoll; and one commit of a 512-byte row into SQLite with synchronous=FULL, in `folder`. */
 double limit_socket_round_trip_s(void);

@@ -160,6 +160,22 @@ START_TEST(a_closed_inbox_takes_nothing_and_lets_waiters_go)
 }
 END_TEST
 
+START_TEST(a_poke_ends_one_wait_even_if_it_comes_first)
+{
+    struct inbox *inbox = inbox_new();
+    bool closed = true;
+
+    inbox_poke(inbox);
+    ck_assert_ptr_null(inbox_take(inbox, MOMENT_NEVER, &closed));
+    ck_assert(!closed);
+    inbox_poke(inbox);
+    inbox_give(inbox, numbered(1)); /* what is there is handed out all the same */
+    ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 1);
+    ck_assert_ptr_null(inbox_take(inbox, 0, &closed));
+    inbox_free(inbox);
+}
+END_TEST
+
 #define GIVERS 4u
 #define EACH 20000u
 
@@ -206,6 +222,7 @@ int main(void)
     tcase_add_test(tests, a_message_larger_than_the_inbox_passes_alone);
     tcase_add_test(tests, giving_waits_for_room);
     tcase_add_test(tests, a_closed_inbox_takes_nothing_and_lets_waiters_go);
+    tcase_add_test(tests, a_poke_ends_one_wait_even_if_it_comes_first);
     tcase_add_test(tests, nothing_is_lost_between_many_givers_and_one_taker);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

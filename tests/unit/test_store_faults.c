@@ -160,33 +160,40 @@ END_TEST
 
 /* ---- a broken disk ---- */
 
-/* A file descriptor that was opened for reading stands in for a disk that refuses to write. */
-START_TEST(a_disk_that_fails_stops_all_acknowledging)
+/* Puts `other` in the place of the descriptor under which SQLite writes its log. */
+static void replace_log(int other)
 {
-    struct effect kept =
-        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
     char link[64], target[128], log[96];
     int broken = 0;
 
     snprintf(log, sizeof log, "%s-wal", bed.path);
-    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     for (int file = 3; file < 64; file++) {
         ssize_t size;
-        int other;
 
         snprintf(link, sizeof link, "/proc/self/fd/%d", file);
         size = readlink(link, target, sizeof target - 1);
         if (size < 0)
             continue;
         target[size] = 0;
-        if (strcmp(target, log) != 0)
+        if (file == other || strcmp(target, log) != 0)
             continue;
-        other = open(log, O_RDONLY);
         ck_assert_int_eq(dup2(other, file), file);
-        close(other);
         broken++;
     }
+    close(other);
     ck_assert_int_eq(broken, 1);
+}
+
+/* A descriptor that was opened for reading stands in for a disk that refuses to write. */
+START_TEST(a_disk_that_fails_stops_all_acknowledging)
+{
+    struct effect kept =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    char log[96];
+
+    snprintf(log, sizeof log, "%s-wal", bed.path);
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    replace_log(open(log, O_RDONLY));
     ck_assert_int_eq(store_begin(bed.store), 0);
     if (store_keep(bed.store, &kept) == 0)
         ck_assert_int_eq(store_commit(bed.store), FAULT_STORE);
@@ -194,6 +201,26 @@ START_TEST(a_disk_that_fails_stops_all_acknowledging)
     ck_assert(store_is_io_broken(bed.store));
     ck_assert_int_eq(store_begin(bed.store), 0);
     ck_assert_int_ne(store_keep(bed.store, &kept), 0); /* and it stays so */
+    store_roll_back(bed.store);
+}
+END_TEST
+
+/* A pipe cannot be synced: it stands in for a disk that took the bytes and then lost them. */
+START_TEST(a_sync_that_fails_stops_all_acknowledging)
+{
+    struct effect kept =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    int pipes[2];
+
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    ck_assert_int_eq(store_sync(bed.store), 0);
+    ck_assert_int_eq(pipe(pipes), 0);
+    close(pipes[0]);
+    replace_log(pipes[1]);
+    ck_assert_int_eq(store_sync(bed.store), FAULT_STORE);
+    ck_assert(store_is_io_broken(bed.store));
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_ne(store_keep(bed.store, &kept), 0);
     store_roll_back(bed.store);
 }
 END_TEST
@@ -489,6 +516,7 @@ int main(void)
     tcase_add_test(cases, a_disk_that_refuses_to_write_is_full_not_broken);
     tcase_add_test(cases, a_full_disk_stops_the_checkpoint_and_not_the_node);
     tcase_add_test(cases, a_disk_that_fails_stops_all_acknowledging);
+    tcase_add_test(cases, a_sync_that_fails_stops_all_acknowledging);
     tcase_add_loop_test(cases, a_killed_node_loses_nothing_and_keeps_no_half_turn, 0, 6);
     tcase_add_test(cases, the_database_of_a_later_release_is_left_alone);
     tcase_add_test(cases, the_database_of_another_node_is_refused);
