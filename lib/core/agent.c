@@ -167,6 +167,9 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->news = news_new(NEWS_SLOTS_MAX, seed);
+    agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
     agent->node_refresh_at_ms = MOMENT_NEVER;
@@ -189,7 +192,9 @@ void agent_free(struct agent *agent)
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
-    memory_give_back(agent->news);
+    news_free(agent->news);
+    memory_give_back(agent->fresh);
+    agent_free_sets(agent);
     arena_free(&agent->memory);
     memory_give_back(agent);
 }
@@ -310,8 +315,14 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
                               event->refusal.reason, event->refusal.final, &event->at, effects);
         break;
-    case EVENT_DIGEST:
-        agent_take_digest(agent, event, effects);
+    case EVENT_RECONCILE:
+        agent_take_reconcile(agent, event, effects);
+        break;
+    case EVENT_FETCH:
+        agent_take_fetch(agent, event, effects);
+        break;
+    case EVENT_FETCHED:
+        agent_take_fetched(agent, event, effects);
         break;
     case EVENT_RECORDS:
         for (size_t i = 0; i < event->records.count; i++)
@@ -334,7 +345,8 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
-    agent_spread_news(agent, effects);
+    agent_spread_news(agent, at, effects);
+    agent_repair(agent, at, effects);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
@@ -355,6 +367,8 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
+    wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#define DIGEST_PAGES_MAX 16 /* of DIGEST_HASHES_PER_FRAME_MAX: covers DIRECTORY_MAX */
 #define EXPIRE_AT_ONCE_MAX 256
 
 static bool is_own(const struct agent *agent, const struct id *owner)
@@ -29,12 +28,24 @@ static void learn(struct agent *agent, const struct record *record)
     arena_free(&arena);
 }
 
+static void note_change(struct agent *agent, const struct record *record,
+                        const struct directory_entry *replaced)
+{
+    static const struct hash none;
+
+    if (!hash_equal(&replaced->hash, &none))
+        agent_note_stamp(agent, replaced->kind, replaced->version, &replaced->hash, false);
+    agent_note_stamp(agent, record->kind, record->version, &record->hash, true);
+}
+
 void agent_restore_record(struct agent *agent, const struct offered_record *offered)
 {
-    struct hash replaced;
+    struct directory_entry replaced;
 
-    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN)
+    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN) {
+        note_change(agent, &offered->record, &replaced);
         learn(agent, &offered->record);
+    }
     if (is_own(agent, &offered->record.owner) &&
         version_compare(offered->record.version, agent->last_version) > 0)
         agent->last_version = offered->record.version;
@@ -42,26 +53,25 @@ void agent_restore_record(struct agent *agent, const struct offered_record *offe
 
 /* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
 static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
-                                   const struct id *from, bool own, struct effects *effects)
+                                   const struct id *from, bool own, const struct moment *at,
+                                   struct effects *effects)
 {
-    struct hash replaced = {0};
+    struct directory_entry replaced;
     enum directory_verdict verdict = directory_offer(agent->directory, &offered->record, &replaced);
     struct effect *effect;
 
     if (verdict != DIRECTORY_TAKEN)
         return verdict;
+    note_change(agent, &offered->record, &replaced);
     learn(agent, &offered->record);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);
     effect->record.item = *offered;
-    effect->record.replaced = replaced;
+    effect->record.replaced = replaced.hash;
     effect->record.own = own;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
     effect->record_changed.kind = offered->record.kind;
-    agent->news =
-        agent_grow(agent->news, agent->news_count, &agent->news_capacity, sizeof *agent->news);
-    agent->news[agent->news_count++] =
-        (struct news){.wire = offered->wire, .chain = offered->chain, .from = *from};
+    agent_add_news(agent, offered, from, at);
     return verdict;
 }
 
@@ -89,28 +99,39 @@ static void outbid(struct agent *agent, const struct record *record, const struc
         agent_publish_duckling(agent, duckling, at, effects);
 }
 
-void agent_offer_record(struct agent *agent, const struct offered_record *offered,
+bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects)
 {
+    const struct record *record = &offered->record;
     enum directory_verdict verdict;
 
-    if (is_own(agent, &offered->record.owner)) {
-        outbid(agent, &offered->record, at, effects);
-        return;
+    if (offered
+            ->only_seen) { /* its signature was not looked at: it may say who holds it, no more */
+        news_heard(agent->news, record, from);
+        return false;
     }
-    verdict = take(agent, offered, from, false, effects);
+    if (is_own(agent, &record->owner)) {
+        outbid(agent, record, at, effects);
+        return false;
+    }
+    verdict = take(agent, offered, from, false, at, effects);
     switch (verdict) {
     case DIRECTORY_TAKEN:
+        break;
     case DIRECTORY_SAME:
+        news_heard(agent->news, record, from);
+        break;
     case DIRECTORY_OLDER:
         break;
     case DIRECTORY_QUOTA:
     case DIRECTORY_FULL:
         agent->records_refused++;
-        agent_log(effects, LOG_DEBUG, "a %s record is refused: %s",
-                  record_kind_name(offered->record.kind), directory_verdict_text(verdict));
+        repair_refuse(agent->repairs[record_set_of(record->kind) - 1], &record->hash);
+        agent_log(effects, LOG_DEBUG, "a %s record is refused: %s", record_kind_name(record->kind),
+                  directory_verdict_text(verdict));
         break;
     }
+    return verdict == DIRECTORY_TAKEN;
 }
 
 /* ---- publishing ---- */
@@ -155,7 +176,7 @@ static void publish(struct agent *agent, const struct author *author, enum recor
     offered.wire =
         envelope_seal(ENVELOPE_RECORD, author->id, author->key, body, &effects->arena, NULL);
     offered.chain = author->chain;
-    taken = take(agent, &offered, &nobody, true, effects);
+    taken = take(agent, &offered, &nobody, true, at, effects);
     if (taken != DIRECTORY_TAKEN)
         agent_log(effects, LOG_WARNING, "our own %s record is not held: %s", record_kind_name(kind),
                   directory_verdict_text(taken));
@@ -266,7 +287,7 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct hash ended[EXPIRE_AT_ONCE_MAX];
+    struct directory_entry ended[EXPIRE_AT_ONCE_MAX];
     size_t count;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
@@ -280,8 +301,10 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
     if (directory_next_expiry_ms(agent->directory) >= at->wall_ms)
         return;
     count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
-    for (size_t i = 0; i < count; i++)
-        effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i];
+    for (size_t i = 0; i < count; i++) {
+        agent_note_stamp(agent, ended[i].kind, ended[i].version, &ended[i].hash, false);
+        effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i].hash;
+    }
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)
@@ -300,82 +323,4 @@ uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct mome
             wake_ms = at->now_ms + in_ms + 1;
     }
     return wake_ms;
-}
-
-/* ---- exchange ---- */
-
-void agent_send_digest(struct agent *agent, const struct id *node, struct effects *effects)
-{
-    struct hash first = {0}, last;
-    uint8_t(*prefixes)[8] =
-        arena_take(&effects->arena, DIGEST_HASHES_PER_FRAME_MAX * sizeof *prefixes);
-
-    for (int page = 0; page < DIGEST_PAGES_MAX && prefixes; page++) {
-        size_t count = directory_digest(agent->directory, &first, &last, prefixes,
-                                        DIGEST_HASHES_PER_FRAME_MAX);
-        size_t i = HASH_SIZE;
-
-        agent_send(
-            node, FRAME_DIGEST,
-            frame_pack_digest(&first, &last, (const uint8_t(*)[8])prefixes, count, &effects->arena),
-            effects);
-        /* The next page begins one above where this one ended; past all ones it is the end. */
-        first = last;
-        while (i > 0 && ++first.bytes[i - 1] == 0)
-            i--;
-        if (i == 0)
-            break;
-    }
-}
-
-void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects)
-{
-    struct hash *hashes = arena_take(&effects->arena, DIGEST_HASHES_PER_FRAME_MAX * sizeof *hashes);
-    size_t count;
-
-    if (!hashes)
-        return;
-    count = directory_lacking(agent->directory, &event->digest.first, &event->digest.last,
-                              event->digest.prefixes, event->digest.count, hashes,
-                              DIGEST_HASHES_PER_FRAME_MAX);
-    for (size_t i = 0; i < count; i += RECORDS_PER_FRAME_MAX) {
-        struct effect *effect = effects_add(effects, EFFECT_SEND_RECORDS);
-
-        effect->send_records.node = event->node;
-        effect->send_records.hashes = hashes + i;
-        effect->send_records.count =
-            count - i < RECORDS_PER_FRAME_MAX ? count - i : RECORDS_PER_FRAME_MAX;
-    }
-}
-
-static void tell_news(const struct agent *agent, const struct id *node, struct effects *effects)
-{
-    struct bytes chains[RECORDS_PER_FRAME_MAX], records[RECORDS_PER_FRAME_MAX];
-    size_t count = 0;
-
-    for (size_t i = 0; i < agent->news_count; i++) {
-        if (!id_equal(&agent->news[i].from, node)) {
-            chains[count] = agent->news[i].chain;
-            records[count++] = agent->news[i].wire;
-        }
-        if (count == RECORDS_PER_FRAME_MAX || (count > 0 && i + 1 == agent->news_count)) {
-            agent_send(node, FRAME_RECORDS,
-                       frame_pack_records(chains, records, count, &effects->arena), effects);
-            count = 0;
-        }
-    }
-}
-
-void agent_spread_news(struct agent *agent, struct effects *effects)
-{
-    struct id *nodes;
-    size_t count;
-
-    if (agent->news_count == 0)
-        return;
-    nodes = arena_take(&effects->arena, (gossip_links(agent->gossip) + 1) * sizeof *nodes);
-    count = nodes ? gossip_linked(agent->gossip, nodes, gossip_links(agent->gossip)) : 0;
-    for (size_t i = 0; i < count; i++)
-        tell_news(agent, &nodes[i], effects);
-    agent->news_count = 0;
 }

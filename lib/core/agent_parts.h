@@ -8,7 +8,9 @@
 #include "gossip.h"
 #include "intake.h"
 #include "introduction.h"
+#include "news.h"
 #include "outbox.h"
+#include "repair.h"
 #include "tray.h"
 
 /* A duckling that lives here. */
@@ -40,9 +42,18 @@ struct unsigned_receipt {
     struct id bond;          /* that the order made; zero: none */
 };
 
-struct news {
+/* What this turn took, so that its first round needs no store. Borrows from the turn. */
+struct fresh {
+    struct hash hash;
     struct bytes wire, chain;
-    struct id from; /* the node that told us: not told again */
+};
+
+/* An audit of ours that a neighbour compares with. */
+struct served_audit {
+    struct audit *audit; /* NULL: none */
+    struct id peer;
+    uint32_t session;
+    uint64_t until_ms;
 };
 
 struct agent {
@@ -71,7 +82,13 @@ struct agent {
     struct unsigned_receipt *receipts;
     size_t receipt_count, receipt_capacity;
     struct news *news;
-    size_t news_count, news_capacity;
+    struct fresh *fresh;
+    size_t fresh_count, fresh_capacity;
+
+    struct recordset *sets[RECORD_SETS]; /* of what is held; [set - 1] */
+    struct repair *repairs[RECORD_SETS];
+    struct served_audit audits[RECORD_SETS];
+    struct reconcile *responder;
 
     uint64_t pecks_refused, receipts_refused, records_refused;
 };
@@ -92,13 +109,31 @@ void agent_publish_metrics(struct agent *agent, const struct moment *at, struct 
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);
 void agent_restore_record(struct agent *agent, const struct offered_record *offered);
-void agent_offer_record(struct agent *agent, const struct offered_record *offered,
+/* Returns whether it was taken. */
+bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects);
-void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects);
-void agent_send_digest(struct agent *agent, const struct id *node, struct effects *effects);
-void agent_spread_news(struct agent *agent, struct effects *effects);
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_news.c ---- */
+void agent_add_news(struct agent *agent, const struct offered_record *offered,
+                    const struct id *from, const struct moment *at);
+void agent_spread_news(struct agent *agent, const struct moment *at, struct effects *effects);
+
+/* ---- agent_repair.c ---- */
+void agent_make_sets(struct agent *agent);
+void agent_free_sets(struct agent *agent);
+void agent_note_stamp(struct agent *agent, uint32_t kind, struct version version,
+                      const struct hash *hash, bool is_held);
+uint64_t agent_set_sum(const struct agent *agent, enum record_set set); /* for probes; equal sets, equal sums */
+void agent_compare_sums(struct agent *agent, const struct id *node,
+                        const uint64_t sums[RECORD_SETS], const struct moment *at);
+void agent_check_sets(struct agent *agent, const struct id *node, const struct moment *at);
+void agent_take_reconcile(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_fetch(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_fetched(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_repair(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_repair_wake_at_ms(const struct agent *agent);
 
 /* ---- agent_links.c ---- */
 void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects);

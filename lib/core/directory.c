@@ -280,7 +280,7 @@ static void read_content(struct held *held, const struct record *record)
 }
 
 enum directory_verdict directory_offer(struct directory *directory, const struct record *record,
-                                       struct hash *replaced)
+                                       struct directory_entry *replaced)
 {
     struct held *old = find(directory, &record->owner, record->kind, record->key), *held;
 
@@ -304,7 +304,7 @@ enum directory_verdict directory_offer(struct directory *directory, const struct
     held->key = bytes_of(memory_copy(record->key.data, record->key.size), record->key.size);
     read_content(held, record);
     if (old) {
-        *replaced = old->entry.hash;
+        *replaced = old->entry;
         take_out(directory, old);
     }
     insert(directory, held);
@@ -319,14 +319,14 @@ const struct directory_entry *directory_find(const struct directory *directory,
     return held ? &held->entry : NULL;
 }
 
-size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct hash *hashes,
-                        size_t max)
+size_t directory_expire(struct directory *directory, uint64_t wall_ms,
+                        struct directory_entry *ended, size_t max)
 {
     size_t count = 0;
 
     while (count < max && directory->count > 0 &&
            directory->by_end[1]->entry.not_after_ms <= wall_ms) {
-        hashes[count++] = directory->by_end[1]->entry.hash;
+        ended[count++] = directory->by_end[1]->entry;
         take_out(directory, directory->by_end[1]);
     }
     return count;

@@ -33,17 +33,18 @@ void directory_free(struct directory *directory); /* NULL is fine */
 
 const char *directory_verdict_text(enum directory_verdict verdict);
 
-/* `record` was verified. When a record is replaced, `*replaced` is the old one's hash, else zero. */
+/* `record` was verified. When a record is replaced, `*replaced` is the old entry, else its hash is
+ * zero. */
 enum directory_verdict directory_offer(struct directory *directory, const struct record *record,
-                                       struct hash *replaced);
+                                       struct directory_entry *replaced);
 
 /* The entry of (owner, kind) with an empty key, or NULL. Borrowed until the next change. */
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind);
 
-/* Forgets what ended before `wall_ms`, at most `max` entries a call; their hashes go to `hashes`. */
-size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct hash *hashes,
-                        size_t max);
+/* Forgets what ended before `wall_ms`, at most `max` entries a call; they go to `ended`. */
+size_t directory_expire(struct directory *directory, uint64_t wall_ms,
+                        struct directory_entry *ended, size_t max);
 uint64_t directory_next_expiry_ms(const struct directory *directory); /* wall; MOMENT_NEVER */
 
 size_t directory_count(const struct directory *directory);

@@ -39,10 +39,12 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PECK = 1,
     FRAME_RECEIPT = 2,
     FRAME_REFUSAL = 3,
-    FRAME_DIGEST = 4,
     FRAME_RECORDS = 5,
     FRAME_PING = 6,
     FRAME_PONG = 7,
+    FRAME_RECONCILE = 13,
+    FRAME_FETCH = 14,
+    FRAME_FETCHED = 15,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -66,6 +68,14 @@ enum refusal_code {
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
+
+/* What a FetchedFrame says beside its records. */
+struct fetch_answer {
+    uint32_t session;
+    enum record_set set;
+    bool is_last, has_next;
+    struct stamp next;
+};
 
 struct effect {
     enum effect_kind kind;
@@ -123,6 +133,7 @@ struct effect {
             struct id node;
             struct hash *hashes;
             size_t count;
+            struct fetch_answer answer;      /* session 0: as news */
         } send_records;
         struct {
             struct id node;                  /* zero: whoever answers */

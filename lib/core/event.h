@@ -2,6 +2,7 @@
 #ifndef DUCK_CORE_EVENT_H
 #define DUCK_CORE_EVENT_H
 
+#include "audit.h"
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
@@ -28,8 +29,10 @@ enum event_kind {
     EVENT_PECK,
     EVENT_RECEIPT,
     EVENT_REFUSAL,
-    EVENT_DIGEST,
     EVENT_RECORDS,
+    EVENT_RECONCILE,
+    EVENT_FETCH,
+    EVENT_FETCHED,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -107,6 +110,7 @@ struct hosted {
 struct offered_record {
     struct record record;
     struct bytes wire, chain;
+    bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 
 struct event {
@@ -148,14 +152,33 @@ struct event {
             bool final;
         } refusal;
         struct {
-            struct hash first, last;
-            const uint8_t (*prefixes)[8];
-            size_t count;
-        } digest;
-        struct {
             const struct offered_record *items;
             size_t count;
         } records;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool is_answer, keyed;
+            bool has_nonce;
+            uint8_t nonce[AUDIT_NONCE_SIZE];
+            struct bytes message;
+        } reconcile;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool keyed, stream;
+            const struct hash *hashes;
+            size_t count;
+            struct stamp after;                     /* stream */
+        } fetch;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            const struct offered_record *items;
+            size_t count;
+            bool is_last, has_next;
+            struct stamp next;
+        } fetched;
         const struct order *order;
     };
 };

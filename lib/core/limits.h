@@ -38,7 +38,7 @@
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
 #define RECORDS_PER_FRAME_MAX 64
-#define DIGEST_HASHES_PER_FRAME_MAX 4096
+#define FETCH_HASHES_PER_FRAME_MAX 512
 
 /* Parsing: an arena of this many bytes for a frame of `size` (amplification of protobuf-c). */
 #define PARSE_BUDGET(size) (16u * KIB + 16u * (size_t)(size))
@@ -85,6 +85,26 @@
 #define IDEMPOTENCY_KEYS_MAX 65536u
 
 /* Reconciliation. */
+/* Gossip. */
+#define SEEN_RECORDS 8192u               /* verified lately; a power of two */
+#define NEIGHBOURS_MAX 5000u             /* whose quotas are kept: as many as links */
+#define NEWS_BYTES_PER_S (64u * KIB)     /* that one neighbour may tell unasked: some 50 records a second … */
+#define NEWS_BYTES_BURST (1u * MIB)      /* … and a thousand at once */
+#define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
+#define ASKED_BYTES_BURST (64u * MIB)
+#define NEWS_SLOTS_MAX 4096u             /* changed records that wait for their rides */
+#define NEWS_HOLDERS_MAX 24u             /* neighbours of a slot; the budget's upper end */
+#define NEWS_RIDE_MS 100ull              /* between rides, and up to as much again */
+#define NEWS_CLIPPED_MAX 32u             /* rides that a change waits while others fill the frames */
+#define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
+#define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
+#define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
+#define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
+#define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
+#define AUDIT_SERVED_MS MINUTE_MS         /* how long the responder of an audit keeps it */
+#define REPAIR_FETCH_MAX 512u            /* records asked for at once */
+#define REPAIR_SMALL_SET 256u            /* stamps: then all are compared at once */
+#define REPAIR_FIRST_FILL_BELOW 16u      /* stamps: then a neighbour streams its set */
 #define RECONCILE_PIECES 16u
 #define RECONCILE_PIECES_MAX 32u
 #define RECONCILE_LIST_BELOW 8u          /* stamps */

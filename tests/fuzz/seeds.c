@@ -144,8 +144,10 @@ static void write_envelopes(void)
 
 static void write_frames(void)
 {
-    const struct hash first = {{0}}, last = {{0xff}};
-    const uint8_t prefixes[2][8] = {{1}, {2}};
+    const struct hash hashes[2] = {{{0}}, {{0xff}}};
+    const struct fetch_answer answer = {
+        .session = 7, .set = RECORD_SET_DIRECTORY, .is_last = true, .has_next = true};
+    struct event event = {0};
     const struct bytes chains[2] = {duck.chain, alice.chain};
     const struct bytes records[2] = {sealed(ENVELOPE_RECORD, &duck, duckling_body()),
                                      sealed(ENVELOPE_RECORD, &alice, metrics_body())};
@@ -168,8 +170,20 @@ static void write_frames(void)
                    &memory));
     write_kind("intake", "refusal", FRAME_REFUSAL,
                frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, &memory));
-    write_kind("intake", "digest", FRAME_DIGEST,
-               frame_pack_digest(&first, &last, prefixes, 2, &memory));
+    event.reconcile.set = RECORD_SET_DIRECTORY;
+    event.reconcile.session = 7;
+    event.reconcile.message = bytes_of("\x61\x00\x00\x02\x00", 5);
+    write_kind("intake", "reconcile", FRAME_RECONCILE, frame_pack_reconcile(&event, &memory));
+    memset(&event, 0, sizeof event);
+    event.fetch.set = RECORD_SET_METRICS;
+    event.fetch.hashes = hashes;
+    event.fetch.count = 2;
+    write_kind("intake", "fetch", FRAME_FETCH, frame_pack_fetch(&event, &memory));
+    event.fetch.stream = true;
+    event.fetch.count = 0;
+    write_kind("intake", "stream", FRAME_FETCH, frame_pack_fetch(&event, &memory));
+    write_kind("intake", "fetched", FRAME_FETCHED,
+               frame_pack_fetched(&answer, chains, records, 2, &memory));
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
