@@ -1201,10 +1201,11 @@ static struct record random_record(uint64_t now_ms, uint64_t one_revocation_in)
     static const char keys[] = "abcdefghi";
     uint32_t kind =
         dice_below(&dice, one_revocation_in) == 0 ? RECORD_REVOCATION : kinds[dice_below(&dice, 7)];
+    uint64_t late_ms = dice_below(&dice, dice_below(&dice, 4) == 0 ? 30 : 3);
     struct record record = {
         .owner = owner_of((uint32_t)dice_below(&dice, OWNERS)),
         .kind = kind,
-        .version = {BORN_MS + now_ms + dice_below(&dice, 3), (uint32_t)dice_below(&dice, 2)},
+        .version = {BORN_MS + now_ms + 2 - late_ms, (uint32_t)dice_below(&dice, 2)},
         .not_after_ms = BORN_MS + now_ms + 10 + dice_below(&dice, 60),
         .deleted = kind != RECORD_REVOCATION && dice_below(&dice, 8) == 0,
     };
@@ -1459,10 +1460,12 @@ START_TEST(a_directory_does_what_plain_lists_do)
     unsigned seen[DIRECTORY_VERDICTS] = {0};
 
     for (uint64_t step = 0; step < MODEL_STEPS; step++) {
+        uint64_t now_ms =
+            step / 40 + step / 4 * (step >= MODEL_STEPS / 2); /* a crowd, then a few */
+        uint64_t wall_ms = BORN_MS + now_ms;
         struct record record = step % 5 == 4 && model.count > 0
                                    ? model.held[dice_below(&dice, model.count)]
-                                   : random_record(step / 40, 60);
-        uint64_t wall_ms = BORN_MS + step / 40;
+                                   : random_record(now_ms, 60);
         enum directory_verdict verdict = model_offer(&model, &record, wall_ms);
         struct directory_drop ended[MODEL_MAX];
 
