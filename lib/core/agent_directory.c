@@ -16,9 +16,10 @@ static void learn(struct agent *agent, const struct record *record)
     struct node_content content;
     struct arena arena;
 
-    if (record->kind != RECORD_NODE || id_equal(&record->owner, &agent->node))
+    if ((record->kind != RECORD_NODE && record->kind != RECORD_REVOCATION) ||
+        id_equal(&record->owner, &agent->node))
         return;
-    if (record->deleted) {
+    if (record->deleted || record->kind == RECORD_REVOCATION) {
         gossip_forget(agent->gossip, &record->owner);
         return;
     }
@@ -28,22 +29,32 @@ static void learn(struct agent *agent, const struct record *record)
     arena_free(&arena);
 }
 
+static void note_drop(struct agent *agent, const struct directory_drop *dropped)
+{
+    agent_note_stamp(agent, dropped->kind, dropped->version, &dropped->hash, false);
+}
+
+/* The sets that are reconciled follow what is held. */
 static void note_change(struct agent *agent, const struct record *record,
-                        const struct directory_entry *replaced)
+                        const struct directory_outcome *outcome)
 {
     static const struct hash none;
 
-    if (!hash_equal(&replaced->hash, &none))
-        agent_note_stamp(agent, replaced->kind, replaced->version, &replaced->hash, false);
+    if (!hash_equal(&outcome->replaced.hash, &none))
+        note_drop(agent, &outcome->replaced);
+    for (size_t i = 0; i < outcome->dropped_count; i++)
+        note_drop(agent, &outcome->dropped[i]);
     agent_note_stamp(agent, record->kind, record->version, &record->hash, true);
 }
 
-void agent_restore_record(struct agent *agent, const struct offered_record *offered)
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at)
 {
-    struct directory_entry replaced;
+    struct directory_outcome outcome;
 
-    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN) {
-        note_change(agent, &offered->record, &replaced);
+    directory_restore(agent->directory, &offered->record, at->wall_ms, &outcome);
+    if (outcome.taken) {
+        note_change(agent, &offered->record, &outcome);
         learn(agent, &offered->record);
     }
     if (is_own(agent, &offered->record.owner) &&
@@ -51,22 +62,37 @@ void agent_restore_record(struct agent *agent, const struct offered_record *offe
         agent->last_version = offered->record.version;
 }
 
+static void drop_record(const struct directory_drop *dropped, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_DROP_RECORD);
+
+    effect->record.dropped = dropped->hash;
+    effect->record.mark_until_ms = dropped->mark_until_ms;
+}
+
 /* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
 static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
                                    const struct id *from, bool own, const struct moment *at,
                                    struct effects *effects)
 {
-    struct directory_entry replaced;
-    enum directory_verdict verdict = directory_offer(agent->directory, &offered->record, &replaced);
+    struct directory_outcome outcome;
+    enum directory_verdict verdict =
+        directory_offer(agent->directory, &offered->record, at->wall_ms, &outcome);
     struct effect *effect;
 
-    if (verdict != DIRECTORY_TAKEN)
+    if (outcome.proven)
+        agent_log(effects, LOG_WARNING,
+                  "two %s records of one owner have the same version: it is left out for a day",
+                  record_kind_name(offered->record.kind));
+    if (!outcome.taken)
         return verdict;
-    note_change(agent, &offered->record, &replaced);
+    note_change(agent, &offered->record, &outcome);
     learn(agent, &offered->record);
+    for (size_t i = 0; i < outcome.dropped_count; i++)
+        drop_record(&outcome.dropped[i], effects);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);
     effect->record.item = *offered;
-    effect->record.replaced = replaced.hash;
+    effect->record.replaced = outcome.replaced.hash;
     effect->record.own = own;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
@@ -99,6 +125,13 @@ static void outbid(struct agent *agent, const struct record *record, const struc
         agent_publish_duckling(agent, duckling, at, effects);
 }
 
+/* What we publish again and again. Other records of ours that an earlier life made are taken like
+ * anybody's; a revocation was said elsewhere with our key, and stands. */
+static bool is_outbid(uint32_t kind)
+{
+    return kind == RECORD_NODE || kind == RECORD_METRICS || kind == RECORD_DUCKLING;
+}
+
 bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects)
 {
@@ -110,28 +143,25 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
         news_heard(agent->news, record, from);
         return false;
     }
-    if (is_own(agent, &record->owner)) {
+    if (is_own(agent, &record->owner) && is_outbid(record->kind)) {
         outbid(agent, record, at, effects);
         return false;
     }
     verdict = take(agent, offered, from, false, at, effects);
-    switch (verdict) {
-    case DIRECTORY_TAKEN:
-        break;
-    case DIRECTORY_SAME:
+    agent->records_by_verdict[verdict]++;
+    if (verdict == DIRECTORY_TAKEN)
+        return true;
+    if (verdict == DIRECTORY_SAME) {
         news_heard(agent->news, record, from);
-        break;
-    case DIRECTORY_OLDER:
-        break;
-    case DIRECTORY_QUOTA:
-    case DIRECTORY_FULL:
-        agent->records_refused++;
-        repair_refuse(agent->repairs[record_set_of(record->kind) - 1], &record->hash);
-        agent_log(effects, LOG_DEBUG, "a %s record is refused: %s", record_kind_name(record->kind),
-                  directory_verdict_text(verdict));
-        break;
+        return false;
     }
-    return verdict == DIRECTORY_TAKEN;
+    repair_refuse(agent->repairs[record_set_of(record->kind) - 1], &record->hash);
+    if (verdict == DIRECTORY_OLDER || verdict == DIRECTORY_BEHIND)
+        return false;
+    agent->records_refused++;
+    agent_log(effects, LOG_DEBUG, "a %s record is refused: %s", record_kind_name(record->kind),
+              directory_verdict_text(verdict));
+    return false;
 }
 
 /* ---- publishing ---- */
@@ -287,7 +317,7 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct directory_entry ended[EXPIRE_AT_ONCE_MAX];
+    struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
     size_t count;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
@@ -302,8 +332,8 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
         return;
     count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
     for (size_t i = 0; i < count; i++) {
-        agent_note_stamp(agent, ended[i].kind, ended[i].version, &ended[i].hash, false);
-        effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i].hash;
+        note_drop(agent, &ended[i]);
+        drop_record(&ended[i], effects);
     }
 }
 

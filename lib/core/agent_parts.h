@@ -61,6 +61,7 @@ struct agent {
     struct arena memory;
     struct id node;
     struct dice dice;
+    struct record_pool *record_pool; /* its own; NULL: settings.record_pool */
     struct directory *directory;
     struct gossip *gossip;
     struct bonds *bonds;
@@ -91,6 +92,7 @@ struct agent {
     struct reconcile *responder;
 
     uint64_t pecks_refused, receipts_refused, records_refused;
+    uint64_t records_by_verdict[DIRECTORY_VERDICTS];
 };
 
 /* ---- agent.c ---- */
@@ -108,7 +110,8 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);
-void agent_restore_record(struct agent *agent, const struct offered_record *offered);
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at);
 /* Returns whether it was taken. */
 bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects);
