@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -218,6 +219,26 @@ void exchange_call(struct exchange *exchange, struct Duck__Request *request, int
     exchange_park(exchange, wait_ms, then);
     exchange->inside->expected = expected;
     node_link_call(exchange->gateway->node, request, wait_ms + 5000, replied, exchange);
+}
+
+/* Who closes its side while it waits has given up. A suspended connection is not looked at by the
+ * library, so this is asked when it is woken. */
+static bool caller_is_gone(const struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->inside->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd watched = {.fd = info->connect_fd, .events = POLLRDHUP};
+
+    return poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static void give_back(struct exchange *exchange)
+{
+    exchange_then *undo = exchange->give_back;
+
+    exchange->give_back = NULL;
+    if (undo && exchange->reply && (int)exchange->reply->answer_case == exchange->inside->expected)
+        undo(exchange);
 }
 
 /* True when `then` may run. */
@@ -702,10 +723,11 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
 
         inside->is_parked = false;
         atomic_fetch_sub(&parked, 1);
-        /* A key may have ended while its poll waited: it gets nothing any more. What was leased to it
-         * is handed out again when the lease is over. */
+        /* A key may have ended while its poll waited: it gets nothing any more. */
         if (inside->waits && exchange->has_access && !find_bearer(exchange))
-            inside->waits = false;
+            give_back(exchange);
+        else if (inside->waits && exchange->give_back && caller_is_gone(exchange))
+            return EXCHANGE_ENDS;
         else if (reply_is_expected(exchange))
             then(exchange);
     }
@@ -734,7 +756,7 @@ static void log_request(struct exchange *exchange)
     gate_log_access(level, &line);
 }
 
-void exchange_finish(struct exchange *exchange)
+void exchange_finish(struct exchange *exchange, bool is_sent)
 {
     struct exchange_inside *inside = exchange->inside;
     bool is_large;
@@ -744,6 +766,9 @@ void exchange_finish(struct exchange *exchange)
     log_request(exchange);
     if (inside->is_parked)
         atomic_fetch_sub(&parked, 1);
+    if (!is_sent)
+        give_back(exchange);
+    exchange->give_back = NULL;
     if (inside->response)
         MHD_destroy_response(inside->response);
     if (inside->body) {
@@ -783,7 +808,7 @@ void exchange_free(struct exchange *exchange)
 {
     if (!exchange)
         return;
-    exchange_finish(exchange);
+    exchange_finish(exchange, false);
     arena_free(&exchange->arena);
     memory_give_back(exchange->inside);
     memory_give_back(exchange);

@@ -47,6 +47,9 @@ struct exchange {
     struct arena arena;          /* for as long as the exchange lives; wiped after it */
     struct Duck__Reply *reply;   /* the node's last; good, and of the expected kind, in `then` */
     void *work;                  /* the handler's own, from the arena */
+    /* Runs where `then` or its answer came to nothing: the caller is gone, or may not have it any
+     * more. Undoes what the node's reply stands for; NULL: nothing. */
+    exchange_then *give_back;
     json_t *draft;               /* an answer that grows over several calls; given back with it */
     struct id acting;            /* see exchange_acting */
     char acting_text[ID_TEXT_SIZE];
@@ -96,7 +99,7 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
                                   const char *method, const char *path);
 enum exchange_step exchange_take_body(struct exchange *exchange, struct bytes part);
 enum exchange_step exchange_go_on(struct exchange *exchange); /* the body is whole, or it was woken */
-void exchange_finish(struct exchange *exchange); /* answered or given up; ready for the next */
+void exchange_finish(struct exchange *exchange, bool is_sent); /* or given up; ready for the next */
 
 /* Exchanges that began and did not finish; with `parked`, only those. */
 size_t exchange_count(bool parked);

@@ -11,6 +11,7 @@
 #define TAKE_MAX 200u
 #define STATES_MAX 10u /* there are no more */
 #define CURSOR_MAX 512u
+#define GIVE_BACK_MS 5000u
 
 static ProtobufCBinaryData data_of(struct bytes bytes)
 {
@@ -261,6 +262,30 @@ void route_peck_get(struct exchange *exchange)
 
 /* ---- the agent's side ---- */
 
+static void forget_reply(void *context, Duck__Reply *reply)
+{
+    (void)context;
+    duck_reply_free(reply);
+}
+
+/* The next poll gets them at once, not when their lease is over. */
+static void give_back_taken(struct exchange *exchange)
+{
+    const Duck__PeckList *taken = exchange->reply->pecks;
+    Duck__GiveBackOrder order = DUCK__GIVE_BACK_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.peck_ids = arena_take(&exchange->arena, (taken->n_pecks + 1) * sizeof *order.peck_ids);
+    if (taken->n_pecks == 0 || !order.peck_ids)
+        return;
+    for (size_t i = 0; i < taken->n_pecks; i++)
+        order.peck_ids[order.n_peck_ids++] = taken->pecks[i]->peck_id;
+    order.duckling = exchange->acting_text;
+    request.order_case = DUCK__REQUEST__ORDER_GIVE_BACK;
+    request.give_back = &order;
+    node_link_call(exchange->gateway->node, &request, GIVE_BACK_MS, forget_reply, NULL);
+}
+
 void route_inbox(struct exchange *exchange)
 {
     Duck__TakeOrder order = DUCK__TAKE_ORDER__INIT;
@@ -276,6 +301,7 @@ void route_inbox(struct exchange *exchange)
     order.lease_ms = lease_s * 1000;
     request.order_case = DUCK__REQUEST__ORDER_TAKE;
     request.take = &order;
+    exchange->give_back = give_back_taken;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECKS, order.wait_ms, tell_pecks);
 }
 

@@ -248,24 +248,42 @@ static bool read_take(const Duck__TakeOrder *asked, struct order *order, struct 
            read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
+static bool read_pecks(char *const *texts, size_t count, struct message *message,
+                       struct local_refusal *refusal)
+{
+    struct id *pecks;
+
+    if (count == 0 || count > LOCAL_ACK_MAX)
+        return malformed(refusal, "peck_ids", "name 1 to 200 pecks");
+    pecks = arena_take(&message->arena, count * sizeof *pecks);
+    if (!pecks)
+        return malformed(refusal, "peck_ids", "this request is too large");
+    for (size_t i = 0; i < count; i++)
+        if (!read_id(ID_PECK, texts[i], false, "peck_ids", &pecks[i], refusal))
+            return false;
+    message->order.pecks = pecks;
+    message->order.peck_count = count;
+    return true;
+}
+
 static bool read_acknowledgement(const Duck__AckOrder *asked, struct message *message,
                                  struct local_refusal *refusal)
 {
     struct order *order = &message->order;
-    struct id *pecks;
 
     order->kind = ORDER_ACK;
-    if (asked->n_peck_ids == 0 || asked->n_peck_ids > LOCAL_ACK_MAX)
-        return malformed(refusal, "peck_ids", "an acknowledgement is of 1 to 200 pecks");
-    pecks = arena_take(&message->arena, asked->n_peck_ids * sizeof *pecks);
-    if (!pecks)
-        return malformed(refusal, "peck_ids", "this request is too large");
-    for (size_t i = 0; i < asked->n_peck_ids; i++)
-        if (!read_id(ID_PECK, asked->peck_ids[i], false, "peck_ids", &pecks[i], refusal))
-            return false;
-    order->pecks = pecks;
-    order->peck_count = asked->n_peck_ids;
-    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal);
+    return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal);
+}
+
+static bool read_give_back(const Duck__GiveBackOrder *asked, struct message *message,
+                           struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_GIVE_BACK;
+    return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
 static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
@@ -399,6 +417,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_take(asked->take, order, wish, refusal);
     case DUCK__REQUEST__ORDER_ACK:
         return read_acknowledgement(asked->ack, message, refusal);
+    case DUCK__REQUEST__ORDER_GIVE_BACK:
+        return read_give_back(asked->give_back, message, refusal);
     case DUCK__REQUEST__ORDER_ANSWER:
         wish->kind = REQUEST_ANSWER;
         return read_answer(asked->answer, order, refusal);
@@ -473,5 +493,20 @@ struct message *local_take_again(const struct request *request)
     message->order.duckling = request->duckling;
     message->order.limit = request->limit;
     message->order.lease_ms = request->lease_ms;
+    return message;
+}
+
+struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count)
+{
+    struct message *message = message_new(KIB + count * sizeof *pecks);
+
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_GIVE_BACK;
+    message->order.duckling = *duckling;
+    message->order.pecks = (const struct id *)(const void *)arena_copy(
+                               &message->arena, bytes_of(pecks, count * sizeof *pecks))
+                               .data;
+    message->order.peck_count = count;
     return message;
 }

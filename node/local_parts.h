@@ -232,6 +232,9 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
 /* The order of a take that goes on waiting. */
 struct message *local_take_again(const struct request *request);
 
+/* The order that gives back what was handed out to nobody; its reply finds no request. */
+struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count);
+
 /* ---- local_waits.c: requests and what they wait for; all under the lock ---- */
 
 void local_waits_init(struct local_api *api);

@@ -329,6 +329,24 @@ static void acknowledge(struct agent *agent, const struct order *order, const st
     reply(effects, order);
 }
 
+/* What is not leased any more is let be: its lease is over, or an answer was quicker. */
+static void give_back(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects)
+{
+    for (size_t i = 0; i < order->peck_count; i++) {
+        const struct tray_entry *entry = tray_find(agent->tray, &order->pecks[i]);
+
+        if (!entry || !id_equal(&entry->to, &order->duckling) ||
+            !tray_give_back(agent->tray, &order->pecks[i]))
+            continue;
+        keep_place(entry, at, effects);
+        agent_tell_changed(effects, BOX_IN, &entry->to, &entry->from, &entry->peck, entry->state,
+                           at->wall_ms);
+        effects->list[effects->count - 1].changed.place = TRAY_READY;
+    }
+    reply(effects, order);
+}
+
 static bool judge_words(const struct order *order, struct effects *effects)
 {
     if (order->result.size > PECK_PAYLOAD_MAX) {
@@ -559,7 +577,7 @@ static void count(struct agent *agent, const struct order *order, struct effects
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
-           kind == ORDER_UNPECK;
+           kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -587,6 +605,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_ACK:
         acknowledge(agent, order, at, effects);
+        break;
+    case ORDER_GIVE_BACK:
+        give_back(agent, order, at, effects);
         break;
     case ORDER_ANSWER:
         answer(agent, order, at, effects);

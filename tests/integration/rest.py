@@ -309,6 +309,38 @@ def a_duckling_says_of_itself_what_others_find():
         refusal(lambda: pond.alice.http("GET", "/beak/certificate/crt_" + "b" * 32), 404)
 
 
+def a_poll_that_is_given_up_leaves_its_peck_to_the_next():
+    with Pond("alice") as pond:
+        node = pond.alice
+        one = node.hatch("one@example.com", "One", PASSWORD)
+        two = node.hatch("two@example.com", "Two", PASSWORD)
+        one.bond_with(two, "query")
+
+        def send_and_take(what):
+            sent = one.post("/beak/peck", target=two.id, action="query", payload=what)["peck_id"]
+            began = time.monotonic()
+            got = until("the peck", lambda: two.get("/beak/inbox", wait=1)["pecks"], 10)
+            assert [p["peck_id"] for p in got] == [sent], got
+            assert got[0]["attempt"] == 1, got
+            assert time.monotonic() - began < 5
+            two.post("/beak/inbox/ack", peck_ids=[sent])
+
+        # Three polls whose callers hung up, waiting in line before the one that lives.
+        for _ in range(3):
+            raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key).close()
+        time.sleep(0.3)
+        send_and_take("hung up")
+
+        # One whose key ends while it waits.
+        late = raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key)
+        time.sleep(0.3)
+        two.key = two.post("/beak/rotate")["beak_key"]
+        send_and_take("rotated")
+        late.settimeout(10)
+        assert late.recv(4096).startswith(b"HTTP/1.1 401"), "an ended key was served"
+        late.close()
+
+
 def a_rotated_beak_key_ends_the_one_before():
     with Pond("alice") as pond:
         duck = pond.alice.hatch("a@example.com", "Duck", PASSWORD)
@@ -412,6 +444,7 @@ run(the_published_examples_work_as_printed,
     members_of_a_peck_are_read_strictly,
     an_inbox_hands_out_takes_back_and_forgets,
     a_duckling_says_of_itself_what_others_find,
+    a_poll_that_is_given_up_leaves_its_peck_to_the_next,
     a_rotated_beak_key_ends_the_one_before,
     a_password_that_was_forgotten_is_set_anew,
     a_client_that_goes_away_while_it_hatches_leaves_a_whole_duckling,

@@ -654,6 +654,31 @@ START_TEST(an_agent_that_died_lets_its_peck_be_handed_out_again)
 }
 END_TEST
 
+START_TEST(what_is_given_back_is_handed_out_again_at_once)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id twin = hatch(pond, &pond->bob, 21);
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5};
+    struct order back = {.kind = ORDER_GIVE_BACK, .duckling = twin, .peck_count = 1};
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    back.pecks = &peck;
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NONE); /* not the twin's */
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    back.duckling = friend;
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    back.duckling = duck;
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NOT_HOSTED);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(ducklings_of_one_node_peck_each_other_by_the_same_rules)
 {
     struct pond *pond = pond_new();
@@ -773,6 +798,7 @@ int main(void)
     tcase_add_test(stories, a_peck_with_a_turned_bit_is_refused_with_its_reason);
     tcase_add_test(stories, a_peck_expires_on_both_sides_when_nobody_decides);
     tcase_add_test(stories, an_agent_that_died_lets_its_peck_be_handed_out_again);
+    tcase_add_test(stories, what_is_given_back_is_handed_out_again_at_once);
     tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
     tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);
