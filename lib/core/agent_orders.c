@@ -506,43 +506,15 @@ static void deny(struct agent *agent, const struct order *order, const struct mo
         tray_remove(agent->tray, &copy.peck);
 }
 
-static void end_bond(struct agent *agent, const struct bond *bond, const struct id *duckling,
-                     struct effects *effects)
+static void unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
 {
-    struct bond *copy = arena_take(&effects->arena, sizeof *copy);
-    struct effect *effect;
+    struct id ended;
 
-    assert(copy);
-    *copy = *bond;
-    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
-    bonds_remove(agent->bonds, &copy->id);
-    effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
-    effect = effects_add(effects, EFFECT_BOND_CHANGED);
-    effect->bond_changed.bond = copy->id;
-    effect->bond_changed.duckling = *duckling;
-    effect->bond_changed.with =
-        id_equal(&copy->requester, duckling) ? copy->approver : copy->requester;
-}
-
-/* By its id one bond ends; by the other duckling's id all that there are with it. */
-static void unpeck(struct agent *agent, const struct order *order, struct effects *effects)
-{
-    const struct id *duckling = &order->duckling;
-    bool by_id = !id_is_zero(&order->bond);
-    const struct bond *bond = by_id ? bonds_find(agent->bonds, &order->bond)
-                                    : bonds_between(agent->bonds, duckling, &order->with);
-    struct id first;
-
-    if (!bond || (!id_equal(&bond->requester, duckling) && !id_equal(&bond->approver, duckling))) {
+    if (agent_unpeck(agent, order, at, effects, &ended))
+        reply(effects, order)->reply.bond = ended;
+    else
         refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
-        return;
-    }
-    first = bond->id;
-    do {
-        end_bond(agent, bond, duckling, effects);
-        bond = by_id ? NULL : bonds_between(agent->bonds, duckling, &order->with);
-    } while (bond);
-    reply(effects, order)->reply.bond = first;
 }
 
 /* ---- the rest ---- */
@@ -622,7 +594,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         cancel(agent, order, at, effects);
         break;
     case ORDER_UNPECK:
-        unpeck(agent, order, effects);
+        unpeck(agent, order, at, effects);
         break;
     case ORDER_JOIN:
         join(agent, order, effects);

@@ -1,6 +1,7 @@
 """The REST surface as its users write it: the published examples, operators with sessions, agents
 with beak keys; on one node where one is enough."""
 
+import datetime
 import http.client
 import json
 import os
@@ -341,6 +342,31 @@ def a_poll_that_is_given_up_leaves_its_peck_to_the_next():
         late.close()
 
 
+def the_end_of_a_bond_is_known_at_both_ends():
+    with Pond("alice", "bob") as pond:
+        one = pond.alice.hatch("one@example.com", "One", PASSWORD)
+        two = pond.bob.hatch("two@example.com", "Two", PASSWORD)
+        until("the friend at alice", lambda: two.id in [
+            d["duckling_id"] for d in pond.alice.http("GET", "/beak/directory")["ducklings"]])
+        for ender, other in ((two, one), (one, two)):
+            one.bond_with(two, "query")
+            assert len(other.get("/beak/bonds")["bonds"]) == 1
+            ender.post("/beak/unpeck", duckling_id=other.id)
+            until("the end of the bond at the other end",
+                  lambda: not other.get("/beak/bonds")["bonds"])
+            sent = one.post("/beak/peck", target=two.id, action="query")
+            one.becomes(sent["peck_id"], "pending")
+        # One that was made for two seconds.
+        wish = one.post("/beak/peck", target_duckling_id=two.id, peck_type="query")["peck_id"]
+        two.becomes(wish, "pending")
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        two.post("/beak/approve", peck_id=wish, not_after=end.isoformat(timespec="milliseconds")
+                 .replace("+00:00", "Z"))
+        one.becomes(wish, "approved")
+        for duck in (one, two):
+            until("the end of the bond", lambda: not duck.get("/beak/bonds")["bonds"], 10)
+
+
 def a_rotated_beak_key_ends_the_one_before():
     with Pond("alice") as pond:
         duck = pond.alice.hatch("a@example.com", "Duck", PASSWORD)
@@ -445,6 +471,7 @@ run(the_published_examples_work_as_printed,
     an_inbox_hands_out_takes_back_and_forgets,
     a_duckling_says_of_itself_what_others_find,
     a_poll_that_is_given_up_leaves_its_peck_to_the_next,
+    the_end_of_a_bond_is_known_at_both_ends,
     a_rotated_beak_key_ends_the_one_before,
     a_password_that_was_forgotten_is_set_anew,
     a_client_that_goes_away_while_it_hatches_leaves_a_whole_duckling,
