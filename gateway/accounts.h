@@ -64,7 +64,7 @@ void accounts_close(struct accounts *accounts); /* NULL is fine; carries out wha
 enum accounts_verdict {
     ACCOUNTS_TAKEN,
     ACCOUNTS_BAD_EMAIL,          /* 422, field "email" */
-    ACCOUNTS_BAD_NAME,           /* 422, "display_name": empty, over 64 bytes, or not text */
+    ACCOUNTS_BAD_NAME,           /* 422, "display_name": over 64 bytes, or see bytes_are_display_name */
     ACCOUNTS_BAD_KEY,            /* 422, "public_key": over HATCH_KEY_MAX or not a plain word */
     ACCOUNTS_PASSWORD_TOO_SHORT, /* 422, "password" */
     ACCOUNTS_PASSWORD_TOO_LONG,  /* 422, "password" */

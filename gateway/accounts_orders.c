@@ -98,7 +98,7 @@ static bool read_name(struct order *order)
 {
     struct bytes name = bytes_of_text(order->display_name.text);
 
-    if (name.size > 0 && name.size <= DISPLAY_NAME_MAX && bytes_are_text(name, false))
+    if (name.size > 0 && name.size <= DISPLAY_NAME_MAX && bytes_are_display_name(name))
         return true;
     verdict_is(order, ACCOUNTS_BAD_NAME);
     return false;

@@ -7,6 +7,9 @@
 #include <sodium.h>
 
 #define PAGEVIEWS_MAX 1000000000ull /* of one order */
+#define DISPLAY_NAME_RULE                                                                          \
+    "a display name is 1 to 64 bytes of UTF-8, something visible among them, and nothing that "    \
+    "hides or turns round"
 
 static bool refuse(struct local_refusal *refusal, enum refusal_code code, const char *field,
                    const char *message)
@@ -75,9 +78,8 @@ static bool read_profile(struct order_profile *profile, ProtobufCBinaryData disp
     profile->display_name = bytes_in(display_name);
     profile->bio = bytes_in(bio);
     if (profile->set_display_name && (display_name.len == 0 || display_name.len > NAME_MAX_BYTES ||
-                                      !bytes_are_text(profile->display_name, false)))
-        return malformed(refusal, "display_name",
-                         "a display name is 1 to 64 bytes of UTF-8 without control characters");
+                                      !bytes_are_display_name(profile->display_name)))
+        return malformed(refusal, "display_name", DISPLAY_NAME_RULE);
     if (profile->set_bio && (bio.len > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return malformed(refusal, "bio", "a bio is at most 1024 bytes of UTF-8");
     if (!judge_names(capabilities, capability_count, DUCKLING_CAPABILITIES_MAX, "capabilities",
@@ -192,8 +194,10 @@ static bool read_context(const Duck__SendOrder *asked, struct order *order,
     order->expires_in_ms = asked->expires_in_ms;
     if (peck->thread.size > PECK_THREAD_MAX || !is_printable(peck->thread))
         return malformed(refusal, "thread", "a thread is at most 64 bytes of printable ASCII");
-    if (peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX)
-        return malformed(refusal, "idempotency_key", "an idempotency key is at most 64 bytes");
+    if (peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX ||
+        !is_printable(peck->idempotency_key))
+        return malformed(refusal, "idempotency_key",
+                         "an idempotency key is at most 64 bytes of printable ASCII");
     if (peck->trace.size != 0 &&
         (peck->trace.size != PECK_TRACE_SIZE || !is_printable(peck->trace)))
         return malformed(refusal, "trace", "a trace is the 55 characters of a traceparent");

@@ -177,7 +177,7 @@ struct local_reader {
 
 struct local_api {
     struct local_api_settings settings;
-    char *socket_path, *store_path, *version, *gateway_url;
+    char *socket_path, *store_path, *version, *gateway_url, *gateway_url_file;
     struct bytes network, node_chain, display_name; /* owned */
     char **listening;
     size_t listening_count;

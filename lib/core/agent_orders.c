@@ -33,8 +33,10 @@ static const char *judge_profile(const struct order_profile *profile, const char
     *field = "display_name";
     if (profile->set_display_name &&
         (profile->display_name.size == 0 || profile->display_name.size > NAME_MAX_BYTES ||
-         !bytes_are_text(profile->display_name, false)))
-        return "a display name is 1 to 64 bytes of UTF-8 without control characters";
+         !bytes_are_display_name(profile->display_name)))
+        return "a display name is 1 to 64 bytes of UTF-8, something visible among them, and "
+               "nothing "
+               "that hides or turns round";
     *field = "bio";
     if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return "a bio is at most 1024 bytes of UTF-8";

@@ -108,6 +108,10 @@ START_TEST(a_display_name_is_1_to_64_bytes_of_text)
     expect_malformed("display_name");
     hatch.display_name = text("");
     expect_malformed("display_name");
+    hatch.display_name = text("kcud\xE2\x80\xAE"); /* U+202E */
+    expect_malformed("display_name");
+    hatch.display_name = text(" ");
+    expect_malformed("display_name");
     hatch.display_name = text("two\nlines");
     expect_malformed("display_name");
     hatch.display_name = text("\xff");
@@ -302,6 +306,8 @@ START_TEST(what_goes_along_with_a_peck_is_bounded)
     expect_malformed("thread");
     sending.thread = text("");
     sending.idempotency_key = as_long_as(PECK_IDEMPOTENCY_KEY_MAX + 1);
+    expect_malformed("idempotency_key");
+    sending.idempotency_key = text("\xC3\x84");
     expect_malformed("idempotency_key");
     sending.idempotency_key = text("");
     sending.trace = as_long_as(PECK_TRACE_SIZE - 1);
