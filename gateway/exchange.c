@@ -46,6 +46,8 @@ struct exchange_inside {
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
     bool is_refused; /* an answer is ready before the body has ended */
+    bool is_keyed;   /* its answer is to be kept under `keyed` */
+    struct answers_name keyed;
     struct timespec began;
     uint64_t began_ms, number;
     char trace[PECK_TRACE_SIZE + 1];
@@ -112,12 +114,19 @@ static void give_response(struct exchange *exchange, unsigned status, struct MHD
     inside->status = status;
 }
 
-static struct MHD_Response *make_response(json_t *body, const char *type)
+static char *dump(json_t *body)
 {
     char *text = json_dumps(body, JSON_COMPACT);
-    struct MHD_Response *response;
 
     json_decref(body);
+    return text;
+}
+
+/* Keeps `text`. */
+static struct MHD_Response *make_response(char *text, const char *type)
+{
+    struct MHD_Response *response;
+
     if (!text)
         return NULL;
     response =
@@ -131,7 +140,14 @@ static struct MHD_Response *make_response(json_t *body, const char *type)
 
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body)
 {
-    give_response(exchange, status, make_response(body, "application/json"));
+    struct exchange_inside *inside = exchange->inside;
+    char *text = dump(body);
+
+    if (inside->is_keyed && text && status < 300) {
+        inside->is_keyed = false;
+        answers_keep(exchange->gateway->answers, &inside->keyed, status, text);
+    }
+    give_response(exchange, status, make_response(text, "application/json"));
 }
 
 void exchange_answer_empty(struct exchange *exchange, unsigned status)
@@ -153,7 +169,7 @@ void exchange_refuse(struct exchange *exchange, const struct problem *problem)
     struct MHD_Response *response;
 
     snprintf(instance, sizeof instance, "%.256s#%s", exchange->path, request_id(exchange, id));
-    response = make_response(reply_problem(problem, instance), "application/problem+json");
+    response = make_response(dump(reply_problem(problem, instance)), "application/problem+json");
     if (response && problem->allow)
         set_header(response, MHD_HTTP_HEADER_ALLOW, problem->allow);
     if (response && problem->status == 401)
@@ -241,20 +257,32 @@ static void give_back(struct exchange *exchange)
         undo(exchange);
 }
 
-/* True when `then` may run. */
-static bool reply_is_expected(struct exchange *exchange)
+void exchange_refuse_as_node(struct exchange *exchange)
 {
     const Duck__Reply *reply = exchange->reply;
     struct problem problem;
 
-    if (exchange->inside->expected < 0 || (int)reply->answer_case == exchange->inside->expected)
-        return true;
     if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
         problem =
             problem_of_node(reply->problem->code, reply->problem->message, reply->problem->field);
     else
         problem = problem_of_node("protocol", "the node answers what was not asked", NULL);
     exchange_refuse(exchange, &problem);
+}
+
+/* True when `then` may run. */
+static bool reply_is_expected(struct exchange *exchange)
+{
+    const Duck__Reply *reply = exchange->reply;
+    exchange_then *refused = exchange->refused;
+
+    exchange->refused = NULL;
+    if (exchange->inside->expected < 0 || (int)reply->answer_case == exchange->inside->expected)
+        return true;
+    if (refused && reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+        refused(exchange);
+    else
+        exchange_refuse_as_node(exchange);
     return false;
 }
 
@@ -693,6 +721,99 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
     return EXCHANGE_GOES_ON;
 }
 
+/* ---- repeated requests ---- */
+
+static bool key_is_well_formed(struct exchange *exchange)
+{
+    struct bytes key = exchange->headers.idempotency_key;
+    bool is_good = key.size > 0 && key.size <= PECK_IDEMPOTENCY_KEY_MAX;
+
+    for (size_t i = 0; i < key.size; i++)
+        is_good = is_good && key.data[i] >= 0x20 && key.data[i] <= 0x7e;
+    if (!is_good)
+        exchange_say_no(exchange, 422, "bad_member", "Idempotency-Key",
+                        "the key is 1 to %d characters of printable ASCII",
+                        PECK_IDEMPOTENCY_KEY_MAX);
+    return is_good;
+}
+
+/* A key is its caller's own: a bearer's, else the address's. */
+static void name_request(struct exchange *exchange, struct answers_name *name)
+{
+    const struct access *access = &exchange->access;
+    struct bytes key = exchange->headers.idempotency_key;
+    char who[ID_TEXT_SIZE + 32], place[512];
+    char duckling[ID_TEXT_SIZE];
+    json_t *content = json_array();
+    char *text;
+
+    if (exchange->has_access)
+        snprintf(who, sizeof who, "%d %" PRIu64 " %s", access->kind, access->operator_id,
+                 access->kind == ACCESS_BEAK_KEY ? id_text(ID_DUCKLING, &access->duckling, duckling)
+                                                 : "");
+    else
+        snprintf(who, sizeof who, "%s", connection_address(exchange->inside->slot));
+    snprintf(place, sizeof place, "%s\n%s\n%.*s", who, exchange->match.route->path, (int)key.size,
+             (const char *)key.data);
+    for (size_t i = 0; i < exchange->query_count; i++)
+        json_array_append_new(content,
+                              json_pack("[ss]", exchange->query[i].name, exchange->query[i].value));
+    json_array_append_new(
+        content, json_stringn((const char *)exchange->body_text.data, exchange->body_text.size));
+    text = dump(content);
+    answers_name(exchange->gateway->answers, bytes_of_text(place), bytes_of_text(text ? text : ""),
+                 name);
+    strict_json_forget(text);
+}
+
+static void answer_again(struct exchange *exchange, unsigned status, char *text)
+{
+    struct MHD_Response *response = make_response(text, "application/json");
+
+    if (response)
+        set_header(response, "Idempotent-Replayed", "true");
+    give_response(exchange, status, response);
+}
+
+/* True: the request is new, or has no key. */
+static bool is_new(struct exchange *exchange)
+{
+    struct exchange_inside *inside = exchange->inside;
+    enum route_trait trait = exchange->match.route->trait;
+    unsigned status = 0;
+    char *text = NULL;
+
+    if (!exchange->headers.idempotency_key.data ||
+        (trait != ROUTE_CREATES && trait != ROUTE_NODE_CREATES))
+        return true;
+    if (!key_is_well_formed(exchange))
+        return false;
+    if (trait == ROUTE_NODE_CREATES)
+        return true;
+    name_request(exchange, &inside->keyed);
+    switch (
+        answers_ask(exchange->gateway->answers, &inside->keyed, gateway_now_ms(), &status, &text)) {
+    case ANSWERS_NEW:
+        inside->is_keyed = true;
+        return true;
+    case ANSWERS_KNOWN:
+        answer_again(exchange, status, text);
+        break;
+    case ANSWERS_OTHER:
+        exchange_say_no(exchange, 422, "idempotency_key_reused", "Idempotency-Key",
+                        "this key named another request before");
+        break;
+    case ANSWERS_UNDER_WAY:
+        exchange_say_no(exchange, 409, "conflict", "Idempotency-Key",
+                        "the request of this key is not answered yet");
+        break;
+    case ANSWERS_FULL:
+        exchange_say_no(exchange, 503, "busy", NULL, "too many requests with keys at once");
+        break;
+    }
+    return false;
+}
+
 static void handle(struct exchange *exchange)
 {
     struct exchange_inside *inside = exchange->inside;
@@ -707,7 +828,7 @@ static void handle(struct exchange *exchange)
         return;
     }
     if (check_access(exchange) && read_query(exchange) &&
-        (!exchange->match.route->members || read_body(exchange)))
+        (!exchange->match.route->members || read_body(exchange)) && is_new(exchange))
         exchange->match.route->handle(exchange);
 }
 
@@ -768,7 +889,9 @@ void exchange_finish(struct exchange *exchange, bool is_sent)
         atomic_fetch_sub(&parked, 1);
     if (!is_sent)
         give_back(exchange);
-    exchange->give_back = NULL;
+    exchange->give_back = exchange->refused = NULL;
+    if (inside->is_keyed) /* nothing came of it: whoever repeats it may try again */
+        answers_forget(exchange->gateway->answers, &inside->keyed);
     if (inside->response)
         MHD_destroy_response(inside->response);
     if (inside->body) {

@@ -47,9 +47,13 @@ struct exchange {
     struct arena arena;          /* for as long as the exchange lives; wiped after it */
     struct Duck__Reply *reply;   /* the node's last; good, and of the expected kind, in `then` */
     void *work;                  /* the handler's own, from the arena */
+    const char *doubted_peck;    /* peck_owner's: whose is it? */
     /* Runs where `then` or its answer came to nothing: the caller is gone, or may not have it any
      * more. Undoes what the node's reply stands for; NULL: nothing. */
     exchange_then *give_back;
+    /* Runs once, in the place of `then`, when the node says no: to say it in other words. NULL: the
+     * node's are told. */
+    exchange_then *refused;
     json_t *draft;               /* an answer that grows over several calls; given back with it */
     struct id acting;            /* see exchange_acting */
     char acting_text[ID_TEXT_SIZE];
@@ -61,6 +65,7 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); 
 void exchange_answer_empty(struct exchange *exchange, unsigned status);
 void exchange_answer_probe(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, const struct problem *problem);
+void exchange_refuse_as_node(struct exchange *exchange); /* what its last reply says */
 void exchange_say_no(struct exchange *exchange, unsigned status, const char *code,
                      const char *field, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
