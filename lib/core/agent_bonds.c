@@ -20,7 +20,7 @@ static void tell_end(const struct bond *bond, const struct id *duckling, struct 
         id_equal(&bond->requester, duckling) ? bond->approver : bond->requester;
 }
 
-/* Who lives here is told; `duckling` does, and last. */
+/* Who lives here is told; `duckling` does, and last. It is not of the bond: that goes. */
 static void end_bond(struct agent *agent, const struct bond *bond, const struct id *duckling,
                      struct effects *effects)
 {
@@ -169,10 +169,9 @@ void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct e
 
     for (size_t i = 0; i < count; i++) {
         const struct bond *bond = bonds_find(agent->bonds, &ended[i]);
+        struct id here = agent_hosted(agent, &bond->requester) ? bond->requester : bond->approver;
 
-        end_bond(agent, bond,
-                 agent_hosted(agent, &bond->requester) ? &bond->requester : &bond->approver,
-                 effects);
+        end_bond(agent, bond, &here, effects);
     }
 }
 

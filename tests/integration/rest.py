@@ -397,7 +397,7 @@ def the_end_of_a_bond_is_known_at_both_ends():
             one.becomes(sent["peck_id"], "pending")
         # One that was made for two seconds.
         wish = one.post("/beak/peck", target_duckling_id=two.id, peck_type="query")["peck_id"]
-        two.becomes(wish, "pending")
+        one.becomes(wish, "pending")
         end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
         two.post("/beak/approve", peck_id=wish, not_after=end.isoformat(timespec="milliseconds")
                  .replace("+00:00", "Z"))
