@@ -47,7 +47,7 @@ struct exchange_inside {
     size_t body_size, body_room, body_dropped;
     bool is_refused; /* an answer is ready before the body has ended */
     bool is_keyed;   /* its answer is to be kept under `keyed` */
-    struct answers_name keyed;
+    struct repeats_name keyed;
     struct timespec began;
     uint64_t began_ms, number;
     char trace[PECK_TRACE_SIZE + 1];
@@ -145,7 +145,7 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *body)
 
     if (inside->is_keyed && text && status < 300) {
         inside->is_keyed = false;
-        answers_keep(exchange->gateway->answers, &inside->keyed, status, text);
+        repeats_keep(exchange->gateway->repeats, &inside->keyed, status, text);
     }
     give_response(exchange, status, make_response(text, "application/json"));
 }
@@ -738,7 +738,7 @@ static bool key_is_well_formed(struct exchange *exchange)
 }
 
 /* A key is its caller's own: a bearer's, else the address's. */
-static void name_request(struct exchange *exchange, struct answers_name *name)
+static void name_request(struct exchange *exchange, struct repeats_name *name)
 {
     const struct access *access = &exchange->access;
     struct bytes key = exchange->headers.idempotency_key;
@@ -761,7 +761,7 @@ static void name_request(struct exchange *exchange, struct answers_name *name)
     json_array_append_new(
         content, json_stringn((const char *)exchange->body_text.data, exchange->body_text.size));
     text = dump(content);
-    answers_name(exchange->gateway->answers, bytes_of_text(place), bytes_of_text(text ? text : ""),
+    repeats_name(exchange->gateway->repeats, bytes_of_text(place), bytes_of_text(text ? text : ""),
                  name);
     strict_json_forget(text);
 }
@@ -792,22 +792,22 @@ static bool is_new(struct exchange *exchange)
         return true;
     name_request(exchange, &inside->keyed);
     switch (
-        answers_ask(exchange->gateway->answers, &inside->keyed, gateway_now_ms(), &status, &text)) {
-    case ANSWERS_NEW:
+        repeats_ask(exchange->gateway->repeats, &inside->keyed, gateway_now_ms(), &status, &text)) {
+    case REPEATS_NEW:
         inside->is_keyed = true;
         return true;
-    case ANSWERS_KNOWN:
+    case REPEATS_KNOWN:
         answer_again(exchange, status, text);
         break;
-    case ANSWERS_OTHER:
+    case REPEATS_OTHER:
         exchange_say_no(exchange, 422, "idempotency_key_reused", "Idempotency-Key",
                         "this key named another request before");
         break;
-    case ANSWERS_UNDER_WAY:
+    case REPEATS_UNDER_WAY:
         exchange_say_no(exchange, 409, "conflict", "Idempotency-Key",
                         "the request of this key is not answered yet");
         break;
-    case ANSWERS_FULL:
+    case REPEATS_FULL:
         exchange_say_no(exchange, 503, "busy", NULL, "too many requests with keys at once");
         break;
     }
@@ -891,7 +891,7 @@ void exchange_finish(struct exchange *exchange, bool is_sent)
         give_back(exchange);
     exchange->give_back = exchange->refused = NULL;
     if (inside->is_keyed) /* nothing came of it: whoever repeats it may try again */
-        answers_forget(exchange->gateway->answers, &inside->keyed);
+        repeats_forget(exchange->gateway->repeats, &inside->keyed);
     if (inside->response)
         MHD_destroy_response(inside->response);
     if (inside->body) {

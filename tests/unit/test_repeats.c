@@ -1,4 +1,4 @@
-#include "answers.h"
+#include "repeats.h"
 #include "strict_json.h"
 
 #include <check.h>
@@ -7,32 +7,32 @@
 
 #define NOW_MS 1000ull
 
-static struct answers *answers;
+static struct repeats *repeats;
 
 static void set_up(void)
 {
-    answers = answers_new();
+    repeats = repeats_new();
 }
 
 static void tear_down(void)
 {
-    answers_free(answers);
+    repeats_free(repeats);
 }
 
-static struct answers_name name_of(const char *place, const char *content)
+static struct repeats_name name_of(const char *place, const char *content)
 {
-    struct answers_name name;
+    struct repeats_name name;
 
-    answers_name(answers, bytes_of_text(place), bytes_of_text(content), &name);
+    repeats_name(repeats, bytes_of_text(place), bytes_of_text(content), &name);
     return name;
 }
 
-static enum answers_verdict ask(const char *place, const char *content, uint64_t now_ms)
+static enum repeats_verdict ask(const char *place, const char *content, uint64_t now_ms)
 {
-    struct answers_name name = name_of(place, content);
+    struct repeats_name name = name_of(place, content);
     unsigned status = 0;
     char *text = NULL;
-    enum answers_verdict verdict = answers_ask(answers, &name, now_ms, &status, &text);
+    enum repeats_verdict verdict = repeats_ask(repeats, &name, now_ms, &status, &text);
 
     strict_json_forget(text);
     return verdict;
@@ -40,56 +40,56 @@ static enum answers_verdict ask(const char *place, const char *content, uint64_t
 
 static void keep(const char *place, const char *content, const char *text)
 {
-    struct answers_name name = name_of(place, content);
+    struct repeats_name name = name_of(place, content);
 
-    answers_keep(answers, &name, 201, text);
+    repeats_keep(repeats, &name, 201, text);
 }
 
 START_TEST(a_repeated_request_has_the_same_answer)
 {
-    struct answers_name name = name_of("a", "x");
+    struct repeats_name name = name_of("a", "x");
     unsigned status = 0;
     char *text = NULL;
 
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
     keep("a", "x", "{\"n\":1}");
     for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(answers_ask(answers, &name, NOW_MS, &status, &text), ANSWERS_KNOWN);
+        ck_assert_int_eq(repeats_ask(repeats, &name, NOW_MS, &status, &text), REPEATS_KNOWN);
         ck_assert_uint_eq(status, 201);
         ck_assert_str_eq(text, "{\"n\":1}");
         strict_json_forget(text);
     }
-    ck_assert_int_eq(ask("b", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("b", "x", NOW_MS), REPEATS_NEW);
 }
 END_TEST
 
 START_TEST(the_same_key_with_other_content_is_told_so)
 {
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
-    ck_assert_int_eq(ask("a", "y", NOW_MS), ANSWERS_OTHER);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
+    ck_assert_int_eq(ask("a", "y", NOW_MS), REPEATS_OTHER);
     keep("a", "x", "{}");
-    ck_assert_int_eq(ask("a", "y", NOW_MS), ANSWERS_OTHER);
+    ck_assert_int_eq(ask("a", "y", NOW_MS), REPEATS_OTHER);
 }
 END_TEST
 
 START_TEST(a_second_request_does_not_run_beside_the_first)
 {
-    struct answers_name name = name_of("a", "x");
+    struct repeats_name name = name_of("a", "x");
 
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_UNDER_WAY);
-    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS), ANSWERS_UNDER_WAY);
-    answers_forget(answers, &name); /* it failed: the next may try */
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_UNDER_WAY);
+    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS), REPEATS_UNDER_WAY);
+    repeats_forget(repeats, &name); /* it failed: the next may try */
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
 }
 END_TEST
 
 START_TEST(an_answer_is_kept_for_its_time)
 {
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
     keep("a", "x", "{}");
-    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS - 1), ANSWERS_KNOWN);
-    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS - 1), REPEATS_KNOWN);
+    ck_assert_int_eq(ask("a", "x", NOW_MS + ANSWER_LIFE_MS), REPEATS_NEW);
 }
 END_TEST
 
@@ -98,13 +98,13 @@ START_TEST(an_answer_that_is_too_long_is_not_kept)
     char *text = memory_take(ANSWER_SIZE_MAX + 2);
 
     memset(text, 'a', ANSWER_SIZE_MAX);
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_NEW);
     keep("a", "x", text);
-    ck_assert_int_eq(ask("a", "x", NOW_MS), ANSWERS_KNOWN);
+    ck_assert_int_eq(ask("a", "x", NOW_MS), REPEATS_KNOWN);
     text[ANSWER_SIZE_MAX] = 'a';
-    ck_assert_int_eq(ask("b", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("b", "x", NOW_MS), REPEATS_NEW);
     keep("b", "x", text);
-    ck_assert_int_eq(ask("b", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("b", "x", NOW_MS), REPEATS_NEW);
     memory_give_back(text);
 }
 END_TEST
@@ -113,17 +113,17 @@ START_TEST(the_oldest_goes_for_one_more_but_nothing_that_is_under_way)
 {
     char place[16];
 
-    ck_assert_int_eq(ask("first", "x", NOW_MS), ANSWERS_NEW); /* stays under way */
-    for (int i = 1; i < ANSWERS_MAX; i++) {
+    ck_assert_int_eq(ask("first", "x", NOW_MS), REPEATS_NEW); /* stays under way */
+    for (int i = 1; i < REPEATS_MAX; i++) {
         snprintf(place, sizeof place, "%d", i);
-        ck_assert_int_eq(ask(place, "x", NOW_MS), ANSWERS_NEW);
+        ck_assert_int_eq(ask(place, "x", NOW_MS), REPEATS_NEW);
         keep(place, "x", "{}");
     }
-    ck_assert_int_eq(ask("1", "x", NOW_MS), ANSWERS_KNOWN);
-    ck_assert_int_eq(ask("one more", "x", NOW_MS), ANSWERS_NEW);
-    ck_assert_int_eq(ask("first", "x", NOW_MS), ANSWERS_UNDER_WAY);
-    ck_assert_int_eq(ask("2", "x", NOW_MS), ANSWERS_KNOWN);
-    ck_assert_int_eq(ask("1", "x", NOW_MS), ANSWERS_NEW);
+    ck_assert_int_eq(ask("1", "x", NOW_MS), REPEATS_KNOWN);
+    ck_assert_int_eq(ask("one more", "x", NOW_MS), REPEATS_NEW);
+    ck_assert_int_eq(ask("first", "x", NOW_MS), REPEATS_UNDER_WAY);
+    ck_assert_int_eq(ask("2", "x", NOW_MS), REPEATS_KNOWN);
+    ck_assert_int_eq(ask("1", "x", NOW_MS), REPEATS_NEW);
 }
 END_TEST
 
@@ -131,18 +131,18 @@ START_TEST(more_than_it_holds_are_not_under_way)
 {
     char place[16];
 
-    for (int i = 0; i < ANSWERS_MAX; i++) {
+    for (int i = 0; i < REPEATS_MAX; i++) {
         snprintf(place, sizeof place, "%d", i);
-        ck_assert_int_eq(ask(place, "x", NOW_MS), ANSWERS_NEW);
+        ck_assert_int_eq(ask(place, "x", NOW_MS), REPEATS_NEW);
     }
-    ck_assert_int_eq(ask("one more", "x", NOW_MS), ANSWERS_FULL);
+    ck_assert_int_eq(ask("one more", "x", NOW_MS), REPEATS_FULL);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("answers");
-    TCase *tests = tcase_create("answers");
+    Suite *suite = suite_create("repeats");
+    TCase *tests = tcase_create("repeats");
     SRunner *runner = srunner_create(suite);
     int failed;
 
