@@ -1,5 +1,6 @@
-/* The agent is four parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c) and pecks (agent_pecks.c). A turn:
+/* The agent is five parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
+ * bonds (agent_bonds.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -355,6 +356,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     if (!agent->started)
         return;
     agent_resend_and_expire(agent, at, effects);
+    agent_end_bonds_over(agent, at, effects);
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
@@ -383,6 +385,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
     wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
     wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
+    wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 

@@ -98,6 +98,8 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     effect->record_changed.owner = offered->record.owner;
     effect->record_changed.kind = offered->record.kind;
     agent_add_news(agent, offered, from, at);
+    if (!own)
+        agent_hear_of_bond(agent, &offered->record, effects);
     return verdict;
 }
 
@@ -166,23 +168,11 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
 
 /* ---- publishing ---- */
 
-struct author {
-    const struct id *id;
-    const struct identity_key *key;
-    struct bytes chain;
-};
-
-static struct author node_author(const struct agent *agent)
-{
-    return (struct author){
-        .id = &agent->node, .key = agent->settings.node_key, .chain = agent->settings.node_chain};
-}
-
-static void publish(struct agent *agent, const struct author *author, enum record_kind kind,
-                    struct bytes key, struct bytes content, const struct moment *at,
-                    struct effects *effects, struct bytes *wire)
+void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
+                   struct effects *effects, struct bytes *wire)
 {
     static const struct id nobody;
+    const struct duckling *by = statement->by;
     struct offered_record offered = {0};
     struct record *record = &offered.record;
     enum directory_verdict taken;
@@ -191,58 +181,61 @@ static void publish(struct agent *agent, const struct author *author, enum recor
 
     agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
-    record->owner = *author->id;
-    record->kind = kind;
-    record->key = key;
+    record->owner = by ? by->id : agent->node;
+    record->kind = statement->kind;
+    record->key = statement->key;
     record->version = agent->last_version;
-    record->not_after_ms = at->wall_ms + RECORD_LIFE_MS;
-    record->content = content;
+    record->not_after_ms =
+        record->version.ms + (statement->life_ms ? statement->life_ms : RECORD_LIFE_MS);
+    record->deleted = statement->deleted;
+    record->content = statement->content;
     form = record_pack(record, &effects->arena, &body);
     if (form != RECORD_OK) {
-        agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s", record_kind_name(kind),
-                  record_verdict_text(form));
+        agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s",
+                  record_kind_name(statement->kind), record_verdict_text(form));
         return;
     }
     offered.wire =
-        envelope_seal(ENVELOPE_RECORD, author->id, author->key, body, &effects->arena, NULL);
-    offered.chain = author->chain;
+        envelope_seal(ENVELOPE_RECORD, &record->owner, by ? by->key : agent->settings.node_key,
+                      body, &effects->arena, NULL);
+    offered.chain = by ? by->chain : agent->settings.node_chain;
     taken = take(agent, &offered, &nobody, true, at, effects);
     if (taken != DIRECTORY_TAKEN)
-        agent_log(effects, LOG_WARNING, "our own %s record is not held: %s", record_kind_name(kind),
-                  directory_verdict_text(taken));
+        agent_log(effects, LOG_WARNING, "our own %s record is not held: %s",
+                  record_kind_name(statement->kind), directory_verdict_text(taken));
     if (wire)
         *wire = offered.wire;
 }
 
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct author author = node_author(agent);
     struct node_content content = {
         .address_count = agent->settings.address_count,
         .session_not_after_ms = agent->settings.session_not_after_ms,
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
     };
+    struct statement statement = {.kind = RECORD_NODE};
     struct bytes wire = {0};
     struct effect *effect;
 
     for (size_t i = 0; i < content.address_count; i++)
         content.addresses[i] = agent->settings.addresses[i];
     memcpy(content.session_key, agent->settings.session_key, sizeof content.session_key);
-    publish(agent, &author, RECORD_NODE, bytes_of(NULL, 0),
-            node_content_pack(&content, &effects->arena), at, effects, &wire);
+    statement.content = node_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
     if (wire.size == 0)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
-    effect->introduce.introduction = introduction_pack(author.chain, wire, &effects->arena);
+    effect->introduce.introduction =
+        introduction_pack(agent->settings.node_chain, wire, &effects->arena);
 }
 
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling, const struct moment *at,
                             struct effects *effects)
 {
-    struct author author = {.id = &duckling->id, .key = duckling->key, .chain = duckling->chain};
     struct duckling_content content = {
         .host = agent->node,
         .display_name = duckling->profile.display_name,
@@ -250,11 +243,12 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling, cons
         .capability_count = duckling->profile.capability_count,
         .accepts_pecks = duckling->profile.accepts_pecks,
     };
+    struct statement statement = {.by = duckling, .kind = RECORD_DUCKLING};
 
     for (size_t i = 0; i < content.capability_count; i++)
         content.capabilities[i] = duckling->profile.capabilities[i];
-    publish(agent, &author, RECORD_DUCKLING, bytes_of(NULL, 0),
-            duckling_content_pack(&content, &effects->arena), at, effects, NULL);
+    statement.content = duckling_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
     duckling->refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
     if (duckling->refresh_at_ms < agent->ducklings_refresh_at_ms)
@@ -267,14 +261,15 @@ void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const 
 {
     const struct id *other =
         id_equal(&bond->requester, &duckling->id) ? &bond->approver : &bond->requester;
-    struct author author = {.id = &duckling->id, .key = duckling->key, .chain = duckling->chain};
     struct attestation_content content = {
         .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(&bond->id)};
+    struct statement statement = {.by = duckling, .kind = RECORD_ATTESTATION};
     char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
 
     snprintf(key, sizeof key, "bonded:%s", id_text(ID_DUCKLING, other, text));
-    publish(agent, &author, RECORD_ATTESTATION, arena_copy(&effects->arena, bytes_of_text(key)),
-            attestation_content_pack(&content, &effects->arena), at, effects, NULL);
+    statement.key = arena_copy(&effects->arena, bytes_of_text(key));
+    statement.content = attestation_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
 }
 
 static uint64_t count_alive(const struct agent *agent, const struct moment *at)
@@ -289,13 +284,13 @@ static uint64_t count_alive(const struct agent *agent, const struct moment *at)
 
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct author author = node_author(agent);
     struct metrics_content *metrics = &agent->counters;
+    struct statement statement = {.kind = RECORD_METRICS};
 
     metrics->ducklings = agent->hosted_count;
     metrics->space_ducks = count_alive(agent, at);
-    publish(agent, &author, RECORD_METRICS, bytes_of(NULL, 0),
-            metrics_content_pack(metrics, &effects->arena), at, effects, NULL);
+    statement.content = metrics_content_pack(metrics, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
     agent->metrics_changed = false;
     agent->metrics_at_ms = at->now_ms + METRICS_REFRESH_MS;
 }

@@ -104,6 +104,16 @@ void agent_log(struct effects *effects, enum log_level level, const char *format
 void *agent_grow(void *list, size_t count, size_t *capacity, size_t size);
 
 /* ---- agent_directory.c ---- */
+/* What we say in a record. */
+struct statement {
+    const struct duckling *by; /* NULL: the node */
+    enum record_kind kind;
+    struct bytes key, content;
+    bool deleted;
+    uint64_t life_ms;          /* 0: RECORD_LIFE_MS */
+};
+void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
+                   struct effects *effects, struct bytes *wire);
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
@@ -145,6 +155,14 @@ void agent_dial(struct agent *agent, const struct moment *at, struct effects *ef
 void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
+
+/* ---- agent_bonds.c ---- */
+/* False: this duckling has no such bond. `*ended`: it, or the first of them. */
+bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct id *ended);
+void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
