@@ -163,9 +163,11 @@ static void put_session(const char *name, const struct session *session, size_t 
         session->initiator_s > session->responder_s ? session->initiator_s : session->responder_s;
     char full[80], more[200];
 
-    snprintf(more, sizeof more, ",\"frame\":%zu,\"needs\":%zu,\"haves\":%zu,\"cpu_ms\":[%.3f,%.3f]",
-             frame_max, session->need_count, session->have_count, session->initiator_s * 1e3,
-             session->responder_s * 1e3);
+    snprintf(more, sizeof more,
+             ",\"frame\":%zu,\"largest\":%zu,\"needs\":%zu,\"haves\":%zu"
+             ",\"cpu_ms\":[%.3f,%.3f]",
+             frame_max, session->largest, session->need_count, session->have_count,
+             session->initiator_s * 1e3, session->responder_s * 1e3);
     bench_print(name, (double)session->bytes, "bytes", bytes_max, 0, more);
     snprintf(more, sizeof more, ",\"frame\":%zu", frame_max);
     snprintf(full, sizeof full, "%s_rounds", name);
