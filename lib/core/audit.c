@@ -25,14 +25,17 @@ void audit_key(const struct id *initiator, const uint8_t of_initiator[AUDIT_NONC
                const struct id *responder, const uint8_t of_responder[AUDIT_NONCE_SIZE],
                uint8_t key[AUDIT_KEY_SIZE])
 {
-    uint8_t data[2 * (ID_SIZE + AUDIT_NONCE_SIZE)], *at = data;
+    struct {
+        struct id initiator;
+        uint8_t of_initiator[AUDIT_NONCE_SIZE];
+        struct id responder;
+        uint8_t of_responder[AUDIT_NONCE_SIZE];
+    } data = {.initiator = *initiator, .responder = *responder};
 
-    memcpy(at, initiator->bytes, ID_SIZE);
-    memcpy(at += ID_SIZE, of_initiator, AUDIT_NONCE_SIZE);
-    memcpy(at += AUDIT_NONCE_SIZE, responder->bytes, ID_SIZE);
-    memcpy(at += ID_SIZE, of_responder, AUDIT_NONCE_SIZE);
-    crypto_generichash(key, AUDIT_KEY_SIZE, data, sizeof data, (const uint8_t *)AUDIT_LABEL,
-                       sizeof AUDIT_LABEL - 1);
+    memcpy(data.of_initiator, of_initiator, AUDIT_NONCE_SIZE);
+    memcpy(data.of_responder, of_responder, AUDIT_NONCE_SIZE);
+    crypto_generichash(key, AUDIT_KEY_SIZE, (const uint8_t *)&data, sizeof data,
+                       (const uint8_t *)AUDIT_LABEL, sizeof AUDIT_LABEL - 1);
 }
 
 static int compare_pairs(const void *left, const void *right)

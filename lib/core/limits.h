@@ -121,12 +121,12 @@
 #define RECONCILE_LIST_BELOW_MAX 64u
 #define RECONCILE_FRAME_MIN 4096u        /* bytes */
 #define RECONCILE_FRAME_MAX (64u * KIB)  /* of a message written, default */
-#define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read, default: a peer may write larger ones */
+#define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read: peers may write more */
 #define RECONCILE_NEEDS_MAX 20000u       /* hashes a session */
 #define RECONCILE_HAVES_MAX 1000u        /* hashes a session: advice only */
 #define RECONCILE_SESSION_BYTES_MAX (8u * MIB) /* both ways */
 #define RECONCILE_ROUNDS_MAX (16u + RECONCILE_SESSION_BYTES_MAX / RECONCILE_FRAME_MAX)
-#define RECONCILE_LOOKS_MAX 4000000u     /* stamps of ours compared with lists, a session: 0.3 s */
+#define RECONCILE_LOOKS_MAX 4000000u     /* stamps of ours compared with lists, a session: 0.5 s */
 
 /* Waiting. */
 #define WAIT_MAX_MS (30 * SECOND_MS)

@@ -19,7 +19,7 @@
 struct reconcile_settings {
     size_t pieces;         /* a run that differs is split into so many, 2..RECONCILE_PIECES_MAX */
     size_t list_below;     /* and listed when it has fewer, 2..RECONCILE_LIST_BELOW_MAX */
-    size_t frame_max;      /* bytes of a message written, from RECONCILE_FRAME_MIN; 0: no limit, for tests */
+    size_t frame_max;      /* bytes of a message written, from RECONCILE_FRAME_MIN; 0, in tests: none */
     size_t take_max;       /* bytes of a message read */
     uint32_t from_s;       /* stamps before this second are not looked at */
     size_t needs_max, haves_max, rounds_max, bytes_max, looks_max; /* of an initiator's session */

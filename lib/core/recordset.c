@@ -1,7 +1,8 @@
 #include "recordset.h"
 
+#include "hashsum.h"
+
 #include <assert.h>
-#include <endian.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -9,21 +10,16 @@
 #define INNER_MAX 32u /* children: adding up the sums of half of them too */
 #define COUNT_VARINT_MAX 10u
 
-/* A 256-bit number, least limb first. */
-struct sum {
-    uint64_t limbs[4];
-};
-
 struct leaf {
     uint32_t count;
     struct stamp stamps[LEAF_MAX];
 };
 
+/* What an inner node knows of one below it. */
 struct child {
-    struct stamp
-        first;      /* nothing in the child stands before it; not looked at in the first child */
-    size_t count;   /* of all stamps below */
-    struct sum sum; /* and of their hashes */
+    struct stamp first; /* nothing below stands before it; of the first child it means nothing */
+    size_t count;       /* of all stamps below */
+    struct hashsum sum; /* and of their hashes */
     void *node;
 };
 
@@ -37,46 +33,6 @@ struct recordset {
     unsigned height; /* of inner nodes above a leaf */
     size_t leaves, inners;
 };
-
-/* ---- sums ---- */
-
-static struct sum sum_of(const struct hash *hash)
-{
-    struct sum sum;
-
-    memcpy(sum.limbs, hash->bytes, sizeof sum.limbs);
-    for (unsigned i = 0; i < 4; i++)
-        sum.limbs[i] = le64toh(sum.limbs[i]);
-    return sum;
-}
-
-static void add(struct sum *sum, const struct sum *other)
-{
-    bool carry = false;
-
-    for (unsigned i = 0; i < 4; i++) {
-        bool over = __builtin_add_overflow(sum->limbs[i], carry, &sum->limbs[i]);
-        carry = __builtin_add_overflow(sum->limbs[i], other->limbs[i], &sum->limbs[i]) || over;
-    }
-}
-
-static void subtract(struct sum *sum, const struct sum *other)
-{
-    bool borrow = false;
-
-    for (unsigned i = 0; i < 4; i++) {
-        bool under = __builtin_sub_overflow(sum->limbs[i], borrow, &sum->limbs[i]);
-        borrow = __builtin_sub_overflow(sum->limbs[i], other->limbs[i], &sum->limbs[i]) || under;
-    }
-}
-
-static void add_stamps(struct sum *sum, const struct stamp *stamps, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct sum one = sum_of(&stamps[i].hash);
-        add(sum, &one);
-    }
-}
 
 /* ---- order ---- */
 
@@ -118,6 +74,14 @@ static uint32_t inner_seek(const struct inner *inner, const struct stamp *stamp)
 }
 
 /* ---- nodes ---- */
+
+static void add_stamps(struct hashsum *sum, const struct stamp *stamps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct hashsum one = hashsum_of(&stamps[i].hash);
+        hashsum_add(sum, &one);
+    }
+}
 
 static struct leaf *leaf_new(struct recordset *set)
 {
@@ -165,7 +129,7 @@ static struct child child_of(void *node, unsigned height)
         child.first = inner->children[0].first;
         for (uint32_t i = 0; i < inner->count; i++) {
             child.count += inner->children[i].count;
-            add(&child.sum, &inner->children[i].sum);
+            hashsum_add(&child.sum, &inner->children[i].sum);
         }
     }
     return child;
@@ -202,7 +166,7 @@ size_t recordset_memory(const struct recordset *set)
 /* One that came in, and whether it, or what it displaced, needed a new node to the right. */
 struct insertion {
     const struct stamp *stamp;
-    struct sum sum;
+    struct hashsum sum;
     void *beside; /* NULL: none */
 };
 
@@ -282,11 +246,11 @@ static bool insert_below(struct recordset *set, void *node, unsigned height, boo
     if (!insert_below(set, child->node, height - 1, is_last && at == inner->count - 1, insertion))
         return false;
     child->count++;
-    add(&child->sum, &insertion->sum);
+    hashsum_add(&child->sum, &insertion->sum);
     if (insertion->beside) {
         beside = child_of(insertion->beside, height - 1);
         child->count -= beside.count;
-        subtract(&child->sum, &beside.sum);
+        hashsum_subtract(&child->sum, &beside.sum);
         insertion->beside = add_child(set, inner, at + 1, &beside);
     }
     return true;
@@ -294,13 +258,13 @@ static bool insert_below(struct recordset *set, void *node, unsigned height, boo
 
 bool recordset_insert(struct recordset *set, const struct stamp *stamp)
 {
-    struct insertion insertion = {.stamp = stamp, .sum = sum_of(&stamp->hash)};
+    struct insertion insertion = {.stamp = stamp, .sum = hashsum_of(&stamp->hash)};
 
     if (stamp->at_s >= STAMP_TIME_END ||
         !insert_below(set, set->root.node, set->height, true, &insertion))
         return false;
     set->root.count++;
-    add(&set->root.sum, &insertion.sum);
+    hashsum_add(&set->root.sum, &insertion.sum);
     if (insertion.beside) {
         struct inner *root = inner_new(set);
         root->children[0] = child_of(set->root.node, set->height);
@@ -386,7 +350,7 @@ static bool erase_from_leaf(struct leaf *leaf, const struct stamp *stamp)
 }
 
 static bool erase_below(struct recordset *set, void *node, unsigned height,
-                        const struct stamp *stamp, const struct sum *sum)
+                        const struct stamp *stamp, const struct hashsum *sum)
 {
     struct inner *inner = node;
     struct child *child;
@@ -399,7 +363,7 @@ static bool erase_below(struct recordset *set, void *node, unsigned height,
     if (!erase_below(set, child->node, height - 1, stamp, sum))
         return false;
     child->count--;
-    subtract(&child->sum, sum);
+    hashsum_subtract(&child->sum, sum);
     if (count_in(child->node, height - 1) < count_max(height - 1) / 2)
         mend(set, inner, at, height - 1);
     return true;
@@ -407,12 +371,12 @@ static bool erase_below(struct recordset *set, void *node, unsigned height,
 
 bool recordset_erase(struct recordset *set, const struct stamp *stamp)
 {
-    struct sum sum = sum_of(&stamp->hash);
+    struct hashsum sum = hashsum_of(&stamp->hash);
 
     if (!erase_below(set, set->root.node, set->height, stamp, &sum))
         return false;
     set->root.count--;
-    subtract(&set->root.sum, &sum);
+    hashsum_subtract(&set->root.sum, &sum);
     if (set->height > 0 && count_in(set->root.node, set->height) == 1) {
         struct inner *root = set->root.node;
         set->root.node = root->children[0].node;
@@ -460,7 +424,7 @@ size_t recordset_seek(const struct recordset *set, const struct stamp *stamp)
 
 /* The leaf with the stamp at `*index`, which becomes its place in there; the sum of all before the
  * leaf is added to `sum`, if there is one. */
-static const struct leaf *leaf_at(const struct recordset *set, size_t *index, struct sum *sum)
+static const struct leaf *leaf_at(const struct recordset *set, size_t *index, struct hashsum *sum)
 {
     const void *node = set->root.node;
 
@@ -470,7 +434,7 @@ static const struct leaf *leaf_at(const struct recordset *set, size_t *index, st
         while (*index >= child->count && child < &inner->children[inner->count - 1]) {
             *index -= child->count;
             if (sum)
-                add(sum, &child->sum);
+                hashsum_add(sum, &child->sum);
             child++;
         }
         node = child->node;
@@ -501,9 +465,9 @@ bool recordset_contains(const struct recordset *set, const struct stamp *stamp)
 }
 
 /* Of all stamps before `index`. */
-static struct sum sum_before(const struct recordset *set, size_t index)
+static struct hashsum sum_before(const struct recordset *set, size_t index)
 {
-    struct sum sum = {{0}};
+    struct hashsum sum = {{0}};
     const struct leaf *leaf;
 
     if (index >= set->root.count)
@@ -529,9 +493,9 @@ static size_t put_count(uint8_t *data, size_t count)
 void recordset_fingerprint(const struct recordset *set, size_t begin, size_t end,
                            uint8_t print[RECORDSET_PRINT_SIZE])
 {
-    uint8_t data[sizeof(struct sum) + COUNT_VARINT_MAX], hash[crypto_hash_sha256_BYTES];
-    struct sum sum, before;
-    size_t size = sizeof sum;
+    uint8_t data[HASH_SIZE + COUNT_VARINT_MAX], hash[crypto_hash_sha256_BYTES];
+    struct hashsum sum, before;
+    size_t size = HASH_SIZE;
 
     if (end > set->root.count)
         end = set->root.count;
@@ -539,10 +503,8 @@ void recordset_fingerprint(const struct recordset *set, size_t begin, size_t end
         begin = end;
     sum = sum_before(set, end);
     before = sum_before(set, begin);
-    subtract(&sum, &before);
-    for (unsigned i = 0; i < 4; i++)
-        sum.limbs[i] = htole64(sum.limbs[i]);
-    memcpy(data, sum.limbs, sizeof sum.limbs);
+    hashsum_subtract(&sum, &before);
+    hashsum_write(&sum, data);
     size += put_count(data + size, end - begin);
     crypto_hash_sha256(hash, data, size);
     memcpy(print, hash, RECORDSET_PRINT_SIZE);

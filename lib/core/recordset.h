@@ -1,8 +1,8 @@
 /* recordset: which records there are, in the order of their times.
  *
  * A stamp names a record by its issue time and its hash; the set is ordered by both and keeps the
- * sum of the hashes below every node, so that any run of it has a fingerprint at once. It is a
- * B+tree: a change, a look and a fingerprint cost O(log n) whatever is put in and in whatever order;
+ * sum of the hashes below every node (hashsum.h), so that any run has a fingerprint at once. It is a
+ * B+tree: a change, a look and a fingerprint cost O(log n) whatever comes in and in whatever order;
  * no leaf but the last is less than half full, which bounds a million stamps to 80 MiB.
  *
  * Order and fingerprint are those of negentropy protocol v1 (hoytech/negentropy,
