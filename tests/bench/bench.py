@@ -35,6 +35,10 @@ def reconcile():
     subprocess.run([os.path.join(BENCH, "bench_reconcile")], check=True)
 
 
+def directory():
+    subprocess.run([os.path.join(BENCH, "bench_directory")], check=True)
+
+
 def pecks(suffix=""):
     extra = "[node]\nsign_alone = yes\n" if suffix else ""
     with Pond("alice", "bob", extra=extra) as pond:
@@ -131,9 +135,9 @@ def verify_share():
              checks_per_peck=round(checks / figure["count"], 4))
 
 
-BENCHES = {"link": link, "store": store, "pecks": pecks, "pecks_alone": pecks_alone,
-           "verify_share": verify_share, "http": http, "idle": idle,
-           "reconcile": reconcile}
+BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
+           "pecks": pecks, "pecks_alone": pecks_alone, "verify_share": verify_share, "http": http,
+           "idle": idle}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
