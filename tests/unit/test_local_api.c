@@ -1416,7 +1416,7 @@ START_TEST(what_a_follower_is_too_slow_for_is_dropped_and_counted)
     Duck__FollowOrder follow = DUCK__FOLLOW_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
     struct local_buffer buffer = {0};
-    uint64_t seen = 0;
+    uint64_t seen = 0, dropped = 0;
     int slow;
     struct effect effect;
     Duck__Reply *reply;
@@ -1440,15 +1440,16 @@ START_TEST(what_a_follower_is_too_slow_for_is_dropped_and_counted)
     say_status(slow, 6); /* its answer stands behind all that was queued */
     for (reply = hear(slow, &buffer); reply->id == 5; reply = hear(slow, &buffer)) {
         seen++;
-        ck_assert_uint_eq(reply->event->dropped, 0);
+        dropped += reply->event->dropped; /* the kernel may have made room in between */
         duck_reply_free(reply);
     }
     ck_assert_uint_eq(reply->id, 6);
     duck_reply_free(reply);
     tell_now(&effect); /* the next one that gets through tells how many did not */
     reply = hear(slow, &buffer);
-    ck_assert_uint_gt(reply->event->dropped, 1000);
-    ck_assert_uint_eq(reply->event->dropped + seen, EVENTS);
+    dropped += reply->event->dropped;
+    ck_assert_uint_gt(dropped, 1000);
+    ck_assert_uint_eq(dropped + seen, EVENTS);
     ck_assert_uint_gt(seen, LOCAL_SEND_QUEUE_MAX / 300);
     duck_reply_free(reply);
     local_buffer_free(&buffer);
