@@ -98,14 +98,13 @@ static struct bytes node_record(struct pond *pond, struct pond_node *node,
                        node_content_pack(&content, arena), now_wall_ms(pond), arena);
 }
 
-static struct bytes attestation(struct pond *pond, const struct author *author, const char *key,
-                                const char *claim, uint64_t version_ms, struct arena *arena)
+/* Of a kind that nobody interprets: keys and contents are its own affair. */
+static struct bytes skill(struct pond *pond, const struct author *author, const char *key,
+                          const char *text, uint64_t version_ms, struct arena *arena)
 {
-    struct attestation_content content = {.subject = author->id, .claim = bytes_of_text(claim)};
-
-    return make_record(pond, author, &author->id, RECORD_ATTESTATION,
-                       arena_copy(arena, bytes_of_text(key)),
-                       attestation_content_pack(&content, arena), version_ms, arena);
+    return make_record(pond, author, &author->id, RECORD_SKILL,
+                       arena_copy(arena, bytes_of_text(key)), bytes_of_text(text), version_ms,
+                       arena);
 }
 
 static void introduce(struct pond *pond, struct pond_node *node)
@@ -184,8 +183,8 @@ static void equivocate(struct pond *pond, struct pond_node *node, struct arena *
     struct author author = self(node);
     uint64_t version_ms = now_wall_ms(pond);
     struct bytes two[2] = {
-        attestation(pond, &author, "two", "white", version_ms, arena),
-        attestation(pond, &author, "two", "black", version_ms, arena),
+        skill(pond, &author, "two", "white", version_ms, arena),
+        skill(pond, &author, "two", "black", version_ms, arena),
     };
 
     for (size_t i = 0; i < node->link_count; i++) {
@@ -235,7 +234,7 @@ static void flood(struct pond *pond, struct pond_node *node, const struct id *to
             snprintf(key, sizeof key, "k%llu",
                      (unsigned long long)(node->hostile->serial++ % FLOOD_RECORDS));
             send_record(pond, node, to, node->chain,
-                        attestation(pond, &author, key, "noise", now_wall_ms(pond), arena), arena);
+                        skill(pond, &author, key, "noise", now_wall_ms(pond), arena), arena);
         }
         break;
     case 1:

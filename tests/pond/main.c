@@ -311,6 +311,25 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->turns += one.turns;
 }
 
+static size_t write_list(const struct named_bit *names, unsigned bits, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, "none");
+
+    for (; names->bit != FAULT_ALL && names->bit != HABIT_ALL && names->name; names++)
+        if (bits & names->bit)
+            used += (size_t)snprintf(text + used, size - used, ",%s", names->name);
+    return used;
+}
+
+static void write_bits(const struct options *options, char text[256])
+{
+    size_t used = (size_t)snprintf(text, 256, " --faults ");
+
+    used += write_list(faults, options->wish.faults, text + used, 256 - used);
+    used += (size_t)snprintf(text + used, 256 - used, " --habits ");
+    write_list(habits, options->wish.habits, text + used, 256 - used);
+}
+
 static bool run_seed(const struct options *options, uint64_t seed, uint64_t *hash,
                      struct pond_figures *sum)
 {
@@ -324,10 +343,10 @@ static bool run_seed(const struct options *options, uint64_t seed, uint64_t *has
     *hash = pond_trace_hash(pond);
     add_figures(sum, pond);
     if (!is_fine) {
-        char replay[64];
+        char replay[320], bits[256];
 
-        snprintf(replay, sizeof replay, "--seeds 1 --seed %llu [--faults …]",
-                 (unsigned long long)seed);
+        write_bits(options, bits);
+        snprintf(replay, sizeof replay, "--seeds 1 --seed %llu%s", (unsigned long long)seed, bits);
         say_broken(pond, replay);
     }
     pond_free(pond);

@@ -2,6 +2,8 @@
 
 #include "pond_parts.h"
 
+#include <malloc.h>
+
 #define LOOK_US (1000 * MS_US)
 #define BIRTHS_US (1000 * MS_US) /* all nodes of a pond start within so long */
 
@@ -29,6 +31,8 @@ struct pond *pond_new(const struct pond_wish *wish)
 {
     struct pond *pond = memory_take(sizeof *pond);
 
+    /* Tables of agents are large and mostly untouched: fresh pages are zero and cost nothing. */
+    mallopt(M_MMAP_THRESHOLD, MIB);
     pond->wish = *wish;
     pond->count = wish->nodes + wish->hostile;
     pond->torn_node = NOBODY;

@@ -6,9 +6,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define SHARED_BYTES_MIN 112u /* nothing signed is smaller */
-#define RECENT_MAX 16384u     /* shared frames that are kept though nobody carries them */
-#define RECENT_BYTES_MAX (256u * MIB)
+#define SHARED_BYTES_MIN 112u         /* nothing signed is smaller */
+#define RECENT_MAX 16384u             /* shared frames that are kept though nobody carries them */
+#define RECENT_BYTES_MAX (128u * MIB) /* with what was made of them */
 #define SAME_DATE_MS 2000u /* a date so near judges alike, or as if the clock were so wrong */
 
 struct frames {
@@ -57,6 +57,12 @@ void frame_drop(struct frame *frame)
     memory_give_back(frame);
 }
 
+/* What opening it takes is counted before, and by the largest that is usual. */
+static size_t weight(const struct frame *frame)
+{
+    return sizeof *frame + sizeof(struct opened) + 4 * KIB + 5 * frame->size;
+}
+
 static void unshare(struct frames *frames, struct frame *frame)
 {
     struct frame **at = &frames->buckets[frame->name & (frames->bucket_count - 1)];
@@ -65,7 +71,7 @@ static void unshare(struct frames *frames, struct frame *frame)
         at = &(*at)->next;
     *at = frame->next;
     frame->shared = false;
-    frames->recent_bytes -= frame->size;
+    frames->recent_bytes -= weight(frame);
     frame_drop(frame);
 }
 
@@ -78,7 +84,7 @@ static void share(struct frames *frames, struct frame *frame)
     frame->refs++;
     frame->next = *bucket;
     *bucket = frame;
-    frames->recent_bytes += frame->size;
+    frames->recent_bytes += weight(frame);
     if (frames->recent[frames->recent_next])
         unshare(frames, frames->recent[frames->recent_next]);
     frames->recent[frames->recent_next] = frame;

@@ -55,7 +55,7 @@ static void judge_own(struct pond *pond, struct pond_node *node, struct pooled *
 }
 
 static void judge_taken(struct pond *pond, struct pond_node *node, const struct effect *effect,
-                        const struct pooled *record)
+                        const struct pooled *record, bool is_kept)
 {
     const struct owner *owner = records_owner(pond->records, &record->owner);
     const struct pooled *replaced = records_find(pond->records, &effect->record.replaced);
@@ -64,7 +64,7 @@ static void judge_taken(struct pond *pond, struct pond_node *node, const struct 
     if (owner && !owner->hostile && !record->genuine)
         law_broken(pond, "no forged record is held", "%s takes a %s record that %s did not sign",
                    node->name, record_kind_name(record->kind), name_owner(pond, &record->owner));
-    if (hash_equal(&effect->record.replaced, &none))
+    if (!is_kept || hash_equal(&effect->record.replaced, &none))
         return;
     if (!replaced || !record_set_has(&node->store.records, replaced))
         law_broken(pond, "what is replaced was held", "%s replaces what it does not hold",
@@ -115,14 +115,15 @@ static void judge_peck(struct pond *pond, struct pond_node *node, const struct e
                    "%s takes a peck for its agent, and there is no bond", node->name);
 }
 
-void laws_before_keep(struct pond *pond, struct pond_node *node, const struct effect *effect)
+void laws_before_keep(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                      bool is_kept)
 {
     if (effect->kind == EFFECT_KEEP_RECORD) {
         struct pooled *record = records_pool(pond->records, &effect->record.item);
 
         if (effect->record.own)
             judge_own(pond, node, record);
-        judge_taken(pond, node, effect, record);
+        judge_taken(pond, node, effect, record, is_kept);
     } else if (effect->kind == EFFECT_KEEP_PECK) {
         judge_peck(pond, node, effect);
     }

@@ -304,7 +304,7 @@ static void keep(struct pond *pond, struct turn *turn, const struct message *mes
             continue;
         turn->keeps = true;
         turn->promises |= !disk_can_be_said_again(effect);
-        laws_before_keep(pond, turn->node, effect);
+        laws_before_keep(pond, turn->node, effect, !turn->doomed);
         if (turn->doomed)
             continue;
         disk_keep(pond, turn->node, effect);

@@ -349,7 +349,8 @@ void trace_free(struct pond *pond);
 /* ---- laws ---- */
 void law_broken(struct pond *pond, const char *law, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void laws_before_keep(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void laws_before_keep(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                      bool is_kept); /* not: the turn will never have happened */
 void laws_at_let_out(struct pond *pond, struct pond_node *node, const struct effects *effects);
 void laws_at_restore(struct pond *pond, struct pond_node *node);
 void laws_look(struct pond *pond); /* each simulated second */
