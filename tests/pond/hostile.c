@@ -18,7 +18,6 @@ struct seen {
 struct hostile {
     unsigned habits;
     uint32_t victim;
-    uint64_t serial;
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     struct arena memory; /* of what it saw, and of its ducklings' chains */
@@ -232,7 +231,7 @@ static void flood(struct pond *pond, struct pond_node *node, const struct id *to
     case 0:
         for (uint64_t i = 0; i < FLOOD_RECORDS; i++) {
             snprintf(key, sizeof key, "k%llu",
-                     (unsigned long long)(node->hostile->serial++ % FLOOD_RECORDS));
+                     (unsigned long long)dice_below(&pond->hostile_dice, 2ull * FLOOD_RECORDS));
             send_record(pond, node, to, node->chain,
                         skill(pond, &author, key, "noise", now_wall_ms(pond), arena), arena);
         }

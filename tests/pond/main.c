@@ -41,7 +41,7 @@ struct options {
     struct pond_wish wish;
     double minutes;
     uint64_t seeds;
-    bool twice;
+    bool twice, disagree;
 };
 
 static void usage(FILE *out)
@@ -63,6 +63,7 @@ static void usage(FILE *out)
           "  --latency MS       one way, of the middle link (10)\n"
           "  --known K          how many others each node is told of at birth (2)\n"
           "  --twice            each seed two times; their traces must be the same, to the byte\n"
+          "  --disagree         that all agree in the end is no law\n"
           "  --trace            every line\n",
           out);
 }
@@ -91,15 +92,23 @@ static bool read_bits(const struct named_bit *names, char *list, unsigned *bits)
 
 static bool read_options(int count, char **words, struct options *options)
 {
-    static const struct option known[] = {
-        {"nodes", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
-        {"minutes", required_argument, NULL, 'm'}, {"loss", required_argument, NULL, 'l'},
-        {"faults", required_argument, NULL, 'f'},  {"hostile", required_argument, NULL, 'k'},
-        {"habits", required_argument, NULL, 'b'},  {"ducklings", required_argument, NULL, 'd'},
-        {"changes", required_argument, NULL, 'c'}, {"seeds", required_argument, NULL, 'x'},
-        {"latency", required_argument, NULL, 'y'}, {"known", required_argument, NULL, 'w'},
-        {"twice", no_argument, NULL, '2'},         {"trace", no_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"nodes", required_argument, NULL, 'n'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"minutes", required_argument, NULL, 'm'},
+                                          {"loss", required_argument, NULL, 'l'},
+                                          {"faults", required_argument, NULL, 'f'},
+                                          {"hostile", required_argument, NULL, 'k'},
+                                          {"habits", required_argument, NULL, 'b'},
+                                          {"ducklings", required_argument, NULL, 'd'},
+                                          {"changes", required_argument, NULL, 'c'},
+                                          {"seeds", required_argument, NULL, 'x'},
+                                          {"latency", required_argument, NULL, 'y'},
+                                          {"known", required_argument, NULL, 'w'},
+                                          {"twice", no_argument, NULL, '2'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"disagree", no_argument, NULL, 'a'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     struct pond_wish *wish = &options->wish;
     bool is_fine = true;
     int word;
@@ -144,6 +153,9 @@ static bool read_options(int count, char **words, struct options *options)
             break;
         case '2':
             options->twice = true;
+            break;
+        case 'a':
+            options->disagree = true;
             break;
         case 't':
             wish->trace = true;
@@ -269,7 +281,8 @@ static bool live(struct pond *pond, const struct options *options)
     if (!pond_run(pond, ms))
         return false;
     pond_end_faults(pond);
-    return pond_run_until_agreed(pond, SWARM_AGREE_MS);
+    return options->disagree ? pond_run(pond, SWARM_AGREE_MS)
+                             : pond_run_until_agreed(pond, SWARM_AGREE_MS);
 }
 
 static int run_one(const struct options *options, const char *replay)
@@ -339,7 +352,7 @@ static bool run_seed(const struct options *options, uint64_t seed, uint64_t *has
 
     wish.trace = options->wish.trace;
     pond = pond_new(&wish);
-    is_fine = swarm_run(pond, seed);
+    is_fine = swarm_run(pond, seed, !options->disagree);
     *hash = pond_trace_hash(pond);
     add_figures(sum, pond);
     if (!is_fine) {

@@ -144,8 +144,17 @@ static void plan_silence(struct pond *pond, struct link *link, unsigned end)
 {
     struct happening silent = about(HAPPENING_SILENT, link, end);
 
+    if (link->misses_pings[end])
+        return;
+    link->misses_pings[end] = true;
     silent.silence = ++link->silence[end];
     plan(pond, between(&pond->network_dice, SILENT_MIN_US, SILENT_MAX_US), silent);
+}
+
+static void hear_again(struct link *link, unsigned end)
+{
+    link->silence[end]++;
+    link->misses_pings[end] = false;
 }
 
 static bool has_end(const struct link *link, unsigned end)
@@ -166,7 +175,7 @@ static void make_session(struct pond *pond, struct link *link, unsigned end)
 
         drop_stalled(link, i);
         link->offences[i] = 0;
-        link->silence[i]++;
+        hear_again(link, i);
         link->dialled[i] = i == end;
         link->arrives_us[i] = pond->now_us + in_us;
         if (link->told_up[i])
@@ -330,7 +339,7 @@ void network_set_cuts(struct pond *pond, const struct cuts *cuts)
             if (is && !was && has_end(link, end))
                 plan_silence(pond, link, end);
             if (was && !is) {
-                link->silence[end]++;
+                hear_again(link, end);
                 let_go(pond, link, end);
             }
         }

@@ -151,7 +151,7 @@ struct link {                    /* of a pair: the lower node is end 0 */
     struct idtable_node by_pair;
     uint32_t nodes[2];
     uint32_t epoch;              /* of the session: what belongs to an earlier one is void */
-    bool told_up[2], coming_up[2], dialled[2];
+    bool told_up[2], coming_up[2], dialled[2], misses_pings[2];
     uint32_t offences[2];        /* of frames that came to this end */
     uint64_t silence[2];         /* counts when the way to this end opens or closes */
     uint64_t arrives_us[2];      /* of the last frame to this end: those after it come after it */

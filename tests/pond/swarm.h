@@ -14,7 +14,7 @@
 /* What is left out of `faults` and `habits` is never drawn. */
 struct pond_wish swarm_wish(uint64_t seed, unsigned faults, unsigned habits);
 
-/* The whole life of such a pond. False: a law is broken. */
-bool swarm_run(struct pond *pond, uint64_t seed);
+/* The whole life of such a pond. False: a law is broken. `agrees`: that all agree in the end is one. */
+bool swarm_run(struct pond *pond, uint64_t seed, bool agrees);
 
 #endif
