@@ -5,6 +5,7 @@
 #define STEP_MIN_US (20 * MS_US)
 #define STEP_MAX_US (400 * MS_US)
 #define TAKEN_AT_ONCE 4u
+#define TASKS_MAX 64u
 
 struct asked { /* by ticket: what an answer is about */
     enum order_kind kind;
@@ -19,6 +20,11 @@ struct life {
     size_t duck_count, duck_capacity, hatching;
     struct asked *asked; /* of ticket i + 1 */
     size_t asked_capacity;
+    struct task { /* handed to an agent, which has not begun */
+        uint32_t node;
+        struct id duckling, peck;
+    } tasks[TASKS_MAX];
+    size_t task_count;
 };
 
 struct life *life_new(void)
@@ -215,6 +221,39 @@ static void end_bond(struct pond *pond)
     node_take(pond, node, message);
 }
 
+/* ---- agents ---- */
+
+/* An agent does what was handed to it, maybe long after its lease ended. */
+static void work(struct pond *pond)
+{
+    struct life *life = pond->life;
+    size_t which = life->task_count ? dice_below(&pond->life_dice, life->task_count) : 0;
+    struct task task = life->tasks[which];
+    struct message *message;
+    struct order *order;
+
+    if (life->task_count == 0)
+        return;
+    life->tasks[which] = life->tasks[--life->task_count];
+    if (dice_below(&pond->life_dice, 5) == 0)
+        return; /* the agent died with it */
+    message = message_make();
+    order = ask(pond, message, ORDER_ACK, &task.duckling);
+    about(pond, &task.peck);
+    order->pecks =
+        (const struct id *)arena_copy(&message->arena, bytes_of(&task.peck, sizeof task.peck)).data;
+    order->peck_count = 1;
+    node_take(pond, &pond->nodes[task.node], message);
+    if (dice_below(&pond->life_dice, 5) == 0)
+        return; /* it thinks for longer than this pond lives */
+    message = message_make();
+    order = ask(pond, message, ORDER_ANSWER, &task.duckling);
+    about(pond, &task.peck);
+    order->peck = task.peck;
+    order->result = bytes_of_text("{}");
+    node_take(pond, &pond->nodes[task.node], message);
+}
+
 void life_step(struct pond *pond)
 {
     struct life *life = pond->life;
@@ -255,40 +294,17 @@ void life_step(struct pond *pond)
         break;
     case 7:
     case 8:
-    case 9:
         take(pond);
+        break;
+    case 9:
+    case 10:
+    case 11:
+        work(pond);
         break;
     default:
         send(pond, PECK_ACTION);
         break;
     }
-}
-
-/* ---- answers ---- */
-
-static void work(struct pond *pond, struct pond_node *node, const struct id *duckling,
-                 const struct id *peck)
-{
-    struct message *message;
-    struct order *order;
-
-    if (dice_below(&pond->life_dice, 5) == 0)
-        return; /* the agent died with it: its lease ends */
-    message = message_make();
-    order = ask(pond, message, ORDER_ACK, duckling);
-    about(pond, peck);
-    order->pecks =
-        (const struct id *)arena_copy(&message->arena, bytes_of(peck, sizeof *peck)).data;
-    order->peck_count = 1;
-    node_take(pond, node, message);
-    if (dice_below(&pond->life_dice, 5) == 0)
-        return; /* it thinks for longer than this pond lives */
-    message = message_make();
-    order = ask(pond, message, ORDER_ANSWER, duckling);
-    about(pond, peck);
-    order->peck = *peck;
-    order->result = bytes_of_text("{}");
-    node_take(pond, node, message);
 }
 
 void life_hear(struct pond *pond, struct pond_node *node, const struct effect *reply)
@@ -317,8 +333,9 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
         pond->sums.answered++;
         laws_watch(pond, &asked.peck)->answered = true;
     } else if (asked.kind == ORDER_TAKE) {
-        for (size_t i = 0; i < reply->reply.taken_count; i++)
-            work(pond, node, &asked.duckling, &reply->reply.taken[i]);
+        for (size_t i = 0; i < reply->reply.taken_count && life->task_count < TASKS_MAX; i++)
+            life->tasks[life->task_count++] =
+                (struct task){node->index, asked.duckling, reply->reply.taken[i]};
     }
 }
 
