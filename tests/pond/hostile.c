@@ -247,16 +247,43 @@ static void flood(struct pond *pond, struct pond_node *node, const struct id *to
     }
 }
 
+/* In probes: sums of nothing, acks that nobody asked for. In repair: empty lists, lists of hashes
+ * that nobody holds, noise, and no records for what is fetched. */
 static void lie(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena)
 {
-    struct hash first = {{0}}, last;
-    uint8_t prefixes[64][8];
-    size_t count = dice_below(&pond->hostile_dice, 3) ? 0 : 64;
+    static const uint8_t nothing[] = {0x61, 0, 0, 2, 0};
+    uint8_t noise[6 + 64 * HASH_SIZE];
+    struct event event = {0};
+    struct fetch_answer answer = {.set = RECORD_SET_DIRECTORY, .is_last = true};
+    uint64_t sums[2];
 
-    memset(last.bytes, 0xFF, sizeof last.bytes);
-    dice_fill(&pond->hostile_dice, prefixes, sizeof prefixes);
-    network_send(pond, node, to, FRAME_DIGEST,
-                 frame_pack_digest(&first, &last, (const uint8_t(*)[8])prefixes, count, arena));
+    dice_fill(&pond->hostile_dice, noise, sizeof noise);
+    memcpy(sums, noise + 6, sizeof sums);
+    event.reconcile.set = RECORD_SET_DIRECTORY;
+    memcpy(&event.reconcile.session, noise + 40, sizeof event.reconcile.session);
+    event.reconcile.is_answer = noise[50] & 1;
+    switch (dice_below(&pond->hostile_dice, 5)) {
+    case 0:
+        network_send(pond, node, to, noise[51] & 1 ? FRAME_PROBE : FRAME_PROBE_ACK,
+                     frame_pack_probe((uint32_t)sums[0], sums, arena));
+        return;
+    case 1:
+        event.reconcile.message = bytes_of(nothing, sizeof nothing);
+        break;
+    case 2:
+        memcpy(noise, "\x61\x00\x00\x02\x40", 5);
+        event.reconcile.message = bytes_of(noise, 5 + 64 * HASH_SIZE);
+        break;
+    case 3:
+        event.reconcile.message = bytes_of(noise, sizeof noise);
+        break;
+    default:
+        answer.session = event.reconcile.session | 1;
+        network_send(pond, node, to, FRAME_FETCHED,
+                     frame_pack_fetched(&answer, NULL, NULL, 0, arena));
+        return;
+    }
+    network_send(pond, node, to, FRAME_RECONCILE, frame_pack_reconcile(&event, arena));
 }
 
 static void misbehave(struct pond *pond, struct pond_node *node, const struct link *link)
@@ -336,7 +363,7 @@ void hostile_hear(struct pond *pond, struct pond_node *node, const struct event 
 void pond_forge(struct pond *pond, size_t liar, size_t owner, size_t to)
 {
     struct pond_node *node = &pond->nodes[liar];
-    const struct record_set *set = &node->store.records;
+    const struct held_set *set = &node->store.records;
     struct arena arena;
 
     arena_init(&arena, MIB);

@@ -29,6 +29,7 @@ static void seed_dice(struct pond *pond)
 
 struct pond *pond_new(const struct pond_wish *wish)
 {
+    static const uint8_t pool_seed[RECORD_POOL_SEED_SIZE] = {1};
     struct pond *pond = memory_take(sizeof *pond);
 
     /* Tables of agents are large and mostly untouched: fresh pages are zero and cost nothing. */
@@ -48,6 +49,7 @@ struct pond *pond_new(const struct pond_wish *wish)
     faults_draw(pond);
     pond->frames = frames_new(pond);
     pond->records = records_new();
+    pond->record_pool = record_pool_new(pool_seed);
     pond->life = life_new();
     for (uint32_t i = 0; i < pond->count; i++)
         node_born(pond, i, i >= wish->nodes);
@@ -86,6 +88,7 @@ void pond_free(struct pond *pond)
     life_free(pond->life);
     frames_free(pond->frames);
     records_free(pond->records);
+    record_pool_free(pond->record_pool);
     effects_free(&pond->effects);
     idtable_free(&pond->by_id);
     idtable_free(&pond->watched);
@@ -225,7 +228,7 @@ uint64_t pond_refused(const struct pond *pond, size_t node)
 
 struct version pond_version(const struct pond *pond, size_t holder, size_t owner)
 {
-    const struct record_set *set = &pond->nodes[holder].store.records;
+    const struct held_set *set = &pond->nodes[holder].store.records;
 
     for (size_t i = 0; i < set->slot_count; i++) {
         const struct pooled *record =

@@ -66,7 +66,7 @@ static void judge_taken(struct pond *pond, struct pond_node *node, const struct 
                    node->name, record_kind_name(record->kind), name_owner(pond, &record->owner));
     if (!is_kept || hash_equal(&effect->record.replaced, &none))
         return;
-    if (!replaced || !record_set_has(&node->store.records, replaced))
+    if (!replaced || !held_set_has(&node->store.records, replaced))
         law_broken(pond, "what is replaced was held", "%s replaces what it does not hold",
                    node->name);
     else if (!id_equal(&replaced->owner, &record->owner) || replaced->kind != record->kind ||

@@ -170,6 +170,7 @@ static void make_session(struct pond *pond, struct link *link, unsigned end)
     if (has_end(link, 0) && has_end(link, 1))
         return; /* renewed, or both dialled at once */
     link->epoch++;
+    link->goodbye = false;
     for (unsigned i = 0; i < 2; i++) {
         uint64_t in_us = i == end ? 0 : way;
 
@@ -196,6 +197,8 @@ static void tell(struct pond *pond, struct link *link, unsigned end, enum event_
         message->event.link.dialled_here = link->dialled[end];
         message->event.link.introduction = arena_copy(&message->arena, other->introduction);
     }
+    if (kind == EVENT_LINK_DOWN)
+        message->event.link.goodbye = link->goodbye;
     node_take(pond, node, message);
 }
 
@@ -254,8 +257,10 @@ void network_hang_up(struct pond *pond, struct pond_node *node, const struct id 
     struct pond_node *other = node_find(pond, id);
     struct link *link = other ? network_link(pond, node->index, other->index, false) : NULL;
 
-    if (link)
-        network_link_down(pond, link, end_of(link, node->index), link->epoch);
+    if (!link)
+        return;
+    link->goodbye = true;
+    network_link_down(pond, link, end_of(link, node->index), link->epoch);
 }
 
 /* The process ended. The kernel of a machine that lives ends its links; those of one without power

@@ -113,7 +113,8 @@ static void bear_agent(struct pond *pond, struct pond_node *node, struct event *
                                       .software = bytes_of_text("pond"),
                                       .addresses = &address,
                                       .address_count = 1,
-                                      .session_not_after_ms = POND_BORN_MS + SESSION_KEY_LIFE_MS};
+                                      .session_not_after_ms = POND_BORN_MS + SESSION_KEY_LIFE_MS,
+                                      .record_pool = pond->record_pool};
     struct effects unheard;
 
     seed_of(pond, node->index, node->life, 3, settings.session_key);
@@ -357,28 +358,37 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
 
 #define RECORDS_FRAME_BYTES (128u * KIB) /* as in node/perform.c */
 
+/* As node/perform.c does it. */
 static void send_records(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
-    struct bytes wires[RECORDS_PER_FRAME_MAX], chains[RECORDS_PER_FRAME_MAX];
+    struct bytes wires[FETCH_HASHES_PER_FRAME_MAX], chains[FETCH_HASHES_PER_FRAME_MAX];
+    struct fetch_answer answer = effect->send_records.answer;
+    bool is_asked = answer.session != 0, is_last = answer.is_last;
     size_t found = 0, first = 0, bytes = 0;
     struct arena arena;
 
-    for (size_t i = 0; i < effect->send_records.count && found < RECORDS_PER_FRAME_MAX; i++) {
+    for (size_t i = 0; i < effect->send_records.count; i++) {
         const struct pooled *record = records_find(pond->records, &effect->send_records.hashes[i]);
 
-        if (!record || !record_set_has(&node->store.records, record))
+        if (!record || !held_set_has(&node->store.records, record))
             continue;
         wires[found] = record->wire;
         chains[found++] = record->chain;
     }
-    arena_init(&arena, 4 * MIB);
-    for (size_t i = 0; i < found; i++) {
-        bytes += wires[i].size + chains[i].size;
-        if (bytes < RECORDS_FRAME_BYTES && i + 1 < found)
+    arena_init(&arena, 16 * MIB);
+    for (size_t i = 0; i < found || (i == 0 && is_asked); i++) {
+        size_t end = i < found ? i + 1 : i;
+
+        bytes += i < found ? wires[i].size + chains[i].size : 0;
+        if (bytes < RECORDS_FRAME_BYTES && end < found && end - first < RECORDS_PER_FRAME_MAX)
             continue;
-        network_send(pond, node, &effect->send_records.node, FRAME_RECORDS,
-                     frame_pack_records(chains + first, wires + first, i + 1 - first, &arena));
-        first = i + 1;
+        answer.is_last = is_last && end == found;
+        network_send(
+            pond, node, &effect->send_records.node, is_asked ? FRAME_FETCHED : FRAME_RECORDS,
+            is_asked
+                ? frame_pack_fetched(&answer, chains + first, wires + first, end - first, &arena)
+                : frame_pack_records(chains + first, wires + first, end - first, &arena));
+        first = end;
         bytes = 0;
     }
     arena_free(&arena);
@@ -412,6 +422,9 @@ static void perform(struct pond *pond, struct pond_node *node, const struct effe
         break;
     case EFFECT_SEND_RECORDS:
         send_records(pond, node, effect);
+        break;
+    case EFFECT_HANG_UP:
+        network_hang_up(pond, node, &effect->hang_up.node);
         break;
     case EFFECT_DIAL:
         network_dial(pond, node, effect);

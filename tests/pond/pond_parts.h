@@ -84,15 +84,15 @@ struct pooled *records_find(const struct records *records, const struct hash *ha
 struct pooled *records_at(const struct records *records, uint32_t number);
 
 /* A node's set of them: numbers, open addressing. */
-struct record_set {
+struct held_set {
     uint32_t *slots;             /* number + 1 */
     size_t count, slot_count;
     uint64_t sums[2];            /* of the hashes held: equal sums, equal sets */
 };
-void record_set_free(struct record_set *set);
-bool record_set_has(const struct record_set *set, const struct pooled *record);
-void record_set_add(struct record_set *set, const struct records *records, const struct pooled *record);
-void record_set_remove(struct record_set *set, const struct records *records, const struct pooled *record);
+void held_set_free(struct held_set *set);
+bool held_set_has(const struct held_set *set, const struct pooled *record);
+void held_set_add(struct held_set *set, const struct records *records, const struct pooled *record);
+void held_set_remove(struct held_set *set, const struct records *records, const struct pooled *record);
 
 /* ---- a disk of sorts ---- */
 
@@ -113,7 +113,7 @@ struct kept_peck {
 struct undo;
 struct pond_store {
     struct arena memory;         /* of all that pecks, ducklings and bonds point to */
-    struct record_set records;
+    struct held_set records;
     struct hosted *ducklings;
     size_t duckling_count, duckling_capacity;
     struct bond *bonds;
@@ -152,6 +152,7 @@ struct link {                    /* of a pair: the lower node is end 0 */
     uint32_t nodes[2];
     uint32_t epoch;              /* of the session: what belongs to an earlier one is void */
     bool told_up[2], coming_up[2], dialled[2], misses_pings[2];
+    bool goodbye;                /* it is ended on purpose */
     uint32_t offences[2];        /* of frames that came to this end */
     uint64_t silence[2];         /* counts when the way to this end opens or closes */
     uint64_t arrives_us[2];      /* of the last frame to this end: those after it come after it */
@@ -316,6 +317,7 @@ struct pond {
     struct idtable by_id, pairs; /* nodes; links */
     struct frames *frames;
     struct records *records;
+    struct record_pool *record_pool; /* of all agents */
     struct effects effects;      /* of the turn at hand */
     struct dice network_dice, fault_dice, life_dice, hostile_dice;
     struct rates rates;

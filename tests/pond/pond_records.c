@@ -117,13 +117,13 @@ static uint64_t word(const struct pooled *record, size_t which)
     return word;
 }
 
-void record_set_free(struct record_set *set)
+void held_set_free(struct held_set *set)
 {
     memory_give_back(set->slots);
-    *set = (struct record_set){0};
+    *set = (struct held_set){0};
 }
 
-static size_t find_slot(const struct record_set *set, const struct pooled *record)
+static size_t find_slot(const struct held_set *set, const struct pooled *record)
 {
     size_t i = word(record, 0) & (set->slot_count - 1);
 
@@ -132,12 +132,12 @@ static size_t find_slot(const struct record_set *set, const struct pooled *recor
     return i;
 }
 
-bool record_set_has(const struct record_set *set, const struct pooled *record)
+bool held_set_has(const struct held_set *set, const struct pooled *record)
 {
     return set->slot_count && set->slots[find_slot(set, record)];
 }
 
-static void widen(struct record_set *set, const struct records *records)
+static void widen(struct held_set *set, const struct records *records)
 {
     uint32_t *old = set->slots;
     size_t count = set->slot_count;
@@ -150,8 +150,7 @@ static void widen(struct record_set *set, const struct records *records)
     memory_give_back(old);
 }
 
-void record_set_add(struct record_set *set, const struct records *records,
-                    const struct pooled *record)
+void held_set_add(struct held_set *set, const struct records *records, const struct pooled *record)
 {
     size_t i;
 
@@ -167,12 +166,12 @@ void record_set_add(struct record_set *set, const struct records *records,
 }
 
 /* What stood behind the gap moves up, as far as it may. Knuth, volume 3, section 6.4, algorithm R. */
-void record_set_remove(struct record_set *set, const struct records *records,
-                       const struct pooled *record)
+void held_set_remove(struct held_set *set, const struct records *records,
+                     const struct pooled *record)
 {
     size_t mask = set->slot_count - 1, gap;
 
-    if (!record_set_has(set, record))
+    if (!held_set_has(set, record))
         return;
     gap = find_slot(set, record);
     set->slots[gap] = 0;

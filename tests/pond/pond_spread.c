@@ -70,14 +70,14 @@ void spread_held(struct pond *pond, struct pond_node *node, struct pooled *recor
 static void tell_difference(const struct pond *pond, const struct pond_node *one,
                             const struct pond_node *other, char why[256])
 {
-    const struct record_set *set = &one->store.records;
+    const struct held_set *set = &one->store.records;
 
     for (size_t i = 0; i < set->slot_count; i++) {
         const struct pooled *record =
             set->slots[i] ? records_at(pond->records, set->slots[i] - 1) : NULL;
         const struct owner *owner;
 
-        if (!record || record_set_has(&other->store.records, record))
+        if (!record || held_set_has(&other->store.records, record))
             continue;
         owner = records_owner(pond->records, &record->owner);
         snprintf(why, 256,
@@ -97,7 +97,7 @@ bool pond_agrees(struct pond *pond, char why[256])
     why[0] = 0;
     for (size_t i = 0; i < pond->wish.nodes; i++) {
         const struct pond_node *node = &pond->nodes[i];
-        const struct record_set *set = &node->store.records;
+        const struct held_set *set = &node->store.records;
 
         if (!node->up)
             continue;

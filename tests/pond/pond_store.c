@@ -52,7 +52,7 @@ void disk_close(struct pond_store *store)
     if (!store->is_open)
         return;
     arena_free(&store->memory);
-    record_set_free(&store->records);
+    held_set_free(&store->records);
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
     for (int i = 0; i < 2; i++)
@@ -222,9 +222,9 @@ static void remove_record(struct pond *pond, struct pond_store *store, const str
 {
     struct pooled *record = records_find(pond->records, hash);
 
-    if (!record || !record_set_has(&store->records, record))
+    if (!record || !held_set_has(&store->records, record))
         return;
-    record_set_remove(&store->records, pond->records, record);
+    held_set_remove(&store->records, pond->records, record);
     remember(store, UNDO_REMOVED)->record = record;
 }
 
@@ -235,8 +235,8 @@ static void keep_record(struct pond *pond, struct pond_store *store, const struc
 
     if (!hash_equal(&effect->record.replaced, &none))
         remove_record(pond, store, &effect->record.replaced);
-    if (!record_set_has(&store->records, record)) {
-        record_set_add(&store->records, pond->records, record);
+    if (!held_set_has(&store->records, record)) {
+        held_set_add(&store->records, pond->records, record);
         remember(store, UNDO_ADDED)->record = record;
     }
     if (effect->record.own && version_compare(record->version, store->floor) > 0)
@@ -302,10 +302,10 @@ static void take_back(struct pond *pond, struct pond_store *store, const struct 
     case UNDO_TURN:
         break;
     case UNDO_ADDED:
-        record_set_remove(&store->records, pond->records, undo->record);
+        held_set_remove(&store->records, pond->records, undo->record);
         break;
     case UNDO_REMOVED:
-        record_set_add(&store->records, pond->records, undo->record);
+        held_set_add(&store->records, pond->records, undo->record);
         break;
     case UNDO_PECK:
         by_id = undo->changed.peck->by_id; /* where it hangs in the table is not its content */
