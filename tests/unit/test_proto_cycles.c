@@ -29,6 +29,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__node_content__descriptor,
     &duck__duckling_content__descriptor,
     &duck__metrics_content__descriptor,
+    &duck__revocation_content__descriptor,
     &duck__attestation_content__descriptor,
     &duck__revocation_content__descriptor,
     &duck__callee_hello__descriptor,
