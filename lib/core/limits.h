@@ -106,8 +106,9 @@
 #define NEWS_BYTES_BURST (1u * MIB)      /* … and a thousand at once */
 #define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
 #define ASKED_BYTES_BURST (64u * MIB)
-#define NEWS_SLOTS_MAX 4096u             /* changed records that wait for their rides */
+#define NEWS_SLOTS_MAX 256u              /* changed records that wait for their rides; of a larger crowd the rest is left to repair */
 #define NEWS_HOLDERS_MAX 24u             /* neighbours of a slot; the budget's upper end */
+#define NEWS_GATHER_MS 20ull             /* between rounds */
 #define NEWS_RIDE_MS 100ull              /* between rides, and up to as much again */
 #define NEWS_CLIPPED_MAX 32u             /* rides that a change waits while others fill the frames */
 #define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
