@@ -435,11 +435,13 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_CERTIFICATE:
     case DUCK__REQUEST__ORDER_PEERS:
     case DUCK__REQUEST__ORDER_METRICS:
+    case DUCK__REQUEST__ORDER_GOSSIP:
         wish->kind = REQUEST_QUESTION;
         return true;
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:
     case DUCK__REQUEST__ORDER_STOP:
         return true;
+    case DUCK__REQUEST__ORDER_LEAVE:
     case DUCK__REQUEST__ORDER__NOT_SET:
     case _DUCK__REQUEST__ORDER__CASE_IS_INT_SIZE:
         break;

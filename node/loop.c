@@ -35,7 +35,7 @@ struct loop {
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     struct arena scratch;
-    bool disk_full;
+    bool disk_full, members_changed;
     pthread_mutex_t lock; /* of figures */
     struct agent_figures figures;
 };
@@ -359,9 +359,39 @@ static int decide(struct loop *loop, struct turn *turn)
     return 0;
 }
 
+/* Called for what a turn lets out. */
+static void note_members(struct loop *loop, const struct effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++)
+        loop->members_changed |= effects->list[i].kind == EFFECT_RECORD_CHANGED &&
+                                 effects->list[i].record_changed.kind == RECORD_NODE;
+}
+
+static void tell_member(void *context, const struct agent_member *member)
+{
+    struct loop *loop = context;
+
+    local_api_member_changed(loop->performer.api, member);
+}
+
+static void update_roster(struct loop *loop)
+{
+    struct agent_member *members;
+    size_t count;
+
+    if (!loop->members_changed || !loop->settings.roster)
+        return;
+    loop->members_changed = false;
+    members = memory_take(NODES_MAX * sizeof *members);
+    count = agent_members(loop->agent, members, NODES_MAX);
+    roster_update(loop->settings.roster, members, count, clock_wall_ms(), tell_member, loop);
+    memory_give_back(members);
+}
+
 /* Lets a turn out: all that it promises is on the disk. */
 static void let_out(struct loop *loop, struct turn *turn)
 {
+    note_members(loop, &turn->effects);
     perform(&loop->performer, &turn->effects, &turn->at);
     perform_late(&loop->performer, &turn->at);
     effects_clear(&turn->effects);
@@ -447,9 +477,11 @@ int loop_run(struct loop *loop)
     int fault;
 
     loop->start = NULL;
+    loop->members_changed = true;
     fault = run_turn(loop, messages);
     while (!fault) {
         note_figures(loop);
+        update_roster(loop);
         messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);

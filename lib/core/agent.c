@@ -375,3 +375,29 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
     };
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }
+
+const char *member_state_name(enum member_state state)
+{
+    static const char *const names[MEMBER_STATES] = {"alive", "suspect", "dead", "left"};
+
+    return names[state];
+}
+
+size_t agent_members(const struct agent *agent, struct agent_member *members, size_t max)
+{
+    size_t count = 0, known = gossip_count(agent->gossip);
+
+    for (size_t i = 0; i < known && count < max; i++) {
+        const struct gossip_member *member = gossip_at(agent->gossip, i);
+        const struct directory_entry *held;
+
+        if (id_is_zero(&member->node))
+            continue;
+        held = directory_find(agent->directory, &member->node, RECORD_NODE);
+        members[count] = (struct agent_member){.node = member->node};
+        if (held)
+            members[count].version = held->version;
+        count++;
+    }
+    return count;
+}

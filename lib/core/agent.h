@@ -52,4 +52,19 @@ struct agent_figures {
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);
 
+/* What this node thinks of another. */
+enum member_state { MEMBER_ALIVE, MEMBER_SUSPECT, MEMBER_DEAD, MEMBER_LEFT };
+#define MEMBER_STATES 4u
+const char *member_state_name(enum member_state state); /* "alive", … */
+
+struct agent_member {
+    struct id node;
+    enum member_state state;
+    struct version version;      /* of its node record: the incarnation; zero: no record is held */
+    uint32_t accusers;           /* distinct */
+    uint64_t suspicion_ends_ms;  /* steady; 0: not suspected */
+};
+/* All other nodes that are known, at most `max`; of no order. Returns how many. */
+size_t agent_members(const struct agent *agent, struct agent_member *members, size_t max);
+
 #endif

@@ -176,7 +176,7 @@ static struct seen_order await_order(size_t count)
     return seen;
 }
 
-static void figures(void *context, struct agent_figures *agent, uint64_t *inbox_messages)
+static void figures(void *context, struct agent_figures *agent, struct local_figures *node)
 {
     (void)context;
     agent->links = 3;
@@ -184,7 +184,7 @@ static void figures(void *context, struct agent_figures *agent, uint64_t *inbox_
     agent->counters.pecks = 5;
     agent->total.pecks = 50;
     agent->metrics_nodes = 9;
-    *inbox_messages = 2;
+    node->inbox_messages = 2;
 }
 
 static bool is_stopped(void)
