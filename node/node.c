@@ -59,6 +59,7 @@ struct node {
     pthread_mutex_t keyring_lock;
     struct intake *intakes[WORKERS];
     char gateway_url[OPTIONS_URL_SIZE + 8];
+    char gateway_url_file[OPTIONS_PATH_SIZE + 16]; /* the gateway writes it; it knows its port */
     char listening[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "tcp://host:port" */
     pthread_t loop_thread;
     bool loop_runs;
@@ -173,6 +174,8 @@ static int open_identity(struct node *node)
     if (!fault)
         fault = keyfile_open(node->options->state_dir, bytes_of(passphrase->data, passphrase->size),
                              node->keyfile);
+    if (!fault)
+        fault = keyfile_check_next(node->options->state_dir);
     sodium_free(passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));
@@ -503,6 +506,7 @@ static int open_local_api(struct node *node)
         .display_name = bytes_of_text(node->name),
         .version = DUCK_VERSION,
         .gateway_url = node->gateway_url,
+        .gateway_url_file = node->options->gateway_public_url[0] ? NULL : node->gateway_url_file,
         .readers = READERS,
         .figures = read_figures,
         .gateway_is_up = gateway_is_up,
@@ -548,15 +552,13 @@ static void join_seeds(struct node *node)
 static int start_gateway(struct node *node)
 {
     const struct options *options = node->options;
-    char state[OPTIONS_PATH_SIZE + 16], url_file[OPTIONS_PATH_SIZE + 32],
-        pid_file[OPTIONS_PATH_SIZE + 32];
+    char state[OPTIONS_PATH_SIZE + 16], pid_file[OPTIONS_PATH_SIZE + 32];
     const char *arguments[GATEWAY_ARGUMENTS_MAX];
     size_t count = 0;
 
     if (!options->gateway_enabled)
         return 0;
     snprintf(state, sizeof state, "%s/gateway", options->state_dir);
-    snprintf(url_file, sizeof url_file, "%s/gateway/url", options->state_dir);
     snprintf(pid_file, sizeof pid_file, "%s/gateway.pid", options->state_dir);
     if (mkdir(state, 0700) != 0 && errno != EEXIST) {
         log_write(LOG_ERROR, "gateway", "cannot make %s: %s", state, strerror(errno));
@@ -570,7 +572,7 @@ static int start_gateway(struct node *node)
     arguments[count++] = "--state-dir";
     arguments[count++] = state;
     arguments[count++] = "--url-file";
-    arguments[count++] = url_file;
+    arguments[count++] = node->gateway_url_file;
     arguments[count++] = "--log-format";
     arguments[count++] = options->log_format == LOG_JSON ? "json" : "text";
     if (options->gateway_public_url[0]) {
@@ -627,6 +629,8 @@ static int open_all(struct node *node)
     node->inbox = inbox_new();
     node->roster = roster_new();
     open_intakes(node);
+    snprintf(node->gateway_url_file, sizeof node->gateway_url_file, "%s/gateway/url",
+             node->options->state_dir);
     if (node->options->gateway_enabled)
         snprintf(node->gateway_url, sizeof node->gateway_url, "%s%s",
                  node->options->gateway_public_url[0] ? "" : "http://",

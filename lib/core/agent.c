@@ -1,5 +1,6 @@
-/* The agent is four parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c) and pecks (agent_pecks.c). A turn:
+/* The agent is five parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
+ * bonds (agent_bonds.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -259,6 +260,18 @@ static void restore_received(struct agent *agent, const struct event *event)
     tray_add(agent->tray, &entry);
 }
 
+static void take_records(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    for (size_t i = 0; i < event->records.count; i++) {
+        const struct offered_record *offered = &event->records.items[i];
+        size_t before = effects->count;
+
+        agent_offer_record(agent, offered, &event->node, &event->at, effects);
+        if (effects->count > before && effects->list[before].kind == EFFECT_KEEP_RECORD)
+            agent_hear_of_bond(agent, &offered->record, effects);
+    }
+}
+
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
 {
     switch (event->kind) {
@@ -314,8 +327,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_digest(agent, event, effects);
         break;
     case EVENT_RECORDS:
-        for (size_t i = 0; i < event->records.count; i++)
-            agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
+        take_records(agent, event, effects);
         break;
     case EVENT_ORDER:
         agent_take_order(agent, event->order, &event->at, effects);
@@ -330,6 +342,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     if (!agent->started)
         return;
     agent_resend_and_expire(agent, at, effects);
+    agent_end_bonds_over(agent, at, effects);
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
@@ -355,6 +368,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 

@@ -108,6 +108,14 @@ void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
 
+/* ---- agent_bonds.c ---- */
+/* False: this duckling has no such bond. `*ended`: it, or the first of them. */
+bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct id *ended);
+void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
+
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);

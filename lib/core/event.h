@@ -42,6 +42,7 @@ enum order_kind {
     ORDER_SEND,
     ORDER_TAKE,
     ORDER_ACK,
+    ORDER_GIVE_BACK,
     ORDER_ANSWER,
     ORDER_APPROVE,
     ORDER_DENY,
@@ -74,7 +75,7 @@ struct order {
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take */
     uint64_t lease_ms;           /* take */
-    const struct id *pecks;      /* ack */
+    const struct id *pecks;      /* ack, give back */
     size_t peck_count;
     bool failed;                 /* answer */
     struct bytes result, problem;/* answer; deny: problem is the reason */

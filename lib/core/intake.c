@@ -471,6 +471,14 @@ static struct bytes pack(const ProtobufCMessage *message, struct arena *arena)
     return bytes_of(data, size);
 }
 
+/* Whatever is accepted can also be passed on. */
+_Static_assert(CHAIN_SIZE_MAX + PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
+                   FRAME_SIZE_MAX,
+               "the largest peck and the longest chain fit into a frame");
+_Static_assert(CHAIN_SIZE_MAX + RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
+                   FRAME_SIZE_MAX,
+               "the largest receipt and the longest chain fit into a frame");
+
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena)
 {
     Duck__PeckFrame frame = DUCK__PECK_FRAME__INIT;

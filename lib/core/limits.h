@@ -30,6 +30,8 @@
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
+#define FRAME_TAGS_MAX 16u             /* of an inner frame: its kind, two fields and their lengths */
+#define FRAME_SIZE_MAX (336u * KIB)    /* an inner frame: the largest peck or receipt with the longest chain */
 
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
