@@ -73,6 +73,8 @@ static const struct counter {
     {"ducknode_gossip_members", "state=\"suspect\"", "gauge", AT(members[MEMBER_SUSPECT]), ""},
     {"ducknode_gossip_members", "state=\"dead\"", "gauge", AT(members[MEMBER_DEAD]), ""},
     {"ducknode_gossip_members", "state=\"left\"", "gauge", AT(members[MEMBER_LEFT]), ""},
+    {"ducknode_gossip_equivocators", "", "gauge", AT(agent.proofs),
+     "Owners that gave one version to two records, and so are left out."},
 };
 
 /* Counted by kind of frame; what is not named here is counted as "other". */
@@ -163,6 +165,16 @@ static void add_refusals(struct list *list, const uint64_t refused[INTAKE_VERDIC
     }
 }
 
+/* What the directory said to records that hold. */
+static void add_offers(struct list *list, const uint64_t offers[DIRECTORY_VERDICTS])
+{
+    for (size_t i = 0; i < DIRECTORY_VERDICTS; i++)
+        add(list, "ducknode_gossip_records_total",
+            label_of(list->view, "verdict", directory_verdict_name((enum directory_verdict)i)),
+            "counter", "Records of others that hold, by what the directory said to them.",
+            offers[i]);
+}
+
 static void read_sources(struct local_view *view, struct sources *sources)
 {
     struct local_api *api = view->api;
@@ -190,6 +202,7 @@ static void name_counters(struct list *list, const struct sources *sources)
         add(list, counters[i].name, counters[i].label, counters[i].kind, counters[i].help,
             read_source(sources, &counters[i]));
     add_refusals(list, sources->node.refused);
+    add_offers(list, sources->agent.records_by_verdict);
     add_kinds(list, "ducknode_gossip_frames_in_total", "Frames from other nodes, by kind.",
               sources->links.kind_frames_in);
     add_kinds(list, "ducknode_gossip_frames_out_total", "Frames to other nodes, by kind.",

@@ -149,6 +149,19 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
     agent->settings.addresses = addresses;
 }
 
+static void make_directory(struct agent *agent)
+{
+    struct directory_settings settings = {.records_max = agent->settings.records_max,
+                                          .pool = agent->settings.record_pool};
+    uint8_t seed[RECORD_POOL_SEED_SIZE];
+
+    dice_fill(&agent->dice, seed, sizeof seed);
+    dice_fill(&agent->dice, settings.seed, sizeof settings.seed);
+    if (!settings.pool)
+        settings.pool = agent->record_pool = record_pool_new(seed);
+    agent->directory = directory_new(&settings);
+}
+
 struct agent *agent_new(const struct agent_settings *settings)
 {
     struct agent *agent = memory_take(sizeof *agent);
@@ -163,7 +176,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     arena_free(&arena);
 
     dice_init(&agent->dice, settings->dice_seed);
-    agent->directory = directory_new(DIRECTORY_MAX);
+    make_directory(agent);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
     dice_fill(&agent->dice, seed, sizeof seed);
@@ -184,6 +197,7 @@ void agent_free(struct agent *agent)
             duckling_free(agent->hosted[i]);
     memory_give_back(agent->hosted);
     directory_free(agent->directory);
+    record_pool_free(agent->record_pool);
     gossip_free(agent->gossip);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
@@ -282,7 +296,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         bonds_add(agent->bonds, &event->bond);
         break;
     case EVENT_RESTORED_RECORD:
-        agent_restore_record(agent, &event->restored);
+        agent_restore_record(agent, &event->restored, &event->at);
         break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
@@ -387,6 +401,9 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
     };
+    memcpy(figures->records_by_verdict, agent->records_by_verdict,
+           sizeof figures->records_by_verdict);
+    figures->proofs = directory_proof_count(agent->directory);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }
 

@@ -48,33 +48,11 @@ static struct bytes key_of(const struct id *other, struct arena *arena)
     return arena_copy(arena, bytes_of_text(key));
 }
 
-static void spread(struct agent *agent, const struct offered_record *offered,
-                   struct effects *effects)
-{
-    struct hash replaced = {0};
-    struct effect *effect;
-
-    if (directory_offer(agent->directory, &offered->record, &replaced) != DIRECTORY_TAKEN) {
-        agent_log(effects, LOG_WARNING, "the end of a bond cannot be told: the directory is full");
-        return;
-    }
-    effect = effects_add(effects, EFFECT_KEEP_RECORD);
-    effect->record.item = *offered;
-    effect->record.replaced = replaced;
-    effect->record.own = true;
-    effect = effects_add(effects, EFFECT_RECORD_CHANGED);
-    effect->record_changed.owner = offered->record.owner;
-    effect->record_changed.kind = offered->record.kind;
-    agent->news =
-        agent_grow(agent->news, agent->news_count, &agent->news_capacity, sizeof *agent->news);
-    agent->news[agent->news_count++] =
-        (struct news){.wire = offered->wire, .chain = offered->chain};
-}
-
 /* The deletion names the bond as the attestation did: times of two nodes need not agree. */
 static void tell_ended(struct agent *agent, const struct duckling *duckling, const struct id *other,
                        const struct id *bond, const struct moment *at, struct effects *effects)
 {
+    static const struct id nobody;
     struct attestation_content content = {
         .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(bond)};
     struct offered_record offered = {.chain = duckling->chain};
@@ -94,7 +72,8 @@ static void tell_ended(struct agent *agent, const struct duckling *duckling, con
         assert(!"all of it is ours");
     offered.wire =
         envelope_seal(ENVELOPE_RECORD, &duckling->id, duckling->key, body, &effects->arena, NULL);
-    spread(agent, &offered, effects);
+    if (agent_take_record(agent, &offered, &nobody, true, at, effects) != DIRECTORY_TAKEN)
+        agent_log(effects, LOG_WARNING, "the end of a bond cannot be told: the directory is full");
 }
 
 /* ---- ended here ---- */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#define DIGEST_PAGES_MAX 16 /* of DIGEST_HASHES_PER_FRAME_MAX: covers DIRECTORY_MAX */
+#define DIGEST_PAGES_MAX 256 /* of DIGEST_HASHES_PER_FRAME_MAX: covers DIRECTORY_MAX */
 #define EXPIRE_AT_ONCE_MAX 256
 
 static bool is_own(const struct agent *agent, const struct id *owner)
@@ -17,9 +17,10 @@ static void learn(struct agent *agent, const struct record *record)
     struct node_content content;
     struct arena arena;
 
-    if (record->kind != RECORD_NODE || id_equal(&record->owner, &agent->node))
+    if ((record->kind != RECORD_NODE && record->kind != RECORD_REVOCATION) ||
+        id_equal(&record->owner, &agent->node))
         return;
-    if (record->deleted) {
+    if (record->deleted || record->kind == RECORD_REVOCATION) {
         gossip_forget(agent->gossip, &record->owner);
         return;
     }
@@ -29,31 +30,48 @@ static void learn(struct agent *agent, const struct record *record)
     arena_free(&arena);
 }
 
-void agent_restore_record(struct agent *agent, const struct offered_record *offered)
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at)
 {
-    struct hash replaced;
+    struct directory_outcome outcome;
 
-    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN)
+    directory_restore(agent->directory, &offered->record, at->wall_ms, &outcome);
+    if (outcome.taken)
         learn(agent, &offered->record);
     if (is_own(agent, &offered->record.owner) &&
         version_compare(offered->record.version, agent->last_version) > 0)
         agent->last_version = offered->record.version;
 }
 
-/* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
-static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
-                                   const struct id *from, bool own, struct effects *effects)
+static void drop_record(const struct directory_drop *dropped, struct effects *effects)
 {
-    struct hash replaced = {0};
-    enum directory_verdict verdict = directory_offer(agent->directory, &offered->record, &replaced);
+    struct effect *effect = effects_add(effects, EFFECT_DROP_RECORD);
+
+    effect->record.dropped = dropped->hash;
+    effect->record.mark_until_ms = dropped->mark_until_ms;
+}
+
+enum directory_verdict agent_take_record(struct agent *agent, const struct offered_record *offered,
+                                         const struct id *from, bool own, const struct moment *at,
+                                         struct effects *effects)
+{
+    struct directory_outcome outcome;
+    enum directory_verdict verdict =
+        directory_offer(agent->directory, &offered->record, at->wall_ms, &outcome);
     struct effect *effect;
 
-    if (verdict != DIRECTORY_TAKEN)
+    if (outcome.proven)
+        agent_log(effects, LOG_WARNING,
+                  "two %s records of one owner have the same version: it is left out for a day",
+                  record_kind_name(offered->record.kind));
+    if (!outcome.taken)
         return verdict;
     learn(agent, &offered->record);
+    for (size_t i = 0; i < outcome.dropped_count; i++)
+        drop_record(&outcome.dropped[i], effects);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);
     effect->record.item = *offered;
-    effect->record.replaced = replaced;
+    effect->record.replaced = outcome.replaced.hash;
     effect->record.own = own;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
@@ -94,18 +112,24 @@ void agent_offer_record(struct agent *agent, const struct offered_record *offere
 {
     enum directory_verdict verdict;
 
-    if (is_own(agent, &offered->record.owner)) {
+    /* A revocation of ours was said elsewhere with our key: that is not outbid. */
+    if (is_own(agent, &offered->record.owner) && offered->record.kind != RECORD_REVOCATION) {
         outbid(agent, &offered->record, at, effects);
         return;
     }
-    verdict = take(agent, offered, from, false, effects);
+    verdict = agent_take_record(agent, offered, from, false, at, effects);
+    agent->records_by_verdict[verdict]++;
     switch (verdict) {
     case DIRECTORY_TAKEN:
     case DIRECTORY_SAME:
     case DIRECTORY_OLDER:
+    case DIRECTORY_BEHIND:
+    case DIRECTORY_VERDICTS:
         break;
     case DIRECTORY_QUOTA:
     case DIRECTORY_FULL:
+    case DIRECTORY_REVOKED:
+    case DIRECTORY_EQUIVOCATION:
         agent->records_refused++;
         agent_log(effects, LOG_DEBUG, "a %s record is refused: %s",
                   record_kind_name(offered->record.kind), directory_verdict_text(verdict));
@@ -155,7 +179,7 @@ static void publish(struct agent *agent, const struct author *author, enum recor
     offered.wire =
         envelope_seal(ENVELOPE_RECORD, author->id, author->key, body, &effects->arena, NULL);
     offered.chain = author->chain;
-    taken = take(agent, &offered, &nobody, true, effects);
+    taken = agent_take_record(agent, &offered, &nobody, true, at, effects);
     if (taken != DIRECTORY_TAKEN)
         agent_log(effects, LOG_WARNING, "our own %s record is not held: %s", record_kind_name(kind),
                   directory_verdict_text(taken));
@@ -266,7 +290,7 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct hash ended[EXPIRE_AT_ONCE_MAX];
+    struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
     size_t count;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
@@ -281,7 +305,7 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
         return;
     count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
     for (size_t i = 0; i < count; i++)
-        effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i];
+        drop_record(&ended[i], effects);
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)

@@ -50,6 +50,7 @@ struct agent {
     struct arena memory;
     struct id node;
     struct dice dice;
+    struct record_pool *record_pool; /* its own; NULL: settings.record_pool */
     struct directory *directory;
     struct gossip *gossip;
     struct bonds *bonds;
@@ -74,6 +75,7 @@ struct agent {
     size_t news_count, news_capacity;
 
     uint64_t pecks_refused, receipts_refused, records_refused;
+    uint64_t records_by_verdict[DIRECTORY_VERDICTS];
 };
 
 /* ---- agent.c ---- */
@@ -91,7 +93,12 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);
-void agent_restore_record(struct agent *agent, const struct offered_record *offered);
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at);
+/* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
+enum directory_verdict agent_take_record(struct agent *agent, const struct offered_record *offered,
+                                         const struct id *from, bool own, const struct moment *at,
+                                         struct effects *effects);
 void agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects);
 void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects);

@@ -106,6 +106,7 @@ struct effect {
             struct offered_record item;
             struct hash replaced;            /* zero: none */
             struct hash dropped;             /* EFFECT_DROP_RECORD */
+            uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
             bool own;
         } record;
         struct metrics_content counters;     /* this node's, to survive a restart */

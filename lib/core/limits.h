@@ -24,6 +24,7 @@
 #define RECORD_ENVELOPE_OVERHEAD 128u     /* signer, type, signature and their tags, signed alone */
 #define RECORD_KEY_MAX 64
 #define BIO_MAX 1024
+#define REVOCATION_REASON_MAX 256
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
@@ -52,6 +53,9 @@
 #define PECK_LIFE_MAX_MS (7 * DAY_MS)
 #define RECORD_LIFE_MS (2 * DAY_MS)
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
+#define REVOCATION_LIFE_MIN_MS RECORD_LIFE_MAX_MS /* outlives whatever was said before it */
+#define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
+#define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
@@ -77,13 +81,17 @@
 #define TRAY_PER_SENDER_MAX 10000u /* of one sender, in the tray */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
-#define DIRECTORY_MAX 50000u      /* records of others, first form */
+#define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
+#define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
+#define REVOCATIONS_HELD_MAX(max) ((max) / 10) /* of them, of owners of whom nothing else was held */
+#define MARKS_MAX 500000u         /* high-water marks of records that ended */
+#define PROOFS_MAX 4096u          /* owners that gave one version to two records */
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
 #define ACTIVE_LINKS_MAX 64u
 #define KEYRING_MAX 65536u        /* verified chains held */
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
-#define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others */
+#define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
 #define IDEMPOTENCY_KEYS_MAX 65536u
 
 /* Waiting. */

@@ -31,6 +31,10 @@ def store():
         subprocess.run([os.path.join(BENCH, "bench_store"), folder], check=True)
 
 
+def directory():
+    subprocess.run([os.path.join(BENCH, "bench_directory")], check=True)
+
+
 def pecks(suffix=""):
     extra = "[node]\nsign_alone = yes\n" if suffix else ""
     with Pond("alice", "bob", extra=extra) as pond:
@@ -127,8 +131,8 @@ def verify_share():
              checks_per_peck=round(checks / figure["count"], 4))
 
 
-BENCHES = {"link": link, "store": store, "pecks": pecks, "pecks_alone": pecks_alone,
-           "verify_share": verify_share, "http": http, "idle": idle}
+BENCHES = {"link": link, "store": store, "directory": directory, "pecks": pecks,
+           "pecks_alone": pecks_alone, "verify_share": verify_share, "http": http, "idle": idle}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
