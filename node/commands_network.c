@@ -260,18 +260,11 @@ static int leave(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__LeaveOrder order = DUCK__LEAVE_ORDER__INIT;
-    Duck__StopOrder stop = DUCK__STOP_ORDER__INIT;
     Duck__Reply *reply;
     int result;
 
     request.order_case = DUCK__REQUEST__ORDER_LEAVE;
     request.leave = &order;
-    reply = ask(call, &request, &result);
-    if (!reply)
-        return result;
-    duck_reply_free(reply);
-    request.order_case = DUCK__REQUEST__ORDER_STOP;
-    request.stop = &stop;
     reply = ask(call, &request, &result);
     if (!reply)
         return result;

@@ -55,14 +55,12 @@ struct local_api_settings {
 int local_api_open(struct local_api **opened, const struct local_api_settings *settings);
 void local_api_close(struct local_api *api); /* NULL is fine */
 
-/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, after the commit. Copies what it keeps. */
+/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, _MEMBER_CHANGED, after the
+ * commit. Copies what it keeps. */
 void local_api_perform(struct local_api *api, const struct effect *effect);
 void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
 
 /* From any thread: a link came up or went. Told to those who follow the whole node. */
 void local_api_link_changed(struct local_api *api, const struct id *node, bool up);
-
-/* The same of a member that is new or in another state. NULL is fine. */
-void local_api_member_changed(struct local_api *api, const struct agent_member *member);
 
 #endif

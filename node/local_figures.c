@@ -16,7 +16,7 @@ struct sources {
     struct transport_figures links;
     struct local_figures node;
     uint64_t questions;
-    uint64_t members[MEMBER_STATES];
+    uint64_t members[GOSSIP_STATES];
 };
 
 /* ---- the table ---- */
@@ -68,11 +68,33 @@ static const struct counter {
      "Connections begun from here that failed."},
     {"ducknode_sends_refused_total", "", "counter", AT(links.sends_refused),
      "Frames that a full link did not take."},
-    {"ducknode_gossip_members", "state=\"alive\"", "gauge", AT(members[MEMBER_ALIVE]),
+    {"ducknode_gossip_members", "state=\"alive\"", "gauge", AT(members[GOSSIP_ALIVE]),
      "Other nodes, by what this one thinks of them."},
-    {"ducknode_gossip_members", "state=\"suspect\"", "gauge", AT(members[MEMBER_SUSPECT]), ""},
-    {"ducknode_gossip_members", "state=\"dead\"", "gauge", AT(members[MEMBER_DEAD]), ""},
-    {"ducknode_gossip_members", "state=\"left\"", "gauge", AT(members[MEMBER_LEFT]), ""},
+    {"ducknode_gossip_members", "state=\"suspect\"", "gauge", AT(members[GOSSIP_SUSPECT]), ""},
+    {"ducknode_gossip_members", "state=\"dead\"", "gauge", AT(members[GOSSIP_DEAD]), ""},
+    {"ducknode_gossip_members", "state=\"left\"", "gauge", AT(members[GOSSIP_LEFT]), ""},
+    {"ducknode_gossip_health", "", "gauge", AT(agent.membership.health),
+     "How unwell this node finds itself: 0 (well) to 8; it probes that much slower."},
+    {"ducknode_gossip_probes_total", "result=\"sent\"", "counter", AT(agent.membership.probes_sent),
+     "Probes of other nodes, and how they ended."},
+    {"ducknode_gossip_probes_total", "result=\"acked\"", "counter",
+     AT(agent.membership.probes_acked), ""},
+    {"ducknode_gossip_probes_total", "result=\"failed\"", "counter",
+     AT(agent.membership.probes_failed), ""},
+    {"ducknode_gossip_accusations_total", "what=\"made\"", "counter",
+     AT(agent.membership.accusations_made), "Accusations of not answering."},
+    {"ducknode_gossip_accusations_total", "what=\"heard\"", "counter",
+     AT(agent.membership.accusations_heard), ""},
+    {"ducknode_gossip_accusations_total", "what=\"refused\"", "counter",
+     AT(agent.membership.accusations_refused), ""},
+    {"ducknode_gossip_accusations_total", "what=\"refuted\"", "counter",
+     AT(agent.membership.refutations), ""},
+    {"ducknode_gossip_accusations_total", "what=\"false\"", "counter",
+     AT(agent.membership.false_alarms), ""},
+    {"ducknode_gossip_pauses_total", "", "counter", AT(agent.membership.pauses),
+     "Times this node was stopped or starved, and so accused nobody."},
+    {"ducknode_gossip_dropped_total", "what=\"answers\"", "counter",
+     AT(agent.membership.answers_dropped), "What a full queue dropped."},
     {"ducknode_gossip_equivocators", "", "gauge", AT(agent.proofs),
      "Owners that gave one version to two records, and so are left out."},
 };
@@ -83,10 +105,18 @@ static const char *const frame_kinds[TRANSPORT_KINDS] = {
     [FRAME_PECK] = "peck",
     [FRAME_RECEIPT] = "receipt",
     [FRAME_REFUSAL] = "refusal",
-    [FRAME_DIGEST] = "digest",
     [FRAME_RECORDS] = "records",
     [FRAME_PING] = "ping",
     [FRAME_PONG] = "pong",
+    [FRAME_PROBE] = "probe",
+    [FRAME_PROBE_ACK] = "probe_ack",
+    [FRAME_PROBE_REQUEST] = "probe_request",
+    [FRAME_PROBE_NACK] = "probe_nack",
+    [FRAME_ACCUSATION] = "accusation",
+    [FRAME_RECONCILE] = "reconcile",
+    [FRAME_FETCH] = "fetch",
+    [FRAME_FETCHED] = "fetched",
+    [FRAME_GOODBYE] = "goodbye",
 };
 
 /* ---- composing ---- */
@@ -178,7 +208,7 @@ static void add_offers(struct list *list, const uint64_t offers[DIRECTORY_VERDIC
 static void read_sources(struct local_view *view, struct sources *sources)
 {
     struct local_api *api = view->api;
-    size_t states[MEMBER_STATES] = {0};
+    size_t states[GOSSIP_STATES] = {0};
 
     memset(sources, 0, sizeof *sources);
     if (api->settings.figures)
@@ -187,7 +217,7 @@ static void read_sources(struct local_view *view, struct sources *sources)
         transport_figures(api->settings.transport, &sources->links);
     if (api->settings.roster)
         roster_counts(api->settings.roster, states);
-    for (size_t i = 0; i < MEMBER_STATES; i++)
+    for (size_t i = 0; i < GOSSIP_STATES; i++)
         sources->members[i] = states[i];
     pthread_mutex_lock(&api->lock);
     for (struct ring *ring = api->questions.next; ring != &api->questions; ring = ring->next)

@@ -109,12 +109,20 @@ void local_follows_tell_record(struct local_api *api, const struct effect *effec
         tell_follower(RING_OWNER(ring, struct request, directory), &view);
 }
 
+void local_follows_tell_member(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    static const struct id nobody;
+    char with[ID_TEXT_SIZE];
+
+    view.kind = "member";
+    view.with = (char *)id_text(ID_NODE, &effect->member_changed.node, with);
+    view.state = (char *)gossip_state_name(effect->member_changed.state);
+    view.at_ms = clock_wall_ms();
+    tell_followers(api, &nobody, &view);
+}
+
 void local_api_link_changed(struct local_api *api, const struct id *node, bool up)
 {
     tell_of_node(api, node, "link", up ? "up" : "down");
-}
-
-void local_api_member_changed(struct local_api *api, const struct agent_member *member)
-{
-    tell_of_node(api, &member->node, "member", member_state_name(member->state));
 }

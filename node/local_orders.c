@@ -445,6 +445,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         order->kind = ORDER_PULSE;
         return read_id(ID_DUCKLING, asked->pulse->duckling, false, "duckling", &order->duckling,
                        refusal);
+    case DUCK__REQUEST__ORDER_LEAVE:
+        order->kind = ORDER_LEAVE;
+        return true;
     case DUCK__REQUEST__ORDER_PECK:
         wish->kind = REQUEST_PECK;
         return read_peck_query(asked->peck, wish, refusal);
@@ -465,7 +468,6 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:
     case DUCK__REQUEST__ORDER_STOP:
         return true;
-    case DUCK__REQUEST__ORDER_LEAVE:
     case DUCK__REQUEST__ORDER__NOT_SET:
     case _DUCK__REQUEST__ORDER__CASE_IS_INT_SIZE:
         break;

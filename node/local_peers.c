@@ -1,5 +1,4 @@
 /* The other nodes: what this one thinks of each, and the links to them. */
-#include "clock.h"
 #include "core/introduction.h"
 #include "local_parts.h"
 #include "store.h"
@@ -87,11 +86,6 @@ static void compose_link(struct local_view *view, const struct transport_link_in
 
 /* ---- members ---- */
 
-static uint64_t wall_of(uint64_t steady_ms)
-{
-    return steady_ms ? clock_wall_ms() + steady_ms - clock_now_ms() : 0;
-}
-
 static Duck__PeerView *compose_peer(struct local_view *view, const struct roster_entry *entry,
                                     const struct transport_link_info *link)
 {
@@ -100,11 +94,11 @@ static Duck__PeerView *compose_peer(struct local_view *view, const struct roster
 
     duck__peer_view__init(peer);
     peer->node_id = local_id(view, ID_NODE, &member->node);
-    peer->state = (char *)member_state_name(member->state);
+    peer->state = (char *)gossip_state_name(member->state);
     peer->incarnation_ms = member->version.ms;
     peer->incarnation_count = member->version.count;
     peer->accusers = member->accusers;
-    peer->suspicion_ends_ms = wall_of(member->suspicion_ends_ms);
+    peer->suspicion_ends_ms = member->suspicion_ends_ms;
     peer->changed_ms = entry->changed_ms;
     peer->link = "none";
     describe(view, &member->node, peer);

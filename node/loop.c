@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sodium.h>
 
+#define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
@@ -36,6 +37,7 @@ struct loop {
     struct performer performer;
     struct arena scratch;
     bool disk_full, members_changed;
+    uint64_t roster_ms;   /* steady: when the roster was brought up to date */
     pthread_mutex_t lock; /* of figures */
     struct agent_figures figures;
 };
@@ -93,6 +95,8 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     loop->performer.inbox = settings->inbox;
     loop->performer.transport = settings->transport;
     loop->performer.node = settings->node;
+    loop->performer.stop = settings->stop;
+    loop->performer.context = settings->context;
     loop->start = message_new(KIB);
     loop->start->event.kind = EVENT_START;
     loop->start->event.at = clock_read();
@@ -363,28 +367,37 @@ static int decide(struct loop *loop, struct turn *turn)
 static void note_members(struct loop *loop, const struct effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++)
-        loop->members_changed |= effects->list[i].kind == EFFECT_RECORD_CHANGED &&
-                                 effects->list[i].record_changed.kind == RECORD_NODE;
+        loop->members_changed |= effects->list[i].kind == EFFECT_MEMBER_CHANGED ||
+                                 (effects->list[i].kind == EFFECT_RECORD_CHANGED &&
+                                  effects->list[i].record_changed.kind == RECORD_NODE);
 }
 
-static void tell_member(void *context, const struct agent_member *member)
+/* While somebody is suspected accusers come, and no state changes. */
+static bool roster_is_old(struct loop *loop, const struct moment *at)
 {
-    struct loop *loop = context;
+    size_t counts[GOSSIP_STATES];
 
-    local_api_member_changed(loop->performer.api, member);
+    if (loop->members_changed)
+        return true;
+    if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
+        return false;
+    roster_counts(loop->settings.roster, counts);
+    return counts[GOSSIP_SUSPECT] > 0;
 }
 
 static void update_roster(struct loop *loop)
 {
+    struct moment at = clock_read();
     struct agent_member *members;
     size_t count;
 
-    if (!loop->members_changed || !loop->settings.roster)
+    if (!loop->settings.roster || !roster_is_old(loop, &at))
         return;
     loop->members_changed = false;
+    loop->roster_ms = at.now_ms;
     members = memory_take(NODES_MAX * sizeof *members);
-    count = agent_members(loop->agent, members, NODES_MAX);
-    roster_update(loop->settings.roster, members, count, clock_wall_ms(), tell_member, loop);
+    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    roster_update(loop->settings.roster, members, count, at.wall_ms);
     memory_give_back(members);
 }
 

@@ -22,6 +22,8 @@ struct loop_settings {
     struct transport *transport;
     struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
+    void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
+    void *context;
 };
 
 /* Restores the agent from the store. All pointers are borrowed for the loop's life. */

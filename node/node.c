@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,9 @@ struct node {
         api_lock; /* of `api`: links come and go before it is there and after it is gone */
     struct supervisor *supervisor;
     struct keyring *keyring;
+    struct seen *seen;
+    atomic_uint_fast64_t frames_over_quota;
+    struct quota *news_quota, *asked_quota; /* under the keyring's lock, too */
     pthread_mutex_t keyring_lock;
     struct intake *intakes[WORKERS];
     char gateway_url[OPTIONS_URL_SIZE + 8];
@@ -241,7 +245,7 @@ static void on_up(void *context, const struct id *id, struct bytes introduction,
     tell_local_api(node, id, true);
 }
 
-static void on_down(void *context, const struct id *id, const char *reason)
+static void on_down(void *context, const struct id *id, const char *reason, bool goodbye)
 {
     struct node *node = context;
     struct message *message = message_new(KIB);
@@ -250,6 +254,7 @@ static void on_down(void *context, const struct id *id, const char *reason)
     log_write(LOG_INFO, "link", "%s: %s", id_text(ID_NODE, id, text), reason);
     message->event.kind = EVENT_LINK_DOWN;
     message->event.node = *id;
+    message->event.link.goodbye = goodbye;
     inbox_give(node->inbox, message);
     tell_local_api(node, id, false);
 }
@@ -296,12 +301,18 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
                      struct bytes body)
 {
     struct node *node = context;
-    struct message *message = message_new(PARSE_BUDGET(body.size));
     char reason[160], text[ID_TEXT_SIZE];
     enum intake_verdict verdict;
+    struct message *message;
     size_t refused;
     struct id peck;
 
+    if (!intake_admits(node->intakes[worker], from, (enum frame_kind)kind, body.size,
+                       clock_wall_ms())) {
+        node->frames_over_quota++;
+        return true;
+    }
+    message = message_new(PARSE_BUDGET(body.size));
     verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
                           &message->arena, &message->event, &peck, &refused, reason);
     if (refused > 0 && verdict == INTAKE_TAKEN)
@@ -353,7 +364,13 @@ static void open_intakes(struct node *node)
     };
 
     node->keyring = keyring_new(KEYRING_MAX);
+    node->seen = seen_new(SEEN_RECORDS);
+    node->news_quota = quota_new(NEIGHBOURS_MAX, NEWS_BYTES_PER_S, NEWS_BYTES_BURST);
+    node->asked_quota = quota_new(NEIGHBOURS_MAX, ASKED_BYTES_PER_S, ASKED_BYTES_BURST);
     settings.keyring = node->keyring;
+    settings.seen = node->seen;
+    settings.news = node->news_quota;
+    settings.asked = node->asked_quota;
     for (size_t i = 0; i < WORKERS; i++)
         node->intakes[i] = intake_new(&settings);
 }
@@ -415,6 +432,12 @@ static size_t find_addresses(const struct node *node,
     return count;
 }
 
+static void stop_node(void *context)
+{
+    (void)context;
+    kill(getpid(), SIGTERM);
+}
+
 static int open_loop(struct node *node)
 {
     char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];
@@ -435,6 +458,7 @@ static int open_loop(struct node *node)
         .transport = node->transport,
         .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+        .stop = stop_node,
     };
     int fault;
 
@@ -469,12 +493,6 @@ static bool gateway_is_up(void *context)
     const struct node *node = context;
 
     return supervisor_is_up(node->supervisor);
-}
-
-static void stop_node(void *context)
-{
-    (void)context;
-    kill(getpid(), SIGTERM);
 }
 
 /* The host as configured, the port as bound. */
@@ -672,6 +690,9 @@ static void close_all(struct node *node)
     for (size_t i = 0; i < WORKERS; i++)
         intake_free(node->intakes[i]);
     keyring_free(node->keyring);
+    seen_free(node->seen);
+    quota_free(node->news_quota);
+    quota_free(node->asked_quota);
     identity_key_free(node->key);
     keyfile_free(node->keyfile);
     memory_give_back((void *)(uintptr_t)node->chain.data);

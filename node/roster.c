@@ -54,8 +54,7 @@ static const struct roster_entry *find(const struct roster_entry *entries, size_
 }
 
 void roster_update(struct roster *roster, struct agent_member *members, size_t count,
-                   uint64_t wall_ms,
-                   void (*changed)(void *context, const struct agent_member *member), void *context)
+                   uint64_t wall_ms)
 {
     struct roster_entry *entries = memory_take((count + 1) * sizeof *entries), *old;
     bool begun = roster->begun; /* the loop alone writes it */
@@ -76,9 +75,6 @@ void roster_update(struct roster *roster, struct agent_member *members, size_t c
     roster->begun = true;
     pthread_mutex_unlock(&roster->lock);
     memory_give_back(old);
-    for (size_t i = 0; i < count && begun && changed; i++)
-        if (entries[i].changed_ms == wall_ms)
-            changed(context, &members[i]);
 }
 
 bool roster_find(struct roster *roster, const struct id *node, struct roster_entry *entry)
@@ -115,9 +111,9 @@ size_t roster_count(struct roster *roster)
     return count;
 }
 
-void roster_counts(struct roster *roster, size_t counts[MEMBER_STATES])
+void roster_counts(struct roster *roster, size_t counts[GOSSIP_STATES])
 {
-    memset(counts, 0, MEMBER_STATES * sizeof *counts);
+    memset(counts, 0, GOSSIP_STATES * sizeof *counts);
     pthread_mutex_lock(&roster->lock);
     for (size_t i = 0; i < roster->count; i++)
         counts[roster->entries[i].member.state]++;

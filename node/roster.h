@@ -1,7 +1,6 @@
 /* roster: the members as the loop's last turn left them, for whoever asks from another thread.
  *
- * The loop compares anew after each turn that may have changed a member, and tells what changed.
- * Sorted by id, so that one member is found without looking at the others. */
+ * The loop brings it up to date after each turn that may have changed a member. Sorted by id, so that one member is found without looking at the others. */
 #ifndef DUCK_NODE_ROSTER_H
 #define DUCK_NODE_ROSTER_H
 
@@ -17,17 +16,14 @@ struct roster_entry {
 struct roster *roster_new(void);
 void roster_free(struct roster *roster); /* NULL is fine */
 
-/* Takes the place of what was there; `members` is sorted in place and copied. `changed` is called, without a
- * lock, for each member that is new or in another state than before. */
+/* Takes the place of what was there; `members` is sorted in place and copied. */
 void roster_update(struct roster *roster, struct agent_member *members, size_t count,
-                   uint64_t wall_ms,
-                   void (*changed)(void *context, const struct agent_member *member),
-                   void *context);
+                   uint64_t wall_ms);
 
 /* From any thread. */
 bool roster_find(struct roster *roster, const struct id *node, struct roster_entry *entry);
 size_t roster_copy(struct roster *roster, struct roster_entry *entries, size_t max);
 size_t roster_count(struct roster *roster);
-void roster_counts(struct roster *roster, size_t counts[MEMBER_STATES]);
+void roster_counts(struct roster *roster, size_t counts[GOSSIP_STATES]);
 
 #endif

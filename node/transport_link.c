@@ -187,6 +187,10 @@ static bool hand_over(struct link *link, size_t worker, struct bytes inner)
     struct bytes body = bytes_of(inner.data + 1, inner.size - 1);
 
     transport_count(link->transport, false, kind, inner.size);
+    if (kind == FRAME_GOODBYE) {
+        link_take_goodbye(link);
+        return body.size == 0;
+    }
     if (kind != FRAME_PING && kind != FRAME_PONG)
         return handlers->frame(handlers->context, worker, &link->node, kind, body);
     if (body.size != PING_SIZE)

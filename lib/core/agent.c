@@ -162,6 +162,17 @@ static void make_directory(struct agent *agent)
     agent->directory = directory_new(&settings);
 }
 
+static struct gossip *gossip_for(struct agent *agent)
+{
+    struct gossip_settings settings = {.self = agent->node,
+                                       .nodes_max = NODES_MAX,
+                                       .contact = agent_find_contact,
+                                       .context = agent};
+
+    dice_fill(&agent->dice, settings.dice_seed, sizeof settings.dice_seed);
+    return gossip_new(&settings);
+}
+
 struct agent *agent_new(const struct agent_settings *settings)
 {
     struct agent *agent = memory_take(sizeof *agent);
@@ -177,10 +188,13 @@ struct agent *agent_new(const struct agent_settings *settings)
 
     dice_init(&agent->dice, settings->dice_seed);
     make_directory(agent);
-    dice_fill(&agent->dice, seed, sizeof seed);
-    agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
+    arena_init(&agent->contact_memory, PARSE_BUDGET(RECORD_SIZE_MAX));
+    agent->gossip = gossip_for(agent);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->news = news_new(NEWS_SLOTS_MAX, seed);
+    agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
     agent->node_refresh_at_ms = MOMENT_NEVER;
@@ -199,12 +213,15 @@ void agent_free(struct agent *agent)
     directory_free(agent->directory);
     record_pool_free(agent->record_pool);
     gossip_free(agent->gossip);
+    arena_free(&agent->contact_memory);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
-    memory_give_back(agent->news);
+    news_free(agent->news);
+    memory_give_back(agent->fresh);
+    agent_free_sets(agent);
     arena_free(&agent->memory);
     memory_give_back(agent);
 }
@@ -274,18 +291,6 @@ static void restore_received(struct agent *agent, const struct event *event)
     tray_add(agent->tray, &entry);
 }
 
-static void take_records(struct agent *agent, const struct event *event, struct effects *effects)
-{
-    for (size_t i = 0; i < event->records.count; i++) {
-        const struct offered_record *offered = &event->records.items[i];
-        size_t before = effects->count;
-
-        agent_offer_record(agent, offered, &event->node, &event->at, effects);
-        if (effects->count > before && effects->list[before].kind == EFFECT_KEEP_RECORD)
-            agent_hear_of_bond(agent, &offered->record, effects);
-    }
-}
-
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
 {
     switch (event->kind) {
@@ -317,7 +322,8 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_link_down(agent, event, effects);
         break;
     case EVENT_DIAL_FAILED:
-        gossip_dial_failed(agent->gossip, event->dial_failed.address, event->at.now_ms);
+        gossip_dial_failed(agent->gossip, &event->node, event->dial_failed.address,
+                           event->at.now_ms);
         break;
     case EVENT_PECK:
         if (event->peck.known) {
@@ -337,11 +343,27 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
                               event->refusal.reason, event->refusal.final, &event->at, effects);
         break;
-    case EVENT_DIGEST:
-        agent_take_digest(agent, event, effects);
+    case EVENT_RECONCILE:
+        agent_take_reconcile(agent, event, effects);
+        break;
+    case EVENT_FETCH:
+        agent_take_fetch(agent, event, effects);
+        break;
+    case EVENT_FETCHED:
+        agent_take_fetched(agent, event, effects);
         break;
     case EVENT_RECORDS:
-        take_records(agent, event, effects);
+        for (size_t i = 0; i < event->records.count; i++)
+            agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
+        break;
+    case EVENT_PROBE:
+    case EVENT_PROBE_ACK:
+    case EVENT_PROBE_REQUEST:
+    case EVENT_PROBE_NACK:
+        agent_take_probe(agent, event);
+        break;
+    case EVENT_ACCUSATION:
+        agent_take_accusation(agent, event, effects);
         break;
     case EVENT_ORDER:
         agent_take_order(agent, event->order, &event->at, effects);
@@ -361,7 +383,9 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
-    agent_spread_news(agent, effects);
+    agent_heed_gossip(agent, at, effects);
+    agent_spread_news(agent, at, effects);
+    agent_repair(agent, at, effects);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
@@ -382,6 +406,8 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
+    wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
     wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
@@ -400,35 +426,11 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .pecks_refused = agent->pecks_refused,
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
+        .live_nodes = gossip_live(agent->gossip) + 1,
     };
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);
     figures->proofs = directory_proof_count(agent->directory);
+    gossip_figures(agent->gossip, &figures->membership);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
-}
-
-const char *member_state_name(enum member_state state)
-{
-    static const char *const names[MEMBER_STATES] = {"alive", "suspect", "dead", "left"};
-
-    return names[state];
-}
-
-size_t agent_members(const struct agent *agent, struct agent_member *members, size_t max)
-{
-    size_t count = 0, known = gossip_count(agent->gossip);
-
-    for (size_t i = 0; i < known && count < max; i++) {
-        const struct gossip_member *member = gossip_at(agent->gossip, i);
-        const struct directory_entry *held;
-
-        if (id_is_zero(&member->node))
-            continue;
-        held = directory_find(agent->directory, &member->node, RECORD_NODE);
-        members[count] = (struct agent_member){.node = member->node};
-        if (held)
-            members[count].version = held->version;
-        count++;
-    }
-    return count;
 }

@@ -52,28 +52,18 @@ static struct bytes key_of(const struct id *other, struct arena *arena)
 static void tell_ended(struct agent *agent, const struct duckling *duckling, const struct id *other,
                        const struct id *bond, const struct moment *at, struct effects *effects)
 {
-    static const struct id nobody;
     struct attestation_content content = {
         .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(bond)};
-    struct offered_record offered = {.chain = duckling->chain};
-    struct record *record = &offered.record;
-    struct bytes body;
+    struct statement statement = {
+        .by = duckling,
+        .kind = RECORD_ATTESTATION,
+        .key = key_of(other, &effects->arena),
+        .content = attestation_content_pack(&content, &effects->arena),
+        .deleted = true,
+        .life_ms = RECORD_LIFE_MAX_MS,
+    };
 
-    agent->last_version = version_next(agent->last_version, at->wall_ms);
-    record->network = agent->settings.network;
-    record->owner = duckling->id;
-    record->kind = RECORD_ATTESTATION;
-    record->key = key_of(other, &effects->arena);
-    record->version = agent->last_version;
-    record->not_after_ms = record->version.ms + RECORD_LIFE_MAX_MS;
-    record->deleted = true;
-    record->content = attestation_content_pack(&content, &effects->arena);
-    if (record_pack(record, &effects->arena, &body) != RECORD_OK)
-        assert(!"all of it is ours");
-    offered.wire =
-        envelope_seal(ENVELOPE_RECORD, &duckling->id, duckling->key, body, &effects->arena, NULL);
-    if (agent_take_record(agent, &offered, &nobody, true, at, effects) != DIRECTORY_TAKEN)
-        agent_log(effects, LOG_WARNING, "the end of a bond cannot be told: the directory is full");
+    agent_publish(agent, &statement, at, effects, NULL);
 }
 
 /* ---- ended here ---- */

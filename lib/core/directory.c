@@ -18,7 +18,6 @@ struct directory {
     struct proofs *proofs;
     size_t kinds[RECORD_SKILL + 1];
     struct metrics_content total;
-    const struct hash **by_hash; /* for digests, sorted; NULL: something has changed */
 };
 
 /* An offer on its way through the rules. */
@@ -53,7 +52,6 @@ void directory_free(struct directory *directory)
     holdings_free(directory->held);
     marks_free(directory->marks);
     proofs_free(directory->proofs);
-    memory_give_back(directory->by_hash);
     memory_give_back(directory);
 }
 
@@ -170,8 +168,6 @@ static void count_metrics(struct directory *directory, const struct directory_en
 
 static void count_in(struct directory *directory, const struct directory_entry *entry, bool add)
 {
-    memory_give_back(directory->by_hash);
-    directory->by_hash = NULL;
     if (entry->deleted)
         return;
     if (entry->kind <= RECORD_SKILL)
@@ -517,89 +513,4 @@ const struct directory_proof *directory_proof_at(const struct directory *directo
 size_t directory_memory(const struct directory *directory)
 {
     return sizeof *directory + holdings_memory(directory->held) + marks_memory(directory->marks);
-}
-
-/* ---- digests ---- */
-
-static int compare_hashes(const void *left, const void *right)
-{
-    return memcmp((*(const struct hash *const *)left)->bytes,
-                  (*(const struct hash *const *)right)->bytes, HASH_SIZE);
-}
-
-static void sort_hashes(struct directory *directory)
-{
-    size_t count = holdings_count(directory->held);
-
-    if (directory->by_hash)
-        return;
-    directory->by_hash = memory_take(count * sizeof *directory->by_hash);
-    for (size_t i = 0; i < count; i++)
-        directory->by_hash[i] = &holdings_at(directory->held, (uint32_t)i)->hash;
-    qsort(directory->by_hash, count, sizeof *directory->by_hash, compare_hashes);
-}
-
-/* Where the first hash stands that is not below `hash`. */
-static size_t seek_hash(struct directory *directory, const struct hash *hash)
-{
-    size_t low = 0, high = holdings_count(directory->held);
-
-    sort_hashes(directory);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (compare_hashes(&directory->by_hash[middle], &hash) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-size_t directory_digest(struct directory *directory, const struct hash *first, struct hash *last,
-                        uint8_t (*prefixes)[8], size_t max)
-{
-    size_t at = seek_hash(directory, first), held = holdings_count(directory->held), count = 0;
-
-    memset(last->bytes, 0xFF, HASH_SIZE);
-    for (; at < held && count < max; at++)
-        memcpy(prefixes[count++], directory->by_hash[at]->bytes, 8);
-    if (at < held)
-        *last = *directory->by_hash[at - 1];
-    return count;
-}
-
-static bool is_listed(const uint8_t (*prefixes)[8], size_t count, const struct hash *hash)
-{
-    size_t low = 0, high = count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(prefixes[middle], hash->bytes, 8);
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
-size_t directory_lacking(struct directory *directory, const struct hash *first,
-                         const struct hash *last, const uint8_t (*prefixes)[8], size_t count,
-                         struct hash *hashes, size_t max)
-{
-    size_t held = holdings_count(directory->held), found = 0;
-
-    for (size_t at = seek_hash(directory, first); at < held && found < max; at++) {
-        const struct hash *hash = directory->by_hash[at];
-
-        if (compare_hashes(&hash, &last) > 0)
-            break;
-        if (!is_listed(prefixes, count, hash))
-            hashes[found++] = *hash;
-    }
-    return found;
 }

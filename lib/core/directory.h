@@ -116,17 +116,4 @@ const struct directory_proof *directory_proof_at(const struct directory *directo
 /* Bytes of its own: without the pool, which several may share (record_pool_memory). */
 size_t directory_memory(const struct directory *directory);
 
-/* Digests: they end when repair by reconciliation takes their place. Each sorts all hashes, once
- * after a change. */
-
-/* One page of a digest: first 8 bytes of each hash in [*first, …], sorted, at most `max`; `*last` is
- * where the page ends (all ones at the end). Returns how many. */
-size_t directory_digest(struct directory *directory, const struct hash *first, struct hash *last,
-                        uint8_t (*prefixes)[8], size_t max);
-
-/* Which held records lie in [first, last] and are not in `prefixes` (sorted, `count` of them)? */
-size_t directory_lacking(struct directory *directory, const struct hash *first,
-                         const struct hash *last, const uint8_t (*prefixes)[8], size_t count,
-                         struct hash *hashes, size_t max);
-
 #endif

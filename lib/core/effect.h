@@ -6,6 +6,7 @@
 #define DUCK_CORE_EFFECT_H
 
 #include "event.h"
+#include "gossip.h"
 
 enum effect_kind {
     /* Keep on disk. */
@@ -26,11 +27,15 @@ enum effect_kind {
     EFFECT_SEND_RECORDS,
     EFFECT_DIAL,
     EFFECT_INTRODUCE,
+    EFFECT_HANG_UP,
     /* To the local API. */
     EFFECT_REPLY,
     EFFECT_PECK_CHANGED,
     EFFECT_BOND_CHANGED,
     EFFECT_RECORD_CHANGED,
+    EFFECT_MEMBER_CHANGED,
+    /* To this process: end, as if it had been told to. */
+    EFFECT_STOP,
     /* To the log. */
     EFFECT_LOG,
 };
@@ -39,10 +44,18 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PECK = 1,
     FRAME_RECEIPT = 2,
     FRAME_REFUSAL = 3,
-    FRAME_DIGEST = 4,
     FRAME_RECORDS = 5,
     FRAME_PING = 6,
     FRAME_PONG = 7,
+    FRAME_PROBE = 8,
+    FRAME_PROBE_ACK = 9,
+    FRAME_PROBE_REQUEST = 10,
+    FRAME_PROBE_NACK = 11,
+    FRAME_ACCUSATION = 12,
+    FRAME_GOODBYE = 18, /* the transport's, as 6 and 7 */
+    FRAME_RECONCILE = 13,
+    FRAME_FETCH = 14,
+    FRAME_FETCHED = 15,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -66,6 +79,15 @@ enum refusal_code {
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
+
+/* What a FetchedFrame says beside its records. */
+struct fetch_answer {
+    uint32_t session;
+    enum record_set set;
+    bool is_last, has_next;
+    struct stamp next;
+};
+struct agent_member;
 
 struct effect {
     enum effect_kind kind;
@@ -124,6 +146,7 @@ struct effect {
             struct id node;
             struct hash *hashes;
             size_t count;
+            struct fetch_answer answer;      /* session 0: as news */
         } send_records;
         struct {
             struct id node;                  /* zero: whoever answers */
@@ -145,6 +168,8 @@ struct effect {
             struct bytes chain;              /* hatch */
             const struct id *taken;          /* take: handed out, in order */
             size_t taken_count;
+            const struct agent_member *members; /* members: see agent.h */
+            size_t member_count;
         } reply;
         struct {
             enum box box;
@@ -165,6 +190,14 @@ struct effect {
             struct id owner;
             uint32_t kind;
         } record_changed;
+        struct {
+            struct id node;
+            enum gossip_state state;
+        } member_changed;
+        struct {
+            struct id node;
+            const char *reason;              /* a constant */
+        } hang_up;
         struct {
             enum log_level level;
             const char *text;                /* one line */

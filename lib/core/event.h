@@ -2,6 +2,8 @@
 #ifndef DUCK_CORE_EVENT_H
 #define DUCK_CORE_EVENT_H
 
+#include "accusation.h"
+#include "audit.h"
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
@@ -28,8 +30,15 @@ enum event_kind {
     EVENT_PECK,
     EVENT_RECEIPT,
     EVENT_REFUSAL,
-    EVENT_DIGEST,
     EVENT_RECORDS,
+    EVENT_PROBE,
+    EVENT_PROBE_ACK,
+    EVENT_PROBE_REQUEST,
+    EVENT_PROBE_NACK,
+    EVENT_ACCUSATION,
+    EVENT_RECONCILE,
+    EVENT_FETCH,
+    EVENT_FETCHED,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -51,6 +60,8 @@ enum order_kind {
     ORDER_JOIN,
     ORDER_COUNT,
     ORDER_PULSE,
+    ORDER_LEAVE,   /* say that this node leaves the network, then stop */
+    ORDER_MEMBERS, /* who is there, as far as this node can tell */
 };
 
 struct order_profile {
@@ -73,7 +84,7 @@ struct order {
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
                                     reply_to, idempotency_key, trace */
     uint64_t expires_in_ms;      /* send; 0: the default */
-    uint32_t limit;              /* take */
+    uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take */
     const struct id *pecks;      /* ack, give back */
     size_t peck_count;
@@ -108,6 +119,7 @@ struct hosted {
 struct offered_record {
     struct record record;
     struct bytes wire, chain;
+    bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 
 struct event {
@@ -127,6 +139,7 @@ struct event {
         struct {
             struct bytes introduction;              /* of the other end, packed; may be empty */
             bool dialled_here;
+            bool goodbye;                           /* down: ended on purpose, by either end */
         } link;
         struct {
             struct bytes address;
@@ -149,14 +162,44 @@ struct event {
             bool final;
         } refusal;
         struct {
-            struct hash first, last;
-            const uint8_t (*prefixes)[8];
-            size_t count;
-        } digest;
-        struct {
             const struct offered_record *items;
             size_t count;
         } records;
+        struct {
+            uint32_t nonce;
+            uint64_t sums[2];                       /* directory, metrics; of probe and ack */
+            struct id target;                       /* of a request */
+        } probe;
+        struct {
+            struct accusation accusation;
+            struct hash hash;
+            bool expired;                           /* good for nothing but to be refuted */
+            struct bytes wire, chain;
+        } accusation;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool is_answer, keyed;
+            bool has_nonce;
+            uint8_t nonce[AUDIT_NONCE_SIZE];
+            struct bytes message;
+        } reconcile;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool keyed, stream;
+            const struct hash *hashes;
+            size_t count;
+            struct stamp after;                     /* stream */
+        } fetch;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            const struct offered_record *items;
+            size_t count;
+            bool is_last, has_next;
+            struct stamp next;
+        } fetched;
         const struct order *order;
     };
 };

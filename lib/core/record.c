@@ -31,6 +31,11 @@ const char *record_verdict_text(enum record_verdict verdict)
     return "";
 }
 
+enum record_set record_set_of(uint32_t kind)
+{
+    return kind == RECORD_METRICS ? RECORD_SET_METRICS : RECORD_SET_DIRECTORY;
+}
+
 const char *record_kind_name(uint32_t kind)
 {
     static const char *const names[] = {

@@ -15,6 +15,12 @@ enum record_kind {
     RECORD_SKILL = 6,
 };
 
+/* Sets that are reconciled each by itself: metrics turn over in minutes. */
+enum record_set { RECORD_SET_DIRECTORY = 1, RECORD_SET_METRICS = 2 };
+#define RECORD_SETS 2
+
+enum record_set record_set_of(uint32_t kind);
+
 struct record {
     struct hash hash;       /* set by record_parse and record_pack */
     struct bytes network;

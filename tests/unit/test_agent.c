@@ -184,15 +184,22 @@ static void carry_stored(struct pond *pond, struct node *node, const struct effe
 
 static void carry_records(struct pond *pond, struct node *node, const struct effect *effect)
 {
+    struct bytes chains[PECKS_MAX], wires[PECKS_MAX];
+    size_t count = 0;
     struct arena arena;
 
     arena_init(&arena, MIB);
     for (size_t i = 0; i < effect->send_records.count; i++)
         for (size_t j = 0; j < node->record_count; j++)
-            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i]))
-                carry(
-                    pond, node, FRAME_RECORDS,
-                    frame_pack_records(&node->records[j].chain, &node->records[j].wire, 1, &arena));
+            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i])) {
+                chains[count] = node->records[j].chain;
+                wires[count++] = node->records[j].wire;
+            }
+    if (effect->send_records.answer.session != 0)
+        carry(pond, node, FRAME_FETCHED,
+              frame_pack_fetched(&effect->send_records.answer, chains, wires, count, &arena));
+    else if (count > 0)
+        carry(pond, node, FRAME_RECORDS, frame_pack_records(chains, wires, count, &arena));
     arena_free(&arena);
 }
 

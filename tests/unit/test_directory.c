@@ -552,124 +552,6 @@ START_TEST(kinds_are_counted_and_strange_ones_are_not)
 }
 END_TEST
 
-/* ---- digests ---- */
-
-static bool next_hash(struct hash *hash)
-{
-    for (size_t i = HASH_SIZE; i-- > 0;)
-        if (++hash->bytes[i] != 0)
-            return true;
-    return false;
-}
-
-START_TEST(the_digest_of_nothing_is_one_empty_page)
-{
-    struct hash first = {{0}}, last, ones = all_ones();
-    uint8_t prefixes[1][8];
-
-    ck_assert_uint_eq(directory_digest(directory, &first, &last, prefixes, 1), 0);
-    ck_assert(hash_equal(&last, &ones));
-}
-END_TEST
-
-START_TEST(pages_cover_everything_once_and_in_order)
-{
-    static struct hash all[MANY];
-
-    for (uint32_t i = 0; i < MANY; i++)
-        ck_assert_int_eq(offer(skill(i, "", 0, 1000)), DIRECTORY_TAKEN);
-    ck_assert_uint_eq(held_hashes(directory, all, MANY), MANY);
-    for (size_t page = 1; page <= MANY + 1; page += 1 + page / 2) {
-        struct hash first = {{0}}, last, ones = all_ones();
-        uint8_t prefixes[MANY + 1][8];
-        size_t seen = 0;
-
-        do {
-            size_t count = directory_digest(directory, &first, &last, prefixes, page);
-
-            ck_assert_uint_le(count, page);
-            for (size_t i = 0; i < count; i++)
-                ck_assert_mem_eq(prefixes[i], all[seen++].bytes, 8);
-            first = last;
-        } while (next_hash(&first));
-        ck_assert(hash_equal(&last, &ones));
-        ck_assert_uint_eq(seen, MANY);
-    }
-    for (size_t i = 1; i < MANY; i++)
-        ck_assert_int_lt(memcmp(all[i - 1].bytes, all[i].bytes, HASH_SIZE), 0);
-}
-END_TEST
-
-START_TEST(what_is_not_listed_lacks)
-{
-    static struct hash all[MANY], lacking[MANY];
-    uint8_t listed[MANY][8];
-    struct hash first = {{0}}, last = all_ones();
-    size_t count = 0, missing = 0, found;
-
-    for (uint32_t i = 0; i < MANY; i++)
-        ck_assert_int_eq(offer(skill(i, "", 0, 1000)), DIRECTORY_TAKEN);
-    held_hashes(directory, all, MANY);
-    for (size_t i = 0; i < MANY; i++)
-        if (i % 7 != 3)
-            memcpy(listed[count++], all[i].bytes, 8);
-    found = directory_lacking(directory, &first, &last, (const uint8_t(*)[8])listed, count, lacking,
-                              MANY);
-    ck_assert_uint_eq(found, MANY - count);
-    for (size_t i = 3; i < MANY; i += 7)
-        ck_assert(hash_equal(&lacking[missing++], &all[i]));
-    ck_assert_uint_eq(
-        directory_lacking(directory, &first, &last, (const uint8_t(*)[8])listed, count, lacking, 5),
-        5);
-}
-END_TEST
-
-START_TEST(a_range_includes_both_its_ends)
-{
-    static struct hash all[MANY], lacking[MANY];
-
-    for (uint32_t i = 0; i < MANY; i++)
-        ck_assert_int_eq(offer(skill(i, "", 0, 1000)), DIRECTORY_TAKEN);
-    held_hashes(directory, all, MANY);
-    ck_assert_uint_eq(directory_lacking(directory, &all[10], &all[20], NULL, 0, lacking, MANY), 11);
-    ck_assert(hash_equal(&lacking[0], &all[10]));
-    ck_assert(hash_equal(&lacking[10], &all[20]));
-    ck_assert_uint_eq(directory_lacking(directory, &all[20], &all[10], NULL, 0, lacking, MANY), 0);
-}
-END_TEST
-
-/* ---- laws ---- */
-
-/* Two directories that tell each other what the other lacks become equal. */
-START_TEST(an_exchange_of_digests_makes_both_alike)
-{
-    static struct record records[MANY];
-    static struct hash one[MANY], other[MANY];
-    struct directory *elsewhere = directory_of(0), *pair[] = {directory, elsewhere};
-
-    for (uint32_t i = 0; i < MANY; i++) {
-        records[i] = skill(i / 3, "", i % 3, 1000); /* three versions of each */
-        offer_to(pair[dice_below(&dice, 2)], &records[i]);
-    }
-    for (size_t from = 0; from < 2; from++) {
-        struct hash first = {{0}}, last, lacking[MANY];
-        uint8_t prefixes[MANY][8];
-        size_t count = directory_digest(pair[1 - from], &first, &last, prefixes, MANY);
-
-        count = directory_lacking(pair[from], &first, &last, (const uint8_t(*)[8])prefixes, count,
-                                  lacking, MANY);
-        for (size_t i = 0; i < count; i++)
-            for (size_t j = 0; j < MANY; j++)
-                if (hash_equal(&lacking[i], &records[j].hash))
-                    offer_to(pair[1 - from], &records[j]);
-    }
-    ck_assert_uint_eq(held_hashes(directory, one, MANY), MANY / 3);
-    ck_assert_uint_eq(held_hashes(elsewhere, other, MANY), MANY / 3);
-    ck_assert_mem_eq(one, other, MANY / 3 * sizeof *one);
-    directory_free(elsewhere);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("directory");
@@ -707,11 +589,6 @@ int main(void)
     tcase_add_test(tcase, totals_are_sums_over_the_nodes);
     tcase_add_test(tcase, a_node_that_boasts_is_forgotten_whole);
     tcase_add_test(tcase, kinds_are_counted_and_strange_ones_are_not);
-    tcase_add_test(tcase, the_digest_of_nothing_is_one_empty_page);
-    tcase_add_test(tcase, pages_cover_everything_once_and_in_order);
-    tcase_add_test(tcase, what_is_not_listed_lacks);
-    tcase_add_test(tcase, a_range_includes_both_its_ends);
-    tcase_add_test(tcase, an_exchange_of_digests_makes_both_alike);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -571,7 +571,7 @@ END_TEST
 static struct agent_member dead_member(const struct id *node)
 {
     return (struct agent_member){
-        .node = *node, .state = MEMBER_DEAD, .version = {.ms = 99, .count = 3}, .accusers = 2};
+        .node = *node, .state = GOSSIP_DEAD, .version = {.ms = 99, .count = 3}, .accusers = 2};
 }
 
 static Duck__Reply *ask_peers(const char *node)
@@ -596,7 +596,7 @@ START_TEST(peers_are_all_nodes_that_are_known_linked_or_not)
     reply = ask_peers("");
     ck_assert_uint_eq(reply->peers->n_peers, 0);
     duck_reply_free(reply);
-    roster_update(rig.roster, members, 2, 1, NULL, NULL);
+    roster_update(rig.roster, members, 2, 1);
     reply = ask_peers("");
     ck_assert_uint_eq(reply->peers->n_peers, 2);
     ck_assert_str_eq(reply->peers->peers[0]->node_id, id_text(ID_NODE, &far, text));
@@ -645,7 +645,7 @@ START_TEST(the_gossip_is_told_by_counters_of_one_table)
     struct agent_member member = dead_member(&far);
     Duck__Reply *reply;
 
-    roster_update(rig.roster, &member, 1, 1, NULL, NULL);
+    roster_update(rig.roster, &member, 1, 1);
     start(NULL);
     reply = ask_gossip();
     for (size_t i = 0; i < reply->gossip->n_counters; i++)
@@ -1494,7 +1494,6 @@ static void await_seen(struct watch *watch, unsigned count)
 
 START_TEST(followers_see_what_they_follow_and_nothing_else)
 {
-    struct agent_member member = {.state = MEMBER_SUSPECT};
     struct watch bobs = WATCH_INIT, alices = WATCH_INIT, everything = WATCH_INIT;
     struct effect effect;
 
@@ -1536,8 +1535,10 @@ START_TEST(followers_see_what_they_follow_and_nothing_else)
     ck_assert_str_eq(everything.kind, "link");
     ck_assert_str_eq(everything.state, "up");
 
-    member.node = rig.bed.node.id;
-    local_api_member_changed(rig.api, &member);
+    effect = (struct effect){.kind = EFFECT_MEMBER_CHANGED};
+    effect.member_changed.node = rig.bed.node.id;
+    effect.member_changed.state = GOSSIP_SUSPECT;
+    tell_now(&effect);
     await_seen(&everything, 5);
     ck_assert_str_eq(everything.kind, "member");
     ck_assert_str_eq(everything.state, "suspect");
@@ -1554,7 +1555,7 @@ START_TEST(what_a_follower_is_too_slow_for_is_dropped_and_counted)
     Duck__FollowOrder follow = DUCK__FOLLOW_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
     struct local_buffer buffer = {0};
-    uint64_t seen = 0;
+    uint64_t seen = 0, dropped = 0;
     int slow;
     struct effect effect;
     Duck__Reply *reply;
@@ -1578,15 +1579,16 @@ START_TEST(what_a_follower_is_too_slow_for_is_dropped_and_counted)
     say_status(slow, 6); /* its answer stands behind all that was queued */
     for (reply = hear(slow, &buffer); reply->id == 5; reply = hear(slow, &buffer)) {
         seen++;
-        ck_assert_uint_eq(reply->event->dropped, 0);
+        dropped += reply->event->dropped; /* the kernel may have made room in between */
         duck_reply_free(reply);
     }
     ck_assert_uint_eq(reply->id, 6);
     duck_reply_free(reply);
     tell_now(&effect); /* the next one that gets through tells how many did not */
     reply = hear(slow, &buffer);
-    ck_assert_uint_gt(reply->event->dropped, 1000);
-    ck_assert_uint_eq(reply->event->dropped + seen, EVENTS);
+    dropped += reply->event->dropped;
+    ck_assert_uint_gt(dropped, 1000);
+    ck_assert_uint_eq(dropped + seen, EVENTS);
     ck_assert_uint_gt(seen, LOCAL_SEND_QUEUE_MAX / 300);
     duck_reply_free(reply);
     local_buffer_free(&buffer);
