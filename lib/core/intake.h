@@ -35,6 +35,7 @@ enum intake_verdict {
     INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
 };
+#define INTAKE_VERDICTS (INTAKE_CONTRADICTED + 1u)
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */
@@ -64,6 +65,9 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
 
 /* How many signatures of pecks, receipts and records were checked: a batch counts once. */
 uint64_t intake_signature_checks(const struct intake *intake);
+
+/* Adds how many records, and other frames as a whole, were refused, by verdict. */
+void intake_count_refusals(const struct intake *intake, uint64_t refused[INTAKE_VERDICTS]);
 
 /* Packs frames; the result is in `arena`. */
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
