@@ -539,6 +539,9 @@ bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind
         quota = intake->settings.news;
     else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED)
         quota = intake->settings.asked;
+    /* A question of five bytes can have the largest answer. */
+    if ((kind == FRAME_RECONCILE || kind == FRAME_FETCH) && size < RECONCILE_FRAME_MAX)
+        size = RECONCILE_FRAME_MAX;
     if (!quota)
         return true;
     enter(intake);

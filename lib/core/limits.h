@@ -127,7 +127,7 @@
 #define RECONCILE_LIST_BELOW 8u          /* stamps */
 #define RECONCILE_LIST_BELOW_MAX 64u
 #define RECONCILE_FRAME_MIN 4096u        /* bytes */
-#define RECONCILE_FRAME_MAX (64u * KIB)  /* of a message written, default */
+#define RECONCILE_FRAME_MAX (320u * KIB) /* of a message written: a thousand scattered differences in a million take three round trips */
 #define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read: peers may write more */
 #define RECONCILE_NEEDS_MAX 20000u       /* hashes a session */
 #define RECONCILE_HAVES_MAX 1000u        /* hashes a session: advice only */

@@ -182,7 +182,7 @@ void news_add(struct news *news, const struct record *record, const struct id *f
     slot->budget = (uint8_t)(budget < NEWS_HOLDERS_MAX ? budget : NEWS_HOLDERS_MAX);
     slot->step = (uint8_t)(id_is_zero(from) ? slot->budget : (slot->budget + 1) / 2);
     slot->allowed = slot->step;
-    slot->due_ms = now_ms > news->round_ms ? now_ms : news->round_ms;
+    slot->due_ms = id_is_zero(from) || now_ms > news->round_ms ? now_ms : news->round_ms;
     if (!id_is_zero(from))
         note_holder(slot, from);
     list = &news->lists[slot->class];
