@@ -59,6 +59,7 @@ static const struct command_flag directory_flags[] = {
     {"text", "WORDS", "with these words in name, bio or capabilities"},
     {"host", "NODE", "that live on this node"},
     {"alive", "SECONDS", "heard of within so many seconds"},
+    {"live-host", NULL, "on nodes that are not known to be dead or gone"},
     {"limit", "N", "at most so many (default: 50)"},
     {"cursor", "TEXT", "go on where a page ended"},
     {NULL, NULL, NULL},
@@ -98,6 +99,7 @@ static int directory(struct call *call)
     query.duckling = lent_text(call->argument_count > 0 ? call->arguments[0] : "");
     query.cursor = lent_text(call_flag(call, "cursor"));
     query.alive_within_ms = alive_s * 1000;
+    query.live_host = call_has(call, "live-host");
     query.limit = (uint32_t)(limit > UINT32_MAX ? UINT32_MAX : limit);
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;

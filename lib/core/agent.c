@@ -271,6 +271,8 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored);
         break;
+    case EVENT_RESTORED_MARK:
+        break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
         break;

@@ -48,6 +48,7 @@ struct agent_figures {
     struct metrics_content total; /* sums over all nodes whose counters are known */
     size_t metrics_nodes;         /* how many those are */
     uint64_t pecks_refused, receipts_refused, records_refused;
+    bool restoring;            /* the store is still being read: filled in by who does it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);

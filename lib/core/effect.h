@@ -18,6 +18,7 @@ enum effect_kind {
     EFFECT_DROP_BOND,
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
+    EFFECT_KEEP_PROOF,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -105,9 +106,16 @@ struct effect {
         struct {
             struct offered_record item;
             struct hash replaced;            /* zero: none */
-            struct hash dropped;             /* EFFECT_DROP_RECORD */
+            struct hash dropped;             /* EFFECT_DROP_RECORD; zero: only the mark */
+            uint64_t mark_until_ms;          /* drop: so long, wall, the owner, kind, key and version
+                                                of `item` stay known; 0: forget */
             bool own;
         } record;
+        struct {
+            struct bytes wires[2];           /* two records of one owner, kind, key and version */
+            struct id owner;
+            uint64_t quarantine_until_ms;    /* wall: its ducklings are not shown until then */
+        } proof;
         struct metrics_content counters;     /* this node's, to survive a restart */
         struct {
             struct id node;

@@ -1,6 +1,7 @@
 /* What is kept is there again: in the open turn, after the commit, after a restart. */
 #include "store_bed.h"
 
+#include "clock.h"
 #include "store_internal.h"
 
 #include <sys/stat.h>
@@ -548,19 +549,24 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 {
     struct hosted hosted = bob_hosted();
     struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
-    struct effect effects[3] = {
+    struct effect effects[4] = {
         {.kind = EFFECT_KEEP_BOND, .bond = &bond},
         {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
+        {.kind = EFFECT_DROP_RECORD},
         make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena),
     };
     struct restored restored;
 
+    effects[2].record.item.record = effects[3].record.item.record;
+    effects[2].record.item.record.kind = RECORD_SKILL;
+    effects[2].record.mark_until_ms = clock_wall_ms() + DAY_MS;
+
     bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
-    bed_keep(&bed, effects, 3);
+    bed_keep(&bed, effects, 4);
     bed_restore(&bed, &later, &restored);
-    ck_assert_uint_eq(restored.count, 5);
-    for (size_t i = 0; i < 5; i++)
+    ck_assert_uint_eq(restored.count, 6);
+    for (size_t i = 0; i < 6; i++)
         ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
 }
 END_TEST
