@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define FILE_NAME "directory.db"
-#define CHECKPOINT_PAGES 4096 /* 16 MiB of log */
+#define CHECKPOINT_PAGES 2048 /* 8 MiB of log */
 
 char *store_directory_path(const char *store_path)
 {

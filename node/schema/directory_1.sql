@@ -70,8 +70,10 @@ CREATE VIRTUAL TABLE tag USING fts5 (
 CREATE VIRTUAL TABLE word USING fts5 (
     words, content = '', columnsize = 0, detail = none, tokenize = 'unicode61 remove_diacritics 2'
 );
-INSERT INTO tag (tag, rank) VALUES ('automerge', 16);
-INSERT INTO word (word, rank) VALUES ('automerge', 16);
+INSERT INTO tag (tag, rank) VALUES ('automerge', 4);
+INSERT INTO word (word, rank) VALUES ('automerge', 4);
+INSERT INTO tag (tag, rank) VALUES ('crisismerge', 64);
+INSERT INTO word (word, rank) VALUES ('crisismerge', 64);
 CREATE VIRTUAL TABLE tag_term USING fts5vocab (tag, instance);
 CREATE VIRTUAL TABLE word_term USING fts5vocab (word, instance);
 
