@@ -656,10 +656,14 @@ int store_restore(struct store *store, const struct moment *at,
     if (!fault)
         fault = store_restore_marks(store, &restoring);
     if (!fault)
+        fault = store_restore_proofs(store, &restoring);
+    if (!fault)
         fault = store_restore_pecks(store, BOX_OUT, &restoring);
     if (!fault)
         fault = store_restore_pecks(store, BOX_IN, &restoring);
     if (!fault)
         fault = read_node(store, counters, version_floor);
+    if (fault)
+        store_directory_undo(store); /* a damaged one is made anew */
     return fault;
 }

@@ -20,7 +20,6 @@
 #define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
 #define STORE_FILED_AT_ONCE 1024u
 #define STORE_RECORDS_OF_IDENTITY 32 /* numbers; an owner may have RECORDS_PER_OWNER_MAX */
-#define STORE_PROOFS_MAX 4096u       /* 32 MiB at most */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
 
 /* Statements are prepared at their first use and kept. */
@@ -79,7 +78,6 @@ enum statement {
     STATEMENT_BONDED_DROP,
     STATEMENT_RECORD_READ,
     STATEMENT_MARK_KEEP,
-    STATEMENT_MARK_DROP,
     STATEMENT_MARKS_END,
     STATEMENT_PROOF_KEEP,
     STATEMENT_PROOFS_END,
@@ -301,13 +299,17 @@ int store_owners_file(struct store *store);
 
 /* ---- store_records.c ---- */
 int store_keep_record(struct store *store, const struct effect *effect);
+/* Empty, and no fault: it is not held, or the arena is full. */
+int store_find_wire(struct store *store, const struct hash *hash, struct arena *arena,
+                    struct bytes *wire);
 int store_drop_record(struct store *store, const struct effect *effect);
 int store_restore_records(struct store *store, const struct restoring *restoring);
 
 /* ---- store_marks.c: marks and proofs ---- */
-int store_keep_mark(struct store *store, const struct effect *effect); /* or forgets it */
+int store_keep_mark(struct store *store, int64_t number, uint64_t until_ms); /* of that record */
 int store_keep_proof(struct store *store, const struct effect *effect);
 int store_restore_marks(struct store *store, const struct restoring *restoring);
+int store_restore_proofs(struct store *store, const struct restoring *restoring);
 
 /* ---- store_views.c ---- */
 bool store_reader_begin(struct store_connection *connection);

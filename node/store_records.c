@@ -127,15 +127,22 @@ static int write_bonded(struct store *store, enum statement which, const char *s
     return store_run(&store->directory, statement);
 }
 
-/* The record at `number`, parsed into the store's arena. False: it is not there, or not whole. */
-static bool read_held(struct store *store, int64_t number, struct record *record)
+static sqlite3_stmt *prepare_wire(struct store *store, int64_t number)
 {
     sqlite3_stmt *statement = store_prepare(&store->directory, STATEMENT_WIRE_READ,
                                             "SELECT wire FROM record_wire WHERE number = ?1");
+
+    sqlite3_bind_int64(statement, 1, number);
+    return statement;
+}
+
+/* The record at `number`, parsed into the store's arena. False: it is not there, or not whole. */
+static bool read_held(struct store *store, int64_t number, struct record *record)
+{
+    sqlite3_stmt *statement = prepare_wire(store, number);
     struct bytes wire = {0};
     struct envelope envelope;
 
-    sqlite3_bind_int64(statement, 1, number);
     while (store_next_row(&store->directory, statement))
         wire = arena_copy(&store->arena, store_column_bytes(statement, 0));
     return wire.data &&
@@ -389,11 +396,14 @@ int store_drop_record(struct store *store, const struct effect *effect)
 {
     struct held_record held = {0};
     struct id owner;
-    int fault = store_keep_mark(store, effect);
+    int fault;
 
-    if (fault || !find_hash(store, &effect->record.dropped, &held, &owner))
-        return fault ? fault : store->directory.fault;
-    fault = replace_sides(store, &held, held.number, NULL);
+    store->directory.fault = 0;
+    if (!find_hash(store, &effect->record.dropped, &held, &owner))
+        return store->directory.fault;
+    fault = store_keep_mark(store, held.number, effect->record.mark_until_ms);
+    if (!fault)
+        fault = replace_sides(store, &held, held.number, NULL);
     if (!fault)
         fault = drop_rows(store, held.number);
     if (fault)
@@ -403,6 +413,23 @@ int store_drop_record(struct store *store, const struct effect *effect)
 }
 
 /* ---- reading ---- */
+
+int store_find_wire(struct store *store, const struct hash *hash, struct arena *arena,
+                    struct bytes *wire)
+{
+    struct held_record held = {0};
+    sqlite3_stmt *statement;
+    struct id owner;
+
+    *wire = bytes_of(NULL, 0);
+    store->directory.fault = 0;
+    if (!find_hash(store, hash, &held, &owner))
+        return store->directory.fault;
+    statement = prepare_wire(store, held.number);
+    while (store_next_row(&store->directory, statement))
+        *wire = arena_copy(arena, store_column_bytes(statement, 0));
+    return store->directory.fault;
+}
 
 static bool read_record(struct store *store, const struct hash *hash, struct arena *arena,
                         struct bytes *wire, struct bytes *chain)

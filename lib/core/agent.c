@@ -1,5 +1,6 @@
-/* The agent is four parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c) and pecks (agent_pecks.c). A turn:
+/* The agent is five parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
+ * bonds (agent_bonds.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -148,6 +149,19 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
     agent->settings.addresses = addresses;
 }
 
+static void make_directory(struct agent *agent)
+{
+    struct directory_settings settings = {.records_max = agent->settings.records_max,
+                                          .pool = agent->settings.record_pool};
+    uint8_t seed[RECORD_POOL_SEED_SIZE];
+
+    dice_fill(&agent->dice, seed, sizeof seed);
+    dice_fill(&agent->dice, settings.seed, sizeof settings.seed);
+    if (!settings.pool)
+        settings.pool = agent->record_pool = record_pool_new(seed);
+    agent->directory = directory_new(&settings);
+}
+
 struct agent *agent_new(const struct agent_settings *settings)
 {
     struct agent *agent = memory_take(sizeof *agent);
@@ -162,11 +176,14 @@ struct agent *agent_new(const struct agent_settings *settings)
     arena_free(&arena);
 
     dice_init(&agent->dice, settings->dice_seed);
-    agent->directory = directory_new(DIRECTORY_MAX);
+    make_directory(agent);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->news = news_new(NEWS_SLOTS_MAX, seed);
+    agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
     agent->node_refresh_at_ms = MOMENT_NEVER;
@@ -183,13 +200,16 @@ void agent_free(struct agent *agent)
             duckling_free(agent->hosted[i]);
     memory_give_back(agent->hosted);
     directory_free(agent->directory);
+    record_pool_free(agent->record_pool);
     gossip_free(agent->gossip);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
-    memory_give_back(agent->news);
+    news_free(agent->news);
+    memory_give_back(agent->fresh);
+    agent_free_sets(agent);
     arena_free(&agent->memory);
     memory_give_back(agent);
 }
@@ -269,9 +289,14 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         bonds_add(agent->bonds, &event->bond);
         break;
     case EVENT_RESTORED_RECORD:
-        agent_restore_record(agent, &event->restored);
+        agent_restore_record(agent, &event->restored, &event->at);
         break;
     case EVENT_RESTORED_MARK:
+        directory_restore_mark(agent->directory, &event->mark.owner, event->mark.kind,
+                               event->mark.key, event->mark.version);
+        break;
+    case EVENT_RESTORED_PROOF:
+        directory_restore_proof(agent->directory, &event->proof);
         break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
@@ -312,8 +337,14 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
                               event->refusal.reason, event->refusal.final, &event->at, effects);
         break;
-    case EVENT_DIGEST:
-        agent_take_digest(agent, event, effects);
+    case EVENT_RECONCILE:
+        agent_take_reconcile(agent, event, effects);
+        break;
+    case EVENT_FETCH:
+        agent_take_fetch(agent, event, effects);
+        break;
+    case EVENT_FETCHED:
+        agent_take_fetched(agent, event, effects);
         break;
     case EVENT_RECORDS:
         for (size_t i = 0; i < event->records.count; i++)
@@ -332,11 +363,13 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     if (!agent->started)
         return;
     agent_resend_and_expire(agent, at, effects);
+    agent_end_bonds_over(agent, at, effects);
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
-    agent_spread_news(agent, effects);
+    agent_spread_news(agent, at, effects);
+    agent_repair(agent, at, effects);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
@@ -357,6 +390,9 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
+    wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
+    wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 
@@ -375,5 +411,8 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
     };
+    memcpy(figures->records_by_verdict, agent->records_by_verdict,
+           sizeof figures->records_by_verdict);
+    figures->proofs = directory_proof_count(agent->directory);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }

@@ -40,10 +40,12 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PECK = 1,
     FRAME_RECEIPT = 2,
     FRAME_REFUSAL = 3,
-    FRAME_DIGEST = 4,
     FRAME_RECORDS = 5,
     FRAME_PING = 6,
     FRAME_PONG = 7,
+    FRAME_RECONCILE = 13,
+    FRAME_FETCH = 14,
+    FRAME_FETCHED = 15,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -67,6 +69,14 @@ enum refusal_code {
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
+
+/* What a FetchedFrame says beside its records. */
+struct fetch_answer {
+    uint32_t session;
+    enum record_set set;
+    bool is_last, has_next;
+    struct stamp next;
+};
 
 struct effect {
     enum effect_kind kind;
@@ -106,13 +116,13 @@ struct effect {
         struct {
             struct offered_record item;
             struct hash replaced;            /* zero: none */
-            struct hash dropped;             /* EFFECT_DROP_RECORD; zero: only the mark */
-            uint64_t mark_until_ms;          /* drop: so long, wall, the owner, kind, key and version
-                                                of `item` stay known; 0: forget */
+            struct hash dropped;             /* EFFECT_DROP_RECORD */
+            uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
             bool own;
         } record;
         struct {
-            struct bytes wires[2];           /* two records of one owner, kind, key and version */
+            struct bytes wires[2];           /* two records of one owner, kind, key and version… */
+            struct hash other;               /* …the second may be empty: then it is this one, held */
             struct id owner;
             uint64_t quarantine_until_ms;    /* wall: its ducklings are not shown until then */
         } proof;
@@ -131,6 +141,7 @@ struct effect {
             struct id node;
             struct hash *hashes;
             size_t count;
+            struct fetch_answer answer;      /* session 0: as news */
         } send_records;
         struct {
             struct id node;                  /* zero: whoever answers */

@@ -2,11 +2,13 @@
 #ifndef DUCK_CORE_EVENT_H
 #define DUCK_CORE_EVENT_H
 
+#include "audit.h"
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
 #include "outbox.h"
 #include "peck.h"
+#include "proofs.h"
 #include "receipt.h"
 #include "record.h"
 #include "tray.h"
@@ -17,6 +19,7 @@ enum event_kind {
     EVENT_RESTORED_BOND,
     EVENT_RESTORED_RECORD,
     EVENT_RESTORED_MARK,
+    EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
     EVENT_START,
@@ -29,8 +32,10 @@ enum event_kind {
     EVENT_PECK,
     EVENT_RECEIPT,
     EVENT_REFUSAL,
-    EVENT_DIGEST,
     EVENT_RECORDS,
+    EVENT_RECONCILE,
+    EVENT_FETCH,
+    EVENT_FETCHED,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -43,6 +48,7 @@ enum order_kind {
     ORDER_SEND,
     ORDER_TAKE,
     ORDER_ACK,
+    ORDER_GIVE_BACK,
     ORDER_ANSWER,
     ORDER_APPROVE,
     ORDER_DENY,
@@ -75,7 +81,7 @@ struct order {
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take */
     uint64_t lease_ms;           /* take */
-    const struct id *pecks;      /* ack */
+    const struct id *pecks;      /* ack, give back */
     size_t peck_count;
     bool failed;                 /* answer */
     struct bytes result, problem;/* answer; deny: problem is the reason */
@@ -108,6 +114,7 @@ struct hosted {
 struct offered_record {
     struct record record;
     struct bytes wire, chain;
+    bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 
 struct event {
@@ -131,6 +138,7 @@ struct event {
             struct version version;                 /* nothing at or below it is taken… */
             uint64_t until_ms;                      /* …until then, wall */
         } mark;                                     /* restored */
+        struct directory_proof proof;               /* restored */
         struct outbox_entry sent;                   /* restored */
         struct tray_entry received;                 /* restored */
         struct {
@@ -158,14 +166,33 @@ struct event {
             bool final;
         } refusal;
         struct {
-            struct hash first, last;
-            const uint8_t (*prefixes)[8];
-            size_t count;
-        } digest;
-        struct {
             const struct offered_record *items;
             size_t count;
         } records;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool is_answer, keyed;
+            bool has_nonce;
+            uint8_t nonce[AUDIT_NONCE_SIZE];
+            struct bytes message;
+        } reconcile;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool keyed, stream;
+            const struct hash *hashes;
+            size_t count;
+            struct stamp after;                     /* stream */
+        } fetch;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            const struct offered_record *items;
+            size_t count;
+            bool is_last, has_next;
+            struct stamp next;
+        } fetched;
         const struct order *order;
     };
 };

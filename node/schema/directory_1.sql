@@ -101,12 +101,9 @@ CREATE INDEX mark_until ON mark (until_ms);
 -- Two records of one version, both signed by their owner.
 CREATE TABLE proof (
     number INTEGER PRIMARY KEY,                       -- the oldest go first
-    owner BLOB NOT NULL,
-    kind INTEGER NOT NULL,
-    key BLOB NOT NULL,
+    owner BLOB NOT NULL UNIQUE,
     first BLOB NOT NULL,
-    second BLOB NOT NULL,
-    UNIQUE (owner, kind, key)
+    second BLOB NOT NULL
 ) STRICT;
 
 -- Whose ducklings are not shown.
