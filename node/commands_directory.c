@@ -105,6 +105,7 @@ static const struct command_flag directory_flags[] = {
     {"alive", "SECONDS", "heard of within so many seconds"},
     {"tier", "N", "of this tier or above: 0 to 3"},
     {"follow", NULL, "and go on: a line for each that comes, changes or goes"},
+    {"live-host", NULL, "on nodes that are not known to be dead or gone"},
     {"limit", "N", "at most so many (default: 50)"},
     {"cursor", "TEXT", "go on where a page ended"},
     {NULL, NULL, NULL},
@@ -142,6 +143,7 @@ static bool read_query(const struct call *call, Duck__DirectoryQuery *query)
     query->cursor = lent_text(call_flag(call, "cursor"));
     query->alive_within_ms = alive_s * 1000;
     query->tier_min = (uint32_t)(tier > UINT32_MAX ? UINT32_MAX : tier);
+    query->live_host = call_has(call, "live-host");
     query->limit = (uint32_t)(limit > UINT32_MAX ? UINT32_MAX : limit);
     return true;
 }

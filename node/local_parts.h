@@ -291,6 +291,10 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
 
 struct stored_peck;
 
+/* Cursors are places in a list, in digits. An empty one leaves `*place` as it is. */
+bool local_read_cursor(struct local_view *view, const char *cursor, uint64_t *place, void *reply);
+char *local_cursor(struct local_view *view, uint64_t place);
+
 /* What is told of a peck. */
 enum peck_detail {
     PECK_FOR_AGENT, /* what it says */

@@ -26,14 +26,15 @@ struct loop_settings {
     void *context;
 };
 
-/* Restores the agent from the store. All pointers are borrowed for the loop's life. */
+/* All pointers are borrowed for the loop's life, but for the agent's addresses. */
 int loop_new(struct loop **made, const struct loop_settings *settings);
 void loop_free(struct loop *loop); /* NULL is fine */
 
 /* Who gets replies and events; before loop_run, or never (tests). */
 void loop_attach(struct loop *loop, struct local_api *api);
 
-/* Runs until the inbox is closed and empty: FAULT_NONE. A store that can no longer be trusted ends
+/* Restores the agent from the store, while what comes waits in the inbox and readers answer. Then
+ * runs until the inbox is closed and empty: FAULT_NONE. A store that can no longer be trusted ends
  * it at once: FAULT_STORE; nothing was acknowledged that is not on disk. */
 int loop_run(struct loop *loop);
 

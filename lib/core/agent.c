@@ -303,6 +303,13 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
         break;
+    case EVENT_RESTORED_MARK:
+        directory_restore_mark(agent->directory, &event->mark.owner, event->mark.kind,
+                               event->mark.key, event->mark.version);
+        break;
+    case EVENT_RESTORED_PROOF:
+        directory_restore_proof(agent->directory, &event->proof);
+        break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
         break;

@@ -9,6 +9,7 @@
 #include "moment.h"
 #include "outbox.h"
 #include "peck.h"
+#include "proofs.h"
 #include "receipt.h"
 #include "record.h"
 #include "tray.h"
@@ -18,6 +19,8 @@ enum event_kind {
     EVENT_RESTORED_DUCKLING,
     EVENT_RESTORED_BOND,
     EVENT_RESTORED_RECORD,
+    EVENT_RESTORED_MARK,
+    EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
     EVENT_START,
@@ -133,7 +136,17 @@ struct event {
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
         struct bond bond;                           /* restored */
-        struct offered_record restored;             /* restored record */
+        struct offered_record restored;             /* restored record: of a node and of metrics whole;
+                                                       of a duckling its host and whether it accepts
+                                                       pecks; of others without content; no bytes */
+        struct {
+            struct id owner;
+            uint32_t kind;
+            struct bytes key;
+            struct version version;                 /* nothing at or below it is taken… */
+            uint64_t until_ms;                      /* …until then, wall */
+        } mark;                                     /* restored */
+        struct directory_proof proof;               /* restored */
         struct outbox_entry sent;                   /* restored */
         struct tray_entry received;                 /* restored */
         struct {
