@@ -140,21 +140,28 @@ static void hang_up(const struct gossip_output *output, struct effects *effects)
     effect->hang_up.reason = output->reason;
 }
 
+static void send_probe(const struct agent *agent, const struct gossip_output *output,
+                       enum frame_kind kind, struct effects *effects)
+{
+    uint64_t sums[RECORD_SETS];
+
+    for (int i = 0; i < RECORD_SETS; i++)
+        sums[i] = agent_set_sum(agent, (enum record_set)(i + 1));
+    agent_send(&output->node, kind, frame_pack_probe(output->nonce, sums, &effects->arena),
+               effects);
+}
+
 static void heed(struct agent *agent, const struct gossip_output *output, const struct moment *at,
                  struct effects *effects)
 {
-    const uint64_t sums[RECORD_SETS] = {agent_set_sum(agent, RECORD_SET_DIRECTORY),
-                                        agent_set_sum(agent, RECORD_SET_METRICS)};
     struct arena *arena = &effects->arena;
 
     switch (output->kind) {
     case GOSSIP_SEND_PROBE:
-        agent_send(&output->node, FRAME_PROBE, frame_pack_probe(output->nonce, sums, arena),
-                   effects);
+        send_probe(agent, output, FRAME_PROBE, effects);
         break;
     case GOSSIP_SEND_ACK:
-        agent_send(&output->node, FRAME_PROBE_ACK, frame_pack_probe(output->nonce, sums, arena),
-                   effects);
+        send_probe(agent, output, FRAME_PROBE_ACK, effects);
         break;
     case GOSSIP_SEND_NACK:
         agent_send(&output->node, FRAME_PROBE_NACK, frame_pack_probe_nack(output->nonce, arena),

@@ -183,12 +183,12 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
            "[ 100288] alice bob is alive\n"
            "[ 100295] bob   learns alice's duckling record\n"
            "[ 100295] bob   learns alice's metrics record\n"
-           "[ 108847] bob   link up with alice, dialled here\n"
-           "[ 108847] bob   alice is alive\n"
-           "[ 108853] alice link up with bob, dialled there\n"
+           "[ 108845] bob   link up with alice, dialled here\n"
+           "[ 108845] bob   alice is alive\n"
+           "[ 108852] alice link up with bob, dialled there\n"
            "[ 108853] alice this node was accused of not answering: refuted\n"
            "[ 108860] bob   learns alice's node record\n"
-           "[ 108869] carol learns alice's node record\n");
+           "[ 108868] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
