@@ -88,6 +88,19 @@ void local_follows_tell_record(struct local_api *api, const struct effect *effec
         tell_follower(RING_OWNER(ring, struct request, directory), &view);
 }
 
+void local_follows_tell_member(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    static const struct id nobody;
+    char with[ID_TEXT_SIZE];
+
+    view.kind = "member";
+    view.with = (char *)id_text(ID_NODE, &effect->member_changed.node, with);
+    view.state = (char *)gossip_state_name(effect->member_changed.state);
+    view.at_ms = clock_wall_ms();
+    tell_followers(api, &nobody, &view);
+}
+
 void local_api_link_changed(struct local_api *api, const struct id *node, bool up)
 {
     Duck__EventView view = DUCK__EVENT_VIEW__INIT;

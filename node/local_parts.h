@@ -266,6 +266,7 @@ void local_answer_nothing_taken(struct request *request);
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect);
 void local_follows_tell_bond(struct local_api *api, const struct effect *effect);
 void local_follows_tell_record(struct local_api *api, const struct effect *effect);
+void local_follows_tell_member(struct local_api *api, const struct effect *effect);
 
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 

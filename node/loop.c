@@ -93,6 +93,8 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     loop->performer.inbox = settings->inbox;
     loop->performer.transport = settings->transport;
     loop->performer.node = settings->node;
+    loop->performer.stop = settings->stop;
+    loop->performer.context = settings->context;
     loop->start = message_new(KIB);
     loop->start->event.kind = EVENT_START;
     loop->start->event.at = clock_read();

@@ -20,6 +20,8 @@ struct loop_settings {
     struct inbox *inbox;
     struct transport *transport;
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
+    void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
+    void *context;
 };
 
 /* Restores the agent from the store. All pointers are borrowed for the loop's life. */

@@ -237,7 +237,7 @@ static void on_up(void *context, const struct id *id, struct bytes introduction,
     tell_local_api(node, id, true);
 }
 
-static void on_down(void *context, const struct id *id, const char *reason)
+static void on_down(void *context, const struct id *id, const char *reason, bool goodbye)
 {
     struct node *node = context;
     struct message *message = message_new(KIB);
@@ -246,6 +246,7 @@ static void on_down(void *context, const struct id *id, const char *reason)
     log_write(LOG_INFO, "link", "%s: %s", id_text(ID_NODE, id, text), reason);
     message->event.kind = EVENT_LINK_DOWN;
     message->event.node = *id;
+    message->event.link.goodbye = goodbye;
     inbox_give(node->inbox, message);
     tell_local_api(node, id, false);
 }
@@ -411,6 +412,12 @@ static size_t find_addresses(const struct node *node,
     return count;
 }
 
+static void stop_node(void *context)
+{
+    (void)context;
+    kill(getpid(), SIGTERM);
+}
+
 static int open_loop(struct node *node)
 {
     char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];
@@ -430,6 +437,7 @@ static int open_loop(struct node *node)
         .inbox = node->inbox,
         .transport = node->transport,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+        .stop = stop_node,
     };
     int fault;
 
@@ -461,12 +469,6 @@ static bool gateway_is_up(void *context)
     const struct node *node = context;
 
     return supervisor_is_up(node->supervisor);
-}
-
-static void stop_node(void *context)
-{
-    (void)context;
-    kill(getpid(), SIGTERM);
 }
 
 /* The host as configured, the port as bound. */

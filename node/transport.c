@@ -441,6 +441,16 @@ void transport_flush(struct transport *transport)
     }
 }
 
+void transport_hang_up(struct transport *transport, const struct id *node, const char *reason)
+{
+    struct link *link = peers_hold_current(transport, node);
+
+    if (!link)
+        return;
+    link_hang_up(link, reason);
+    link_drop(link);
+}
+
 bool transport_has_link(struct transport *transport, const struct id *node)
 {
     struct link *link = peers_hold_current(transport, node);

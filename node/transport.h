@@ -52,7 +52,8 @@ struct transport_handlers {
     void *context;
     /* A verified introduction is packed in `introduction`. */
     void (*up)(void *context, const struct id *node, struct bytes introduction, bool dialled_here);
-    void (*down)(void *context, const struct id *node, const char *reason);
+    /* `goodbye`: either end hung up, on purpose; nobody failed. */
+    void (*down)(void *context, const struct id *node, const char *reason, bool goodbye);
     void (*dial_failed)(void *context, const struct id *node, struct bytes address, const char *reason);
     /* An inner frame, opened: `worker` (below `workers`) names the thread, so that each can have its
      * own intake. Returns false when the frame was refused for a bad signature or form: counted
@@ -92,6 +93,10 @@ int transport_dial(struct transport *transport, struct bytes address, const stru
  * transport_flush, which a turn calls once. */
 int transport_send(struct transport *transport, const struct id *node, uint8_t kind, struct bytes body);
 void transport_flush(struct transport *transport);
+
+/* Ends the link on purpose: says goodbye, lets what was sent arrive, and closes; `down` follows. `reason` is
+ * a constant. Nothing more can be sent meanwhile. No link: nothing is done. */
+void transport_hang_up(struct transport *transport, const struct id *node, const char *reason);
 
 bool transport_has_link(struct transport *transport, const struct id *node);
 size_t transport_links(struct transport *transport, struct transport_link_info *infos, size_t max);

@@ -100,6 +100,8 @@ struct link {
     uint64_t replaced_ms;
     bool last_ping_sent;             /* no frame of ours follows it */
     bool drained;                    /* and its pong came: all was handled */
+    const char *hung_up;             /* by us, why: it drains, though nothing replaced it; or NULL */
+    bool goodbye;                    /* by the other end */
     uint64_t ping_token, ping_sent_us, pinged_ms;
     uint32_t ping_wait_ms, pings_missed;
     struct id node;                  /* once up */
@@ -264,6 +266,8 @@ void link_leave_pending(struct link *link);
 void link_send_ping(struct link *link, bool last);
 void link_send_last_ping(struct link *link);
 void link_take_pong(struct link *link, struct bytes body);
+void link_hang_up(struct link *link, const char *reason);
+void link_take_goodbye(struct link *link);
 /* Looks after deadlines; true when something is due within a few sweeps. */
 bool link_sweep(struct link *link, uint64_t now_ms);
 

@@ -14,27 +14,23 @@ static bool is_own(const struct agent *agent, const struct id *owner)
 /* What a record means to the other machines. */
 static void learn(struct agent *agent, const struct record *record)
 {
-    struct node_content content;
-    struct arena arena;
-
     if (record->kind != RECORD_NODE || id_equal(&record->owner, &agent->node))
         return;
-    if (record->deleted) {
-        gossip_forget(agent->gossip, &record->owner);
-        return;
-    }
-    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
-    if (node_content_parse(record->content, &arena, &content) == RECORD_OK)
-        gossip_learn(agent->gossip, &record->owner, &content);
-    arena_free(&arena);
+    if (record->deleted)
+        gossip_leave(agent->gossip, &record->owner);
+    else
+        gossip_learn(agent->gossip, &record->owner, record->version);
 }
 
 void agent_restore_record(struct agent *agent, const struct offered_record *offered)
 {
     struct hash replaced;
 
-    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN)
+    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN) {
+        agent_count_record(agent, &replaced, false);
+        agent_count_record(agent, &offered->record.hash, true);
         learn(agent, &offered->record);
+    }
     if (is_own(agent, &offered->record.owner) &&
         version_compare(offered->record.version, agent->last_version) > 0)
         agent->last_version = offered->record.version;
@@ -50,6 +46,8 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
 
     if (verdict != DIRECTORY_TAKEN)
         return verdict;
+    agent_count_record(agent, &replaced, false);
+    agent_count_record(agent, &offered->record.hash, true);
     learn(agent, &offered->record);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);
     effect->record.item = *offered;
@@ -145,7 +143,8 @@ static void publish(struct agent *agent, const struct author *author, enum recor
     record->key = key;
     record->version = agent->last_version;
     record->not_after_ms = at->wall_ms + RECORD_LIFE_MS;
-    record->content = content;
+    record->deleted = agent->leaving && kind == RECORD_NODE;
+    record->content = record->deleted ? bytes_of(NULL, 0) : content;
     form = record_pack(record, &effects->arena, &body);
     if (form != RECORD_OK) {
         agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s", record_kind_name(kind),
@@ -182,7 +181,7 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
             node_content_pack(&content, &effects->arena), at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
-    if (wire.size == 0)
+    if (wire.size == 0 || agent->leaving)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
     effect->introduce.introduction = introduction_pack(author.chain, wire, &effects->arena);
@@ -280,8 +279,12 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
     if (directory_next_expiry_ms(agent->directory) >= at->wall_ms)
         return;
     count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        agent_count_record(agent, &ended[i], false);
         effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i];
+    }
+    if (count > 0)
+        agent_forget_expired(agent);
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)

@@ -6,6 +6,7 @@
 #include "bond.h"
 #include "directory.h"
 #include "gossip.h"
+#include "idtable.h"
 #include "intake.h"
 #include "introduction.h"
 #include "outbox.h"
@@ -74,6 +75,11 @@ struct agent {
     size_t news_count, news_capacity;
 
     uint64_t pecks_refused, receipts_refused, records_refused;
+
+    struct arena contact_memory; /* of the contact that gossip asked for last */
+    uint64_t sums[2];            /* of the hashes of the records held; see agent_count_record */
+    struct idtable apart;        /* linked nodes whose sums differ from ours */
+    bool leaving;                /* ORDER_LEAVE was carried out */
 };
 
 /* ---- agent.c ---- */
@@ -107,6 +113,21 @@ void agent_dial(struct agent *agent, const struct moment *at, struct effects *ef
 void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
+
+/* ---- agent_membership.c ---- */
+bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
+void agent_take_probe(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_accusation(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+/* Carries out what gossip decided. */
+void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
+/* Sums that came from a linked node: those that stay apart start an exchange. */
+void agent_compare_sums(struct agent *agent, const struct id *node, const uint64_t sums[2],
+                        const struct moment *at, struct effects *effects);
+void agent_count_record(struct agent *agent, const struct hash *hash, bool add);
+void agent_forget_apart(struct agent *agent, const struct id *node); /* its link is down */
+void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
+void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,

@@ -11,6 +11,7 @@
 struct held {
     struct directory_entry entry;
     struct bytes key;               /* owned */
+    struct bytes content;           /* owned; of a node record */
     struct metrics_content metrics; /* of a metrics record */
     size_t place;                   /* in the heap, from 1 */
 };
@@ -33,6 +34,7 @@ struct directory *directory_new(size_t records_max)
 static void held_free(struct held *held)
 {
     memory_give_back((void *)(uintptr_t)held->key.data);
+    memory_give_back((void *)(uintptr_t)held->content.data);
     memory_give_back(held);
 }
 
@@ -267,6 +269,9 @@ static void read_content(struct held *held, const struct record *record)
 
     if (record->deleted)
         return;
+    if (record->kind == RECORD_NODE)
+        held->content = bytes_of(memory_copy(record->content.data, record->content.size),
+                                 record->content.size);
     if (record->kind == RECORD_METRICS)
         metrics_content_parse(record->content, &held->metrics);
     if (record->kind != RECORD_DUCKLING)
@@ -317,6 +322,13 @@ const struct directory_entry *directory_find(const struct directory *directory,
     const struct held *held = find(directory, owner, kind, bytes_of(NULL, 0));
 
     return held ? &held->entry : NULL;
+}
+
+struct bytes directory_node_content(const struct directory *directory, const struct id *node)
+{
+    const struct held *held = find(directory, node, RECORD_NODE, bytes_of(NULL, 0));
+
+    return held ? held->content : bytes_of(NULL, 0);
 }
 
 size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct hash *hashes,

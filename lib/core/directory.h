@@ -41,6 +41,10 @@ enum directory_verdict directory_offer(struct directory *directory, const struct
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind);
 
+/* The packed NodeContent of a node's record, borrowed until the next change; .data NULL: no record is held,
+ * or it says that the node left. */
+struct bytes directory_node_content(const struct directory *directory, const struct id *node);
+
 /* Forgets what ended before `wall_ms`, at most `max` entries a call; their hashes go to `hashes`. */
 size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct hash *hashes,
                         size_t max);

@@ -2,6 +2,7 @@
 #ifndef DUCK_CORE_EVENT_H
 #define DUCK_CORE_EVENT_H
 
+#include "accusation.h"
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
@@ -30,6 +31,11 @@ enum event_kind {
     EVENT_REFUSAL,
     EVENT_DIGEST,
     EVENT_RECORDS,
+    EVENT_PROBE,
+    EVENT_PROBE_ACK,
+    EVENT_PROBE_REQUEST,
+    EVENT_PROBE_NACK,
+    EVENT_ACCUSATION,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -50,6 +56,8 @@ enum order_kind {
     ORDER_JOIN,
     ORDER_COUNT,
     ORDER_PULSE,
+    ORDER_LEAVE,   /* say that this node leaves the network, then stop */
+    ORDER_MEMBERS, /* who is there, as far as this node can tell */
 };
 
 struct order_profile {
@@ -72,7 +80,7 @@ struct order {
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
                                     reply_to, idempotency_key, trace */
     uint64_t expires_in_ms;      /* send; 0: the default */
-    uint32_t limit;              /* take */
+    uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take */
     const struct id *pecks;      /* ack */
     size_t peck_count;
@@ -126,6 +134,7 @@ struct event {
         struct {
             struct bytes introduction;              /* of the other end, packed; may be empty */
             bool dialled_here;
+            bool goodbye;                           /* down: ended on purpose, by either end */
         } link;
         struct {
             struct bytes address;
@@ -156,6 +165,17 @@ struct event {
             const struct offered_record *items;
             size_t count;
         } records;
+        struct {
+            uint32_t nonce;
+            uint64_t sums[2];                       /* directory, metrics; of probe and ack */
+            struct id target;                       /* of a request */
+        } probe;
+        struct {
+            struct accusation accusation;
+            struct hash hash;
+            bool expired;                           /* good for nothing but to be refuted */
+            struct bytes wire, chain;
+        } accusation;
         const struct order *order;
     };
 };

@@ -28,6 +28,7 @@ enum intake_verdict {
     INTAKE_BAD_BODY,
     INTAKE_OTHER_NETWORK,
     INTAKE_EXPIRED,
+    INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
 };
 
@@ -62,6 +63,10 @@ struct bytes frame_pack_refusal(const struct id *peck, const char *code, const c
                                 bool final, struct arena *arena);
 struct bytes frame_pack_digest(const struct hash *first, const struct hash *last,
                                const uint8_t (*prefixes)[8], size_t count, struct arena *arena);
+struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena); /* and ack */
+struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena);
+struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena);
+struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena);
 struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
                                 size_t count, struct arena *arena);
 

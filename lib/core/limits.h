@@ -27,6 +27,7 @@
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
+#define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
@@ -52,6 +53,7 @@
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
+#define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
 #define LEASE_MS (60 * SECOND_MS)
@@ -78,7 +80,9 @@
 #define DIRECTORY_MAX 50000u      /* records of others, first form */
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
-#define ACTIVE_LINKS_MAX 64u
+#define ACTIVE_LINKS_MAX 64u      /* lasting links; of more the least useful close */
+#define FULL_MESH_NODES_MAX 20u   /* so many other live nodes are all linked */
+#define LINKS_CHOSEN 4u           /* beyond that: dialled here, to members chosen by chance */
 #define KEYRING_MAX 65536u        /* verified chains held */
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others */

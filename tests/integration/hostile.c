@@ -110,10 +110,11 @@ static void on_up(void *context, const struct id *node, struct bytes introductio
     pthread_mutex_unlock(&hostile->lock);
 }
 
-static void on_down(void *context, const struct id *node, const char *reason)
+static void on_down(void *context, const struct id *node, const char *reason, bool goodbye)
 {
     struct hostile *hostile = context;
 
+    (void)goodbye;
     (void)node;
     (void)reason;
     pthread_mutex_lock(&hostile->lock);
