@@ -16,7 +16,9 @@ const char *accounts_verdict_text(enum accounts_verdict verdict)
     case ACCOUNTS_BAD_EMAIL:
         return "email is not an address that mail can be sent to";
     case ACCOUNTS_BAD_NAME:
-        return "display_name must be 1 to 64 bytes of text without control characters";
+        return "display_name must be 1 to 64 bytes of text, something visible among them, and "
+               "nothing "
+               "that hides or turns round";
     case ACCOUNTS_BAD_KEY:
         return "public_key is not a key as text";
     case ACCOUNTS_PASSWORD_TOO_SHORT:

@@ -26,7 +26,7 @@
 #define HATCH_KEY_MAX 128   /* bytes of a public key as text */
 #define CODE_DIGITS 6
 #define CODE_LIFE_MS (15 * 60 * 1000ull)
-#define CODE_TRIES_MAX 5     /* of one code; the last wrong one ends it */
+#define CODE_TRIES_MAX 5     /* a wrong one counts at all codes of the address; the last ends it */
 #define CODES_PER_HOUR_MAX 5 /* mailed to one address */
 #define CODES_PER_DAY_MAX 10
 #define EGG_CLAIM_MS (60 * 1000ull) /* an egg that was handed out returns after this */
@@ -64,7 +64,7 @@ void accounts_close(struct accounts *accounts); /* NULL is fine; carries out wha
 enum accounts_verdict {
     ACCOUNTS_TAKEN,
     ACCOUNTS_BAD_EMAIL,          /* 422, field "email" */
-    ACCOUNTS_BAD_NAME,           /* 422, "display_name": empty, over 64 bytes, or not text */
+    ACCOUNTS_BAD_NAME,           /* 422, "display_name": over 64 bytes, or see bytes_are_display_name */
     ACCOUNTS_BAD_KEY,            /* 422, "public_key": over HATCH_KEY_MAX or not a plain word */
     ACCOUNTS_PASSWORD_TOO_SHORT, /* 422, "password" */
     ACCOUNTS_PASSWORD_TOO_LONG,  /* 422, "password" */
@@ -90,6 +90,7 @@ struct accounts_result {
     const char *display_name;        /* verify, hatch_for_operator, hatched */
     const char *public_key;          /* verify, hatch_for_operator: "" for the node's custody */
     bool operator_is_new;            /* hatched */
+    bool has_password;               /* hatched: the operator can auth, no reset is needed first */
     struct id duckling, certificate; /* hatched, rotate (duckling) */
     const char *beak_key;            /* hatched, rotate: shown this once */
     const char *token;               /* auth: shown this once */
@@ -106,11 +107,12 @@ struct accounts_hatch {
 };
 
 /* Lays an egg and mails its code. TAKEN also when no mail goes out because the address had its
- * share of codes. A later hatch for the same address takes the place of the egg before. */
+ * share of codes. Each hatch is an egg with a code of its own. While an address has more than one
+ * of them, none keeps the password that came with it: it may be a stranger's. */
 bool accounts_hatch(struct accounts *accounts, const struct accounts_hatch *hatch,
                     accounts_done *done, void *context);
 
-/* TAKEN: hatch `egg` with `display_name` now, then accounts_hatched or accounts_egg_back. A
+/* The code tells which egg. TAKEN: hatch `egg` with `display_name` now, then accounts_hatched or accounts_egg_back. A
  * password given here counts before the hatch's; neither replaces the one that an operator has. */
 bool accounts_verify(struct accounts *accounts, const char *email, const char *code,
                      const char *password, accounts_done *done, void *context);

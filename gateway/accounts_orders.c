@@ -98,7 +98,7 @@ static bool read_name(struct order *order)
 {
     struct bytes name = bytes_of_text(order->display_name.text);
 
-    if (name.size > 0 && name.size <= DISPLAY_NAME_MAX && bytes_are_text(name, false))
+    if (name.size > 0 && name.size <= DISPLAY_NAME_MAX && bytes_are_display_name(name))
         return true;
     verdict_is(order, ACCOUNTS_BAD_NAME);
     return false;
@@ -175,16 +175,35 @@ static bool hash_first(struct accounts *accounts, struct order *order)
 
 /* ---- codes ---- */
 
-static void make_code(const struct accounts *accounts, struct order *order,
-                      enum gate_code_purpose purpose, struct gate_code *code)
+/* The key of the hash, and what it is about. */
+static void hash_code(const struct accounts *accounts, const struct order *order,
+                      enum gate_code_purpose purpose, const char *text,
+                      uint8_t hash[GATE_HASH_SIZE])
 {
-    snprintf(order->code, sizeof order->code, "%0*u", CODE_DIGITS, randombytes_uniform(1000000));
+    gate_key_hash(&accounts->key, purpose == GATE_CODE_HATCH ? "hatch" : "reset", order->lookup,
+                  text, hash);
+}
+
+/* Unlike every other of this address and purpose: a code tells which egg it hatches. */
+static int make_code(struct accounts *accounts, struct order *order, enum gate_code_purpose purpose,
+                     struct gate_code *code)
+{
+    struct gate_code other;
+    bool is_taken = true;
+    int fault = 0;
+
     *code = (struct gate_code){.purpose = purpose,
                                .tries_left = CODE_TRIES_MAX,
                                .expires_ms = accounts_wall_ms(accounts) + CODE_LIFE_MS};
     memcpy(code->lookup, order->lookup, sizeof code->lookup);
-    gate_key_hash(&accounts->key, purpose == GATE_CODE_HATCH ? "hatch" : "reset", order->lookup,
-                  order->code, code->hash);
+    while (!fault && is_taken) {
+        snprintf(order->code, sizeof order->code, "%0*u", CODE_DIGITS,
+                 randombytes_uniform(1000000));
+        hash_code(accounts, order, purpose, order->code, code->hash);
+        fault =
+            gate_code_find(accounts->store, order->lookup, purpose, code->hash, &other, &is_taken);
+    }
+    return fault;
 }
 
 /* May one more code go to this address? Its share bounds guessing as well as unwanted mail. */
@@ -213,47 +232,31 @@ static int note_failure(struct accounts *accounts, const struct gate_operator *o
                                       operator_row->failures + 1);
 }
 
-static int take_try(struct accounts *accounts, struct gate_code *code, bool there)
-{
-    int fault;
-
-    if (!there)
-        return 0;
-    if (code->tries_left > 1) {
-        code->tries_left--;
-        return gate_code_set(accounts->store, code);
-    }
-    fault = gate_code_drop(accounts->store, code->lookup, code->purpose);
-    if (!fault && code->purpose == GATE_CODE_HATCH)
-        fault = gate_eggs_drop_waiting(accounts->store, code->lookup, accounts_wall_ms(accounts));
-    return fault;
-}
-
-/* The same work whether there is such a code or not: against zeros, which no text hashes to. */
+/* The same work whether there is such a code or not. */
 static int judge_code(struct accounts *accounts, struct order *order,
                       enum gate_code_purpose purpose, struct gate_code *code,
                       struct gate_operator *operator_row, bool *is_operator, bool *good)
 {
+    uint64_t now_ms = accounts_wall_ms(accounts);
     uint8_t hash[GATE_HASH_SIZE];
     bool there;
     int fault;
 
-    *code = (struct gate_code){.purpose = purpose};
-    fault = gate_code_find(accounts->store, order->lookup, purpose, code, &there);
+    *good = false;
+    hash_code(accounts, order, purpose, order->secret.text, hash);
+    fault = gate_code_find(accounts->store, order->lookup, purpose, hash, code, &there);
     if (!fault)
         fault = gate_operator_find(accounts->store, order->lookup, operator_row, is_operator);
     if (fault)
         return fault;
-    gate_key_hash(&accounts->key, purpose == GATE_CODE_HATCH ? "hatch" : "reset", order->lookup,
-                  order->secret.text, hash);
-    *good = sodium_memcmp(hash, code->hash, sizeof hash) == 0 && there &&
-            accounts_wall_ms(accounts) < code->expires_ms;
-    if (purpose == GATE_CODE_HATCH && *is_operator && operator_row->failures >= FAILURES_MAX)
-        *good = false;
+    *good = there && now_ms < code->expires_ms &&
+            !(purpose == GATE_CODE_HATCH && *is_operator && operator_row->failures >= FAILURES_MAX);
     if (*good)
         return 0;
     verdict_is(order, ACCOUNTS_BAD_CODE);
-    fault = take_try(accounts, code, there);
+    fault = gate_codes_take_try(accounts->store, order->lookup, purpose);
+    if (!fault)
+        fault = gate_eggs_drop_lost(accounts->store, order->lookup, now_ms);
     return fault ? fault : note_failure(accounts, operator_row, *is_operator);
 }
 
@@ -279,6 +282,20 @@ static bool mail_code(struct accounts *accounts, const struct order *order, cons
     return mail_give(accounts->mail, &letter);
 }
 
+/* Nobody can tell from two letters which code belongs to which hatch. So as soon as an address is
+ * hatched twice at a time, no password that came with a hatch counts: else a stranger who hatches
+ * it too would know the password of whoever proves it. One that comes with the code does. */
+static int see_to_rivals(struct accounts *accounts, struct order *order)
+{
+    uint64_t now_ms = accounts_wall_ms(accounts), rivals = 0;
+    int fault = gate_eggs_live(accounts->store, order->lookup, now_ms, &rivals);
+
+    if (fault || rivals == 0)
+        return fault;
+    sodium_memzero(order->password_hash, sizeof order->password_hash);
+    return gate_eggs_clear_passwords(accounts->store, order->lookup, now_ms);
+}
+
 static int lay_egg(struct accounts *accounts, struct order *order)
 {
     uint64_t now_ms = accounts_wall_ms(accounts);
@@ -290,21 +307,32 @@ static int lay_egg(struct accounts *accounts, struct order *order)
     order->result.expires_ms = egg.expires_ms;
     if (fault || !allowed || order->result.verdict != ACCOUNTS_TAKEN)
         return fault;
+    fault = see_to_rivals(accounts, order);
+    if (fault)
+        return fault;
     memcpy(egg.lookup, order->lookup, sizeof egg.lookup);
     memcpy(egg.email, order->email.text, sizeof egg.email);
     memcpy(egg.display_name, order->display_name.text, sizeof egg.display_name);
     memcpy(egg.public_key, order->public_key.text, sizeof egg.public_key);
     memcpy(egg.password_hash, order->password_hash, sizeof egg.password_hash);
-    fault = gate_eggs_drop_waiting(accounts->store, order->lookup, now_ms);
+    fault = gate_egg_lay(accounts->store, &egg);
     if (!fault)
-        fault = gate_egg_lay(accounts->store, &egg);
-    make_code(accounts, order, GATE_CODE_HATCH, &code);
-    code.egg = egg.egg;
+        fault = make_code(accounts, order, GATE_CODE_HATCH, &code);
+    code.egg = order->egg = egg.egg;
     if (!fault)
         fault = gate_code_set(accounts->store, &code);
     if (!fault)
         fault = gate_mailed_add(accounts->store, order->lookup, now_ms);
     return fault;
+}
+
+/* Its code went nowhere. It would only be the rival of the next try. */
+static int drop_unmailed_egg(struct accounts *accounts, struct order *order)
+{
+    int fault = gate_egg_drop(accounts->store, order->egg);
+
+    return fault ? fault
+                 : gate_code_drop(accounts->store, order->lookup, GATE_CODE_HATCH, order->egg);
 }
 
 static bool hatch(struct accounts *accounts, struct order *order)
@@ -321,8 +349,10 @@ static bool hatch(struct accounts *accounts, struct order *order)
     }
     if (in_transaction(accounts, order, lay_egg) && order->code[0] &&
         !mail_code(accounts, order,
-                   "Somebody, hopefully you, hatches a duckling with this address."))
+                   "Somebody, hopefully you, hatches a duckling with this address.")) {
+        in_transaction(accounts, order, drop_unmailed_egg);
         return is_busy(order, MAIL_RETRY_S);
+    }
     return true;
 }
 
@@ -467,6 +497,7 @@ static int see_to_operator(struct accounts *accounts, struct order *order,
 
     if (fault)
         return fault;
+    order->result.has_password = egg->password_hash[0] || (found && operator_row->password_hash[0]);
     if (found && !operator_row->password_hash[0] && egg->password_hash[0])
         return gate_operator_set_password(accounts->store, operator_row->operator_id,
                                           egg->password_hash);
@@ -500,16 +531,9 @@ static int give_beak_key(struct accounts *accounts, struct order *order, uint64_
 
 static int drop_hatched_egg(struct accounts *accounts, const struct gate_egg *egg)
 {
-    struct gate_code code;
-    bool found;
     int fault = gate_egg_drop(accounts->store, egg->egg);
 
-    if (!fault)
-        fault = gate_code_find(accounts->store, egg->lookup, GATE_CODE_HATCH, &code, &found);
-    /* The code of a later egg for the same address lives on. */
-    if (!fault && found && code.egg == egg->egg)
-        fault = gate_code_drop(accounts->store, egg->lookup, GATE_CODE_HATCH);
-    return fault;
+    return fault ? fault : gate_code_drop(accounts->store, egg->lookup, GATE_CODE_HATCH, egg->egg);
 }
 
 static int hatch_egg(struct accounts *accounts, struct order *order)
@@ -710,8 +734,9 @@ static int lay_reset_code(struct accounts *accounts, struct order *order)
     order->result.expires_ms = accounts_wall_ms(accounts) + CODE_LIFE_MS;
     if (fault || !allowed || order->result.verdict != ACCOUNTS_TAKEN)
         return fault;
-    make_code(accounts, order, GATE_CODE_RESET, &code);
-    fault = gate_code_set(accounts->store, &code);
+    fault = make_code(accounts, order, GATE_CODE_RESET, &code);
+    if (!fault)
+        fault = gate_code_set(accounts->store, &code);
     if (!fault)
         fault = gate_mailed_add(accounts->store, order->lookup, accounts_wall_ms(accounts));
     if (!fault)
@@ -781,7 +806,7 @@ static int set_password(struct accounts *accounts, struct order *order)
     if (!fault)
         fault = gate_sessions_drop(accounts->store, operator_row.operator_id);
     if (!fault)
-        fault = gate_code_drop(accounts->store, order->lookup, GATE_CODE_RESET);
+        fault = gate_code_drop(accounts->store, order->lookup, GATE_CODE_RESET, 0);
     return fault;
 }
 

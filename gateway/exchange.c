@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -45,6 +46,8 @@ struct exchange_inside {
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
     bool is_refused; /* an answer is ready before the body has ended */
+    bool is_keyed;   /* its answer is to be kept under `keyed` */
+    struct repeats_name keyed;
     struct timespec began;
     uint64_t began_ms, number;
     char trace[PECK_TRACE_SIZE + 1];
@@ -111,12 +114,19 @@ static void give_response(struct exchange *exchange, unsigned status, struct MHD
     inside->status = status;
 }
 
-static struct MHD_Response *make_response(json_t *body, const char *type)
+static char *dump(json_t *body)
 {
     char *text = json_dumps(body, JSON_COMPACT);
-    struct MHD_Response *response;
 
     json_decref(body);
+    return text;
+}
+
+/* Keeps `text`. */
+static struct MHD_Response *make_response(char *text, const char *type)
+{
+    struct MHD_Response *response;
+
     if (!text)
         return NULL;
     response =
@@ -130,7 +140,14 @@ static struct MHD_Response *make_response(json_t *body, const char *type)
 
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body)
 {
-    give_response(exchange, status, make_response(body, "application/json"));
+    struct exchange_inside *inside = exchange->inside;
+    char *text = dump(body);
+
+    if (inside->is_keyed && text && status < 300) {
+        inside->is_keyed = false;
+        repeats_keep(exchange->gateway->repeats, &inside->keyed, status, text);
+    }
+    give_response(exchange, status, make_response(text, "application/json"));
 }
 
 void exchange_answer_empty(struct exchange *exchange, unsigned status)
@@ -152,7 +169,7 @@ void exchange_refuse(struct exchange *exchange, const struct problem *problem)
     struct MHD_Response *response;
 
     snprintf(instance, sizeof instance, "%.256s#%s", exchange->path, request_id(exchange, id));
-    response = make_response(reply_problem(problem, instance), "application/problem+json");
+    response = make_response(dump(reply_problem(problem, instance)), "application/problem+json");
     if (response && problem->allow)
         set_header(response, MHD_HTTP_HEADER_ALLOW, problem->allow);
     if (response && problem->status == 401)
@@ -220,20 +237,52 @@ void exchange_call(struct exchange *exchange, struct Duck__Request *request, int
     node_link_call(exchange->gateway->node, request, wait_ms + 5000, replied, exchange);
 }
 
-/* True when `then` may run. */
-static bool reply_is_expected(struct exchange *exchange)
+/* Who closes its side while it waits has given up. A suspended connection is not looked at by the
+ * library, so this is asked when it is woken. */
+static bool caller_is_gone(const struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->inside->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd watched = {.fd = info->connect_fd, .events = POLLRDHUP};
+
+    return poll(&watched, 1, 0) > 0 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static void give_back(struct exchange *exchange)
+{
+    exchange_then *undo = exchange->give_back;
+
+    exchange->give_back = NULL;
+    if (undo && exchange->reply && (int)exchange->reply->answer_case == exchange->inside->expected)
+        undo(exchange);
+}
+
+void exchange_refuse_as_node(struct exchange *exchange)
 {
     const Duck__Reply *reply = exchange->reply;
     struct problem problem;
 
-    if (exchange->inside->expected < 0 || (int)reply->answer_case == exchange->inside->expected)
-        return true;
     if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
         problem =
             problem_of_node(reply->problem->code, reply->problem->message, reply->problem->field);
     else
         problem = problem_of_node("protocol", "the node answers what was not asked", NULL);
     exchange_refuse(exchange, &problem);
+}
+
+/* True when `then` may run. */
+static bool reply_is_expected(struct exchange *exchange)
+{
+    const Duck__Reply *reply = exchange->reply;
+    exchange_then *refused = exchange->refused;
+
+    exchange->refused = NULL;
+    if (exchange->inside->expected < 0 || (int)reply->answer_case == exchange->inside->expected)
+        return true;
+    if (refused && reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+        refused(exchange);
+    else
+        exchange_refuse_as_node(exchange);
     return false;
 }
 
@@ -672,6 +721,99 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
     return EXCHANGE_GOES_ON;
 }
 
+/* ---- repeated requests ---- */
+
+static bool key_is_well_formed(struct exchange *exchange)
+{
+    struct bytes key = exchange->headers.idempotency_key;
+    bool is_good = key.size > 0 && key.size <= PECK_IDEMPOTENCY_KEY_MAX;
+
+    for (size_t i = 0; i < key.size; i++)
+        is_good = is_good && key.data[i] >= 0x20 && key.data[i] <= 0x7e;
+    if (!is_good)
+        exchange_say_no(exchange, 422, "bad_member", "Idempotency-Key",
+                        "the key is 1 to %d characters of printable ASCII",
+                        PECK_IDEMPOTENCY_KEY_MAX);
+    return is_good;
+}
+
+/* A key is its caller's own: a bearer's, else the address's. */
+static void name_request(struct exchange *exchange, struct repeats_name *name)
+{
+    const struct access *access = &exchange->access;
+    struct bytes key = exchange->headers.idempotency_key;
+    char who[ID_TEXT_SIZE + 32], place[512];
+    char duckling[ID_TEXT_SIZE];
+    json_t *content = json_array();
+    char *text;
+
+    if (exchange->has_access)
+        snprintf(who, sizeof who, "%d %" PRIu64 " %s", access->kind, access->operator_id,
+                 access->kind == ACCESS_BEAK_KEY ? id_text(ID_DUCKLING, &access->duckling, duckling)
+                                                 : "");
+    else
+        snprintf(who, sizeof who, "%s", connection_address(exchange->inside->slot));
+    snprintf(place, sizeof place, "%s\n%s\n%.*s", who, exchange->match.route->path, (int)key.size,
+             (const char *)key.data);
+    for (size_t i = 0; i < exchange->query_count; i++)
+        json_array_append_new(content,
+                              json_pack("[ss]", exchange->query[i].name, exchange->query[i].value));
+    json_array_append_new(
+        content, json_stringn((const char *)exchange->body_text.data, exchange->body_text.size));
+    text = dump(content);
+    repeats_name(exchange->gateway->repeats, bytes_of_text(place), bytes_of_text(text ? text : ""),
+                 name);
+    strict_json_forget(text);
+}
+
+static void answer_again(struct exchange *exchange, unsigned status, char *text)
+{
+    struct MHD_Response *response = make_response(text, "application/json");
+
+    if (response)
+        set_header(response, "Idempotent-Replayed", "true");
+    give_response(exchange, status, response);
+}
+
+/* True: the request is new, or has no key. */
+static bool is_new(struct exchange *exchange)
+{
+    struct exchange_inside *inside = exchange->inside;
+    enum route_trait trait = exchange->match.route->trait;
+    unsigned status = 0;
+    char *text = NULL;
+
+    if (!exchange->headers.idempotency_key.data ||
+        (trait != ROUTE_CREATES && trait != ROUTE_NODE_CREATES))
+        return true;
+    if (!key_is_well_formed(exchange))
+        return false;
+    if (trait == ROUTE_NODE_CREATES)
+        return true;
+    name_request(exchange, &inside->keyed);
+    switch (
+        repeats_ask(exchange->gateway->repeats, &inside->keyed, gateway_now_ms(), &status, &text)) {
+    case REPEATS_NEW:
+        inside->is_keyed = true;
+        return true;
+    case REPEATS_KNOWN:
+        answer_again(exchange, status, text);
+        break;
+    case REPEATS_OTHER:
+        exchange_say_no(exchange, 422, "idempotency_key_reused", "Idempotency-Key",
+                        "this key named another request before");
+        break;
+    case REPEATS_UNDER_WAY:
+        exchange_say_no(exchange, 409, "conflict", "Idempotency-Key",
+                        "the request of this key is not answered yet");
+        break;
+    case REPEATS_FULL:
+        exchange_say_no(exchange, 503, "busy", NULL, "too many requests with keys at once");
+        break;
+    }
+    return false;
+}
+
 static void handle(struct exchange *exchange)
 {
     struct exchange_inside *inside = exchange->inside;
@@ -686,7 +828,7 @@ static void handle(struct exchange *exchange)
         return;
     }
     if (check_access(exchange) && read_query(exchange) &&
-        (!exchange->match.route->members || read_body(exchange)))
+        (!exchange->match.route->members || read_body(exchange)) && is_new(exchange))
         exchange->match.route->handle(exchange);
 }
 
@@ -702,10 +844,11 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
 
         inside->is_parked = false;
         atomic_fetch_sub(&parked, 1);
-        /* A key may have ended while its poll waited: it gets nothing any more. What was leased to it
-         * is handed out again when the lease is over. */
+        /* A key may have ended while its poll waited: it gets nothing any more. */
         if (inside->waits && exchange->has_access && !find_bearer(exchange))
-            inside->waits = false;
+            give_back(exchange);
+        else if (inside->waits && exchange->give_back && caller_is_gone(exchange))
+            return EXCHANGE_ENDS;
         else if (reply_is_expected(exchange))
             then(exchange);
     }
@@ -734,7 +877,7 @@ static void log_request(struct exchange *exchange)
     gate_log_access(level, &line);
 }
 
-void exchange_finish(struct exchange *exchange)
+void exchange_finish(struct exchange *exchange, bool is_sent)
 {
     struct exchange_inside *inside = exchange->inside;
     bool is_large;
@@ -744,6 +887,11 @@ void exchange_finish(struct exchange *exchange)
     log_request(exchange);
     if (inside->is_parked)
         atomic_fetch_sub(&parked, 1);
+    if (!is_sent)
+        give_back(exchange);
+    exchange->give_back = exchange->refused = NULL;
+    if (inside->is_keyed) /* nothing came of it: whoever repeats it may try again */
+        repeats_forget(exchange->gateway->repeats, &inside->keyed);
     if (inside->response)
         MHD_destroy_response(inside->response);
     if (inside->body) {
@@ -783,7 +931,7 @@ void exchange_free(struct exchange *exchange)
 {
     if (!exchange)
         return;
-    exchange_finish(exchange);
+    exchange_finish(exchange, false);
     arena_free(&exchange->arena);
     memory_give_back(exchange->inside);
     memory_give_back(exchange);

@@ -47,6 +47,13 @@ struct exchange {
     struct arena arena;          /* for as long as the exchange lives; wiped after it */
     struct Duck__Reply *reply;   /* the node's last; good, and of the expected kind, in `then` */
     void *work;                  /* the handler's own, from the arena */
+    const char *doubted_peck;    /* peck_owner's: whose is it? */
+    /* Runs where `then` or its answer came to nothing: the caller is gone, or may not have it any
+     * more. Undoes what the node's reply stands for; NULL: nothing. */
+    exchange_then *give_back;
+    /* Runs once, in the place of `then`, when the node says no: to say it in other words. NULL: the
+     * node's are told. */
+    exchange_then *refused;
     json_t *draft;               /* an answer that grows over several calls; given back with it */
     struct id acting;            /* see exchange_acting */
     char acting_text[ID_TEXT_SIZE];
@@ -58,6 +65,7 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); 
 void exchange_answer_empty(struct exchange *exchange, unsigned status);
 void exchange_answer_probe(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, const struct problem *problem);
+void exchange_refuse_as_node(struct exchange *exchange); /* what its last reply says */
 void exchange_say_no(struct exchange *exchange, unsigned status, const char *code,
                      const char *field, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
@@ -96,7 +104,7 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
                                   const char *method, const char *path);
 enum exchange_step exchange_take_body(struct exchange *exchange, struct bytes part);
 enum exchange_step exchange_go_on(struct exchange *exchange); /* the body is whole, or it was woken */
-void exchange_finish(struct exchange *exchange); /* answered or given up; ready for the next */
+void exchange_finish(struct exchange *exchange, bool is_sent); /* or given up; ready for the next */
 
 /* Exchanges that began and did not finish; with `parked`, only those. */
 size_t exchange_count(bool parked);

@@ -1,6 +1,7 @@
 #include "gate_statements.h"
 
 #include "gateway_1.sql.h"
+#include "gateway_2.sql.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GATE_STORE_VERSION 1
+#define GATE_STORE_VERSION 2
 #define BUSY_MS 2000
 
 int gate_fault_of(struct gate_store *store, int result)
@@ -195,6 +196,24 @@ static int check_pages(struct gate_store *store)
     return strcmp(answer, "ok") == 0 ? 0 : GATE_FAULT_CORRUPT;
 }
 
+/* One step of the schema, whole or not at all. */
+static int apply(struct gate_store *store, uint64_t version)
+{
+    static const char *const steps[GATE_STORE_VERSION] = {schema_gateway_1, schema_gateway_2};
+    char done[32];
+    int fault = gate_store_begin(store);
+
+    snprintf(done, sizeof done, "PRAGMA user_version=%d", (int)version + 1);
+    if (!fault)
+        fault = run_text(store, steps[version]);
+    if (!fault)
+        fault = run_text(store, done);
+    if (!fault)
+        return gate_store_commit(store);
+    gate_store_roll_back(store);
+    return fault;
+}
+
 static int migrate(struct gate_store *store)
 {
     uint64_t version;
@@ -204,16 +223,8 @@ static int migrate(struct gate_store *store)
         return fault;
     if (version > GATE_STORE_VERSION)
         return GATE_FAULT_STORE_NEWER;
-    if (version == GATE_STORE_VERSION)
-        return 0;
-    fault = gate_store_begin(store);
-    if (!fault)
-        fault = run_text(store, schema_gateway_1);
-    if (!fault)
-        fault = run_text(store, "PRAGMA user_version=1");
-    if (!fault)
-        return gate_store_commit(store);
-    gate_store_roll_back(store);
+    while (!fault && version < GATE_STORE_VERSION)
+        fault = apply(store, version++);
     return fault;
 }
 

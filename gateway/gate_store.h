@@ -57,8 +57,12 @@ int gate_egg_find(struct gate_store *store, uint64_t egg, struct gate_egg *row, 
 int gate_egg_claim(struct gate_store *store, uint64_t egg, uint64_t until_ms); /* 0: not claimed */
 int gate_egg_set_password(struct gate_store *store, uint64_t egg, const char *hash);
 int gate_egg_drop(struct gate_store *store, uint64_t egg);
-/* Those of this address that wait for a code and are not being hatched at `now_ms`. */
-int gate_eggs_drop_waiting(struct gate_store *store, const char *lookup, uint64_t now_ms);
+/* Eggs of this address that a code may still hatch. */
+int gate_eggs_live(struct gate_store *store, const char *lookup, uint64_t now_ms, uint64_t *count);
+/* Takes the passwords of those that are not being hatched at `now_ms`. */
+int gate_eggs_clear_passwords(struct gate_store *store, const char *lookup, uint64_t now_ms);
+/* Drops those that no code hatches any more and that are not being hatched at `now_ms`. */
+int gate_eggs_drop_lost(struct gate_store *store, const char *lookup, uint64_t now_ms);
 int gate_eggs_claimed(struct gate_store *store, uint64_t operator_id, uint64_t now_ms,
                       uint64_t *count);
 
@@ -67,15 +71,20 @@ enum gate_code_purpose { GATE_CODE_HATCH = 1, GATE_CODE_RESET = 2 };
 struct gate_code {
     char lookup[EMAIL_MAX + 1];
     enum gate_code_purpose purpose;
-    uint64_t egg;
+    uint64_t egg; /* 0: of a reset */
     uint8_t hash[GATE_HASH_SIZE];
     uint64_t tries_left, expires_ms;
 };
 int gate_code_set(struct gate_store *store,
-                  const struct gate_code *row); /* in place of the one before */
+                  const struct gate_code *row); /* in place of the one of the same egg */
+/* The one of this address that hashes so; over or not. Compared in constant time. */
 int gate_code_find(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
-                   struct gate_code *row, bool *found);
-int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose);
+                   const uint8_t hash[GATE_HASH_SIZE], struct gate_code *row, bool *found);
+/* A wrong try was one at every code of the address; the last ends it. */
+int gate_codes_take_try(struct gate_store *store, const char *lookup,
+                        enum gate_code_purpose purpose);
+int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
+                   uint64_t egg);
 int gate_mailed_add(struct gate_store *store, const char *lookup, uint64_t at_ms);
 int gate_mailed_count(struct gate_store *store, const char *lookup, uint64_t since_ms,
                       uint64_t *count); /* lookup NULL: to all */

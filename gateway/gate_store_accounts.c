@@ -174,11 +174,33 @@ int gate_egg_drop(struct gate_store *store, uint64_t egg)
     return gate_run(store, statement);
 }
 
-int gate_eggs_drop_waiting(struct gate_store *store, const char *lookup, uint64_t now_ms)
+int gate_eggs_live(struct gate_store *store, const char *lookup, uint64_t now_ms, uint64_t *count)
 {
     sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM eggs WHERE lookup = ?1 AND operator_id = 0"
-                              " AND claimed_until_ms <= ?2");
+        gate_statement(store, "SELECT count(*) FROM eggs WHERE lookup = ?1 AND operator_id = 0"
+                              " AND expires_ms > ?2");
+
+    gate_bind_text(statement, 1, lookup);
+    gate_bind_number(statement, 2, now_ms);
+    return count_by(store, statement, count);
+}
+
+int gate_eggs_clear_passwords(struct gate_store *store, const char *lookup, uint64_t now_ms)
+{
+    sqlite3_stmt *statement = gate_statement(
+        store, "UPDATE eggs SET password_hash = '' WHERE lookup = ?1 AND operator_id = 0"
+               " AND claimed_until_ms <= ?2");
+
+    gate_bind_text(statement, 1, lookup);
+    gate_bind_number(statement, 2, now_ms);
+    return gate_run(store, statement);
+}
+
+int gate_eggs_drop_lost(struct gate_store *store, const char *lookup, uint64_t now_ms)
+{
+    sqlite3_stmt *statement = gate_statement(
+        store, "DELETE FROM eggs WHERE lookup = ?1 AND operator_id = 0 AND claimed_until_ms <= ?2"
+               " AND egg NOT IN (SELECT egg FROM codes WHERE lookup = ?1 AND purpose = 1)");
 
     gate_bind_text(statement, 1, lookup);
     gate_bind_number(statement, 2, now_ms);
@@ -214,37 +236,70 @@ int gate_code_set(struct gate_store *store, const struct gate_code *row)
     return gate_run(store, statement);
 }
 
+static bool read_code(sqlite3_stmt *statement, enum gate_code_purpose purpose,
+                      struct gate_code *row)
+{
+    *row = (struct gate_code){.purpose = purpose};
+    gate_text(statement, 0, row->lookup, sizeof row->lookup);
+    row->egg = gate_number(statement, 1);
+    row->tries_left = gate_number(statement, 3);
+    row->expires_ms = gate_number(statement, 4);
+    return gate_bytes(statement, 2, row->hash, sizeof row->hash);
+}
+
 int gate_code_find(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
-                   struct gate_code *row, bool *found)
+                   const uint8_t hash[GATE_HASH_SIZE], struct gate_code *row, bool *found)
 {
     sqlite3_stmt *statement =
         gate_statement(store, "SELECT lookup, egg, hash, tries_left, expires_ms FROM codes"
                               " WHERE lookup = ?1 AND purpose = ?2");
-    bool whole;
+    struct gate_code candidate;
+    bool more, whole = true;
     int fault;
 
+    *found = false;
     gate_bind_text(statement, 1, lookup);
     gate_bind_number(statement, 2, purpose);
-    fault = gate_row(store, statement, found);
-    if (!*found)
-        return fault;
-    row->purpose = purpose;
-    gate_text(statement, 0, row->lookup, sizeof row->lookup);
-    row->egg = gate_number(statement, 1);
-    whole = gate_bytes(statement, 2, row->hash, sizeof row->hash);
-    row->tries_left = gate_number(statement, 3);
-    row->expires_ms = gate_number(statement, 4);
-    gate_done(statement);
-    return whole ? 0 : GATE_FAULT_CORRUPT;
+    for (fault = gate_row(store, statement, &more); more;
+         fault = gate_row(store, statement, &more)) {
+        whole = read_code(statement, purpose, &candidate) && whole;
+        if (sodium_memcmp(candidate.hash, hash, GATE_HASH_SIZE) != 0)
+            continue;
+        *row = candidate;
+        *found = true;
+    }
+    return fault ? fault : whole ? 0 : GATE_FAULT_CORRUPT;
 }
 
-int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose)
+int gate_codes_take_try(struct gate_store *store, const char *lookup,
+                        enum gate_code_purpose purpose)
+{
+    sqlite3_stmt *take = gate_statement(store, "UPDATE codes SET tries_left = tries_left - 1"
+                                               " WHERE lookup = ?1 AND purpose = ?2");
+    sqlite3_stmt *drop =
+        gate_statement(store, "DELETE FROM codes WHERE lookup = ?1 AND purpose = ?2"
+                              " AND tries_left <= 0");
+    int fault;
+
+    gate_bind_text(take, 1, lookup);
+    gate_bind_number(take, 2, purpose);
+    fault = gate_run(store, take);
+    if (fault)
+        return fault;
+    gate_bind_text(drop, 1, lookup);
+    gate_bind_number(drop, 2, purpose);
+    return gate_run(store, drop);
+}
+
+int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
+                   uint64_t egg)
 {
     sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM codes WHERE lookup = ?1 AND purpose = ?2");
+        gate_statement(store, "DELETE FROM codes WHERE lookup = ?1 AND purpose = ?2 AND egg = ?3");
 
     gate_bind_text(statement, 1, lookup);
     gate_bind_number(statement, 2, purpose);
+    gate_bind_number(statement, 3, egg);
     return gate_run(store, statement);
 }
 

@@ -3,6 +3,7 @@
 #define DUCK_GATE_GATEWAY_H
 
 #include "accounts.h"
+#include "repeats.h"
 #include "guard.h"
 #include "node_link.h"
 #include "probe.h"
@@ -11,6 +12,7 @@ struct gateway {
     struct accounts *accounts;
     struct node_link *node;
     struct probe *probe;
+    struct repeats *repeats;
     struct guard_hosts hosts;
     uint64_t started_ms; /* Unix time */
 };

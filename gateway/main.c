@@ -137,6 +137,7 @@ static int open_all(struct program *program)
 
     gate_options_hosts(&program->options, &program->gateway.hosts);
     program->gateway.started_ms = gateway_wall_ms();
+    program->gateway.repeats = repeats_new();
     if (!fault)
         fault = open_accounts(program);
     if (!fault) {
@@ -167,6 +168,7 @@ static void close_all(struct program *program)
     node_link_close(gateway->node);
     accounts_close(gateway->accounts);
     probe_free(gateway->probe);
+    repeats_free(gateway->repeats);
 }
 
 static void block_signals(sigset_t *awaited)

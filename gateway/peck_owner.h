@@ -14,4 +14,9 @@ enum peck_end { PECK_END_SENDER, PECK_END_TARGET, PECK_END_ANY };
 void peck_owner_find(struct exchange *exchange, const char *peck_id, enum peck_end end,
                      bool in_body, exchange_then *then);
 
+/* An order about one peck. Whose duckling has no such peck hears the same whether somebody else's on
+ * this node has it, had it, or nobody. `peck_id` NULL: an order about several. */
+void peck_owner_call(struct exchange *exchange, struct Duck__Request *request, int expected,
+                     const char *peck_id, exchange_then *then);
+
 #endif

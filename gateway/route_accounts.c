@@ -28,6 +28,7 @@ struct errand {
     char display_name[DISPLAY_NAME_MAX + 1];
     struct id duckling, certificate;
     bool is_queue_full, is_not_hatched; /* by the node: the exchange's reply says why */
+    bool has_password;
     unsigned good_status;
 };
 
@@ -118,6 +119,7 @@ static void keep_result(struct errand *errand, const struct accounts_result *res
     errand->expires_ms = result->expires_ms;
     errand->duckling = result->duckling;
     errand->certificate = result->certificate;
+    errand->has_password = result->has_password;
     if (bearer)
         snprintf(errand->bearer, sizeof errand->bearer, "%s", bearer);
     if (result->display_name)
@@ -219,6 +221,7 @@ static void tell_hatched(struct exchange *exchange)
     json_object_set_new(object, "certificate", certificate);
     reply_word(object, "display_name", errand->display_name);
     reply_word(object, "tier", "T0");
+    json_object_set_new(object, "password_set", json_boolean(errand->has_password));
     exchange_answer(exchange, errand->good_status, object);
 }
 

@@ -48,7 +48,7 @@ static void approve_peck(struct exchange *exchange)
     order.peck_id = (char *)peck_of_body(exchange);
     request.order_case = DUCK__REQUEST__ORDER_APPROVE;
     request.approve = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, 0, tell_peck);
+    peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.peck_id, tell_peck);
 }
 
 void route_approve(struct exchange *exchange)
@@ -72,7 +72,7 @@ static void deny_peck(struct exchange *exchange)
     order.reason = data_of_text(reason);
     request.order_case = DUCK__REQUEST__ORDER_DENY;
     request.deny = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, 0, tell_peck);
+    peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.peck_id, tell_peck);
 }
 
 void route_deny(struct exchange *exchange)

@@ -11,6 +11,7 @@
 #define TAKE_MAX 200u
 #define STATES_MAX 10u /* there are no more */
 #define CURSOR_MAX 512u
+#define GIVE_BACK_MS 5000u
 
 static ProtobufCBinaryData data_of(struct bytes bytes)
 {
@@ -116,11 +117,6 @@ static bool read_rest(struct exchange *exchange, Duck__SendOrder *order)
         !form_integer(exchange, "expires_in", 1, PECK_LIFE_MAX_MS / 1000, &expires_in_s) ||
         !form_wait(exchange, &order->wait_ms))
         return false;
-    if (key.data && (key.size == 0 || key.size > PECK_IDEMPOTENCY_KEY_MAX)) {
-        form_refuse(exchange, "bad_member", "Idempotency-Key", "the key is 1 to %d bytes",
-                    PECK_IDEMPOTENCY_KEY_MAX);
-        return false;
-    }
     order->thread = data_of_text(thread);
     order->reply_to = (char *)reply_to;
     order->expires_in_ms = expires_in_s * 1000;
@@ -261,6 +257,30 @@ void route_peck_get(struct exchange *exchange)
 
 /* ---- the agent's side ---- */
 
+static void forget_reply(void *context, Duck__Reply *reply)
+{
+    (void)context;
+    duck_reply_free(reply);
+}
+
+/* The next poll gets them at once, not when their lease is over. */
+static void give_back_taken(struct exchange *exchange)
+{
+    const Duck__PeckList *taken = exchange->reply->pecks;
+    Duck__GiveBackOrder order = DUCK__GIVE_BACK_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.peck_ids = arena_take(&exchange->arena, (taken->n_pecks + 1) * sizeof *order.peck_ids);
+    if (taken->n_pecks == 0 || !order.peck_ids)
+        return;
+    for (size_t i = 0; i < taken->n_pecks; i++)
+        order.peck_ids[order.n_peck_ids++] = taken->pecks[i]->peck_id;
+    order.duckling = exchange->acting_text;
+    request.order_case = DUCK__REQUEST__ORDER_GIVE_BACK;
+    request.give_back = &order;
+    node_link_call(exchange->gateway->node, &request, GIVE_BACK_MS, forget_reply, NULL);
+}
+
 void route_inbox(struct exchange *exchange)
 {
     Duck__TakeOrder order = DUCK__TAKE_ORDER__INIT;
@@ -276,6 +296,7 @@ void route_inbox(struct exchange *exchange)
     order.lease_ms = lease_s * 1000;
     request.order_case = DUCK__REQUEST__ORDER_TAKE;
     request.take = &order;
+    exchange->give_back = give_back_taken;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECKS, order.wait_ms, tell_pecks);
 }
 
@@ -317,7 +338,7 @@ void route_ack(struct exchange *exchange)
     order.peck_ids = (char **)pecks;
     request.order_case = DUCK__REQUEST__ORDER_ACK;
     request.ack = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_acknowledged);
+    peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, NULL, tell_acknowledged);
 }
 
 static const char *peck_of_body(struct exchange *exchange)
@@ -325,6 +346,27 @@ static const char *peck_of_body(struct exchange *exchange)
     const char *peck_id = NULL;
 
     return form_id(exchange, "peck_id", FORM_REQUIRED, ID_PECK, &peck_id) ? peck_id : NULL;
+}
+
+static void tell_draft(struct exchange *exchange)
+{
+    exchange_answer(exchange, 200, json_incref(exchange->draft));
+}
+
+/* The order tells what became of the peck; the whole of it is in the node's store. What was answered
+ * stays so, should that not be told. */
+static void look_at_answered(struct exchange *exchange)
+{
+    Duck__PeckQuery query = DUCK__PECK_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    exchange->draft = view_peck(exchange->reply->peck, VIEW_WHOLE);
+    query.peck_id = (char *)peck_of_body(exchange);
+    query.duckling = exchange->acting_text;
+    request.order_case = DUCK__REQUEST__ORDER_PECK;
+    request.peck = &query;
+    exchange->refused = tell_draft;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, 0, tell_peck);
 }
 
 static void answer_peck(struct exchange *exchange)
@@ -359,7 +401,7 @@ static void answer_peck(struct exchange *exchange)
         order.result = data_of(result);
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, 0, tell_peck);
+    peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.peck_id, look_at_answered);
 }
 
 void route_answer(struct exchange *exchange)
@@ -388,7 +430,7 @@ static void cancel_peck(struct exchange *exchange)
     order.peck_id = (char *)peck_of_body(exchange);
     request.order_case = DUCK__REQUEST__ORDER_CANCEL;
     request.cancel = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_cancelled);
+    peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, order.peck_id, tell_cancelled);
 }
 
 void route_cancel(struct exchange *exchange)

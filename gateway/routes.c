@@ -15,9 +15,9 @@ static const struct route routes[] = {
      ROUTE_PLAIN},
 
     {"POST", "/beak/hatch", ROUTE_EITHER, ROUTE_AUTH, route_hatch,
-     "email display_name password captcha_token", NULL, ROUTE_PLAIN},
+     "email display_name password captcha_token", NULL, ROUTE_CREATES},
     {"POST", "/beak/verify", ROUTE_ALL, ROUTE_AUTH, route_verify, "email code password", NULL,
-     ROUTE_PLAIN},
+     ROUTE_CREATES},
     {"POST", "/beak/auth", ROUTE_ALL, ROUTE_AUTH, route_auth, "email password captcha_token", NULL,
      ROUTE_PLAIN},
     {"POST", "/beak/logout", ROUTE_BEARER, ROUTE_UNCOUNTED, route_logout, "", NULL, ROUTE_PLAIN},
@@ -25,14 +25,14 @@ static const struct route routes[] = {
     {"POST", "/beak/reset", ROUTE_ALL, ROUTE_AUTH, route_reset, "email code password", NULL,
      ROUTE_PLAIN},
     {"POST", "/beak/rotate", ROUTE_BEARER, ROUTE_CERT, route_rotate, "what duckling_id",
-     "duckling_id", ROUTE_PLAIN},
+     "duckling_id", ROUTE_CREATES},
     {"GET", "/beak/spaceducks", ROUTE_BEARER, ROUTE_DIRECTORY, route_spaceducks, NULL,
      "limit cursor", ROUTE_PLAIN},
 
     {"POST", "/beak/peck", ROUTE_BEARER, ROUTE_PECK, route_peck,
      "target action payload target_duckling_id peck_type scopes message thread reply_to "
      "expires_in wait duckling_id",
-     "duckling_id", ROUTE_PLAIN},
+     "duckling_id", ROUTE_NODE_CREATES},
     {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
      "box state with thread limit cursor duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/pecks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_peck_get, NULL,
@@ -46,7 +46,7 @@ static const struct route routes[] = {
     {"POST", "/beak/cancel", ROUTE_BEARER, ROUTE_PECK, route_cancel, "peck_id duckling_id",
      "duckling_id", ROUTE_PLAIN},
     {"POST", "/beak/approve", ROUTE_BEARER, ROUTE_PECK, route_approve,
-     "peck_id scopes not_after duckling_id", "duckling_id", ROUTE_PLAIN},
+     "peck_id scopes not_after duckling_id", "duckling_id", ROUTE_CREATES},
     {"POST", "/beak/deny", ROUTE_BEARER, ROUTE_PECK, route_deny, "peck_id reason duckling_id",
      "duckling_id", ROUTE_PLAIN},
     /* Here `duckling_id` in the body is the other end; a session names its own in the query. */

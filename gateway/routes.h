@@ -31,6 +31,8 @@ enum route_trait {
     ROUTE_PLAIN,
     ROUTE_QUIET,   /* asked by machines all day: logged at debug level while all is well */
     ROUTE_NO_HEAD, /* GET changes something, so HEAD must not run it */
+    ROUTE_CREATES, /* its answer is kept under the Idempotency-Key of the request, if it has one */
+    ROUTE_NODE_CREATES, /* the same, but it is the node that knows the key again: for days, on disk */
 };
 
 struct route {

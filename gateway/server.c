@@ -185,9 +185,8 @@ static void note_completed(void *context, struct MHD_Connection *connection, voi
 {
     (void)context;
     (void)connection;
-    (void)code;
     if (*kept)
-        exchange_finish(*kept);
+        exchange_finish(*kept, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     *kept = NULL;
 }
 

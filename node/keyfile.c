@@ -211,8 +211,13 @@ static int open_checked(int directory, const char *name, int *file)
 
     /* O_NONBLOCK: a pipe in its place would make us wait. */
     *file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (*file < 0)
-        return fault_of_errno();
+    if (*file < 0) {
+        int fault = fault_of_errno();
+
+        if (fault == FAULT_PERMISSIONS)
+            log_write(LOG_ERROR, "keys", "%s: a link, or not ours to read", name);
+        return fault;
+    }
     if (fstat(*file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
         !(status.st_mode & 077))
         return 0;
@@ -351,6 +356,9 @@ static int open_secrets(const char *state_dir, bool is_next, struct bytes passph
 
     assert(bytes);
     fault = read_file(state_dir, is_next, bytes, &size);
+    if (fault && fault != FAULT_PERMISSIONS)
+        log_write(LOG_ERROR, "keys", "%s/%s cannot be read: %s", state_dir, names[is_next],
+                  strerror(errno));
     if (!fault)
         fault = decode(bytes, size, is_next, passphrase, secrets);
     sodium_free(bytes);
@@ -365,6 +373,21 @@ int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile 
 int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE])
 {
     return open_secrets(state_dir, true, passphrase, next_seed);
+}
+
+int keyfile_check_next(const char *state_dir)
+{
+    int directory, file = -1, fault = open_directory(state_dir, &directory);
+
+    if (fault)
+        return fault;
+    fault = open_checked(directory, names[true], &file);
+    if (fault == FAULT_FILE && errno == ENOENT)
+        fault = 0; /* it may be kept elsewhere */
+    if (file >= 0)
+        close(file);
+    close(directory);
+    return fault;
 }
 
 bool keyfile_is_sealed(const char *state_dir)

@@ -32,6 +32,8 @@ int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
 /* FAULT_PASSPHRASE: sealed, and the passphrase is wrong or missing. */
 int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile);
 int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE]);
+/* Is node.next.key, where it is here at all, for nobody else? Not opened: FAULT_PERMISSIONS. */
+int keyfile_check_next(const char *state_dir);
 bool keyfile_is_sealed(const char *state_dir);
 
 #endif

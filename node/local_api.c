@@ -200,6 +200,8 @@ static void keep_settings(struct local_api *api, const struct local_api_settings
     api->version = text_copy(settings->version);
     api->gateway_url = text_copy(settings->gateway_url);
     api->settings.gateway_url = api->gateway_url;
+    if (settings->gateway_url_file)
+        api->gateway_url_file = text_copy(settings->gateway_url_file);
     api->network = bytes_copy(settings->network);
     api->node_chain = bytes_copy(settings->node_chain);
     api->display_name = bytes_copy(settings->display_name);
@@ -221,6 +223,7 @@ static void api_free(struct local_api *api)
     memory_give_back(api->store_path);
     memory_give_back(api->version);
     memory_give_back(api->gateway_url);
+    memory_give_back(api->gateway_url_file);
     memory_give_back((void *)api->network.data);
     memory_give_back((void *)api->node_chain.data);
     memory_give_back((void *)api->display_name.data);

@@ -32,7 +32,8 @@ struct local_api_settings {
     struct transport *transport;          /* for peers; may be NULL in tests */
     struct id node;
     struct bytes network, node_chain, display_name;
-    const char *version, *gateway_url;
+    const char *version, *gateway_url;    /* no gateway: empty */
+    const char *gateway_url_file;         /* while it is there, its line is the URL; NULL: none */
     const char *const *listening;         /* "tcp://host:port", for status */
     size_t listening_count;
     size_t readers;                       /* threads: 1 or 2 */

@@ -7,6 +7,9 @@
 #include <sodium.h>
 
 #define PAGEVIEWS_MAX 1000000000ull /* of one order */
+#define DISPLAY_NAME_RULE                                                                          \
+    "a display name is 1 to 64 bytes of UTF-8, something visible among them, and nothing that "    \
+    "hides or turns round"
 
 static bool refuse(struct local_refusal *refusal, enum refusal_code code, const char *field,
                    const char *message)
@@ -75,9 +78,8 @@ static bool read_profile(struct order_profile *profile, ProtobufCBinaryData disp
     profile->display_name = bytes_in(display_name);
     profile->bio = bytes_in(bio);
     if (profile->set_display_name && (display_name.len == 0 || display_name.len > NAME_MAX_BYTES ||
-                                      !bytes_are_text(profile->display_name, false)))
-        return malformed(refusal, "display_name",
-                         "a display name is 1 to 64 bytes of UTF-8 without control characters");
+                                      !bytes_are_display_name(profile->display_name)))
+        return malformed(refusal, "display_name", DISPLAY_NAME_RULE);
     if (profile->set_bio && (bio.len > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return malformed(refusal, "bio", "a bio is at most 1024 bytes of UTF-8");
     if (!judge_names(capabilities, capability_count, DUCKLING_CAPABILITIES_MAX, "capabilities",
@@ -192,8 +194,10 @@ static bool read_context(const Duck__SendOrder *asked, struct order *order,
     order->expires_in_ms = asked->expires_in_ms;
     if (peck->thread.size > PECK_THREAD_MAX || !is_printable(peck->thread))
         return malformed(refusal, "thread", "a thread is at most 64 bytes of printable ASCII");
-    if (peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX)
-        return malformed(refusal, "idempotency_key", "an idempotency key is at most 64 bytes");
+    if (peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX ||
+        !is_printable(peck->idempotency_key))
+        return malformed(refusal, "idempotency_key",
+                         "an idempotency key is at most 64 bytes of printable ASCII");
     if (peck->trace.size != 0 &&
         (peck->trace.size != PECK_TRACE_SIZE || !is_printable(peck->trace)))
         return malformed(refusal, "trace", "a trace is the 55 characters of a traceparent");
@@ -248,24 +252,42 @@ static bool read_take(const Duck__TakeOrder *asked, struct order *order, struct 
            read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
+static bool read_pecks(char *const *texts, size_t count, struct message *message,
+                       struct local_refusal *refusal)
+{
+    struct id *pecks;
+
+    if (count == 0 || count > LOCAL_ACK_MAX)
+        return malformed(refusal, "peck_ids", "name 1 to 200 pecks");
+    pecks = arena_take(&message->arena, count * sizeof *pecks);
+    if (!pecks)
+        return malformed(refusal, "peck_ids", "this request is too large");
+    for (size_t i = 0; i < count; i++)
+        if (!read_id(ID_PECK, texts[i], false, "peck_ids", &pecks[i], refusal))
+            return false;
+    message->order.pecks = pecks;
+    message->order.peck_count = count;
+    return true;
+}
+
 static bool read_acknowledgement(const Duck__AckOrder *asked, struct message *message,
                                  struct local_refusal *refusal)
 {
     struct order *order = &message->order;
-    struct id *pecks;
 
     order->kind = ORDER_ACK;
-    if (asked->n_peck_ids == 0 || asked->n_peck_ids > LOCAL_ACK_MAX)
-        return malformed(refusal, "peck_ids", "an acknowledgement is of 1 to 200 pecks");
-    pecks = arena_take(&message->arena, asked->n_peck_ids * sizeof *pecks);
-    if (!pecks)
-        return malformed(refusal, "peck_ids", "this request is too large");
-    for (size_t i = 0; i < asked->n_peck_ids; i++)
-        if (!read_id(ID_PECK, asked->peck_ids[i], false, "peck_ids", &pecks[i], refusal))
-            return false;
-    order->pecks = pecks;
-    order->peck_count = asked->n_peck_ids;
-    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal);
+    return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal);
+}
+
+static bool read_give_back(const Duck__GiveBackOrder *asked, struct message *message,
+                           struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_GIVE_BACK;
+    return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
 static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
@@ -399,6 +421,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_take(asked->take, order, wish, refusal);
     case DUCK__REQUEST__ORDER_ACK:
         return read_acknowledgement(asked->ack, message, refusal);
+    case DUCK__REQUEST__ORDER_GIVE_BACK:
+        return read_give_back(asked->give_back, message, refusal);
     case DUCK__REQUEST__ORDER_ANSWER:
         wish->kind = REQUEST_ANSWER;
         return read_answer(asked->answer, order, refusal);
@@ -473,5 +497,20 @@ struct message *local_take_again(const struct request *request)
     message->order.duckling = request->duckling;
     message->order.limit = request->limit;
     message->order.lease_ms = request->lease_ms;
+    return message;
+}
+
+struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count)
+{
+    struct message *message = message_new(KIB + count * sizeof *pecks);
+
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_GIVE_BACK;
+    message->order.duckling = *duckling;
+    message->order.pecks = (const struct id *)(const void *)arena_copy(
+                               &message->arena, bytes_of(pecks, count * sizeof *pecks))
+                               .data;
+    message->order.peck_count = count;
     return message;
 }

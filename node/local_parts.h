@@ -177,7 +177,7 @@ struct local_reader {
 
 struct local_api {
     struct local_api_settings settings;
-    char *socket_path, *store_path, *version, *gateway_url;
+    char *socket_path, *store_path, *version, *gateway_url, *gateway_url_file;
     struct bytes network, node_chain, display_name; /* owned */
     char **listening;
     size_t listening_count;
@@ -231,6 +231,9 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
 
 /* The order of a take that goes on waiting. */
 struct message *local_take_again(const struct request *request);
+
+/* The order that gives back what was handed out to nobody; its reply finds no request. */
+struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count);
 
 /* ---- local_waits.c: requests and what they wait for; all under the lock ---- */
 

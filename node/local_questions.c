@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define PEERS_IN_ANSWER_MAX 5000u
+#define GATEWAY_URL_SIZE 1024u /* a line of its file, with NUL */
 #define SKEW_WORTH_TELLING_MS ((int64_t)MINUTE_MS)
 
 /* ---- composing ---- */
@@ -147,6 +148,20 @@ static void read_figures(struct local_view *view, struct agent_figures *figures,
         settings->figures(settings->context, figures, inbox_messages);
 }
 
+/* The configured port may be 0: which one it became, only the gateway knows. */
+static char *gateway_url(struct local_view *view)
+{
+    const struct local_api *api = view->api;
+    FILE *file = api->gateway_url_file ? fopen(api->gateway_url_file, "re") : NULL;
+    char *url = local_new(view, GATEWAY_URL_SIZE);
+    bool is_read = file && fgets(url, GATEWAY_URL_SIZE, file);
+
+    if (file)
+        fclose(file);
+    url[strcspn(url, "\n")] = 0;
+    return is_read && *url && bytes_are_text(bytes_of_text(url), false) ? url : api->gateway_url;
+}
+
 static void view_status(struct local_view *view, Duck__Reply *reply)
 {
     Duck__StatusAnswer *status = local_new(view, sizeof *status);
@@ -170,7 +185,7 @@ static void view_status(struct local_view *view, Duck__Reply *reply)
     status->outbox = figures.outbox;
     status->inbox = figures.tray;
     status->display_name = text_for(view, api->display_name);
-    status->gateway_url = api->gateway_url;
+    status->gateway_url = *api->gateway_url ? gateway_url(view) : api->gateway_url;
     judge_parts(view, status);
     reply->answer_case = DUCK__REPLY__ANSWER_STATUS;
     reply->status = status;

@@ -229,12 +229,24 @@ static void take_up(struct request *request)
     local_arm(request, request->deadline_ms);
 }
 
+/* Its client went away. What was handed out to it waits for the next who asks, not for the end of
+ * the lease; should the inbox be full, for that after all. */
+static void tell_nobody(struct local_api *api, const struct effect *effect)
+{
+    if (effect->reply.taken_count > 0)
+        (void)inbox_try_give(api->settings.inbox,
+                             local_give_back(&effect->reply.duckling, effect->reply.taken,
+                                             effect->reply.taken_count));
+}
+
 static void tell_reply(struct local_api *api, const struct effect *effect)
 {
     struct request *request = local_find(api, effect->reply.ticket);
 
-    if (!request)
-        return; /* its client went away */
+    if (!request) {
+        tell_nobody(api, effect);
+        return;
+    }
     if (effect->reply.code != REFUSAL_NONE) {
         local_refuse(request, effect->reply.code, effect->reply.message, effect->reply.field);
         return;

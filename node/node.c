@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,9 +56,13 @@ struct node {
         api_lock; /* of `api`: links come and go before it is there and after it is gone */
     struct supervisor *supervisor;
     struct keyring *keyring;
+    struct seen *seen;
+    atomic_uint_fast64_t frames_over_quota;
+    struct quota *news_quota, *asked_quota; /* under the keyring's lock, too */
     pthread_mutex_t keyring_lock;
     struct intake *intakes[WORKERS];
     char gateway_url[OPTIONS_URL_SIZE + 8];
+    char gateway_url_file[OPTIONS_PATH_SIZE + 16]; /* the gateway writes it; it knows its port */
     char listening[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "tcp://host:port" */
     pthread_t loop_thread;
     bool loop_runs;
@@ -172,6 +177,8 @@ static int open_identity(struct node *node)
     if (!fault)
         fault = keyfile_open(node->options->state_dir, bytes_of(passphrase->data, passphrase->size),
                              node->keyfile);
+    if (!fault)
+        fault = keyfile_check_next(node->options->state_dir);
     sodium_free(passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));
@@ -293,12 +300,18 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
                      struct bytes body)
 {
     struct node *node = context;
-    struct message *message = message_new(PARSE_BUDGET(body.size));
     char reason[160], text[ID_TEXT_SIZE];
     enum intake_verdict verdict;
+    struct message *message;
     size_t refused;
     struct id peck;
 
+    if (!intake_admits(node->intakes[worker], from, (enum frame_kind)kind, body.size,
+                       clock_wall_ms())) {
+        node->frames_over_quota++;
+        return true;
+    }
+    message = message_new(PARSE_BUDGET(body.size));
     verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
                           &message->arena, &message->event, &peck, &refused, reason);
     if (refused > 0 && verdict == INTAKE_TAKEN)
@@ -350,7 +363,13 @@ static void open_intakes(struct node *node)
     };
 
     node->keyring = keyring_new(KEYRING_MAX);
+    node->seen = seen_new(SEEN_RECORDS);
+    node->news_quota = quota_new(NEIGHBOURS_MAX, NEWS_BYTES_PER_S, NEWS_BYTES_BURST);
+    node->asked_quota = quota_new(NEIGHBOURS_MAX, ASKED_BYTES_PER_S, ASKED_BYTES_BURST);
     settings.keyring = node->keyring;
+    settings.seen = node->seen;
+    settings.news = node->news_quota;
+    settings.asked = node->asked_quota;
     for (size_t i = 0; i < WORKERS; i++)
         node->intakes[i] = intake_new(&settings);
 }
@@ -499,6 +518,7 @@ static int open_local_api(struct node *node)
         .display_name = bytes_of_text(node->name),
         .version = DUCK_VERSION,
         .gateway_url = node->gateway_url,
+        .gateway_url_file = node->options->gateway_public_url[0] ? NULL : node->gateway_url_file,
         .readers = READERS,
         .figures = read_figures,
         .gateway_is_up = gateway_is_up,
@@ -544,15 +564,13 @@ static void join_seeds(struct node *node)
 static int start_gateway(struct node *node)
 {
     const struct options *options = node->options;
-    char state[OPTIONS_PATH_SIZE + 16], url_file[OPTIONS_PATH_SIZE + 32],
-        pid_file[OPTIONS_PATH_SIZE + 32];
+    char state[OPTIONS_PATH_SIZE + 16], pid_file[OPTIONS_PATH_SIZE + 32];
     const char *arguments[GATEWAY_ARGUMENTS_MAX];
     size_t count = 0;
 
     if (!options->gateway_enabled)
         return 0;
     snprintf(state, sizeof state, "%s/gateway", options->state_dir);
-    snprintf(url_file, sizeof url_file, "%s/gateway/url", options->state_dir);
     snprintf(pid_file, sizeof pid_file, "%s/gateway.pid", options->state_dir);
     if (mkdir(state, 0700) != 0 && errno != EEXIST) {
         log_write(LOG_ERROR, "gateway", "cannot make %s: %s", state, strerror(errno));
@@ -566,7 +584,7 @@ static int start_gateway(struct node *node)
     arguments[count++] = "--state-dir";
     arguments[count++] = state;
     arguments[count++] = "--url-file";
-    arguments[count++] = url_file;
+    arguments[count++] = node->gateway_url_file;
     arguments[count++] = "--log-format";
     arguments[count++] = options->log_format == LOG_JSON ? "json" : "text";
     if (options->gateway_public_url[0]) {
@@ -622,6 +640,8 @@ static int open_all(struct node *node)
     make_session_key(node);
     node->inbox = inbox_new();
     open_intakes(node);
+    snprintf(node->gateway_url_file, sizeof node->gateway_url_file, "%s/gateway/url",
+             node->options->state_dir);
     if (node->options->gateway_enabled)
         snprintf(node->gateway_url, sizeof node->gateway_url, "%s%s",
                  node->options->gateway_public_url[0] ? "" : "http://",
@@ -662,6 +682,9 @@ static void close_all(struct node *node)
     for (size_t i = 0; i < WORKERS; i++)
         intake_free(node->intakes[i]);
     keyring_free(node->keyring);
+    seen_free(node->seen);
+    quota_free(node->news_quota);
+    quota_free(node->asked_quota);
     identity_key_free(node->key);
     keyfile_free(node->keyfile);
     memory_give_back((void *)(uintptr_t)node->chain.data);

@@ -22,6 +22,7 @@
 
 enum key_kind {
     KEY_TEXT,    /* UTF-8 in one line */
+    KEY_SHOWN,   /* a display name: text that people see as it is */
     KEY_NAME,    /* of a-z, 0-9, '_', '.', '-' */
     KEY_ADDRESS, /* host:port */
     KEY_LIST,    /* of addresses */
@@ -43,7 +44,7 @@ struct key {
 #define TEXT_AT(member) AT(member), sizeof(((struct options *)0)->member)
 
 static const struct key keys[] = {
-    {"node", "name", KEY_TEXT, TEXT_AT(name), 0, 0},
+    {"node", "name", KEY_SHOWN, TEXT_AT(name), 0, 0},
     {"node", "network", KEY_NAME, TEXT_AT(network), 0, 0},
     {"node", "state_dir", KEY_TEXT, TEXT_AT(state_dir), 0, 0},
     {"node", "socket", KEY_TEXT, TEXT_AT(socket), 0, 0},
@@ -128,6 +129,9 @@ static bool set_text(struct options *options, const struct key *key, const char 
         return refuse(problem, key, "it is too long", value);
     if (!bytes_are_text(text, false))
         return refuse(problem, key, "it is not UTF-8 without control characters", value);
+    if (key->kind == KEY_SHOWN && !bytes_are_display_name(text))
+        return refuse(problem, key, "it is blank, or has characters that hide or turn round",
+                      value);
     if (key->kind == KEY_NAME && !bytes_are_name(text))
         return refuse(problem, key, "it is made of a-z, 0-9, '_', '.', '-'", value);
     if (key->kind == KEY_ADDRESS && !is_address(value))
@@ -211,6 +215,7 @@ static bool set_key(struct options *options, const struct key *key, const char *
 {
     switch (key->kind) {
     case KEY_TEXT:
+    case KEY_SHOWN:
     case KEY_NAME:
     case KEY_ADDRESS:
         return set_text(options, key, value, problem);
@@ -444,6 +449,7 @@ static void print_key(const struct options *options, const struct key *key, FILE
 
     switch (key->kind) {
     case KEY_TEXT:
+    case KEY_SHOWN:
     case KEY_NAME:
     case KEY_ADDRESS:
         if (*(const char *)value)

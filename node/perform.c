@@ -89,24 +89,36 @@ static int send_receipts(struct performer *performer, const struct id *node, con
     return fault;
 }
 
-static void send_records(struct performer *performer, const struct id *node,
-                         const struct hash *hashes, size_t count)
+/* Some thousand bytes at a time: others want to get through. What is fetched ends with a frame that
+ * says so, empty if need be. Of what a full link cannot take the asker hears nothing, and asks
+ * again. */
+static void send_records(struct performer *performer, const struct effect *effect)
 {
-    struct bytes wires[RECORDS_PER_FRAME_MAX], chains[RECORDS_PER_FRAME_MAX];
+    struct bytes wires[FETCH_HASHES_PER_FRAME_MAX], chains[FETCH_HASHES_PER_FRAME_MAX];
+    struct fetch_answer answer = effect->send_records.answer;
+    bool is_asked = answer.session != 0, is_last = answer.is_last;
     size_t found = 0, first = 0, bytes = 0;
 
     arena_reset(&performer->scratch);
-    if (store_read_records(performer->store, hashes, count, &performer->scratch, wires, chains,
-                           &found))
+    if (store_read_records(performer->store, effect->send_records.hashes,
+                           effect->send_records.count, &performer->scratch, wires, chains, &found))
         return;
-    for (size_t i = 0; i < found; i++) {
-        bytes += wires[i].size + chains[i].size;
-        if (bytes < RECORDS_FRAME_BYTES && i + 1 < found)
+    for (size_t i = 0; i < found || (i == 0 && is_asked); i++) {
+        size_t end = i < found ? i + 1 : i;
+        struct bytes body;
+
+        bytes += i < found ? wires[i].size + chains[i].size : 0;
+        if (bytes < RECORDS_FRAME_BYTES && end < found && end - first < RECORDS_PER_FRAME_MAX)
             continue;
-        transport_send(
-            performer->transport, node, FRAME_RECORDS,
-            frame_pack_records(chains + first, wires + first, i + 1 - first, &performer->scratch));
-        first = i + 1;
+        answer.is_last = is_last && end == found;
+        body = is_asked ? frame_pack_fetched(&answer, chains + first, wires + first, end - first,
+                                             &performer->scratch)
+                        : frame_pack_records(chains + first, wires + first, end - first,
+                                             &performer->scratch);
+        if (transport_send(performer->transport, &effect->send_records.node,
+                           is_asked ? FRAME_FETCHED : FRAME_RECORDS, body))
+            return;
+        first = end;
         bytes = 0;
     }
 }
@@ -117,7 +129,7 @@ static void send_frame(struct performer *performer, const struct effect *effect,
     int fault = transport_send(performer->transport, &effect->send.node, (uint8_t)effect->send.kind,
                                effect->send.body);
 
-    /* A peck is sent again by the outbox, a record comes with the next digest; a receipt has
+    /* A peck is sent again by the outbox, a record comes with the next repair; a receipt has
      * nobody else to think of it. */
     if (fault == FAULT_BUSY && effect->send.kind == FRAME_RECEIPT && receipt)
         remember_late(performer, &effect->send.node, &receipt->receipt.peck, at);
@@ -189,8 +201,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
                 remember_late(performer, &effect->send_stored.node, &effect->send_stored.peck, at);
             break;
         case EFFECT_SEND_RECORDS:
-            send_records(performer, &effect->send_records.node, effect->send_records.hashes,
-                         effect->send_records.count);
+            send_records(performer, effect);
             break;
         case EFFECT_DIAL:
             dial(performer, effect);

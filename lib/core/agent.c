@@ -1,5 +1,6 @@
-/* The agent is four parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c) and pecks (agent_pecks.c). A turn:
+/* The agent is five parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
+ * bonds (agent_bonds.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -159,6 +160,19 @@ static struct gossip *gossip_for(struct agent *agent)
     return gossip_new(&settings);
 }
 
+static void make_directory(struct agent *agent)
+{
+    struct directory_settings settings = {.records_max = agent->settings.records_max,
+                                          .pool = agent->settings.record_pool};
+    uint8_t seed[RECORD_POOL_SEED_SIZE];
+
+    dice_fill(&agent->dice, seed, sizeof seed);
+    dice_fill(&agent->dice, settings.seed, sizeof settings.seed);
+    if (!settings.pool)
+        settings.pool = agent->record_pool = record_pool_new(seed);
+    agent->directory = directory_new(&settings);
+}
+
 struct agent *agent_new(const struct agent_settings *settings)
 {
     struct agent *agent = memory_take(sizeof *agent);
@@ -173,12 +187,14 @@ struct agent *agent_new(const struct agent_settings *settings)
     arena_free(&arena);
 
     dice_init(&agent->dice, settings->dice_seed);
-    agent->directory = directory_new(DIRECTORY_MAX);
+    make_directory(agent);
     arena_init(&agent->contact_memory, PARSE_BUDGET(RECORD_SIZE_MAX));
-    idtable_init(&agent->apart);
     agent->gossip = gossip_for(agent);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
+    dice_fill(&agent->dice, seed, sizeof seed);
+    agent->news = news_new(NEWS_SLOTS_MAX, seed);
+    agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
     agent->node_refresh_at_ms = MOMENT_NEVER;
@@ -195,15 +211,17 @@ void agent_free(struct agent *agent)
             duckling_free(agent->hosted[i]);
     memory_give_back(agent->hosted);
     directory_free(agent->directory);
+    record_pool_free(agent->record_pool);
     gossip_free(agent->gossip);
-    idtable_free(&agent->apart);
     arena_free(&agent->contact_memory);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
-    memory_give_back(agent->news);
+    news_free(agent->news);
+    memory_give_back(agent->fresh);
+    agent_free_sets(agent);
     arena_free(&agent->memory);
     memory_give_back(agent);
 }
@@ -283,7 +301,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         bonds_add(agent->bonds, &event->bond);
         break;
     case EVENT_RESTORED_RECORD:
-        agent_restore_record(agent, &event->restored);
+        agent_restore_record(agent, &event->restored, &event->at);
         break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
@@ -325,8 +343,14 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
                               event->refusal.reason, event->refusal.final, &event->at, effects);
         break;
-    case EVENT_DIGEST:
-        agent_take_digest(agent, event, effects);
+    case EVENT_RECONCILE:
+        agent_take_reconcile(agent, event, effects);
+        break;
+    case EVENT_FETCH:
+        agent_take_fetch(agent, event, effects);
+        break;
+    case EVENT_FETCHED:
+        agent_take_fetched(agent, event, effects);
         break;
     case EVENT_RECORDS:
         for (size_t i = 0; i < event->records.count; i++)
@@ -336,7 +360,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_PROBE_ACK:
     case EVENT_PROBE_REQUEST:
     case EVENT_PROBE_NACK:
-        agent_take_probe(agent, event, effects);
+        agent_take_probe(agent, event);
         break;
     case EVENT_ACCUSATION:
         agent_take_accusation(agent, event, effects);
@@ -354,12 +378,14 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     if (!agent->started)
         return;
     agent_resend_and_expire(agent, at, effects);
+    agent_end_bonds_over(agent, at, effects);
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
     agent_heed_gossip(agent, at, effects);
-    agent_spread_news(agent, effects);
+    agent_spread_news(agent, at, effects);
+    agent_repair(agent, at, effects);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
@@ -380,6 +406,9 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
+    wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
+    wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
+    wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 
@@ -400,5 +429,8 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .live_nodes = gossip_live(agent->gossip) + 1,
     };
     gossip_figures(agent->gossip, &figures->membership);
+    memcpy(figures->records_by_verdict, agent->records_by_verdict,
+           sizeof figures->records_by_verdict);
+    figures->proofs = directory_proof_count(agent->directory);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }

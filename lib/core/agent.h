@@ -11,6 +11,7 @@
 #ifndef DUCK_CORE_AGENT_H
 #define DUCK_CORE_AGENT_H
 
+#include "directory.h"
 #include "effect.h"
 
 struct agent;
@@ -26,6 +27,8 @@ struct agent_settings {
     uint8_t session_key[32];               /* public half of the sessions' static key */
     uint64_t session_not_after_ms;
     uint8_t dice_seed[DICE_SEED_SIZE];
+    size_t records_max;                    /* in the directory; 0: DIRECTORY_MAX */
+    struct record_pool *record_pool;       /* shared with other agents, outlives them; NULL: its own */
     bool sign_alone;                       /* every peck and receipt its own signature: to measure */
     bool bond_own;                         /* ducklings of one node may peck one another unasked */
 };
@@ -48,6 +51,8 @@ struct agent_figures {
     struct metrics_content total; /* sums over all nodes whose counters are known */
     size_t metrics_nodes;         /* how many those are */
     uint64_t pecks_refused, receipts_refused, records_refused;
+    uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */
+    size_t proofs;            /* owners that gave one version to two records */
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */

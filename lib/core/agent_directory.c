@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#define DIGEST_PAGES_MAX 16 /* of DIGEST_HASHES_PER_FRAME_MAX: covers DIRECTORY_MAX */
 #define EXPIRE_AT_ONCE_MAX 256
 
 static bool is_own(const struct agent *agent, const struct id *owner)
@@ -14,21 +13,46 @@ static bool is_own(const struct agent *agent, const struct id *owner)
 /* What a record means to the other machines. */
 static void learn(struct agent *agent, const struct record *record)
 {
-    if (record->kind != RECORD_NODE || id_equal(&record->owner, &agent->node))
+    if ((record->kind != RECORD_NODE && record->kind != RECORD_REVOCATION) ||
+        id_equal(&record->owner, &agent->node))
         return;
-    if (record->deleted)
+    if (record->kind == RECORD_REVOCATION)
+        gossip_forget(agent->gossip, &record->owner);
+    else if (record->deleted)
         gossip_leave(agent->gossip, &record->owner);
     else
         gossip_learn(agent->gossip, &record->owner, record->version);
 }
 
-void agent_restore_record(struct agent *agent, const struct offered_record *offered)
+static void note_drop(struct agent *agent, const struct directory_drop *dropped)
 {
-    struct hash replaced;
+    agent_note_stamp(agent, dropped->kind, dropped->version, &dropped->hash, false);
+}
 
-    if (directory_offer(agent->directory, &offered->record, &replaced) == DIRECTORY_TAKEN) {
-        agent_count_record(agent, &replaced, false);
-        agent_count_record(agent, &offered->record.hash, true);
+/* The sets that are reconciled follow what is held. */
+static void note_change(struct agent *agent, const struct record *record,
+                        const struct directory_outcome *outcome)
+{
+    static const struct hash none;
+
+    if (!hash_equal(&outcome->replaced.hash, &none))
+        note_drop(agent, &outcome->replaced);
+    for (size_t i = 0; i < outcome->dropped_count; i++) {
+        note_drop(agent, &outcome->dropped[i]);
+        if (outcome->dropped[i].kind == RECORD_NODE)
+            gossip_forget(agent->gossip, &record->owner);
+    }
+    agent_note_stamp(agent, record->kind, record->version, &record->hash, true);
+}
+
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at)
+{
+    struct directory_outcome outcome;
+
+    directory_restore(agent->directory, &offered->record, at->wall_ms, &outcome);
+    if (outcome.taken) {
+        note_change(agent, &offered->record, &outcome);
         learn(agent, &offered->record);
     }
     if (is_own(agent, &offered->record.owner) &&
@@ -36,30 +60,44 @@ void agent_restore_record(struct agent *agent, const struct offered_record *offe
         agent->last_version = offered->record.version;
 }
 
+static void drop_record(const struct directory_drop *dropped, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_DROP_RECORD);
+
+    effect->record.dropped = dropped->hash;
+    effect->record.mark_until_ms = dropped->mark_until_ms;
+}
+
 /* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
 static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
-                                   const struct id *from, bool own, struct effects *effects)
+                                   const struct id *from, bool own, const struct moment *at,
+                                   struct effects *effects)
 {
-    struct hash replaced = {0};
-    enum directory_verdict verdict = directory_offer(agent->directory, &offered->record, &replaced);
+    struct directory_outcome outcome;
+    enum directory_verdict verdict =
+        directory_offer(agent->directory, &offered->record, at->wall_ms, &outcome);
     struct effect *effect;
 
-    if (verdict != DIRECTORY_TAKEN)
+    if (outcome.proven)
+        agent_log(effects, LOG_WARNING,
+                  "two %s records of one owner have the same version: it is left out for a day",
+                  record_kind_name(offered->record.kind));
+    if (!outcome.taken)
         return verdict;
-    agent_count_record(agent, &replaced, false);
-    agent_count_record(agent, &offered->record.hash, true);
+    note_change(agent, &offered->record, &outcome);
     learn(agent, &offered->record);
+    for (size_t i = 0; i < outcome.dropped_count; i++)
+        drop_record(&outcome.dropped[i], effects);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);
     effect->record.item = *offered;
-    effect->record.replaced = replaced;
+    effect->record.replaced = outcome.replaced.hash;
     effect->record.own = own;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
     effect->record_changed.kind = offered->record.kind;
-    agent->news =
-        agent_grow(agent->news, agent->news_count, &agent->news_capacity, sizeof *agent->news);
-    agent->news[agent->news_count++] =
-        (struct news){.wire = offered->wire, .chain = offered->chain, .from = *from};
+    agent_add_news(agent, offered, from, at);
+    if (!own)
+        agent_hear_of_bond(agent, &offered->record, effects);
     return verdict;
 }
 
@@ -87,49 +125,52 @@ static void outbid(struct agent *agent, const struct record *record, const struc
         agent_publish_duckling(agent, duckling, at, effects);
 }
 
-void agent_offer_record(struct agent *agent, const struct offered_record *offered,
+/* What we publish again and again. Other records of ours that an earlier life made are taken like
+ * anybody's; a revocation was said elsewhere with our key, and stands. */
+static bool is_outbid(uint32_t kind)
+{
+    return kind == RECORD_NODE || kind == RECORD_METRICS || kind == RECORD_DUCKLING;
+}
+
+bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects)
 {
+    const struct record *record = &offered->record;
     enum directory_verdict verdict;
 
-    if (is_own(agent, &offered->record.owner)) {
-        outbid(agent, &offered->record, at, effects);
-        return;
+    if (offered
+            ->only_seen) { /* its signature was not looked at: it may say who holds it, no more */
+        news_heard(agent->news, record, from);
+        return false;
     }
-    verdict = take(agent, offered, from, false, effects);
-    switch (verdict) {
-    case DIRECTORY_TAKEN:
-    case DIRECTORY_SAME:
-    case DIRECTORY_OLDER:
-        break;
-    case DIRECTORY_QUOTA:
-    case DIRECTORY_FULL:
-        agent->records_refused++;
-        agent_log(effects, LOG_DEBUG, "a %s record is refused: %s",
-                  record_kind_name(offered->record.kind), directory_verdict_text(verdict));
-        break;
+    if (is_own(agent, &record->owner) && is_outbid(record->kind)) {
+        outbid(agent, record, at, effects);
+        return false;
     }
+    verdict = take(agent, offered, from, false, at, effects);
+    agent->records_by_verdict[verdict]++;
+    if (verdict == DIRECTORY_TAKEN)
+        return true;
+    if (verdict == DIRECTORY_SAME) {
+        news_heard(agent->news, record, from);
+        return false;
+    }
+    repair_refuse(agent->repairs[record_set_of(record->kind) - 1], &record->hash);
+    if (verdict == DIRECTORY_OLDER || verdict == DIRECTORY_BEHIND)
+        return false;
+    agent->records_refused++;
+    agent_log(effects, LOG_DEBUG, "a %s record is refused: %s", record_kind_name(record->kind),
+              directory_verdict_text(verdict));
+    return false;
 }
 
 /* ---- publishing ---- */
 
-struct author {
-    const struct id *id;
-    const struct identity_key *key;
-    struct bytes chain;
-};
-
-static struct author node_author(const struct agent *agent)
-{
-    return (struct author){
-        .id = &agent->node, .key = agent->settings.node_key, .chain = agent->settings.node_chain};
-}
-
-static void publish(struct agent *agent, const struct author *author, enum record_kind kind,
-                    struct bytes key, struct bytes content, const struct moment *at,
-                    struct effects *effects, struct bytes *wire)
+void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
+                   struct effects *effects, struct bytes *wire)
 {
     static const struct id nobody;
+    const struct duckling *by = statement->by;
     struct offered_record offered = {0};
     struct record *record = &offered.record;
     enum directory_verdict taken;
@@ -138,59 +179,62 @@ static void publish(struct agent *agent, const struct author *author, enum recor
 
     agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
-    record->owner = *author->id;
-    record->kind = kind;
-    record->key = key;
+    record->owner = by ? by->id : agent->node;
+    record->kind = statement->kind;
+    record->key = statement->key;
     record->version = agent->last_version;
-    record->not_after_ms = at->wall_ms + RECORD_LIFE_MS;
-    record->deleted = agent->leaving && kind == RECORD_NODE;
-    record->content = record->deleted ? bytes_of(NULL, 0) : content;
+    record->not_after_ms =
+        record->version.ms + (statement->life_ms ? statement->life_ms : RECORD_LIFE_MS);
+    record->deleted = statement->deleted;
+    record->content = statement->content;
     form = record_pack(record, &effects->arena, &body);
     if (form != RECORD_OK) {
-        agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s", record_kind_name(kind),
-                  record_verdict_text(form));
+        agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s",
+                  record_kind_name(statement->kind), record_verdict_text(form));
         return;
     }
     offered.wire =
-        envelope_seal(ENVELOPE_RECORD, author->id, author->key, body, &effects->arena, NULL);
-    offered.chain = author->chain;
-    taken = take(agent, &offered, &nobody, true, effects);
+        envelope_seal(ENVELOPE_RECORD, &record->owner, by ? by->key : agent->settings.node_key,
+                      body, &effects->arena, NULL);
+    offered.chain = by ? by->chain : agent->settings.node_chain;
+    taken = take(agent, &offered, &nobody, true, at, effects);
     if (taken != DIRECTORY_TAKEN)
-        agent_log(effects, LOG_WARNING, "our own %s record is not held: %s", record_kind_name(kind),
-                  directory_verdict_text(taken));
+        agent_log(effects, LOG_WARNING, "our own %s record is not held: %s",
+                  record_kind_name(statement->kind), directory_verdict_text(taken));
     if (wire)
         *wire = offered.wire;
 }
 
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct author author = node_author(agent);
     struct node_content content = {
         .address_count = agent->settings.address_count,
         .session_not_after_ms = agent->settings.session_not_after_ms,
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
     };
+    struct statement statement = {.kind = RECORD_NODE, .deleted = agent->leaving};
     struct bytes wire = {0};
     struct effect *effect;
 
     for (size_t i = 0; i < content.address_count; i++)
         content.addresses[i] = agent->settings.addresses[i];
     memcpy(content.session_key, agent->settings.session_key, sizeof content.session_key);
-    publish(agent, &author, RECORD_NODE, bytes_of(NULL, 0),
-            node_content_pack(&content, &effects->arena), at, effects, &wire);
+    if (!agent->leaving)
+        statement.content = node_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
     if (wire.size == 0 || agent->leaving)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
-    effect->introduce.introduction = introduction_pack(author.chain, wire, &effects->arena);
+    effect->introduce.introduction =
+        introduction_pack(agent->settings.node_chain, wire, &effects->arena);
 }
 
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling, const struct moment *at,
                             struct effects *effects)
 {
-    struct author author = {.id = &duckling->id, .key = duckling->key, .chain = duckling->chain};
     struct duckling_content content = {
         .host = agent->node,
         .display_name = duckling->profile.display_name,
@@ -198,11 +242,12 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling, cons
         .capability_count = duckling->profile.capability_count,
         .accepts_pecks = duckling->profile.accepts_pecks,
     };
+    struct statement statement = {.by = duckling, .kind = RECORD_DUCKLING};
 
     for (size_t i = 0; i < content.capability_count; i++)
         content.capabilities[i] = duckling->profile.capabilities[i];
-    publish(agent, &author, RECORD_DUCKLING, bytes_of(NULL, 0),
-            duckling_content_pack(&content, &effects->arena), at, effects, NULL);
+    statement.content = duckling_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
     duckling->refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
     if (duckling->refresh_at_ms < agent->ducklings_refresh_at_ms)
@@ -215,14 +260,15 @@ void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const 
 {
     const struct id *other =
         id_equal(&bond->requester, &duckling->id) ? &bond->approver : &bond->requester;
-    struct author author = {.id = &duckling->id, .key = duckling->key, .chain = duckling->chain};
     struct attestation_content content = {
         .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(&bond->id)};
+    struct statement statement = {.by = duckling, .kind = RECORD_ATTESTATION};
     char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
 
     snprintf(key, sizeof key, "bonded:%s", id_text(ID_DUCKLING, other, text));
-    publish(agent, &author, RECORD_ATTESTATION, arena_copy(&effects->arena, bytes_of_text(key)),
-            attestation_content_pack(&content, &effects->arena), at, effects, NULL);
+    statement.key = arena_copy(&effects->arena, bytes_of_text(key));
+    statement.content = attestation_content_pack(&content, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
 }
 
 static uint64_t count_alive(const struct agent *agent, const struct moment *at)
@@ -237,13 +283,13 @@ static uint64_t count_alive(const struct agent *agent, const struct moment *at)
 
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct author author = node_author(agent);
     struct metrics_content *metrics = &agent->counters;
+    struct statement statement = {.kind = RECORD_METRICS};
 
     metrics->ducklings = agent->hosted_count;
     metrics->space_ducks = count_alive(agent, at);
-    publish(agent, &author, RECORD_METRICS, bytes_of(NULL, 0),
-            metrics_content_pack(metrics, &effects->arena), at, effects, NULL);
+    statement.content = metrics_content_pack(metrics, &effects->arena);
+    agent_publish(agent, &statement, at, effects, NULL);
     agent->metrics_changed = false;
     agent->metrics_at_ms = at->now_ms + METRICS_REFRESH_MS;
 }
@@ -265,8 +311,8 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct hash ended[EXPIRE_AT_ONCE_MAX];
-    size_t count;
+    struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
+    size_t count, nodes = 0;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
@@ -280,10 +326,11 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
         return;
     count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
     for (size_t i = 0; i < count; i++) {
-        agent_count_record(agent, &ended[i], false);
-        effects_add(effects, EFFECT_DROP_RECORD)->record.dropped = ended[i];
+        note_drop(agent, &ended[i]);
+        drop_record(&ended[i], effects);
+        nodes += ended[i].kind == RECORD_NODE;
     }
-    if (count > 0)
+    if (nodes > 0)
         agent_forget_expired(agent);
 }
 
@@ -303,82 +350,4 @@ uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct mome
             wake_ms = at->now_ms + in_ms + 1;
     }
     return wake_ms;
-}
-
-/* ---- exchange ---- */
-
-void agent_send_digest(struct agent *agent, const struct id *node, struct effects *effects)
-{
-    struct hash first = {0}, last;
-    uint8_t(*prefixes)[8] =
-        arena_take(&effects->arena, DIGEST_HASHES_PER_FRAME_MAX * sizeof *prefixes);
-
-    for (int page = 0; page < DIGEST_PAGES_MAX && prefixes; page++) {
-        size_t count = directory_digest(agent->directory, &first, &last, prefixes,
-                                        DIGEST_HASHES_PER_FRAME_MAX);
-        size_t i = HASH_SIZE;
-
-        agent_send(
-            node, FRAME_DIGEST,
-            frame_pack_digest(&first, &last, (const uint8_t(*)[8])prefixes, count, &effects->arena),
-            effects);
-        /* The next page begins one above where this one ended; past all ones it is the end. */
-        first = last;
-        while (i > 0 && ++first.bytes[i - 1] == 0)
-            i--;
-        if (i == 0)
-            break;
-    }
-}
-
-void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects)
-{
-    struct hash *hashes = arena_take(&effects->arena, DIGEST_HASHES_PER_FRAME_MAX * sizeof *hashes);
-    size_t count;
-
-    if (!hashes)
-        return;
-    count = directory_lacking(agent->directory, &event->digest.first, &event->digest.last,
-                              event->digest.prefixes, event->digest.count, hashes,
-                              DIGEST_HASHES_PER_FRAME_MAX);
-    for (size_t i = 0; i < count; i += RECORDS_PER_FRAME_MAX) {
-        struct effect *effect = effects_add(effects, EFFECT_SEND_RECORDS);
-
-        effect->send_records.node = event->node;
-        effect->send_records.hashes = hashes + i;
-        effect->send_records.count =
-            count - i < RECORDS_PER_FRAME_MAX ? count - i : RECORDS_PER_FRAME_MAX;
-    }
-}
-
-static void tell_news(const struct agent *agent, const struct id *node, struct effects *effects)
-{
-    struct bytes chains[RECORDS_PER_FRAME_MAX], records[RECORDS_PER_FRAME_MAX];
-    size_t count = 0;
-
-    for (size_t i = 0; i < agent->news_count; i++) {
-        if (!id_equal(&agent->news[i].from, node)) {
-            chains[count] = agent->news[i].chain;
-            records[count++] = agent->news[i].wire;
-        }
-        if (count == RECORDS_PER_FRAME_MAX || (count > 0 && i + 1 == agent->news_count)) {
-            agent_send(node, FRAME_RECORDS,
-                       frame_pack_records(chains, records, count, &effects->arena), effects);
-            count = 0;
-        }
-    }
-}
-
-void agent_spread_news(struct agent *agent, struct effects *effects)
-{
-    struct id *nodes;
-    size_t count;
-
-    if (agent->news_count == 0)
-        return;
-    nodes = arena_take(&effects->arena, (gossip_links(agent->gossip) + 1) * sizeof *nodes);
-    count = nodes ? gossip_linked(agent->gossip, nodes, gossip_links(agent->gossip)) : 0;
-    for (size_t i = 0; i < count; i++)
-        tell_news(agent, &nodes[i], effects);
-    agent->news_count = 0;
 }

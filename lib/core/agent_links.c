@@ -1,4 +1,4 @@
-/* Links: who is reached, who should be. A link that comes up exchanges digests and lets the pecks
+/* Links: who is reached, who should be. A link that comes up compares sets and lets the pecks
  * go that waited for it. */
 #include "agent_parts.h"
 
@@ -64,7 +64,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         arena_free(&arena);
     }
     gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);
-    agent_send_digest(agent, &event->node, effects);
+    agent_check_sets(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
 }
 
@@ -73,7 +73,8 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
     char text[ID_TEXT_SIZE];
 
     gossip_link_down(agent->gossip, &event->node, event->link.goodbye, event->at.now_ms);
-    agent_forget_apart(agent, &event->node);
+    for (int i = 0; i < RECORD_SETS; i++)
+        repair_link_down(agent->repairs[i], &event->node, event->at.now_ms);
     agent_log(effects, LOG_INFO, "link down with %s", id_text(ID_NODE, &event->node, text));
 }
 

@@ -2,7 +2,6 @@
  * accusations, refutes those of this node, and hands it what other nodes say. */
 #include "agent_parts.h"
 
-#define COMPARE_EVERY_MS (10 * SECOND_MS) /* an exchange with one node starts no oftener */
 #define PASS_ON_MAX (ACTIVE_LINKS_MAX * 4u)
 
 bool agent_find_contact(void *context, const struct id *node, struct gossip_contact *contact)
@@ -29,7 +28,7 @@ static struct version version_of(const struct agent *agent, const struct id *nod
 
 /* ---- what others say ---- */
 
-void agent_take_probe(struct agent *agent, const struct event *event, struct effects *effects)
+void agent_take_probe(struct agent *agent, const struct event *event)
 {
     struct gossip *gossip = agent->gossip;
     uint64_t now_ms = event->at.now_ms;
@@ -44,7 +43,7 @@ void agent_take_probe(struct agent *agent, const struct event *event, struct eff
     else
         gossip_take_nack(gossip, &event->node, nonce);
     if (event->kind == EVENT_PROBE || event->kind == EVENT_PROBE_ACK)
-        agent_compare_sums(agent, &event->node, event->probe.sums, &event->at, effects);
+        agent_compare_sums(agent, &event->node, event->probe.sums, &event->at);
 }
 
 static void pass_on(struct agent *agent, const struct gossip_accusation *accusation,
@@ -141,6 +140,17 @@ static void hang_up(const struct gossip_output *output, struct effects *effects)
     effect->hang_up.reason = output->reason;
 }
 
+static void send_probe(const struct agent *agent, const struct gossip_output *output,
+                       enum frame_kind kind, struct effects *effects)
+{
+    uint64_t sums[RECORD_SETS];
+
+    for (int i = 0; i < RECORD_SETS; i++)
+        sums[i] = agent_set_sum(agent, (enum record_set)(i + 1));
+    agent_send(&output->node, kind, frame_pack_probe(output->nonce, sums, &effects->arena),
+               effects);
+}
+
 static void heed(struct agent *agent, const struct gossip_output *output, const struct moment *at,
                  struct effects *effects)
 {
@@ -148,12 +158,10 @@ static void heed(struct agent *agent, const struct gossip_output *output, const 
 
     switch (output->kind) {
     case GOSSIP_SEND_PROBE:
-        agent_send(&output->node, FRAME_PROBE, frame_pack_probe(output->nonce, agent->sums, arena),
-                   effects);
+        send_probe(agent, output, FRAME_PROBE, effects);
         break;
     case GOSSIP_SEND_ACK:
-        agent_send(&output->node, FRAME_PROBE_ACK,
-                   frame_pack_probe(output->nonce, agent->sums, arena), effects);
+        send_probe(agent, output, FRAME_PROBE_ACK, effects);
         break;
     case GOSSIP_SEND_NACK:
         agent_send(&output->node, FRAME_PROBE_NACK, frame_pack_probe_nack(output->nonce, arena),
@@ -240,62 +248,4 @@ size_t agent_members(const struct agent *agent, const struct moment *at,
             members[i].next_dial_ms = to_wall_ms(at, member.next_dial_ms);
     }
     return count;
-}
-
-/* ---- sums ---- */
-
-struct apart {
-    struct idtable_node by_node;
-    uint64_t by;          /* theirs less ours, the last time */
-    uint64_t exchange_ms; /* no exchange starts before */
-};
-
-/* The sum, modulo 2^64, of the first 8 bytes of all hashes. A hash of zeros is none. */
-void agent_count_record(struct agent *agent, const struct hash *hash, bool add)
-{
-    uint64_t part;
-
-    memcpy(&part, hash->bytes, sizeof part);
-    agent->sums[0] += add ? part : -part;
-}
-
-void agent_forget_apart(struct agent *agent, const struct id *node)
-{
-    struct idtable_node *apart = idtable_find(&agent->apart, node);
-
-    if (!apart)
-        return;
-    idtable_remove(&agent->apart, apart);
-    memory_give_back(apart);
-}
-
-static struct apart *apart_from(struct agent *agent, const struct id *node)
-{
-    struct apart *apart = (struct apart *)idtable_find(&agent->apart, node);
-
-    if (apart)
-        return apart;
-    apart = memory_take(sizeof *apart);
-    apart->by_node.id = *node;
-    idtable_add(&agent->apart, &apart->by_node);
-    return apart;
-}
-
-/* What is on its way makes sums differ for a moment. What differs by the same twice stays. */
-void agent_compare_sums(struct agent *agent, const struct id *node, const uint64_t sums[2],
-                        const struct moment *at, struct effects *effects)
-{
-    uint64_t by = sums[0] - agent->sums[0] + (sums[1] - agent->sums[1]);
-    struct apart *apart;
-
-    if (by == 0 && !idtable_find(&agent->apart, node))
-        return;
-    if (!gossip_is_linked(agent->gossip, node))
-        return;
-    apart = apart_from(agent, node);
-    if (by != 0 && by == apart->by && at->now_ms >= apart->exchange_ms) {
-        apart->exchange_ms = at->now_ms + COMPARE_EVERY_MS;
-        agent_send_digest(agent, node, effects);
-    }
-    apart->by = by;
 }

@@ -33,8 +33,10 @@ static const char *judge_profile(const struct order_profile *profile, const char
     *field = "display_name";
     if (profile->set_display_name &&
         (profile->display_name.size == 0 || profile->display_name.size > NAME_MAX_BYTES ||
-         !bytes_are_text(profile->display_name, false)))
-        return "a display name is 1 to 64 bytes of UTF-8 without control characters";
+         !bytes_are_display_name(profile->display_name)))
+        return "a display name is 1 to 64 bytes of UTF-8, something visible among them, and "
+               "nothing "
+               "that hides or turns round";
     *field = "bio";
     if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return "a bio is at most 1024 bytes of UTF-8";
@@ -329,6 +331,24 @@ static void acknowledge(struct agent *agent, const struct order *order, const st
     reply(effects, order);
 }
 
+/* What is not leased any more is let be: its lease is over, or an answer was quicker. */
+static void give_back(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects)
+{
+    for (size_t i = 0; i < order->peck_count; i++) {
+        const struct tray_entry *entry = tray_find(agent->tray, &order->pecks[i]);
+
+        if (!entry || !id_equal(&entry->to, &order->duckling) ||
+            !tray_give_back(agent->tray, &order->pecks[i]))
+            continue;
+        keep_place(entry, at, effects);
+        agent_tell_changed(effects, BOX_IN, &entry->to, &entry->from, &entry->peck, entry->state,
+                           at->wall_ms);
+        effects->list[effects->count - 1].changed.place = TRAY_READY;
+    }
+    reply(effects, order);
+}
+
 static bool judge_words(const struct order *order, struct effects *effects)
 {
     if (order->result.size > PECK_PAYLOAD_MAX) {
@@ -488,43 +508,15 @@ static void deny(struct agent *agent, const struct order *order, const struct mo
         tray_remove(agent->tray, &copy.peck);
 }
 
-static void end_bond(struct agent *agent, const struct bond *bond, const struct id *duckling,
-                     struct effects *effects)
+static void unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
 {
-    struct bond *copy = arena_take(&effects->arena, sizeof *copy);
-    struct effect *effect;
+    struct id ended;
 
-    assert(copy);
-    *copy = *bond;
-    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
-    bonds_remove(agent->bonds, &copy->id);
-    effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
-    effect = effects_add(effects, EFFECT_BOND_CHANGED);
-    effect->bond_changed.bond = copy->id;
-    effect->bond_changed.duckling = *duckling;
-    effect->bond_changed.with =
-        id_equal(&copy->requester, duckling) ? copy->approver : copy->requester;
-}
-
-/* By its id one bond ends; by the other duckling's id all that there are with it. */
-static void unpeck(struct agent *agent, const struct order *order, struct effects *effects)
-{
-    const struct id *duckling = &order->duckling;
-    bool by_id = !id_is_zero(&order->bond);
-    const struct bond *bond = by_id ? bonds_find(agent->bonds, &order->bond)
-                                    : bonds_between(agent->bonds, duckling, &order->with);
-    struct id first;
-
-    if (!bond || (!id_equal(&bond->requester, duckling) && !id_equal(&bond->approver, duckling))) {
+    if (agent_unpeck(agent, order, at, effects, &ended))
+        reply(effects, order)->reply.bond = ended;
+    else
         refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
-        return;
-    }
-    first = bond->id;
-    do {
-        end_bond(agent, bond, duckling, effects);
-        bond = by_id ? NULL : bonds_between(agent->bonds, duckling, &order->with);
-    } while (bond);
-    reply(effects, order)->reply.bond = first;
 }
 
 /* ---- the rest ---- */
@@ -582,7 +574,7 @@ static void list_members(const struct agent *agent, const struct order *order,
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
-           kind == ORDER_UNPECK;
+           kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -611,6 +603,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     case ORDER_ACK:
         acknowledge(agent, order, at, effects);
         break;
+    case ORDER_GIVE_BACK:
+        give_back(agent, order, at, effects);
+        break;
     case ORDER_ANSWER:
         answer(agent, order, at, effects);
         break;
@@ -624,7 +619,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         cancel(agent, order, at, effects);
         break;
     case ORDER_UNPECK:
-        unpeck(agent, order, effects);
+        unpeck(agent, order, at, effects);
         break;
     case ORDER_JOIN:
         join(agent, order, effects);

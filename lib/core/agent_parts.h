@@ -6,10 +6,11 @@
 #include "bond.h"
 #include "directory.h"
 #include "gossip.h"
-#include "idtable.h"
 #include "intake.h"
 #include "introduction.h"
+#include "news.h"
 #include "outbox.h"
+#include "repair.h"
 #include "tray.h"
 
 /* A duckling that lives here. */
@@ -41,9 +42,18 @@ struct unsigned_receipt {
     struct id bond;          /* that the order made; zero: none */
 };
 
-struct news {
+/* What this turn took, so that its first round needs no store. Borrows from the turn. */
+struct fresh {
+    struct hash hash;
     struct bytes wire, chain;
-    struct id from; /* the node that told us: not told again */
+};
+
+/* An audit of ours that a neighbour compares with. */
+struct served_audit {
+    struct audit *audit; /* NULL: none */
+    struct id peer;
+    uint32_t session;
+    uint64_t until_ms;
 };
 
 struct agent {
@@ -51,6 +61,7 @@ struct agent {
     struct arena memory;
     struct id node;
     struct dice dice;
+    struct record_pool *record_pool; /* its own; NULL: settings.record_pool */
     struct directory *directory;
     struct gossip *gossip;
     struct bonds *bonds;
@@ -72,13 +83,18 @@ struct agent {
     struct unsigned_receipt *receipts;
     size_t receipt_count, receipt_capacity;
     struct news *news;
-    size_t news_count, news_capacity;
+    struct fresh *fresh;
+    size_t fresh_count, fresh_capacity;
+
+    struct recordset *sets[RECORD_SETS]; /* of what is held; [set - 1] */
+    struct repair *repairs[RECORD_SETS];
+    struct served_audit audits[RECORD_SETS];
+    struct reconcile *responder;
 
     uint64_t pecks_refused, receipts_refused, records_refused;
+    uint64_t records_by_verdict[DIRECTORY_VERDICTS];
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
-    uint64_t sums[2];            /* of the hashes of the records held; see agent_count_record */
-    struct idtable apart;        /* linked nodes whose sums differ from ours */
     bool leaving;                /* ORDER_LEAVE was carried out */
 };
 
@@ -91,20 +107,49 @@ void agent_log(struct effects *effects, enum log_level level, const char *format
 void *agent_grow(void *list, size_t count, size_t *capacity, size_t size);
 
 /* ---- agent_directory.c ---- */
+/* What we say in a record. */
+struct statement {
+    const struct duckling *by; /* NULL: the node */
+    enum record_kind kind;
+    struct bytes key, content;
+    bool deleted;
+    uint64_t life_ms;          /* 0: RECORD_LIFE_MS */
+};
+void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
+                   struct effects *effects, struct bytes *wire);
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);
-void agent_restore_record(struct agent *agent, const struct offered_record *offered);
-void agent_offer_record(struct agent *agent, const struct offered_record *offered,
+void agent_restore_record(struct agent *agent, const struct offered_record *offered,
+                          const struct moment *at);
+/* Returns whether it was taken. */
+bool agent_offer_record(struct agent *agent, const struct offered_record *offered,
                         const struct id *from, const struct moment *at, struct effects *effects);
-void agent_take_digest(struct agent *agent, const struct event *event, struct effects *effects);
-void agent_send_digest(struct agent *agent, const struct id *node, struct effects *effects);
-void agent_spread_news(struct agent *agent, struct effects *effects);
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_news.c ---- */
+void agent_add_news(struct agent *agent, const struct offered_record *offered,
+                    const struct id *from, const struct moment *at);
+void agent_spread_news(struct agent *agent, const struct moment *at, struct effects *effects);
+
+/* ---- agent_repair.c ---- */
+void agent_make_sets(struct agent *agent);
+void agent_free_sets(struct agent *agent);
+void agent_note_stamp(struct agent *agent, uint32_t kind, struct version version,
+                      const struct hash *hash, bool is_held);
+uint64_t agent_set_sum(const struct agent *agent, enum record_set set); /* for probes; equal sets, equal sums */
+void agent_compare_sums(struct agent *agent, const struct id *node,
+                        const uint64_t sums[RECORD_SETS], const struct moment *at);
+void agent_check_sets(struct agent *agent, const struct id *node, const struct moment *at);
+void agent_take_reconcile(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_fetch(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_fetched(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_repair(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_repair_wake_at_ms(const struct agent *agent);
 
 /* ---- agent_links.c ---- */
 void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects);
@@ -116,18 +161,21 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
-void agent_take_probe(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_probe(struct agent *agent, const struct event *event);
 void agent_take_accusation(struct agent *agent, const struct event *event,
                            struct effects *effects);
 /* Carries out what gossip decided. */
 void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
-/* Sums that came from a linked node: those that stay apart start an exchange. */
-void agent_compare_sums(struct agent *agent, const struct id *node, const uint64_t sums[2],
-                        const struct moment *at, struct effects *effects);
-void agent_count_record(struct agent *agent, const struct hash *hash, bool add);
-void agent_forget_apart(struct agent *agent, const struct id *node); /* its link is down */
 void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
 void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
+
+/* ---- agent_bonds.c ---- */
+/* False: this duckling has no such bond. `*ended`: it, or the first of them. */
+bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct id *ended);
+void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,

@@ -45,6 +45,10 @@ static enum refusal_code judge_target(const struct agent *agent, const struct pe
         *message = "the directory knows no duckling of this id";
         return REFUSAL_UNKNOWN_TARGET;
     }
+    if (directory_quarantined(agent->directory, &peck->to, at->wall_ms)) {
+        *message = "this duckling gave one version to two records: it is left out for a day";
+        return REFUSAL_UNKNOWN_TARGET;
+    }
     if (!entry->accepts_pecks &&
         !bonds_cover(agent->bonds, &peck->from, &peck->to, peck->action, at->wall_ms)) {
         *message = "this duckling accepts no pecks";

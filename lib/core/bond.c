@@ -13,6 +13,7 @@ struct held {
 
 struct bonds {
     size_t max, count, slots; /* slots: a power of two */
+    uint64_t next_end_ms;     /* wall; no bond ends sooner */
     struct held **by_id, **by_pair;
 };
 
@@ -22,6 +23,7 @@ struct bonds *bonds_new(size_t bonds_max)
 
     bonds->max = bonds_max;
     bonds->slots = SLOTS_MIN;
+    bonds->next_end_ms = MOMENT_NEVER;
     bonds->by_id = memory_take(bonds->slots * sizeof *bonds->by_id);
     bonds->by_pair = memory_take(bonds->slots * sizeof *bonds->by_pair);
     return bonds;
@@ -120,6 +122,8 @@ bool bonds_add(struct bonds *bonds, const struct bond *bond)
         widen(bonds);
     link_in(bonds, held);
     bonds->count++;
+    if (held->bond.not_after_ms < bonds->next_end_ms)
+        bonds->next_end_ms = held->bond.not_after_ms;
     return true;
 }
 
@@ -173,6 +177,29 @@ const struct bond *bonds_between(const struct bonds *bonds, const struct id *one
 size_t bonds_count(const struct bonds *bonds)
 {
     return bonds->count;
+}
+
+size_t bonds_over(struct bonds *bonds, uint64_t wall_ms, struct id *ids, size_t max)
+{
+    uint64_t next_end_ms = MOMENT_NEVER;
+    size_t count = 0;
+
+    if (wall_ms < bonds->next_end_ms)
+        return 0;
+    for (size_t i = 0; i < bonds->slots; i++)
+        for (const struct held *held = bonds->by_id[i]; held; held = held->next_by_id) {
+            if (held->bond.not_after_ms <= wall_ms && count < max)
+                ids[count++] = held->bond.id;
+            else if (held->bond.not_after_ms < next_end_ms)
+                next_end_ms = held->bond.not_after_ms;
+        }
+    bonds->next_end_ms = next_end_ms;
+    return count;
+}
+
+uint64_t bonds_next_end_ms(const struct bonds *bonds)
+{
+    return bonds->next_end_ms;
 }
 
 const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,

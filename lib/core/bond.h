@@ -6,6 +6,7 @@
 #define DUCK_CORE_BOND_H
 
 #include "limits.h"
+#include "moment.h"
 #include "peck.h"
 
 struct bond {
@@ -25,6 +26,11 @@ bool bonds_remove(struct bonds *bonds, const struct id *bond);
 const struct bond *bonds_find(const struct bonds *bonds, const struct id *bond);
 const struct bond *bonds_between(const struct bonds *bonds, const struct id *one, const struct id *other);
 size_t bonds_count(const struct bonds *bonds);
+
+/* Those whose end has come, at most `max`; the caller removes them. Looks at all bonds, but only when
+ * bonds_next_end_ms has come. */
+size_t bonds_over(struct bonds *bonds, uint64_t wall_ms, struct id *ids, size_t max);
+uint64_t bonds_next_end_ms(const struct bonds *bonds); /* wall; none ends sooner; MOMENT_NEVER: none */
 
 /* The bond under which `from` may ask `to` for `action` at `wall_ms`, or NULL. */
 const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,

@@ -49,6 +49,72 @@ bool bytes_are_text(struct bytes text, bool lines)
     return true;
 }
 
+struct points {
+    uint32_t first, last;
+};
+
+static bool is_among(uint32_t point, const struct points *points, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (point >= points[i].first && point <= points[i].last)
+            return true;
+    return false;
+}
+
+/* What has no shape of its own but changes how others look, or is only looked for by programs. */
+static bool is_hidden(uint32_t point)
+{
+    static const struct points hidden[] = {
+        {0x00AD, 0x00AD},   /* soft hyphen */
+        {0x034F, 0x034F},   /* grapheme joiner */
+        {0x061C, 0x061C},   /* Arabic letter mark: bidi */
+        {0x115F, 0x1160},   /* Hangul fillers */
+        {0x17B4, 0x17B5},   /* Khmer inherent vowels */
+        {0x180B, 0x180F},   /* Mongolian selectors */
+        {0x200B, 0x200F},   /* zero width; bidi marks */
+        {0x2028, 0x202E},   /* line and paragraph; bidi embeddings and overrides */
+        {0x2060, 0x206F},   /* word joiner, invisible operators; bidi isolates */
+        {0x3164, 0x3164},   /* Hangul filler */
+        {0xFEFF, 0xFEFF},   /* byte order mark */
+        {0xFFA0, 0xFFA0},   /* Hangul filler, half width */
+        {0xFFF0, 0xFFFB},   /* interlinear annotation */
+        {0x1BCA0, 0x1BCA3}, /* shorthand format */
+        {0x1D173, 0x1D17A}, /* musical format */
+        {0xE0000, 0xE0FFF}, /* tags, further selectors */
+    };
+
+    return is_among(point, hidden, sizeof hidden / sizeof *hidden);
+}
+
+static bool is_blank(uint32_t point)
+{
+    static const struct points blank[] = {
+        {0x0020, 0x0020}, {0x00A0, 0x00A0}, {0x1680, 0x1680}, {0x2000, 0x200A}, {0x202F, 0x202F},
+        {0x205F, 0x205F}, {0x2800, 0x2800}, {0x3000, 0x3000}, {0xFE00, 0xFE0F},
+    };
+
+    return is_among(point, blank, sizeof blank / sizeof *blank);
+}
+
+bool bytes_are_display_name(struct bytes text)
+{
+    bool is_visible = false;
+
+    if (!bytes_are_text(text, false))
+        return false;
+    while (text.size > 0) {
+        uint32_t point = 0;
+        size_t size = sequence_size(text, &point);
+
+        if (is_hidden(point))
+            return false;
+        is_visible = is_visible || !is_blank(point);
+        text.data += size;
+        text.size -= size;
+    }
+    return is_visible;
+}
+
 /* Eight bytes that are all printable ASCII? Payloads are large and mostly that. */
 static bool are_plain(const uint8_t *data)
 {

@@ -31,6 +31,12 @@ bool bytes_equal(struct bytes left, struct bytes right); /* not for secrets: sto
  * to U+009F); newline and tab pass when `lines` is set. */
 bool bytes_are_text(struct bytes text, bool lines);
 
+/* True when `text` is text in one line that people see as it is: something in it is visible, and
+ * nothing turns its direction round or joins, hides or blanks what stands beside it (Unicode
+ * Standard Annex 9, section 2; Technical Standard 39, section 5.4). For names: one that is shown
+ * beside others must not look like another. */
+bool bytes_are_display_name(struct bytes text);
+
 /* True when `text` can be JSON (RFC 8259) as far as bytes tell: not empty, valid UTF-8, and of the
  * control characters below U+0020 only white space. Whether it parses is for who reads it. */
 bool bytes_may_be_json(struct bytes text);

@@ -1,52 +1,57 @@
-/* Entries stand in two sorted arrays, by (owner, kind, key) and by hash for digests, and in a heap
- * by their end. Not in hash tables: ids can be ground until they meet in one bucket, a search in an
- * order costs the same whatever strangers choose. A change moves memory: to replace a record takes
- * 20 us at DIRECTORY_MAX, beside a signature check of 90 us. */
+/* The rules. Where things stand is in holdings.c (what is held), marks.c (what ended) and proofs.c
+ * (who equivocated); what is known of a record is in record_pool.c. */
 #include "directory.h"
 
+#include "holdings.h"
+#include "marks.h"
+
 #include <assert.h>
+#include <stdlib.h>
 
-#define CAPACITY_MIN 64u
-
-struct held {
-    struct directory_entry entry;
-    struct bytes key;               /* owned */
-    struct bytes content;           /* owned; of a node record */
-    struct metrics_content metrics; /* of a metrics record */
-    size_t place;                   /* in the heap, from 1 */
-};
+_Static_assert(DIRECTORY_SEED_SIZE == BUCKETS_KEY_SIZE, "the seed is the key");
 
 struct directory {
-    size_t max, count, capacity;
-    struct held **by_name, **by_hash, **by_end; /* by_end: a heap, from 1 */
+    size_t records_max;
+    struct record_pool *pool;
+    struct holdings *held;
+    struct marks *marks;
+    struct proofs *proofs;
     size_t kinds[RECORD_SKILL + 1];
     struct metrics_content total;
 };
 
-struct directory *directory_new(size_t records_max)
+/* An offer on its way through the rules. */
+struct offer {
+    const struct record *record;
+    bool is_restored;
+    uint64_t wall_ms;
+    struct directory_outcome *outcome;
+};
+
+struct directory *directory_new(const struct directory_settings *settings)
 {
     struct directory *directory = memory_take(sizeof *directory);
 
-    directory->max = records_max;
+    assert(settings->pool);
+    directory->records_max = settings->records_max ? settings->records_max : DIRECTORY_MAX;
+    directory->pool = settings->pool;
+    directory->held = holdings_new(settings->seed);
+    directory->marks =
+        marks_new(settings->marks_max ? settings->marks_max : MARKS_MAX, settings->seed);
+    directory->proofs =
+        proofs_new(settings->proofs_max ? settings->proofs_max : PROOFS_MAX, settings->seed);
     return directory;
-}
-
-static void held_free(struct held *held)
-{
-    memory_give_back((void *)(uintptr_t)held->key.data);
-    memory_give_back((void *)(uintptr_t)held->content.data);
-    memory_give_back(held);
 }
 
 void directory_free(struct directory *directory)
 {
     if (!directory)
         return;
-    for (size_t i = 0; i < directory->count; i++)
-        held_free(directory->by_hash[i]);
-    memory_give_back(directory->by_name);
-    memory_give_back(directory->by_hash);
-    memory_give_back(directory->by_end);
+    for (size_t i = 0; i < holdings_count(directory->held); i++)
+        record_pool_give_back(directory->pool, holdings_at(directory->held, (uint32_t)i));
+    holdings_free(directory->held);
+    marks_free(directory->marks);
+    proofs_free(directory->proofs);
     memory_give_back(directory);
 }
 
@@ -59,299 +64,423 @@ const char *directory_verdict_text(enum directory_verdict verdict)
         return "held already";
     case DIRECTORY_OLDER:
         return "older than what is held";
+    case DIRECTORY_BEHIND:
+        return "not newer than what was held until it ended";
     case DIRECTORY_QUOTA:
-        return "its owner has as many records as an identity may have";
+        return "its owner has as many newer records as an identity may have";
     case DIRECTORY_FULL:
         return "the directory is full";
+    case DIRECTORY_REVOKED:
+        return "its owner is revoked";
+    case DIRECTORY_EQUIVOCATION:
+        return "its owner gave the same version to another record";
+    case DIRECTORY_VERDICTS:
+        break;
     }
     return "";
 }
 
-/* ---- by name, by hash ---- */
-
-struct name {
-    struct id owner;
-    uint32_t kind;
-    struct bytes key;
-};
-
-static struct name name_of(const struct held *held)
+const char *directory_verdict_name(enum directory_verdict verdict)
 {
-    return (struct name){held->entry.owner, held->entry.kind, held->key};
+    static const char *const names[DIRECTORY_VERDICTS] = {
+        "taken", "same", "older", "behind", "quota", "full", "revoked", "equivocation"};
+
+    return verdict < DIRECTORY_VERDICTS ? names[verdict] : "";
 }
 
-static int compare_names(const struct held *held, const struct name *name)
+/* ---- looking up ---- */
+
+static uint32_t find(const struct directory *directory, const struct id *owner, uint32_t kind,
+                     struct bytes key)
 {
-    int order = id_compare(&held->entry.owner, &name->owner);
+    uint32_t number = holdings_of(directory->held, owner, HOLDINGS_NONE);
 
-    if (order != 0)
-        return order;
-    if (held->entry.kind != name->kind)
-        return held->entry.kind < name->kind ? -1 : 1;
-    if (held->key.size != name->key.size)
-        return held->key.size < name->key.size ? -1 : 1;
-    return name->key.size > 0 ? memcmp(held->key.data, name->key.data, name->key.size) : 0;
-}
+    while (number != HOLDINGS_NONE) {
+        const struct directory_entry *entry = holdings_at(directory->held, number);
 
-/* Where the first entry stands whose name is not below `name`. */
-static size_t seek_name(const struct directory *directory, const struct name *name)
-{
-    size_t low = 0, high = directory->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (compare_names(directory->by_name[middle], name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static size_t seek_hash(const struct directory *directory, const struct hash *hash)
-{
-    size_t low = 0, high = directory->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (memcmp(directory->by_hash[middle]->entry.hash.bytes, hash->bytes, HASH_SIZE) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct held *find(const struct directory *directory, const struct id *owner, uint32_t kind,
-                         struct bytes key)
-{
-    struct name name = {*owner, kind, key};
-    size_t at = seek_name(directory, &name);
-
-    if (at == directory->count || compare_names(directory->by_name[at], &name) != 0)
-        return NULL;
-    return directory->by_name[at];
-}
-
-static size_t count_of_owner(const struct directory *directory, const struct id *owner)
-{
-    struct name least = {*owner, 0, bytes_of(NULL, 0)};
-    size_t first = seek_name(directory, &least), at = first;
-
-    while (at < directory->count && id_equal(&directory->by_name[at]->entry.owner, owner))
-        at++;
-    return at - first;
-}
-
-static void put_in(struct held **list, size_t count, size_t at, struct held *held)
-{
-    memmove(list + at + 1, list + at, (count - at) * sizeof *list);
-    list[at] = held;
-}
-
-static void pull_out(struct held **list, size_t count, size_t at, const struct held *held)
-{
-    assert(at < count && list[at] == held);
-    memmove(list + at, list + at + 1, (count - at - 1) * sizeof *list);
-}
-
-/* ---- by end ---- */
-
-static bool ends_earlier(const struct held *left, const struct held *right)
-{
-    if (left->entry.not_after_ms != right->entry.not_after_ms)
-        return left->entry.not_after_ms < right->entry.not_after_ms;
-    return memcmp(left->entry.hash.bytes, right->entry.hash.bytes, HASH_SIZE) < 0;
-}
-
-static void put(struct directory *directory, size_t place, struct held *held)
-{
-    directory->by_end[place] = held;
-    held->place = place;
-}
-
-static void settle(struct directory *directory, struct held *held, size_t count)
-{
-    size_t place = held->place;
-
-    while (place > 1 && ends_earlier(held, directory->by_end[place / 2])) {
-        put(directory, place, directory->by_end[place / 2]);
-        place /= 2;
-    }
-    while (place * 2 <= count) {
-        size_t child = place * 2;
-
-        if (child < count && ends_earlier(directory->by_end[child + 1], directory->by_end[child]))
-            child++;
-        if (!ends_earlier(directory->by_end[child], held))
+        if (entry->kind == kind && bytes_equal(directory_entry_key(entry), key))
             break;
-        put(directory, place, directory->by_end[child]);
-        place = child;
+        number = holdings_of(directory->held, owner, number);
     }
-    put(directory, place, held);
-}
-
-/* ---- in and out ---- */
-
-static void count_metrics(struct directory *directory, const struct metrics_content *metrics,
-                          bool add)
-{
-    struct metrics_content *total = &directory->total;
-    uint64_t sign = add ? 1 : UINT64_MAX; /* modulo 2^64 what was added is taken off again */
-
-    total->ducklings += sign * metrics->ducklings;
-    total->birth_certificates += sign * metrics->birth_certificates;
-    total->connections += sign * metrics->connections;
-    total->eggs += sign * metrics->eggs;
-    total->space_ducks += sign * metrics->space_ducks;
-    total->pecks += sign * metrics->pecks;
-    total->pageviews += sign * metrics->pageviews;
-}
-
-static void count_kind(struct directory *directory, const struct held *held, bool add)
-{
-    if (held->entry.deleted)
-        return;
-    if (held->entry.kind <= RECORD_SKILL)
-        directory->kinds[held->entry.kind] += add ? 1 : SIZE_MAX;
-    if (held->entry.kind == RECORD_METRICS)
-        count_metrics(directory, &held->metrics, add);
-}
-
-static void grow(struct directory *directory)
-{
-    size_t capacity = directory->capacity ? directory->capacity * 2 : CAPACITY_MIN;
-
-    directory->by_name = memory_resize(directory->by_name, capacity * sizeof(struct held *));
-    directory->by_hash = memory_resize(directory->by_hash, capacity * sizeof(struct held *));
-    directory->by_end = memory_resize(directory->by_end, (capacity + 1) * sizeof(struct held *));
-    directory->capacity = capacity;
-}
-
-static void insert(struct directory *directory, struct held *held)
-{
-    struct name name = name_of(held);
-
-    if (directory->count == directory->capacity)
-        grow(directory);
-    put_in(directory->by_name, directory->count, seek_name(directory, &name), held);
-    put_in(directory->by_hash, directory->count, seek_hash(directory, &held->entry.hash), held);
-    directory->count++;
-    put(directory, directory->count, held);
-    settle(directory, held, directory->count);
-    count_kind(directory, held, true);
-}
-
-static void take_out(struct directory *directory, struct held *held)
-{
-    struct held *last = directory->by_end[directory->count];
-    struct name name = name_of(held);
-    size_t place = held->place;
-
-    count_kind(directory, held, false);
-    pull_out(directory->by_name, directory->count, seek_name(directory, &name), held);
-    pull_out(directory->by_hash, directory->count, seek_hash(directory, &held->entry.hash), held);
-    directory->count--;
-    if (last != held) {
-        put(directory, place, last);
-        settle(directory, last, directory->count);
-    }
-    held_free(held);
-}
-
-/* What the entry keeps of the content. The record was verified, so its content parses. */
-static void read_content(struct held *held, const struct record *record)
-{
-    struct duckling_content duckling;
-    struct arena arena;
-
-    if (record->deleted)
-        return;
-    if (record->kind == RECORD_NODE)
-        held->content = bytes_of(memory_copy(record->content.data, record->content.size),
-                                 record->content.size);
-    if (record->kind == RECORD_METRICS)
-        metrics_content_parse(record->content, &held->metrics);
-    if (record->kind != RECORD_DUCKLING)
-        return;
-    arena_init(&arena, PARSE_BUDGET(record->content.size));
-    if (duckling_content_parse(record->content, &arena, &duckling) == RECORD_OK) {
-        held->entry.host = duckling.host;
-        held->entry.accepts_pecks = duckling.accepts_pecks;
-    }
-    arena_free(&arena);
-}
-
-enum directory_verdict directory_offer(struct directory *directory, const struct record *record,
-                                       struct hash *replaced)
-{
-    struct held *old = find(directory, &record->owner, record->kind, record->key), *held;
-
-    memset(replaced, 0, sizeof *replaced);
-    if (old && hash_equal(&old->entry.hash, &record->hash))
-        return DIRECTORY_SAME;
-    if (old &&
-        !record_is_newer(record->version, &record->hash, old->entry.version, &old->entry.hash))
-        return DIRECTORY_OLDER;
-    if (!old && count_of_owner(directory, &record->owner) >= RECORDS_PER_OWNER_MAX)
-        return DIRECTORY_QUOTA;
-    if (!old && directory->count >= directory->max)
-        return DIRECTORY_FULL;
-    held = memory_take(sizeof *held);
-    held->entry.hash = record->hash;
-    held->entry.owner = record->owner;
-    held->entry.kind = record->kind;
-    held->entry.version = record->version;
-    held->entry.not_after_ms = record->not_after_ms;
-    held->entry.deleted = record->deleted;
-    held->key = bytes_of(memory_copy(record->key.data, record->key.size), record->key.size);
-    read_content(held, record);
-    if (old) {
-        *replaced = old->entry.hash;
-        take_out(directory, old);
-    }
-    insert(directory, held);
-    return DIRECTORY_TAKEN;
+    return number;
 }
 
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind)
 {
-    const struct held *held = find(directory, owner, kind, bytes_of(NULL, 0));
+    uint32_t number = find(directory, owner, kind, bytes_of(NULL, 0));
 
-    return held ? &held->entry : NULL;
+    return number != HOLDINGS_NONE ? holdings_at(directory->held, number) : NULL;
+}
+
+bool directory_revoked(const struct directory *directory, const struct id *owner)
+{
+    return directory->kinds[RECORD_REVOCATION] > 0 &&
+           directory_find(directory, owner, RECORD_REVOCATION) != NULL;
+}
+
+bool directory_quarantined(const struct directory *directory, const struct id *owner,
+                           uint64_t wall_ms)
+{
+    const struct directory_proof *proof = proofs_find(directory->proofs, owner);
+
+    return proof && wall_ms < proof->until_ms;
+}
+
+static bool is_known_node(const struct directory *directory, const struct id *id)
+{
+    const struct directory_entry *entry = directory_find(directory, id, RECORD_NODE);
+
+    return entry && !entry->deleted;
+}
+
+static bool is_known_duckling(const struct directory *directory,
+                              const struct directory_entry *entry)
+{
+    return entry && entry->kind == RECORD_DUCKLING && !entry->deleted &&
+           is_known_node(directory, &entry->host);
 }
 
 struct bytes directory_node_content(const struct directory *directory, const struct id *node)
 {
-    const struct held *held = find(directory, node, RECORD_NODE, bytes_of(NULL, 0));
+    const struct directory_entry *entry = directory_find(directory, node, RECORD_NODE);
 
-    return held ? held->content : bytes_of(NULL, 0);
+    return entry && !entry->deleted ? directory_entry_content(entry) : bytes_of(NULL, 0);
 }
 
-size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct hash *hashes,
+/* ---- in and out ---- */
+
+static void count_metrics(struct directory *directory, const struct directory_entry *entry,
+                          bool add)
+{
+    struct metrics_content *total = &directory->total, metrics;
+    uint64_t sign = add ? 1 : UINT64_MAX; /* modulo 2^64 what was added is taken off again */
+
+    directory_entry_metrics(entry, &metrics);
+    total->ducklings += sign * metrics.ducklings;
+    total->birth_certificates += sign * metrics.birth_certificates;
+    total->connections += sign * metrics.connections;
+    total->eggs += sign * metrics.eggs;
+    total->space_ducks += sign * metrics.space_ducks;
+    total->pecks += sign * metrics.pecks;
+    total->pageviews += sign * metrics.pageviews;
+}
+
+static void count_in(struct directory *directory, const struct directory_entry *entry, bool add)
+{
+    if (entry->deleted)
+        return;
+    if (entry->kind <= RECORD_SKILL)
+        directory->kinds[entry->kind] += add ? 1 : SIZE_MAX;
+    if (entry->kind == RECORD_METRICS)
+        count_metrics(directory, entry, add);
+}
+
+static struct directory_drop drop_of(const struct directory_entry *entry)
+{
+    return (struct directory_drop){
+        .hash = entry->hash, .version = entry->version, .kind = entry->kind};
+}
+
+static void let_go(struct directory *directory, const struct directory_entry *entry)
+{
+    count_in(directory, entry, false);
+    record_pool_give_back(directory->pool, entry);
+}
+
+static void drop(struct directory *directory, uint32_t number, struct directory_outcome *outcome)
+{
+    const struct directory_entry *entry = holdings_at(directory->held, number);
+
+    assert(outcome->dropped_count < RECORDS_PER_OWNER_MAX);
+    outcome->dropped[outcome->dropped_count++] = drop_of(entry);
+    holdings_remove(directory->held, number);
+    let_go(directory, entry);
+}
+
+static enum directory_verdict add(struct directory *directory, const struct offer *offer)
+{
+    const struct directory_entry *entry = record_pool_take(directory->pool, offer->record);
+
+    holdings_add(directory->held, entry);
+    count_in(directory, entry, true);
+    offer->outcome->taken = true;
+    return DIRECTORY_TAKEN;
+}
+
+static enum directory_verdict replace(struct directory *directory, uint32_t number,
+                                      const struct offer *offer)
+{
+    const struct directory_entry *old = holdings_at(directory->held, number);
+    const struct directory_entry *entry = record_pool_take(directory->pool, offer->record);
+
+    holdings_replace(directory->held, number, entry);
+    count_in(directory, entry, true);
+    offer->outcome->replaced = drop_of(old);
+    offer->outcome->taken = true;
+    let_go(directory, old);
+    return DIRECTORY_TAKEN;
+}
+
+/* ---- equivocation ---- */
+
+static enum directory_verdict note_equivocation(struct directory *directory, uint32_t number,
+                                                const struct offer *offer)
+{
+    const struct directory_entry *held = holdings_at(directory->held, number);
+    const struct record *record = offer->record;
+    bool is_greater = memcmp(record->hash.bytes, held->hash.bytes, HASH_SIZE) > 0;
+    struct directory_proof proof = {
+        .owner = record->owner,
+        .kind = record->kind,
+        .version = record->version,
+        .lesser = is_greater ? held->hash : record->hash,
+        .greater = is_greater ? record->hash : held->hash,
+        .until_ms = offer->wall_ms + QUARANTINE_MS,
+    };
+
+    offer->outcome->other = held->hash;
+    offer->outcome->proven = proofs_add(directory->proofs, &proof);
+    if (is_greater)
+        replace(directory, number, offer);
+    return DIRECTORY_EQUIVOCATION;
+}
+
+/* ---- newcomers ---- */
+
+static bool is_stranger(const struct directory *directory, const struct record *record)
+{
+    struct duckling_content content;
+    struct arena arena;
+    bool is_hosted = false;
+
+    if (is_known_node(directory, &record->owner) ||
+        is_known_duckling(directory, directory_find(directory, &record->owner, RECORD_DUCKLING)))
+        return false;
+    if (record->kind != RECORD_DUCKLING || record->deleted)
+        return true;
+    arena_init(&arena, PARSE_BUDGET(record->content.size));
+    is_hosted = duckling_content_parse(record->content, &arena, &content) == RECORD_OK &&
+                is_known_node(directory, &content.host);
+    arena_free(&arena);
+    return !is_hosted;
+}
+
+static bool has_place(const struct directory *directory, const struct offer *offer)
+{
+    size_t count = holdings_count(directory->held), max = directory->records_max;
+
+    if (count < max - DIRECTORY_RESERVE(max))
+        return true;
+    return count < max && (offer->is_restored || !is_stranger(directory, offer->record));
+}
+
+/* How many records the owner has, and which of them is the oldest. */
+static size_t count_of_owner(const struct directory *directory, const struct id *owner,
+                             uint32_t *oldest)
+{
+    uint32_t number = holdings_of(directory->held, owner, HOLDINGS_NONE);
+    size_t count = 0;
+
+    *oldest = number;
+    for (; number != HOLDINGS_NONE; number = holdings_of(directory->held, owner, number)) {
+        const struct directory_entry *entry = holdings_at(directory->held, number);
+        const struct directory_entry *least = holdings_at(directory->held, *oldest);
+
+        if (record_is_newer(least->version, &least->hash, entry->version, &entry->hash))
+            *oldest = number;
+        count++;
+    }
+    return count;
+}
+
+/* The newest win. So the threshold only rises, and who came first does not matter: what was put out
+ * would be put out again. It leaves no mark, or it could not return when there is room once more. */
+static enum directory_verdict offer_newcomer(struct directory *directory, const struct offer *offer)
+{
+    const struct record *record = offer->record;
+    const struct directory_entry *least;
+    uint32_t oldest;
+
+    if (marks_stop(directory->marks, &record->owner, record->kind, record->key, record->version))
+        return DIRECTORY_BEHIND;
+    if (count_of_owner(directory, &record->owner, &oldest) < RECORDS_PER_OWNER_MAX)
+        return has_place(directory, offer) ? add(directory, offer) : DIRECTORY_FULL;
+    least = holdings_at(directory->held, oldest);
+    if (!record_is_newer(record->version, &record->hash, least->version, &least->hash))
+        return DIRECTORY_QUOTA;
+    drop(directory, oldest, offer->outcome);
+    return add(directory, offer);
+}
+
+/* ---- revocation ---- */
+
+static bool outranks(const struct record *record, const struct directory_entry *held)
+{
+    if (record->not_after_ms != held->not_after_ms)
+        return record->not_after_ms > held->not_after_ms;
+    return record_is_newer(record->version, &record->hash, held->version, &held->hash);
+}
+
+/* A revocation lives for a year, and identities cost nothing: of owners of whom nothing else is held
+ * only so many are, else the table could be filled for that year. */
+static bool may_revoke(const struct directory *directory, const struct offer *offer)
+{
+    size_t revocations = directory->kinds[RECORD_REVOCATION];
+
+    if (holdings_of(directory->held, &offer->record->owner, HOLDINGS_NONE) != HOLDINGS_NONE)
+        return true;
+    return (offer->is_restored || revocations < REVOCATIONS_HELD_MAX(directory->records_max)) &&
+           has_place(directory, offer);
+}
+
+/* What it drops leaves no mark: nothing that was said before a revocation outlives it. */
+static enum directory_verdict offer_revocation(struct directory *directory,
+                                               const struct offer *offer)
+{
+    const struct record *record = offer->record;
+    uint32_t number = find(directory, &record->owner, RECORD_REVOCATION, record->key);
+
+    if (number != HOLDINGS_NONE) {
+        const struct directory_entry *held = holdings_at(directory->held, number);
+
+        if (hash_equal(&held->hash, &record->hash))
+            return DIRECTORY_SAME;
+        return outranks(record, held) ? replace(directory, number, offer) : DIRECTORY_OLDER;
+    }
+    if (!may_revoke(directory, offer))
+        return DIRECTORY_FULL;
+    while ((number = holdings_of(directory->held, &record->owner, HOLDINGS_NONE)) != HOLDINGS_NONE)
+        drop(directory, number, offer->outcome);
+    return add(directory, offer);
+}
+
+/* ---- offers ---- */
+
+static enum directory_verdict judge(struct directory *directory, const struct offer *offer)
+{
+    const struct record *record = offer->record;
+    const struct directory_entry *held;
+    uint32_t number;
+    int order;
+
+    if (record->kind == RECORD_REVOCATION)
+        return offer_revocation(directory, offer);
+    if (directory_revoked(directory, &record->owner))
+        return DIRECTORY_REVOKED;
+    number = find(directory, &record->owner, record->kind, record->key);
+    if (number == HOLDINGS_NONE)
+        return offer_newcomer(directory, offer);
+    held = holdings_at(directory->held, number);
+    if (hash_equal(&held->hash, &record->hash))
+        return DIRECTORY_SAME;
+    order = version_compare(record->version, held->version);
+    if (order == 0)
+        return note_equivocation(directory, number, offer);
+    return order > 0 ? replace(directory, number, offer) : DIRECTORY_OLDER;
+}
+
+static void clear(struct directory_outcome *outcome)
+{
+    outcome->taken = outcome->proven = false;
+    memset(&outcome->other, 0, sizeof outcome->other);
+    memset(&outcome->replaced, 0, sizeof outcome->replaced);
+    outcome->dropped_count = 0;
+}
+
+enum directory_verdict directory_offer(struct directory *directory, const struct record *record,
+                                       uint64_t wall_ms, struct directory_outcome *outcome)
+{
+    struct offer offer = {.record = record, .wall_ms = wall_ms, .outcome = outcome};
+
+    clear(outcome);
+    return judge(directory, &offer);
+}
+
+enum directory_verdict directory_restore(struct directory *directory, const struct record *record,
+                                         uint64_t wall_ms, struct directory_outcome *outcome)
+{
+    struct offer offer = {
+        .record = record, .is_restored = true, .wall_ms = wall_ms, .outcome = outcome};
+
+    clear(outcome);
+    return judge(directory, &offer);
+}
+
+void directory_restore_mark(struct directory *directory, const struct id *owner, uint32_t kind,
+                            struct bytes key, struct version version)
+{
+    marks_raise(directory->marks, owner, kind, key, version);
+}
+
+void directory_restore_proof(struct directory *directory, const struct directory_proof *proof)
+{
+    proofs_add(directory->proofs, proof);
+}
+
+/* ---- ends ---- */
+
+/* A revocation leaves no mark: of two it is not the newer that is held. */
+static void leave_mark(struct directory *directory, const struct directory_entry *entry,
+                       uint64_t wall_ms, struct directory_drop *dropped)
+{
+    uint64_t until_ms = mark_until_ms(entry->version);
+
+    if (entry->kind == RECORD_REVOCATION || until_ms <= wall_ms)
+        return;
+    marks_raise(directory->marks, &entry->owner, entry->kind, directory_entry_key(entry),
+                entry->version);
+    dropped->mark_until_ms = until_ms;
+}
+
+size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct directory_drop *drops,
                         size_t max)
 {
     size_t count = 0;
 
-    while (count < max && directory->count > 0 &&
-           directory->by_end[1]->entry.not_after_ms <= wall_ms) {
-        hashes[count++] = directory->by_end[1]->entry.hash;
-        take_out(directory, directory->by_end[1]);
+    marks_expire(directory->marks, wall_ms);
+    while (count < max && directory_next_expiry_ms(directory) <= wall_ms &&
+           holdings_count(directory->held) > 0) {
+        uint32_t number = holdings_soonest(directory->held);
+        const struct directory_entry *entry = holdings_at(directory->held, number);
+
+        drops[count] = drop_of(entry);
+        leave_mark(directory, entry, wall_ms, &drops[count++]);
+        holdings_remove(directory->held, number);
+        let_go(directory, entry);
     }
     return count;
 }
 
 uint64_t directory_next_expiry_ms(const struct directory *directory)
 {
-    return directory->count > 0 ? directory->by_end[1]->entry.not_after_ms : MOMENT_NEVER;
+    uint32_t number = holdings_soonest(directory->held);
+
+    return number != HOLDINGS_NONE ? holdings_at(directory->held, number)->not_after_ms
+                                   : MOMENT_NEVER;
 }
+
+/* ---- what there is ---- */
 
 size_t directory_count(const struct directory *directory)
 {
-    return directory->count;
+    return holdings_count(directory->held);
+}
+
+const struct directory_entry *directory_at(const struct directory *directory, size_t index)
+{
+    return holdings_at(directory->held, (uint32_t)index);
+}
+
+size_t directory_node_count(const struct directory *directory)
+{
+    return holdings_nodes(directory->held);
+}
+
+const struct directory_entry *directory_node_at(const struct directory *directory, size_t index)
+{
+    assert(index < holdings_nodes(directory->held));
+    return holdings_at(directory->held, (uint32_t)index);
 }
 
 size_t directory_count_kind(const struct directory *directory, uint32_t kind)
@@ -366,52 +495,22 @@ void directory_metrics(const struct directory *directory, struct metrics_content
     *nodes = directory->kinds[RECORD_METRICS];
 }
 
-/* ---- digests ---- */
-
-size_t directory_digest(const struct directory *directory, const struct hash *first,
-                        struct hash *last, uint8_t (*prefixes)[8], size_t max)
+size_t directory_mark_count(const struct directory *directory)
 {
-    size_t at = seek_hash(directory, first), count = 0;
-
-    memset(last->bytes, 0xFF, HASH_SIZE);
-    for (; at < directory->count && count < max; at++)
-        memcpy(prefixes[count++], directory->by_hash[at]->entry.hash.bytes, 8);
-    if (at < directory->count)
-        *last = directory->by_hash[at - 1]->entry.hash;
-    return count;
+    return marks_count(directory->marks);
 }
 
-static bool is_listed(const uint8_t (*prefixes)[8], size_t count, const struct hash *hash)
+size_t directory_proof_count(const struct directory *directory)
 {
-    size_t low = 0, high = count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(prefixes[middle], hash->bytes, 8);
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
+    return proofs_count(directory->proofs);
 }
 
-size_t directory_lacking(const struct directory *directory, const struct hash *first,
-                         const struct hash *last, const uint8_t (*prefixes)[8], size_t count,
-                         struct hash *hashes, size_t max)
+const struct directory_proof *directory_proof_at(const struct directory *directory, size_t index)
 {
-    size_t found = 0;
+    return proofs_at(directory->proofs, index);
+}
 
-    for (size_t at = seek_hash(directory, first); at < directory->count && found < max; at++) {
-        const struct hash *hash = &directory->by_hash[at]->entry.hash;
-
-        if (memcmp(hash->bytes, last->bytes, HASH_SIZE) > 0)
-            break;
-        if (!is_listed(prefixes, count, hash))
-            hashes[found++] = *hash;
-    }
-    return found;
+size_t directory_memory(const struct directory *directory)
+{
+    return sizeof *directory + holdings_memory(directory->held) + marks_memory(directory->marks);
 }

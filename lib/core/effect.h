@@ -44,7 +44,6 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PECK = 1,
     FRAME_RECEIPT = 2,
     FRAME_REFUSAL = 3,
-    FRAME_DIGEST = 4,
     FRAME_RECORDS = 5,
     FRAME_PING = 6,
     FRAME_PONG = 7,
@@ -53,6 +52,9 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PROBE_REQUEST = 10,
     FRAME_PROBE_NACK = 11,
     FRAME_ACCUSATION = 12,
+    FRAME_RECONCILE = 13,
+    FRAME_FETCH = 14,
+    FRAME_FETCHED = 15,
     FRAME_GOODBYE = 18, /* the transport's, as 6 and 7 */
 };
 
@@ -78,6 +80,13 @@ enum refusal_code {
 };
 const char *refusal_code_name(enum refusal_code code);
 
+/* What a FetchedFrame says beside its records. */
+struct fetch_answer {
+    uint32_t session;
+    enum record_set set;
+    bool is_last, has_next;
+    struct stamp next;
+};
 struct agent_member;
 
 struct effect {
@@ -119,6 +128,7 @@ struct effect {
             struct offered_record item;
             struct hash replaced;            /* zero: none */
             struct hash dropped;             /* EFFECT_DROP_RECORD */
+            uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
             bool own;
         } record;
         struct metrics_content counters;     /* this node's, to survive a restart */
@@ -136,6 +146,7 @@ struct effect {
             struct id node;
             struct hash *hashes;
             size_t count;
+            struct fetch_answer answer;      /* session 0: as news */
         } send_records;
         struct {
             struct id node;                  /* zero: whoever answers */

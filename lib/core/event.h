@@ -3,6 +3,7 @@
 #define DUCK_CORE_EVENT_H
 
 #include "accusation.h"
+#include "audit.h"
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
@@ -29,8 +30,10 @@ enum event_kind {
     EVENT_PECK,
     EVENT_RECEIPT,
     EVENT_REFUSAL,
-    EVENT_DIGEST,
     EVENT_RECORDS,
+    EVENT_RECONCILE,
+    EVENT_FETCH,
+    EVENT_FETCHED,
     EVENT_PROBE,
     EVENT_PROBE_ACK,
     EVENT_PROBE_REQUEST,
@@ -48,6 +51,7 @@ enum order_kind {
     ORDER_SEND,
     ORDER_TAKE,
     ORDER_ACK,
+    ORDER_GIVE_BACK,
     ORDER_ANSWER,
     ORDER_APPROVE,
     ORDER_DENY,
@@ -82,7 +86,7 @@ struct order {
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take */
-    const struct id *pecks;      /* ack */
+    const struct id *pecks;      /* ack, give back */
     size_t peck_count;
     bool failed;                 /* answer */
     struct bytes result, problem;/* answer; deny: problem is the reason */
@@ -115,6 +119,7 @@ struct hosted {
 struct offered_record {
     struct record record;
     struct bytes wire, chain;
+    bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 
 struct event {
@@ -157,17 +162,36 @@ struct event {
             bool final;
         } refusal;
         struct {
-            struct hash first, last;
-            const uint8_t (*prefixes)[8];
-            size_t count;
-        } digest;
-        struct {
             const struct offered_record *items;
             size_t count;
         } records;
         struct {
+            enum record_set set;
+            uint32_t session;
+            bool is_answer, keyed;
+            bool has_nonce;
+            uint8_t nonce[AUDIT_NONCE_SIZE];
+            struct bytes message;
+        } reconcile;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            bool keyed, stream;
+            const struct hash *hashes;
+            size_t count;
+            struct stamp after;                     /* stream */
+        } fetch;
+        struct {
+            enum record_set set;
+            uint32_t session;
+            const struct offered_record *items;
+            size_t count;
+            bool is_last, has_next;
+            struct stamp next;
+        } fetched;
+        struct {
             uint32_t nonce;
-            uint64_t sums[2];                       /* directory, metrics; of probe and ack */
+            uint64_t sums[RECORD_SETS];             /* directory, metrics; of probe and ack */
             struct id target;                       /* of a request */
         } probe;
         struct {

@@ -330,23 +330,86 @@ static enum intake_verdict open_refusal(struct bytes body, struct arena *arena, 
     return INTAKE_TAKEN;
 }
 
-static enum intake_verdict open_digest(struct bytes body, struct arena *arena, struct event *event)
+static bool is_set(uint32_t set)
 {
-    Duck__DigestFrame *frame = unpack(&duck__digest_frame__descriptor, body, arena);
+    return set == RECORD_SET_DIRECTORY || set == RECORD_SET_METRICS;
+}
 
-    if (!frame || frame->first.len != HASH_SIZE || frame->last.len != HASH_SIZE ||
-        frame->hashes.len % 8 != 0 || frame->hashes.len / 8 > DIGEST_HASHES_PER_FRAME_MAX)
+static bool read_hash(ProtobufCBinaryData bytes, struct hash *hash)
+{
+    if (bytes.len != HASH_SIZE)
+        return false;
+    memcpy(hash->bytes, bytes.data, HASH_SIZE);
+    return true;
+}
+
+static enum intake_verdict open_reconcile(struct bytes body, struct arena *arena,
+                                          struct event *event)
+{
+    Duck__ReconcileFrame *frame = unpack(&duck__reconcile_frame__descriptor, body, arena);
+
+    if (!frame || !is_set(frame->set) ||
+        (frame->nonce.len != 0 && frame->nonce.len != AUDIT_NONCE_SIZE) ||
+        (frame->nonce.len != 0) == (frame->message.len != 0))
         return INTAKE_MALFORMED;
-    memcpy(event->digest.first.bytes, frame->first.data, HASH_SIZE);
-    memcpy(event->digest.last.bytes, frame->last.data, HASH_SIZE);
-    event->digest.prefixes = (const uint8_t(*)[8])frame->hashes.data;
-    event->digest.count = frame->hashes.len / 8;
-    event->kind = EVENT_DIGEST;
+    event->reconcile.set = (enum record_set)frame->set;
+    event->reconcile.session = frame->session;
+    event->reconcile.is_answer = frame->answer;
+    event->reconcile.keyed = frame->keyed;
+    event->reconcile.has_nonce = frame->nonce.len != 0;
+    if (event->reconcile.has_nonce)
+        memcpy(event->reconcile.nonce, frame->nonce.data, AUDIT_NONCE_SIZE);
+    event->reconcile.message = borrowed(frame->message);
+    event->kind = EVENT_RECONCILE;
     return INTAKE_TAKEN;
 }
 
+static enum intake_verdict open_fetch(struct bytes body, struct arena *arena, struct event *event)
+{
+    Duck__FetchFrame *frame = unpack(&duck__fetch_frame__descriptor, body, arena);
+
+    if (!frame || !is_set(frame->set) || frame->hashes.len % HASH_SIZE != 0 ||
+        frame->hashes.len / HASH_SIZE > FETCH_HASHES_PER_FRAME_MAX)
+        return INTAKE_MALFORMED;
+    if (frame->stream
+            ? frame->hashes.len != 0 || !read_hash(frame->after_hash, &event->fetch.after.hash)
+            : frame->hashes.len == 0)
+        return INTAKE_MALFORMED;
+    event->fetch.set = (enum record_set)frame->set;
+    event->fetch.session = frame->session;
+    event->fetch.keyed = frame->keyed;
+    event->fetch.stream = frame->stream;
+    event->fetch.hashes = (const struct hash *)(const void *)frame->hashes.data;
+    event->fetch.count = frame->hashes.len / HASH_SIZE;
+    event->fetch.after.at_s = frame->after_s;
+    event->kind = EVENT_FETCH;
+    return INTAKE_TAKEN;
+}
+
+/* A copy of what was verified lately is read but not verified; it is only_seen. */
+static bool was_seen(struct intake *intake, const struct hash *hash)
+{
+    bool was;
+
+    if (!intake->settings.seen)
+        return false;
+    enter(intake);
+    was = seen_has(intake->settings.seen, hash);
+    leave(intake);
+    return was;
+}
+
+static void note_seen(struct intake *intake, const struct hash *hash)
+{
+    if (!intake->settings.seen)
+        return;
+    enter(intake);
+    seen_note(intake->settings.seen, hash);
+    leave(intake);
+}
+
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
-                                       uint64_t wall_ms, struct arena *arena,
+                                       bool unasked, uint64_t wall_ms, struct arena *arena,
                                        struct offered_record *offered, char reason[REASON_SIZE])
 {
     struct envelope envelope;
@@ -354,11 +417,17 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     enum intake_verdict verdict;
     enum record_verdict form;
 
+    offered->only_seen = false;
     offered->wire = borrowed(item->record);
     offered->chain = borrowed(item->chain);
     verdict = parse_envelope(offered->wire, ENVELOPE_RECORD, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
+    if (unasked && was_seen(intake, &envelope.hash)) {
+        offered->only_seen = true;
+        return record_parse(envelope.body, arena, &offered->record) == RECORD_OK ? INTAKE_TAKEN
+                                                                                 : INTAKE_BAD_BODY;
+    }
     verdict = check_signature(intake, &envelope, offered->chain, wall_ms, arena, &signer, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
@@ -381,7 +450,35 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_WRONG_SIGNER;
     if (offered->record.kind == RECORD_DUCKLING && signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
+    note_seen(intake, &envelope.hash);
     return INTAKE_TAKEN;
+}
+
+/* Those that hold; `*first` is why the first of the others does not. */
+static const struct offered_record *open_items(struct intake *intake, Duck__RecordItem **items,
+                                               size_t item_count, bool unasked, uint64_t wall_ms,
+                                               struct arena *arena, size_t *count, size_t *refused,
+                                               enum intake_verdict *first, char reason[REASON_SIZE])
+{
+    struct offered_record *opened = arena_take(arena, (item_count + 1) * sizeof *opened);
+    char why[REASON_SIZE] = "";
+
+    *count = 0;
+    *first = INTAKE_MALFORMED;
+    for (size_t i = 0; opened && i < item_count; i++) {
+        enum intake_verdict verdict =
+            open_record(intake, items[i], unasked, wall_ms, arena, &opened[*count], why);
+
+        if (verdict == INTAKE_TAKEN) {
+            ++*count;
+            continue;
+        }
+        if ((*refused)++ == 0) {
+            *first = verdict;
+            say(reason, "%s", why[0] ? why : intake_verdict_text(verdict));
+        }
+    }
+    return opened;
 }
 
 static enum intake_verdict open_records(struct intake *intake, struct bytes body, uint64_t wall_ms,
@@ -389,33 +486,57 @@ static enum intake_verdict open_records(struct intake *intake, struct bytes body
                                         char reason[REASON_SIZE])
 {
     Duck__RecordsFrame *frame = unpack(&duck__records_frame__descriptor, body, arena);
-    enum intake_verdict first = INTAKE_MALFORMED;
-    char why[REASON_SIZE] = "";
-    struct offered_record *items;
-    size_t count = 0;
+    enum intake_verdict first;
 
     if (!frame || frame->n_items == 0 || frame->n_items > RECORDS_PER_FRAME_MAX)
         return INTAKE_MALFORMED;
-    items = arena_take(arena, frame->n_items * sizeof *items);
-    if (!items)
-        return INTAKE_MALFORMED;
-    for (size_t i = 0; i < frame->n_items; i++) {
-        enum intake_verdict verdict =
-            open_record(intake, frame->items[i], wall_ms, arena, &items[count], why);
-
-        if (verdict == INTAKE_TAKEN) {
-            count++;
-            continue;
-        }
-        if ((*refused)++ == 0) {
-            first = verdict;
-            say(reason, "%s", why[0] ? why : intake_verdict_text(verdict));
-        }
-    }
+    event->records.items = open_items(intake, frame->items, frame->n_items, true, wall_ms, arena,
+                                      &event->records.count, refused, &first, reason);
     event->kind = EVENT_RECORDS;
-    event->records.items = items;
-    event->records.count = count;
-    return count ? INTAKE_TAKEN : first;
+    return event->records.count ? INTAKE_TAKEN : first;
+}
+
+/* One in which nothing holds is still an answer: it may be the last. */
+static enum intake_verdict open_fetched(struct intake *intake, struct bytes body, uint64_t wall_ms,
+                                        struct arena *arena, struct event *event, size_t *refused,
+                                        char reason[REASON_SIZE])
+{
+    Duck__FetchedFrame *frame = unpack(&duck__fetched_frame__descriptor, body, arena);
+    enum intake_verdict first;
+
+    if (!frame || !is_set(frame->set) || frame->n_items > FETCH_HASHES_PER_FRAME_MAX)
+        return INTAKE_MALFORMED;
+    event->fetched.has_next = frame->next_hash.len != 0;
+    if (event->fetched.has_next && !read_hash(frame->next_hash, &event->fetched.next.hash))
+        return INTAKE_MALFORMED;
+    event->fetched.items = open_items(intake, frame->items, frame->n_items, false, wall_ms, arena,
+                                      &event->fetched.count, refused, &first, reason);
+    if (*refused > 0 && event->fetched.count == 0)
+        return first;
+    event->fetched.set = (enum record_set)frame->set;
+    event->fetched.session = frame->session;
+    event->fetched.is_last = frame->last;
+    event->fetched.next.at_s = frame->next_s;
+    event->kind = EVENT_FETCHED;
+    return INTAKE_TAKEN;
+}
+
+bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind kind, size_t size,
+                   uint64_t wall_ms)
+{
+    struct quota *quota = NULL;
+    bool admits;
+
+    if (kind == FRAME_RECORDS)
+        quota = intake->settings.news;
+    else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED)
+        quota = intake->settings.asked;
+    if (!quota)
+        return true;
+    enter(intake);
+    admits = quota_take(quota, node, size, wall_ms);
+    leave(intake);
+    return admits;
 }
 
 static enum intake_verdict open_probe(struct bytes body, enum event_kind kind, struct arena *arena,
@@ -555,8 +676,14 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
     case FRAME_REFUSAL:
         verdict = open_refusal(body, arena, event);
         break;
-    case FRAME_DIGEST:
-        verdict = open_digest(body, arena, event);
+    case FRAME_RECONCILE:
+        verdict = open_reconcile(body, arena, event);
+        break;
+    case FRAME_FETCH:
+        verdict = open_fetch(body, arena, event);
+        break;
+    case FRAME_FETCHED:
+        verdict = open_fetched(intake, body, wall_ms, arena, event, refused, reason);
         break;
     case FRAME_RECORDS:
         verdict = open_records(intake, body, wall_ms, arena, event, refused, reason);
@@ -598,6 +725,14 @@ static struct bytes pack(const ProtobufCMessage *message, struct arena *arena)
     protobuf_c_message_pack(message, data);
     return bytes_of(data, size);
 }
+
+/* Whatever is accepted can also be passed on. */
+_Static_assert(CHAIN_SIZE_MAX + PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
+                   FRAME_SIZE_MAX,
+               "the largest peck and the longest chain fit into a frame");
+_Static_assert(CHAIN_SIZE_MAX + RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
+                   FRAME_SIZE_MAX,
+               "the largest receipt and the longest chain fit into a frame");
 
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena)
 {
@@ -665,14 +800,67 @@ struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, 
     return pack(&frame.base, arena);
 }
 
-struct bytes frame_pack_digest(const struct hash *first, const struct hash *last,
-                               const uint8_t (*prefixes)[8], size_t count, struct arena *arena)
+struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena)
 {
-    Duck__DigestFrame frame = DUCK__DIGEST_FRAME__INIT;
+    Duck__ReconcileFrame frame = DUCK__RECONCILE_FRAME__INIT;
 
-    frame.first = lent(bytes_of(first->bytes, HASH_SIZE));
-    frame.last = lent(bytes_of(last->bytes, HASH_SIZE));
-    frame.hashes = lent(bytes_of(prefixes, count * 8));
+    frame.set = event->reconcile.set;
+    frame.session = event->reconcile.session;
+    frame.answer = event->reconcile.is_answer;
+    frame.keyed = event->reconcile.keyed;
+    if (event->reconcile.has_nonce)
+        frame.nonce = lent(bytes_of(event->reconcile.nonce, AUDIT_NONCE_SIZE));
+    frame.message = lent(event->reconcile.message);
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_fetch(const struct event *event, struct arena *arena)
+{
+    Duck__FetchFrame frame = DUCK__FETCH_FRAME__INIT;
+
+    frame.set = event->fetch.set;
+    frame.session = event->fetch.session;
+    frame.keyed = event->fetch.keyed;
+    frame.stream = event->fetch.stream;
+    frame.hashes = lent(bytes_of(event->fetch.hashes, event->fetch.count * HASH_SIZE));
+    if (event->fetch.stream) {
+        frame.after_s = event->fetch.after.at_s;
+        frame.after_hash = lent(bytes_of(event->fetch.after.hash.bytes, HASH_SIZE));
+    }
+    return pack(&frame.base, arena);
+}
+
+static Duck__RecordItem **lend_items(const struct bytes *chains, const struct bytes *records,
+                                     size_t count, struct arena *arena)
+{
+    Duck__RecordItem *items = arena_take(arena, count * sizeof *items + 1);
+    Duck__RecordItem **pointers = arena_take(arena, count * sizeof *pointers + 1);
+
+    for (size_t i = 0; i < count && items && pointers; i++) {
+        duck__record_item__init(&items[i]);
+        items[i].chain = lent(chains[i]);
+        items[i].record = lent(records[i]);
+        pointers[i] = &items[i];
+    }
+    return items ? pointers : NULL;
+}
+
+struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
+                                const struct bytes *records, size_t count, struct arena *arena)
+{
+    Duck__FetchedFrame frame = DUCK__FETCHED_FRAME__INIT;
+
+    frame.items = lend_items(chains, records, count, arena);
+    if (!frame.items)
+        return bytes_of(NULL, 0);
+    frame.n_items = count;
+    frame.set = answer->set;
+    frame.session = answer->session;
+    frame.last = answer->is_last;
+    if (answer->has_next) {
+        frame.next_s = answer->next.at_s;
+        frame.next_hash = lent(bytes_of(answer->next.hash.bytes, HASH_SIZE));
+    }
     return pack(&frame.base, arena);
 }
 
@@ -680,18 +868,10 @@ struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *
                                 size_t count, struct arena *arena)
 {
     Duck__RecordsFrame frame = DUCK__RECORDS_FRAME__INIT;
-    Duck__RecordItem *items = arena_take(arena, count * sizeof *items + 1);
-    Duck__RecordItem **pointers = arena_take(arena, count * sizeof *pointers + 1);
 
-    if (!items || !pointers)
+    frame.items = lend_items(chains, records, count, arena);
+    if (!frame.items)
         return bytes_of(NULL, 0);
-    for (size_t i = 0; i < count; i++) {
-        duck__record_item__init(&items[i]);
-        items[i].chain = lent(chains[i]);
-        items[i].record = lent(records[i]);
-        pointers[i] = &items[i];
-    }
     frame.n_items = count;
-    frame.items = pointers;
     return pack(&frame.base, arena);
 }

@@ -7,13 +7,17 @@
 
 #include "effect.h"
 #include "keyring.h"
+#include "quota.h"
+#include "seen.h"
 
 struct intake;
 
 struct intake_settings {
     struct bytes network;
-    struct keyring *keyring;                        /* borrowed */
-    void (*enter)(void *context), (*leave)(void *context); /* around the keyring; NULL: not shared */
+    struct keyring *keyring;                        /* borrowed; so are the others: */
+    struct seen *seen;                              /* NULL: every copy is verified */
+    struct quota *news, *asked;                     /* NULL: no limit */
+    void (*enter)(void *context), (*leave)(void *context); /* around these; NULL: not shared */
     void *context;
 };
 
@@ -34,6 +38,11 @@ enum intake_verdict {
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */
+
+/* May this neighbour give us this frame now? What it tells unasked and what it is asked for have each
+ * their quota, in bytes; pecks and what belongs to them have other limits. False: drop it unread. */
+bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind kind, size_t size,
+                   uint64_t wall_ms);
 
 /* `*event` (kind, and the frame's member; `at` and `node` are the caller's) borrows from `arena`,
  * which also gets a copy of what it needs of `body`. In a RecordsFrame the items that do not hold
@@ -61,12 +70,14 @@ struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
                                 bool final, struct arena *arena);
-struct bytes frame_pack_digest(const struct hash *first, const struct hash *last,
-                               const uint8_t (*prefixes)[8], size_t count, struct arena *arena);
 struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena); /* and ack */
 struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena);
 struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena);
 struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena);
+struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena); /* .reconcile */
+struct bytes frame_pack_fetch(const struct event *event, struct arena *arena);     /* .fetch */
+struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
+                                const struct bytes *records, size_t count, struct arena *arena);
 struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
                                 size_t count, struct arena *arena);
 

@@ -24,6 +24,7 @@
 #define RECORD_ENVELOPE_OVERHEAD 128u     /* signer, type, signature and their tags, signed alone */
 #define RECORD_KEY_MAX 64
 #define BIO_MAX 1024
+#define REVOCATION_REASON_MAX 256
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
@@ -31,6 +32,8 @@
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
+#define FRAME_TAGS_MAX 16u             /* of an inner frame: its kind, two fields and their lengths */
+#define FRAME_SIZE_MAX (336u * KIB)    /* an inner frame: the largest peck or receipt with the longest chain */
 
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
@@ -39,7 +42,7 @@
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
 #define RECORDS_PER_FRAME_MAX 64
-#define DIGEST_HASHES_PER_FRAME_MAX 4096
+#define FETCH_HASHES_PER_FRAME_MAX 512
 
 /* Parsing: an arena of this many bytes for a frame of `size` (amplification of protobuf-c). */
 #define PARSE_BUDGET(size) (16u * KIB + 16u * (size_t)(size))
@@ -51,6 +54,9 @@
 #define PECK_LIFE_MAX_MS (7 * DAY_MS)
 #define RECORD_LIFE_MS (2 * DAY_MS)
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
+#define REVOCATION_LIFE_MIN_MS RECORD_LIFE_MAX_MS /* outlives whatever was said before it */
+#define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
+#define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
 #define ACCUSATION_LIFE_MS MINUTE_MS
@@ -77,7 +83,11 @@
 #define TRAY_PER_SENDER_MAX 10000u /* of one sender, in the tray */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
-#define DIRECTORY_MAX 50000u      /* records of others, first form */
+#define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
+#define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
+#define REVOCATIONS_HELD_MAX(max) ((max) / 10) /* of them, of owners of whom nothing else was held */
+#define MARKS_MAX 500000u         /* high-water marks of records that ended */
+#define PROOFS_MAX 4096u          /* owners that gave one version to two records */
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
 #define ACTIVE_LINKS_MAX 64u      /* lasting links; of more the least useful close */
@@ -85,8 +95,42 @@
 #define LINKS_CHOSEN 4u           /* beyond that: dialled here, to members chosen by chance */
 #define KEYRING_MAX 65536u        /* verified chains held */
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
-#define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others */
+#define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
 #define IDEMPOTENCY_KEYS_MAX 65536u
+
+/* Reconciliation. */
+/* Gossip. */
+#define SEEN_RECORDS 8192u               /* verified lately; a power of two */
+#define NEIGHBOURS_MAX 5000u             /* whose quotas are kept: as many as links */
+#define NEWS_BYTES_PER_S (64u * KIB)     /* that one neighbour may tell unasked: some 50 records a second … */
+#define NEWS_BYTES_BURST (1u * MIB)      /* … and a thousand at once */
+#define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
+#define ASKED_BYTES_BURST (64u * MIB)
+#define NEWS_SLOTS_MAX 4096u             /* changed records that wait for their rides */
+#define NEWS_HOLDERS_MAX 24u             /* neighbours of a slot; the budget's upper end */
+#define NEWS_RIDE_MS 100ull              /* between rides, and up to as much again */
+#define NEWS_CLIPPED_MAX 32u             /* rides that a change waits while others fill the frames */
+#define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
+#define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
+#define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
+#define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
+#define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
+#define AUDIT_SERVED_MS MINUTE_MS         /* how long the responder of an audit keeps it */
+#define REPAIR_FETCH_MAX 512u            /* records asked for at once */
+#define REPAIR_SMALL_SET 256u            /* stamps: then all are compared at once */
+#define REPAIR_FIRST_FILL_BELOW 16u      /* stamps: then a neighbour streams its set */
+#define RECONCILE_PIECES 16u
+#define RECONCILE_PIECES_MAX 32u
+#define RECONCILE_LIST_BELOW 8u          /* stamps */
+#define RECONCILE_LIST_BELOW_MAX 64u
+#define RECONCILE_FRAME_MIN 4096u        /* bytes */
+#define RECONCILE_FRAME_MAX (64u * KIB)  /* of a message written, default */
+#define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read: peers may write more */
+#define RECONCILE_NEEDS_MAX 20000u       /* hashes a session */
+#define RECONCILE_HAVES_MAX 1000u        /* hashes a session: advice only */
+#define RECONCILE_SESSION_BYTES_MAX (8u * MIB) /* both ways */
+#define RECONCILE_ROUNDS_MAX (16u + RECONCILE_SESSION_BYTES_MAX / RECONCILE_FRAME_MAX)
+#define RECONCILE_LOOKS_MAX 4000000u     /* stamps of ours compared with lists, a session: 0.5 s */
 
 /* Waiting. */
 #define WAIT_MAX_MS (30 * SECOND_MS)

@@ -21,13 +21,19 @@ const char *record_verdict_text(enum record_verdict verdict)
     case RECORD_BAD_CONTENT:
         return "the record's content does not fit its kind";
     case RECORD_BAD_TIMES:
-        return "the record ends before it begins, or lives longer than 7 days";
+        return "the record ends before it begins, or lives longer than 7 days (a revocation: less "
+               "than 7 days, or more than a year)";
     case RECORD_EXPIRED:
         return "the record has expired";
     case RECORD_FROM_FUTURE:
         return "the record's version is more than 5 minutes ahead of this node's clock";
     }
     return "";
+}
+
+enum record_set record_set_of(uint32_t kind)
+{
+    return kind == RECORD_METRICS ? RECORD_SET_METRICS : RECORD_SET_DIRECTORY;
 }
 
 const char *record_kind_name(uint32_t kind)
@@ -62,6 +68,20 @@ static bool is_key_of(struct bytes key, const struct attestation_content *attest
            id_equal(&id, &attestation->subject);
 }
 
+/* An identity revokes itself, for good: what could be taken back would be, by whoever stole the
+ * key. */
+static enum record_verdict judge_revocation(const struct record *record, struct arena *arena)
+{
+    struct revocation_content revocation;
+
+    if (record->deleted ||
+        revocation_content_parse(record->content, arena, &revocation) != RECORD_OK ||
+        !id_equal(&revocation.subject, &record->owner) ||
+        revocation.revoked_at_ms > record->version.ms)
+        return RECORD_BAD_CONTENT;
+    return RECORD_OK;
+}
+
 static enum record_verdict judge_content(const struct record *record, struct arena *arena)
 {
     struct attestation_content attestation;
@@ -69,6 +89,8 @@ static enum record_verdict judge_content(const struct record *record, struct are
     struct metrics_content metrics;
     struct node_content node;
 
+    if (record->kind == RECORD_REVOCATION)
+        return judge_revocation(record, arena);
     if (record->deleted)
         return RECORD_OK;
     switch (record->kind) {
@@ -88,18 +110,28 @@ static enum record_verdict judge_content(const struct record *record, struct are
     }
 }
 
+/* A revocation outlives every record that was made before it: what it dropped cannot return. */
+static bool has_fit_life(const struct record *record)
+{
+    uint64_t life_ms = record->not_after_ms - record->version.ms;
+
+    if (record->version.ms == 0 || record->not_after_ms <= record->version.ms)
+        return false;
+    if (record->kind == RECORD_REVOCATION)
+        return life_ms >= REVOCATION_LIFE_MIN_MS && life_ms <= REVOCATION_LIFE_MAX_MS;
+    return life_ms <= RECORD_LIFE_MAX_MS;
+}
+
 static enum record_verdict judge(const struct record *record, struct arena *arena)
 {
-    bool is_single = record->kind == RECORD_NODE || record->kind == RECORD_DUCKLING ||
-                     record->kind == RECORD_METRICS;
+    bool is_single = record->kind >= RECORD_NODE && record->kind <= RECORD_REVOCATION;
 
     if (record->network.size == 0 || record->network.size > NETWORK_ID_MAX || record->kind == 0 ||
         record->key.size > RECORD_KEY_MAX || (is_single && record->key.size > 0))
         return RECORD_MALFORMED;
     if (record->content.size > RECORD_SIZE_MAX)
         return RECORD_TOO_LARGE;
-    if (record->version.ms == 0 || record->not_after_ms <= record->version.ms ||
-        record->not_after_ms - record->version.ms > RECORD_LIFE_MAX_MS)
+    if (!has_fit_life(record))
         return RECORD_BAD_TIMES;
     return judge_content(record, arena);
 }
@@ -360,6 +392,38 @@ struct bytes metrics_content_pack(const struct metrics_content *metrics, struct 
     if (!data)
         return bytes_of(NULL, 0);
     return bytes_of(data, duck__metrics_content__pack(&message, data));
+}
+
+enum record_verdict revocation_content_parse(struct bytes content, struct arena *arena,
+                                             struct revocation_content *revocation)
+{
+    struct revocation_content parsed;
+    Duck__RevocationContent *message = duck__revocation_content__unpack(
+        arena_protobuf_allocator(arena), content.size, content.data);
+
+    if (!message || !id_from_bytes(borrowed(message->subject), &parsed.subject))
+        return RECORD_BAD_CONTENT;
+    parsed.reason = borrowed(message->reason);
+    parsed.revoked_at_ms = message->revoked_at_ms;
+    if (parsed.reason.size > REVOCATION_REASON_MAX || !bytes_are_text(parsed.reason, false))
+        return RECORD_BAD_CONTENT;
+    *revocation = parsed;
+    return RECORD_OK;
+}
+
+struct bytes revocation_content_pack(const struct revocation_content *revocation,
+                                     struct arena *arena)
+{
+    Duck__RevocationContent message = DUCK__REVOCATION_CONTENT__INIT;
+    uint8_t *data;
+
+    message.subject = lent(id_bytes(&revocation->subject));
+    message.reason = lent(revocation->reason);
+    message.revoked_at_ms = revocation->revoked_at_ms;
+    data = arena_take(arena, duck__revocation_content__get_packed_size(&message) + 1);
+    if (!data)
+        return bytes_of(NULL, 0);
+    return bytes_of(data, duck__revocation_content__pack(&message, data));
 }
 
 enum record_verdict attestation_content_parse(struct bytes content, struct arena *arena,

@@ -15,6 +15,12 @@ enum record_kind {
     RECORD_SKILL = 6,
 };
 
+/* Sets that are reconciled each by itself: metrics turn over in minutes. */
+enum record_set { RECORD_SET_DIRECTORY = 1, RECORD_SET_METRICS = 2 };
+#define RECORD_SETS 2
+
+enum record_set record_set_of(uint32_t kind);
+
 struct record {
     struct hash hash;       /* set by record_parse and record_pack */
     struct bytes network;
@@ -47,6 +53,12 @@ struct metrics_content {
     uint64_t ducklings, birth_certificates, connections, eggs, space_ducks, pecks, pageviews;
 };
 
+struct revocation_content {
+    struct id subject;      /* now always the owner */
+    struct bytes reason;
+    uint64_t revoked_at_ms; /* not after the record's version */
+};
+
 struct attestation_content {
     struct id subject;
     struct bytes claim, proof;
@@ -59,7 +71,8 @@ enum record_verdict {
     RECORD_OTHER_NETWORK,
     RECORD_WRONG_SIGNER,   /* envelope's signer is not `owner` */
     RECORD_BAD_CONTENT,    /* its kind's content does not hold together */
-    RECORD_BAD_TIMES,      /* lives longer than RECORD_LIFE_MAX_MS, or ends before it begins */
+    RECORD_BAD_TIMES,      /* ends before it begins, or lives longer than RECORD_LIFE_MAX_MS; a
+                              revocation: not from REVOCATION_LIFE_MIN_MS to REVOCATION_LIFE_MAX_MS */
     RECORD_EXPIRED,
     RECORD_FROM_FUTURE,    /* version more than CLOCK_SKEW_MAX_MS ahead of us */
 };
@@ -74,7 +87,8 @@ enum record_verdict record_pack(struct record *record, struct arena *arena, stru
 /* Expired, or from the future? */
 enum record_verdict record_judge_dates(const struct record *record, uint64_t wall_ms);
 
-/* Newer version wins; ties by hash, so that all nodes choose alike. */
+/* Newer version wins; ties by hash, so that all nodes choose alike. Not of revocations: of those the
+ * one that ends later wins, or a thief could end one by a shorter one (see directory.h). */
 bool record_is_newer(struct version version, const struct hash *hash, struct version held_version,
                      const struct hash *held_hash);
 
@@ -89,6 +103,10 @@ enum record_verdict duckling_content_parse(struct bytes content, struct arena *a
 struct bytes duckling_content_pack(const struct duckling_content *duckling, struct arena *arena);
 enum record_verdict metrics_content_parse(struct bytes content, struct metrics_content *metrics);
 struct bytes metrics_content_pack(const struct metrics_content *metrics, struct arena *arena);
+enum record_verdict revocation_content_parse(struct bytes content, struct arena *arena,
+                                             struct revocation_content *revocation);
+struct bytes revocation_content_pack(const struct revocation_content *revocation,
+                                     struct arena *arena);
 enum record_verdict attestation_content_parse(struct bytes content, struct arena *arena,
                                               struct attestation_content *attestation);
 struct bytes attestation_content_pack(const struct attestation_content *attestation,

@@ -537,7 +537,7 @@ enum session_verdict session_open(struct session *session, uint8_t *sealed, size
         return SESSION_TAKEN;
     }
     if (!gather(session, part))
-        return refuse(session, SESSION_TOO_LONG, "an inner frame of more than 320 KiB");
+        return refuse(session, SESSION_TOO_LONG, "an inner frame of more than 336 KiB");
     if (sealed[0] == 0) {
         *inner = bytes_of(session->inner, session->inner_size);
         session->inner_is_whole = true;

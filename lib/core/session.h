@@ -24,7 +24,7 @@ enum session_frame {
 #define SESSION_HANDSHAKE_MAX 8192  /* body of any frame before the session is up */
 #define SESSION_PART_MAX 32768      /* inner bytes in one sealed frame; Noise allows 65,519 */
 #define SESSION_SEALED_MAX (1 + SESSION_PART_MAX + NOISE_TAG_SIZE) /* body of a sealed frame */
-#define SESSION_INNER_MAX (320u * 1024u) /* of an inner frame, all parts together */
+#define SESSION_INNER_MAX FRAME_SIZE_MAX /* of an inner frame, all parts together */
 
 enum session_verdict {
     SESSION_TAKEN,        /* go on; `output` may hold a frame to send */

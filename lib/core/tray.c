@@ -222,6 +222,17 @@ bool tray_acknowledge(struct tray *tray, const struct id *peck)
     return true;
 }
 
+bool tray_give_back(struct tray *tray, const struct id *peck)
+{
+    struct slot *slot = find(tray, peck);
+
+    if (!slot || slot->entry.place != TRAY_LEASED)
+        return false;
+    slot->entry.attempt--;
+    move(tray, slot, TRAY_READY);
+    return true;
+}
+
 const struct tray_entry *tray_poll_lease_over(struct tray *tray, uint64_t now_ms)
 {
     struct slot *slot = (struct slot *)pecktable_due(&tray->table, now_ms);

@@ -47,6 +47,8 @@ void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    uint64_t lease_until_ms);
 bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
+/* Nobody saw what was handed out: it is ready again, and this was no attempt. False: not leased. */
+bool tray_give_back(struct tray *tray, const struct id *peck);
 
 /* The next whose lease ended (it is ready again) or whose time is over (the caller removes it). */
 const struct tray_entry *tray_poll_lease_over(struct tray *tray, uint64_t now_ms);

@@ -31,6 +31,14 @@ def store():
         subprocess.run([os.path.join(BENCH, "bench_store"), folder], check=True)
 
 
+def reconcile():
+    subprocess.run([os.path.join(BENCH, "bench_reconcile")], check=True)
+
+
+def directory():
+    subprocess.run([os.path.join(BENCH, "bench_directory")], check=True)
+
+
 def pecks(suffix=""):
     extra = "[node]\nsign_alone = yes\n" if suffix else ""
     with Pond("alice", "bob", extra=extra) as pond:
@@ -127,12 +135,16 @@ def verify_share():
              checks_per_peck=round(checks / figure["count"], 4))
 
 
-BENCHES = {"link": link, "store": store, "pecks": pecks, "pecks_alone": pecks_alone,
-           "verify_share": verify_share, "http": http, "idle": idle}
+BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
+           "pecks": pecks, "pecks_alone": pecks_alone, "verify_share": verify_share, "http": http,
+           "idle": idle}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
       "start": "idle", "store_turn": "store"}
+OF.update({f"reconcile_{part}": "reconcile" for part in (
+    "memory", "insert_random", "erase_random", "insert_in_order", "erase_in_order", "load",
+    "fingerprint", "equal", "newest", "scattered", "reissued", "audit")})
 
 names = [OF.get(name, name) for name in sys.argv[1:]] or list(BENCHES)
 for name in dict.fromkeys(names):

@@ -3,6 +3,7 @@
 
 #include "core/intake.h"
 #include "core/receipt.h"
+#include "core/reconcile.h"
 #include "wire/local.pb-c.h"
 
 #include <errno.h>
@@ -144,8 +145,10 @@ static void write_envelopes(void)
 
 static void write_frames(void)
 {
-    const struct hash first = {{0}}, last = {{0xff}};
-    const uint8_t prefixes[2][8] = {{1}, {2}};
+    const struct hash hashes[2] = {{{0}}, {{0xff}}};
+    const struct fetch_answer answer = {
+        .session = 7, .set = RECORD_SET_DIRECTORY, .is_last = true, .has_next = true};
+    struct event event = {0};
     const struct bytes chains[2] = {duck.chain, alice.chain};
     const struct bytes records[2] = {sealed(ENVELOPE_RECORD, &duck, duckling_body()),
                                      sealed(ENVELOPE_RECORD, &alice, metrics_body())};
@@ -168,8 +171,20 @@ static void write_frames(void)
                    &memory));
     write_kind("intake", "refusal", FRAME_REFUSAL,
                frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, &memory));
-    write_kind("intake", "digest", FRAME_DIGEST,
-               frame_pack_digest(&first, &last, prefixes, 2, &memory));
+    event.reconcile.set = RECORD_SET_DIRECTORY;
+    event.reconcile.session = 7;
+    event.reconcile.message = bytes_of("\x61\x00\x00\x02\x00", 5);
+    write_kind("intake", "reconcile", FRAME_RECONCILE, frame_pack_reconcile(&event, &memory));
+    memset(&event, 0, sizeof event);
+    event.fetch.set = RECORD_SET_METRICS;
+    event.fetch.hashes = hashes;
+    event.fetch.count = 2;
+    write_kind("intake", "fetch", FRAME_FETCH, frame_pack_fetch(&event, &memory));
+    event.fetch.stream = true;
+    event.fetch.count = 0;
+    write_kind("intake", "stream", FRAME_FETCH, frame_pack_fetch(&event, &memory));
+    write_kind("intake", "fetched", FRAME_FETCHED,
+               frame_pack_fetched(&answer, chains, records, 2, &memory));
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
@@ -320,6 +335,51 @@ static void write_requests(void)
     write_request("follow", &request);
 }
 
+/* ---- reconciliation ---- */
+
+/* The sets of fuzz_reconcile.c: so many hundred stamps, three a second. */
+static struct recordset *stamps(size_t hundreds)
+{
+    struct recordset *set = recordset_new();
+
+    for (size_t i = 0; i < 100 * hundreds; i++) {
+        struct stamp stamp = {.at_s = (uint32_t)(1000 + i / 3)};
+        stamp.hash = hash_of(bytes_of(&i, sizeof i));
+        recordset_insert(set, &stamp);
+    }
+    return set;
+}
+
+static void write_reconciliation(void)
+{
+    struct recordset *few = stamps(2), *many = stamps(9);
+    struct reconcile_settings settings = reconcile_defaults;
+    struct reconcile *one, *other;
+    struct bytes message, answer;
+
+    settings.frame_max = RECONCILE_FRAME_MIN;
+    one = reconcile_new(&settings);
+    other = reconcile_new(&settings);
+    reconcile_begin_probe(one, few, &message);
+    write_kind("reconcile", "probe", 9 << 4, message);
+    reconcile_begin(one, few, &message);
+    write_kind("reconcile", "first", 9 << 4, message);
+    write_kind("reconcile", "first_as_reference", 9 << 4 | 4, message);
+    MUST(reconcile_answer(other, many, message, &answer) == RECONCILE_TAKEN);
+    write_kind("reconcile", "answer", 2 << 4 | 1, answer);
+    write_kind("reconcile", "answer_to_newest", 2 << 4 | 3, answer);
+    MUST(reconcile_take(one, few, answer, &message) == RECONCILE_TAKEN);
+    write_kind("reconcile", "second", 9 << 4 | 8, message);
+    MUST(reconcile_answer(other, many, message, &answer) == RECONCILE_TAKEN);
+    write_kind("reconcile", "answer_with_lists", 2 << 4 | 1, answer);
+    write_kind("reconcile", "all", 15 << 4, bytes_of("\x61\x00\x00\x02\x00", 5));
+    write_kind("reconcile", "other_version", 1 << 4, bytes_of("\x62\xaa\xbb", 3));
+    reconcile_free(one);
+    reconcile_free(other);
+    recordset_free(few);
+    recordset_free(many);
+}
+
 /* ---- the rest is text ---- */
 
 static void write_texts(void)
@@ -365,6 +425,7 @@ int main(int count, char **arguments)
     write_frames();
     write_sessions();
     write_requests();
+    write_reconciliation();
     write_texts();
     identity_key_free(alice.key);
     identity_key_free(bob.key);

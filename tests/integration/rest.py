@@ -1,6 +1,7 @@
 """The REST surface as its users write it: the published examples, operators with sessions, agents
 with beak keys; on one node where one is enough."""
 
+import datetime
 import http.client
 import json
 import os
@@ -113,8 +114,11 @@ def a_code_is_good_once_and_wrong_ones_say_nothing():
                 field="email")
         refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "password": "short"}), 422,
                 field="password")
-        refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "display_name": ""}), 422,
-                field="display_name")
+        for name in ("", " ", "kcud\u202e", "a\u200bb"):
+            refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "display_name": name}), 422,
+                    field="display_name")
+        # Told port 0, and says which it became.
+        assert node.json("status")["gateway_url"] == node.url
 
 
 def an_operator_hatches_lists_and_acts_for_all_its_ducklings():
@@ -196,14 +200,46 @@ def a_stranger_sees_neither_pecks_nor_inboxes():
         refusal(lambda: node.http("GET", "/beak/pecks/" + sent["peck_id"], token=token), 404)
         two.becomes(sent["peck_id"], "pending")
         for path in ("/beak/approve", "/beak/deny", "/beak/cancel"):
-            refused = refusal(lambda: third.post(path, peck_id=sent["peck_id"]), (403, 404))
+            refused = refusal(lambda: third.post(path, peck_id=sent["peck_id"]), 404)
             refusal(lambda: node.http("POST", path, {"peck_id": sent["peck_id"]}, token=token),
                     404)
             assert "secret" not in json.dumps(refused.body)
-        refusal(lambda: third.post("/beak/answer", peck_id=sent["peck_id"], result=1), (403, 404))
-        refusal(lambda: one.post("/beak/approve", peck_id=sent["peck_id"]), (403, 404))
+        refusal(lambda: third.post("/beak/answer", peck_id=sent["peck_id"], result=1), 404)
+        refusal(lambda: one.post("/beak/approve", peck_id=sent["peck_id"]), 404)
         refusal(lambda: node.http("GET", "/beak/inbox", token=token), 403, "beak_key_needed")
         assert third.get("/beak/pecks")["pecks"] == []
+
+
+def a_strangers_peck_is_answered_like_one_that_is_not():
+    with Pond("alice") as pond:
+        node = pond.alice
+        one = node.hatch("one@example.com", "One", PASSWORD)
+        two = node.hatch("two@example.com", "Two", PASSWORD)
+        third = node.hatch("third@example.com", "Third", PASSWORD)
+        token = session(node, "third@example.com", PASSWORD)["token"]
+        none = "pck_" + "b" * 32
+        waits = one.post("/beak/peck", target=two.id, action="query")["peck_id"]
+        done = one.post("/beak/peck", target=two.id, action="query")["peck_id"]
+        two.becomes(waits, "pending")
+        two.becomes(done, "pending")
+        two.post("/beak/deny", peck_id=done)
+        one.becomes(done, "denied")
+
+        def look(path, peck, bearer):
+            body = {"peck_ids": [peck]} if path == "/beak/inbox/ack" else {"peck_id": peck}
+            if path == "/beak/answer":
+                body["result"] = 1
+            refused = refusal(lambda: node.http("POST", path, body, token=bearer), (403, 404))
+            return refused.status, {n: v for n, v in refused.body.items() if n != "instance"}
+
+        for path in ("/beak/approve", "/beak/deny", "/beak/cancel", "/beak/answer", "/beak/unpeck",
+                     "/beak/inbox/ack"):
+            for bearer in (third.key, token):
+                assert look(path, waits, bearer) == look(path, none, bearer) \
+                    == look(path, done, bearer), path
+        # Its own ends hear what it is in the way of.
+        refusal(lambda: two.post("/beak/approve", peck_id=done), 409, "conflict")
+        refusal(lambda: one.post("/beak/cancel", peck_id=done), 409, "conflict")
 
 
 def members_of_a_peck_are_read_strictly():
@@ -230,6 +266,7 @@ def members_of_a_peck_are_read_strictly():
         no(422, "reply_to", target=two.id, action="query", reply_to="pck_x")
         no(422, "colour", target=two.id, action="query", colour="red")
         no(422, "Idempotency-Key", {"Idempotency-Key": "k" * 65}, target=two.id, action="query")
+        no(422, "Idempotency-Key", {"Idempotency-Key": "\xe4"}, target=two.id, action="query")
         no(400, "action", target=two.id, action="Not A Name")
         no(400, None, target=one.id, action="query")
         refusal(lambda: one.post("/beak/peck", target="dkl_" + "b" * 32, action="query"), 404,
@@ -267,7 +304,10 @@ def an_inbox_hands_out_takes_back_and_forgets():
         refusal(lambda: two.post("/beak/answer", peck_id=sent[1]), 422, field="result")
         refusal(lambda: two.post("/beak/answer", peck_id=sent[1], result=1, problem="x"), 422,
                 field="problem")
-        two.post("/beak/answer", peck_id=sent[1], result=None)
+        answered = two.post("/beak/answer", peck_id=sent[1], result=None)
+        assert answered == two.peck(sent[1]), answered
+        assert answered["action"] == "query" and answered["payload"] == 1, answered
+        assert answered["created_at"] and answered["expires_at"], answered
         assert one.becomes(sent[1], "answered")["result"] is None
         refusal(lambda: two.post("/beak/answer", peck_id=sent[1], result=2), 409, "conflict")
         cancelled = one.post("/beak/peck", target=two.id, action="other")
@@ -307,6 +347,115 @@ def a_duckling_says_of_itself_what_others_find():
         assert pond.alice.http("GET", "/beak/certificate/" + pond.alice.id)["node_id"] == \
             pond.alice.id
         refusal(lambda: pond.alice.http("GET", "/beak/certificate/crt_" + "b" * 32), 404)
+
+
+def a_poll_that_is_given_up_leaves_its_peck_to_the_next():
+    with Pond("alice") as pond:
+        node = pond.alice
+        one = node.hatch("one@example.com", "One", PASSWORD)
+        two = node.hatch("two@example.com", "Two", PASSWORD)
+        one.bond_with(two, "query")
+
+        def send_and_take(what):
+            sent = one.post("/beak/peck", target=two.id, action="query", payload=what)["peck_id"]
+            began = time.monotonic()
+            got = until("the peck", lambda: two.get("/beak/inbox", wait=1)["pecks"], 10)
+            assert [p["peck_id"] for p in got] == [sent], got
+            assert got[0]["attempt"] == 1, got
+            assert time.monotonic() - began < 5
+            two.post("/beak/inbox/ack", peck_ids=[sent])
+
+        # Three polls whose callers hung up, waiting in line before the one that lives.
+        for _ in range(3):
+            raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key).close()
+        time.sleep(0.3)
+        send_and_take("hung up")
+
+        # One whose key ends while it waits.
+        late = raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key)
+        time.sleep(0.3)
+        two.key = two.post("/beak/rotate")["beak_key"]
+        send_and_take("rotated")
+        late.settimeout(10)
+        assert late.recv(4096).startswith(b"HTTP/1.1 401"), "an ended key was served"
+        late.close()
+
+
+def the_end_of_a_bond_is_known_at_both_ends():
+    with Pond("alice", "bob") as pond:
+        one = pond.alice.hatch("one@example.com", "One", PASSWORD)
+        two = pond.bob.hatch("two@example.com", "Two", PASSWORD)
+        until("the friend at alice", lambda: two.id in [
+            d["duckling_id"] for d in pond.alice.http("GET", "/beak/directory")["ducklings"]])
+        for ender, other in ((two, one), (one, two)):
+            one.bond_with(two, "query")
+            assert len(other.get("/beak/bonds")["bonds"]) == 1
+            ender.post("/beak/unpeck", duckling_id=other.id)
+            until("the end of the bond at the other end",
+                  lambda: not other.get("/beak/bonds")["bonds"])
+            sent = one.post("/beak/peck", target=two.id, action="query")
+            one.becomes(sent["peck_id"], "pending")
+        # One that was made for two seconds.
+        wish = one.post("/beak/peck", target_duckling_id=two.id, peck_type="query")["peck_id"]
+        one.becomes(wish, "pending")
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        two.post("/beak/approve", peck_id=wish, not_after=end.isoformat(timespec="milliseconds")
+                 .replace("+00:00", "Z"))
+        one.becomes(wish, "approved")
+        for duck in (one, two):
+            until("the end of the bond", lambda: not duck.get("/beak/bonds")["bonds"], 10)
+
+
+def a_node_names_the_key_file_that_is_wrong():
+    with Pond("alice") as pond:
+        node = pond.alice
+        node.stop()
+
+        def does_not_start(name):
+            said = node.command("run", check=False)
+            assert said.returncode != 0 and name + ":" in said.stderr.replace(
+                " cannot be read", ""), said.stderr
+
+        os.chmod(os.path.join(node.state, "node.next.key"), 0o644)
+        does_not_start("node.next.key")
+        os.chmod(os.path.join(node.state, "node.next.key"), 0o600)
+        os.rename(os.path.join(node.state, "node.key"), os.path.join(node.state, "elsewhere"))
+        does_not_start("node.key")
+        os.rename(os.path.join(node.state, "elsewhere"), os.path.join(node.state, "node.key"))
+
+
+def a_repeated_key_creates_nothing_twice():
+    with Pond("alice") as pond:
+        node = pond.alice
+
+        def post(path, key, token=None, **body):
+            status, text, headers = node.http("POST", path, body, token=token, raw=True,
+                                              headers={"Idempotency-Key": key})
+            return status, json.loads(text), headers.get("Idempotent-Replayed")
+
+        lay = {"email": "a@example.com", "display_name": "A", "password": PASSWORD}
+        first = post("/beak/hatch", "k", **lay)
+        assert first[0] == 202 and not first[2], first
+        assert post("/beak/hatch", "k", **lay) == (202, first[1], "true")
+        status, other, _ = post("/beak/hatch", "k", **{**lay, "display_name": "B"})
+        assert (status, other["error"], other["field"]) == (
+            422, "idempotency_key_reused", "Idempotency-Key"), other
+        code = node.mail_code("a@example.com")
+        assert len(os.listdir(os.path.join(node.state, "gateway", "mail"))) == 1
+        # The same key at another path is another one. What failed may be tried again.
+        assert post("/beak/verify", "k", email="a@example.com", code="x")[0] == 401
+        hatched = post("/beak/verify", "k", email="a@example.com", code=code)
+        assert hatched[0] == 200 and hatched[1]["password_set"] is True, hatched
+        again = post("/beak/verify", "k", email="a@example.com", code=code)
+        assert again == (200, hatched[1], "true"), again
+        token = session(node, "a@example.com")["token"]
+        second = post("/beak/hatch", "k", token, display_name="Second")
+        assert second[0] == 201 and not second[2], second
+        assert post("/beak/hatch", "k", token, display_name="Second") == (201, second[1], "true")
+        assert len(node.http("GET", "/beak/spaceducks", token=token)["spaceducks"]) == 2
+        for key in ("", "k" * 65, "\xe4"):
+            status, refused, _ = post("/beak/hatch", key, token, display_name="Third")
+            assert (status, refused["field"]) == (422, "Idempotency-Key"), refused
 
 
 def a_rotated_beak_key_ends_the_one_before():
@@ -409,9 +558,14 @@ run(the_published_examples_work_as_printed,
     a_code_is_good_once_and_wrong_ones_say_nothing,
     an_operator_hatches_lists_and_acts_for_all_its_ducklings,
     a_stranger_sees_neither_pecks_nor_inboxes,
+    a_strangers_peck_is_answered_like_one_that_is_not,
     members_of_a_peck_are_read_strictly,
     an_inbox_hands_out_takes_back_and_forgets,
     a_duckling_says_of_itself_what_others_find,
+    a_poll_that_is_given_up_leaves_its_peck_to_the_next,
+    the_end_of_a_bond_is_known_at_both_ends,
+    a_node_names_the_key_file_that_is_wrong,
+    a_repeated_key_creates_nothing_twice,
     a_rotated_beak_key_ends_the_one_before,
     a_password_that_was_forgotten_is_set_anew,
     a_client_that_goes_away_while_it_hatches_leaves_a_whole_duckling,

@@ -485,20 +485,99 @@ START_TEST(a_code_is_good_for_its_own_address_and_once)
 }
 END_TEST
 
-START_TEST(a_later_hatch_takes_the_place_of_the_one_before)
+START_TEST(each_hatch_is_an_egg_with_a_code_of_its_own)
 {
-    struct answer answer;
+    struct answer first, second;
     struct code code;
 
     EXPECT(hatch_as(EMAIL, "First", PASSWORD), ACCOUNTS_TAKEN);
     code = newest_code();
     EXPECT(hatch_as(EMAIL, "Second", PASSWORD), ACCOUNTS_TAKEN);
-    ck_assert_uint_eq(accounts_count(accounts).eggs, 1);
-    if (strcmp(code.text, newest_code().text) != 0)
-        EXPECT(verify_as(EMAIL, code.text, NULL), ACCOUNTS_BAD_CODE);
+    ck_assert_uint_eq(accounts_count(accounts).eggs, 2);
+    ck_assert_str_ne(code.text, newest_code().text);
+    second = verify_as(EMAIL, newest_code().text, NULL);
+    EXPECT(second, ACCOUNTS_TAKEN);
+    ck_assert_str_eq(second.name, "Second");
+    EXPECT(hatched_as(second.result.egg, 2), ACCOUNTS_TAKEN);
+    first = verify_as(EMAIL, code.text, NULL);
+    EXPECT(first, ACCOUNTS_TAKEN);
+    ck_assert_str_eq(first.name, "First");
+}
+END_TEST
+
+/* Whose letter is the newest is chance: neither code may bring a stranger's password. */
+START_TEST(who_hatches_the_same_address_does_not_choose_its_password)
+{
+    static const char *const attack = "a password of mine";
+
+    for (int late = 0; late < 2; late++)
+        for (int newest = 0; newest < 2; newest++) {
+            struct code codes[2];
+            struct answer answer;
+            char email[32];
+
+            snprintf(email, sizeof email, "duck%d%d@example.com", late, newest);
+            EXPECT(hatch_as(email, "D", late ? PASSWORD : attack), ACCOUNTS_TAKEN);
+            codes[0] = newest_code();
+            EXPECT(hatch_as(email, "D", late ? attack : PASSWORD), ACCOUNTS_TAKEN);
+            codes[1] = newest_code();
+            answer = verify_as(email, codes[newest].text, NULL);
+            EXPECT(answer, ACCOUNTS_TAKEN);
+            answer = hatched_as(answer.result.egg, (uint8_t)(10 + 2 * late + newest));
+            EXPECT(answer, ACCOUNTS_TAKEN);
+            ck_assert(!answer.result.has_password);
+            EXPECT(auth_as(email, attack), ACCOUNTS_BAD_CREDENTIALS);
+
+            EXPECT(forgot_as(email), ACCOUNTS_TAKEN);
+            EXPECT(reset_as(email, newest_code().text, PASSWORD), ACCOUNTS_TAKEN);
+            EXPECT(auth_as(email, PASSWORD), ACCOUNTS_TAKEN);
+        }
+}
+END_TEST
+
+START_TEST(a_password_that_comes_with_a_code_counts_whoever_hatched)
+{
+    struct answer answer;
+
+    EXPECT(hatch_as(EMAIL, "D", "a password of mine"), ACCOUNTS_TAKEN);
+    EXPECT(hatch_as(EMAIL, "D", PASSWORD), ACCOUNTS_TAKEN);
+    answer = verify_as(EMAIL, newest_code().text, PASSWORD);
+    EXPECT(answer, ACCOUNTS_TAKEN);
+    EXPECT(hatch_as(EMAIL, "D", "a password of mine"), ACCOUNTS_TAKEN); /* in between */
+    answer = hatched_as(answer.result.egg, 1);
+    EXPECT(answer, ACCOUNTS_TAKEN);
+    ck_assert(answer.result.has_password);
+    EXPECT(auth_as(EMAIL, PASSWORD), ACCOUNTS_TAKEN);
+}
+END_TEST
+
+START_TEST(a_hatch_after_the_code_of_the_one_before_is_over_has_no_rival)
+{
+    struct answer answer;
+
+    EXPECT(hatch_as(EMAIL, "D", "a password of mine"), ACCOUNTS_TAKEN);
+    pass(CODE_LIFE_MS);
+    EXPECT(hatch_as(EMAIL, "D", PASSWORD), ACCOUNTS_TAKEN);
     answer = verify_as(EMAIL, newest_code().text, NULL);
     EXPECT(answer, ACCOUNTS_TAKEN);
-    ck_assert_str_eq(answer.name, "Second");
+    EXPECT(hatched_as(answer.result.egg, 1), ACCOUNTS_TAKEN);
+    EXPECT(auth_as(EMAIL, PASSWORD), ACCOUNTS_TAKEN);
+}
+END_TEST
+
+/* Else an address with five codes could be guessed at five times as often. */
+START_TEST(a_wrong_try_counts_at_every_code_of_the_address)
+{
+    struct code first;
+
+    EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN);
+    first = newest_code();
+    EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN);
+    for (int i = 0; i < CODE_TRIES_MAX; i++)
+        EXPECT(verify_as(EMAIL, "none", NULL), ACCOUNTS_BAD_CODE);
+    EXPECT(verify_as(EMAIL, first.text, NULL), ACCOUNTS_BAD_CODE);
+    EXPECT(verify_as(EMAIL, newest_code().text, NULL), ACCOUNTS_BAD_CODE);
+    ck_assert_uint_eq(accounts_count(accounts).eggs, 0);
 }
 END_TEST
 
@@ -1063,7 +1142,11 @@ int main(void)
     tcase_add_test(codes, the_fifth_wrong_try_ends_a_code);
     tcase_add_test(codes, four_wrong_tries_leave_one);
     tcase_add_test(codes, a_code_is_good_for_its_own_address_and_once);
-    tcase_add_test(codes, a_later_hatch_takes_the_place_of_the_one_before);
+    tcase_add_test(codes, each_hatch_is_an_egg_with_a_code_of_its_own);
+    tcase_add_test(codes, who_hatches_the_same_address_does_not_choose_its_password);
+    tcase_add_test(codes, a_password_that_comes_with_a_code_counts_whoever_hatched);
+    tcase_add_test(codes, a_hatch_after_the_code_of_the_one_before_is_over_has_no_rival);
+    tcase_add_test(codes, a_wrong_try_counts_at_every_code_of_the_address);
     tcase_add_test(codes, an_address_gets_five_codes_an_hour_and_ten_a_day);
     tcase_add_test(codes, one_code_makes_one_duckling);
     tcase_add_test(sessions, credentials_are_exchanged_for_a_session);

@@ -45,7 +45,7 @@ struct node {
     size_t reply_count;
     struct offered_record records[PECKS_MAX];
     size_t record_count;
-    size_t bonds_made, refused_frames;
+    size_t bonds_made, bonds_ended, ends_told, refused_frames;
     enum intake_verdict last_refusal;
     char last_reason[160];
 };
@@ -113,6 +113,12 @@ static void keep(struct node *node, const struct effect *effect)
     case EFFECT_KEEP_BOND:
         node->bonds_made++;
         break;
+    case EFFECT_DROP_BOND:
+        node->bonds_ended++;
+        break;
+    case EFFECT_BOND_CHANGED:
+        node->ends_told += !effect->bond_changed.made;
+        break;
     default:
         break;
     }
@@ -178,15 +184,22 @@ static void carry_stored(struct pond *pond, struct node *node, const struct effe
 
 static void carry_records(struct pond *pond, struct node *node, const struct effect *effect)
 {
+    struct bytes chains[PECKS_MAX], wires[PECKS_MAX];
+    size_t count = 0;
     struct arena arena;
 
     arena_init(&arena, MIB);
     for (size_t i = 0; i < effect->send_records.count; i++)
         for (size_t j = 0; j < node->record_count; j++)
-            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i]))
-                carry(
-                    pond, node, FRAME_RECORDS,
-                    frame_pack_records(&node->records[j].chain, &node->records[j].wire, 1, &arena));
+            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i])) {
+                chains[count] = node->records[j].chain;
+                wires[count++] = node->records[j].wire;
+            }
+    if (effect->send_records.answer.session != 0)
+        carry(pond, node, FRAME_FETCHED,
+              frame_pack_fetched(&effect->send_records.answer, chains, wires, count, &arena));
+    else if (count > 0)
+        carry(pond, node, FRAME_RECORDS, frame_pack_records(chains, wires, count, &arena));
     arena_free(&arena);
 }
 
@@ -521,6 +534,150 @@ START_TEST(unpeck_of_a_duckling_ends_every_bond_with_it)
 }
 END_TEST
 
+static size_t bonds_of(const struct node *node)
+{
+    struct agent_figures figures;
+
+    agent_figures(node->agent, &figures);
+    return figures.bonds;
+}
+
+START_TEST(whoever_ends_a_bond_the_other_end_hears_of_it)
+{
+    for (int by_approver = 0; by_approver < 2; by_approver++) {
+        struct pond *pond = pond_new();
+        struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+        struct node *ender = by_approver ? &pond->bob : &pond->alice;
+        struct order end = {.kind = ORDER_UNPECK};
+
+        end.duckling = by_approver ? friend : duck;
+        end.bond = bond(pond, &duck, &friend);
+        ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+        ck_assert_int_eq(order(pond, ender, &end)->code, REFUSAL_NONE);
+        for (int i = 0; i < 2; i++) {
+            struct node *node = i ? &pond->bob : &pond->alice;
+
+            ck_assert_uint_eq(bonds_of(node), 0);
+            ck_assert_uint_eq(node->bonds_ended, 1);
+            ck_assert_uint_eq(node->ends_told, 1);
+        }
+        pond_free(pond);
+    }
+}
+END_TEST
+
+START_TEST(who_was_away_hears_of_the_end_when_it_is_back)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend, .with = duck};
+
+    bond(pond, &duck, &friend);
+    bond(pond, &duck, &friend);
+    link_both(pond, false);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    tick(pond, DAY_MS);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 2);
+    link_both(pond, true);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 0);
+    pond_free(pond);
+}
+END_TEST
+
+/* The clocks of two nodes need not agree: the deletion names the bond. */
+START_TEST(the_end_of_a_bond_is_heard_from_a_clock_that_is_behind)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order ask = {.kind = ORDER_SEND, .duckling = duck};
+    struct order approve = {.kind = ORDER_APPROVE, .duckling = friend};
+    struct order end = {.kind = ORDER_UNPECK, .duckling = duck};
+    struct bytes scope = bytes_of_text("query");
+
+    ask.send.from = duck;
+    ask.send.to = friend;
+    ask.send.kind = PECK_BOND_REQUEST;
+    ask.send.scopes[0] = scope;
+    ask.send.scope_count = 1;
+    approve.peck = order(pond, &pond->alice, &ask)->peck;
+    approve.scopes = &scope;
+    approve.scope_count = 1;
+    link_both(pond, false);
+    pond->at.wall_ms += 4 * MINUTE_MS; /* bob's clock is ahead when he approves */
+    end.bond = order(pond, &pond->bob, &approve)->bond;
+    pond->at.wall_ms -= 4 * MINUTE_MS;
+    link_both(pond, true);
+    tick(pond, RESEND_MAX_MS);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    ck_assert_int_eq(order(pond, &pond->alice, &end)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(bonds_of(&pond->bob), 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(ducklings_bond_anew_after_an_end)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend, .with = duck};
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    tick(pond, 1);
+    bond(pond, &duck, &friend);
+    link_both(pond, false);
+    link_both(pond, true); /* all records are compared again */
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    ck_assert_uint_eq(bonds_of(&pond->bob), 1);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_TAKEN);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_third_duckling_has_no_word_in_a_bond)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id third = hatch(pond, &pond->bob, 21);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = third, .with = duck};
+
+    bond(pond, &duck, &third);
+    bond(pond, &duck, &friend);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    ck_assert_uint_eq(bonds_of(&pond->bob), 1);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_bond_whose_end_has_come_is_gone_at_both_ends)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    uint64_t wake_ms;
+
+    bond(pond, &duck, &friend);
+    pond->at.now_ms += BOND_LIFE_MS - 1;
+    pond->at.wall_ms += BOND_LIFE_MS - 1;
+    tick(pond, 0);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    wake_ms = agent_wake_at_ms(pond->alice.agent, &pond->at);
+    ck_assert_uint_le(wake_ms, pond->at.now_ms + 1);
+    tick(pond, 1);
+    for (int i = 0; i < 2; i++) {
+        struct node *node = i ? &pond->bob : &pond->alice;
+
+        ck_assert_uint_eq(bonds_of(node), 0);
+        ck_assert_uint_eq(node->bonds_ended, 1);
+        ck_assert_uint_eq(node->ends_told, 1);
+    }
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(an_action_is_not_approved_as_a_bond)
 {
     struct pond *pond = pond_new();
@@ -654,6 +811,31 @@ START_TEST(an_agent_that_died_lets_its_peck_be_handed_out_again)
 }
 END_TEST
 
+START_TEST(what_is_given_back_is_handed_out_again_at_once)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id twin = hatch(pond, &pond->bob, 21);
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5};
+    struct order back = {.kind = ORDER_GIVE_BACK, .duckling = twin, .peck_count = 1};
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    back.pecks = &peck;
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NONE); /* not the twin's */
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    back.duckling = friend;
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    back.duckling = duck;
+    ck_assert_int_eq(order(pond, &pond->bob, &back)->code, REFUSAL_NOT_HOSTED);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(ducklings_of_one_node_peck_each_other_by_the_same_rules)
 {
     struct pond *pond = pond_new();
@@ -766,6 +948,12 @@ int main(void)
     tcase_add_test(stories, a_bond_lets_its_requester_act_within_its_scopes_and_nobody_else);
     tcase_add_test(stories, unpeck_ends_the_bond_at_once);
     tcase_add_test(stories, unpeck_of_a_duckling_ends_every_bond_with_it);
+    tcase_add_test(stories, whoever_ends_a_bond_the_other_end_hears_of_it);
+    tcase_add_test(stories, who_was_away_hears_of_the_end_when_it_is_back);
+    tcase_add_test(stories, the_end_of_a_bond_is_heard_from_a_clock_that_is_behind);
+    tcase_add_test(stories, ducklings_bond_anew_after_an_end);
+    tcase_add_test(stories, a_third_duckling_has_no_word_in_a_bond);
+    tcase_add_test(stories, a_bond_whose_end_has_come_is_gone_at_both_ends);
     tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
@@ -773,6 +961,7 @@ int main(void)
     tcase_add_test(stories, a_peck_with_a_turned_bit_is_refused_with_its_reason);
     tcase_add_test(stories, a_peck_expires_on_both_sides_when_nobody_decides);
     tcase_add_test(stories, an_agent_that_died_lets_its_peck_be_handed_out_again);
+    tcase_add_test(stories, what_is_given_back_is_handed_out_again_at_once);
     tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
     tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);

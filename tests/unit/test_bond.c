@@ -80,6 +80,37 @@ START_TEST(a_bond_ends_when_it_says)
 }
 END_TEST
 
+static bool add_until(uint64_t number, uint64_t not_after_ms)
+{
+    struct bond bond = bond_of(number, number, 99, "*");
+
+    bond.not_after_ms = not_after_ms;
+    return bonds_add(bonds, &bond);
+}
+
+START_TEST(those_whose_end_has_come_are_found_and_no_others)
+{
+    struct id ended[2];
+
+    ck_assert_uint_eq(bonds_next_end_ms(bonds), MOMENT_NEVER);
+    for (uint64_t i = 1; i <= 3; i++)
+        ck_assert(add_until(i, NOW_MS + 5));
+    ck_assert(add_until(4, NOW_MS + 9));
+    ck_assert_uint_eq(bonds_next_end_ms(bonds), NOW_MS + 5);
+    ck_assert_uint_eq(bonds_over(bonds, NOW_MS + 4, ended, 2), 0);
+    ck_assert_uint_eq(bonds_over(bonds, NOW_MS + 5, ended, 2), 2);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(bonds_remove(bonds, &ended[i]));
+    ck_assert_uint_eq(bonds_next_end_ms(bonds), NOW_MS + 5); /* one did not fit in */
+    ck_assert_uint_eq(bonds_over(bonds, NOW_MS + 5, ended, 2), 1);
+    ck_assert(bonds_remove(bonds, &ended[0]));
+    ck_assert_uint_eq(bonds_next_end_ms(bonds), NOW_MS + 9);
+    ck_assert_uint_eq(bonds_over(bonds, NOW_MS + 9, ended, 2), 1);
+    ck_assert(bonds_remove(bonds, &ended[0]));
+    ck_assert_uint_eq(bonds_next_end_ms(bonds), MOMENT_NEVER);
+}
+END_TEST
+
 START_TEST(any_scope_of_any_bond_of_a_pair_will_do)
 {
     struct bond many = bond_of(2, 1, 2, "x");
@@ -245,6 +276,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_bond_lets_its_requester_ask_its_approver_and_not_the_other_way);
     tcase_add_test(tests, a_bond_ends_when_it_says);
+    tcase_add_test(tests, those_whose_end_has_come_are_found_and_no_others);
     tcase_add_test(tests, any_scope_of_any_bond_of_a_pair_will_do);
     tcase_add_test(tests, what_is_added_is_copied);
     tcase_add_test(tests, a_pair_is_found_from_either_end);

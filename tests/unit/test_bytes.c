@@ -88,6 +88,61 @@ START_TEST(controls_are_no_text_but_lines_may_break)
 }
 END_TEST
 
+START_TEST(a_display_name_is_seen_as_it_is)
+{
+    const struct bytes taken[] = {
+        TEXT("My First Duck"),
+        TEXT("\xC3\x84nte"),
+        TEXT("\xD8\xA8\xD8\xB7\xD8\xA9"), /* of a script from right to left */
+        TEXT("\xF0\x9F\xA6\x86"),         /* U+1F986 */
+        TEXT("\xE2\x9D\xA4\xEF\xB8\x8F"), /* U+2764 U+FE0F: a red heart */
+        TEXT("a\xC2\xA0"
+             "b"),
+        TEXT("\xE2\x80\x90\xE2\x80\xAF\xE2\x81\x9F"), /* U+2010 and blanks */
+    };
+    const struct bytes refused[] = {
+        TEXT(""),
+        TEXT(" "),
+        TEXT("\xC2\xA0\xE3\x80\x80 "), /* blanks alone */
+        TEXT("\xE2\xA0\x80"),          /* U+2800: a blank by its look */
+        TEXT("\xEF\xB8\x8F"),          /* U+FE0F beside nothing */
+        TEXT("a\nb"),
+        TEXT("\xFF"),
+        TEXT("kcud\xE2\x80\xAE"), /* U+202E */
+        TEXT("a\xE2\x80\xAA"
+             "b"), /* U+202A */
+        TEXT("a\xE2\x81\xA6"
+             "b"), /* U+2066 */
+        TEXT("a\xE2\x81\xA9"
+             "b"), /* U+2069 */
+        TEXT("a\xE2\x80\x8B"
+             "b"), /* U+200B */
+        TEXT("a\xE2\x80\x8D"
+             "b"), /* U+200D */
+        TEXT("a\xE2\x80\x8E"
+             "b"), /* U+200E */
+        TEXT("a\xE2\x80\xA8"
+             "b"), /* U+2028 */
+        TEXT("a\xD8\x9C"
+             "b"), /* U+061C */
+        TEXT("a\xC2\xAD"
+             "b"), /* U+00AD */
+        TEXT("a\xE2\x81\xA0"
+             "b"), /* U+2060 */
+        TEXT("a\xEF\xBB\xBF"
+             "b"),            /* U+FEFF */
+        TEXT("\xE3\x85\xA4"), /* U+3164 */
+        TEXT("a\xF3\xA0\x81\x81"
+             "b"), /* U+E0041 */
+    };
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        ck_assert_msg(bytes_are_display_name(taken[i]), "case %zu", i);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        ck_assert_msg(!bytes_are_display_name(refused[i]), "case %zu", i);
+}
+END_TEST
+
 START_TEST(json_has_no_controls_but_white_space)
 {
     ck_assert(bytes_may_be_json(TEXT("{\"rows\":\t[1,\r\n2]}")));
@@ -260,6 +315,7 @@ int main(void)
     tcase_add_test(tcase, text_is_utf8);
     tcase_add_test(tcase, what_is_not_utf8_is_no_text);
     tcase_add_test(tcase, controls_are_no_text_but_lines_may_break);
+    tcase_add_test(tcase, a_display_name_is_seen_as_it_is);
     tcase_add_test(tcase, json_has_no_controls_but_white_space);
     tcase_add_test(tcase, json_is_judged_alike_at_every_place);
     tcase_add_test(tcase, a_name_is_of_its_alphabet);

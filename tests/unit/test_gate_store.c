@@ -154,6 +154,50 @@ START_TEST(a_file_of_a_later_release_is_refused)
 }
 END_TEST
 
+static void put_back_to_version_1(const char *path)
+{
+    sqlite3 *database;
+
+    ck_assert_int_eq(sqlite3_open(path, &database), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_exec(database,
+                     "DROP TABLE codes;"
+                     "CREATE TABLE codes (lookup TEXT NOT NULL, purpose INTEGER NOT NULL,"
+                     " egg INTEGER NOT NULL, hash BLOB NOT NULL, tries_left INTEGER NOT NULL,"
+                     " expires_ms INTEGER NOT NULL, PRIMARY KEY (lookup, purpose))"
+                     " STRICT, WITHOUT ROWID;"
+                     "CREATE INDEX codes_by_end ON codes (expires_ms);"
+                     "INSERT INTO codes VALUES ('a@b', 1, 7, zeroblob(32), 4, 1000);"
+                     "PRAGMA user_version=1",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(database);
+}
+
+START_TEST(a_file_of_version_1_keeps_its_codes)
+{
+    struct gate_store *store;
+    struct gate_code code = {.purpose = GATE_CODE_HATCH}, second;
+    bool found;
+
+    gate_store_close(open_store());
+    put_back_to_version_1(folder_file(&folder, "gateway.db"));
+    store = open_store();
+    ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, code.hash, &code, &found), 0);
+    ck_assert(found);
+    ck_assert_uint_eq(code.egg, 7);
+    ck_assert_uint_eq(code.tries_left, 4);
+    second = code;
+    second.egg = 8;
+    second.hash[0] = 1;
+    ck_assert_int_eq(gate_code_set(store, &second), 0);
+    ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, code.hash, &code, &found), 0);
+    ck_assert(found);
+    ck_assert_uint_eq(code.egg, 7);
+    gate_store_close(store);
+}
+END_TEST
+
 START_TEST(a_damaged_file_is_refused)
 {
     const char *path = folder_file(&folder, "gateway.db");
@@ -215,7 +259,7 @@ START_TEST(tidying_drops_what_is_over_and_nothing_else)
     ck_assert(found);
     ck_assert_int_eq(gate_egg_find(store, claimed.egg, &claimed, &found), 0);
     ck_assert(found);
-    ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, &code, &found), 0);
+    ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, code.hash, &code, &found), 0);
     ck_assert(!found);
     gate_store_close(store);
 }
@@ -275,6 +319,7 @@ int main(void)
     tcase_add_test(tests, a_file_that_others_may_read_is_refused);
     tcase_add_test(tests, a_link_is_refused);
     tcase_add_test(tests, a_file_of_a_later_release_is_refused);
+    tcase_add_test(tests, a_file_of_version_1_keeps_its_codes);
     tcase_add_test(tests, a_damaged_file_is_refused);
     tcase_add_test(tests, two_bearers_with_one_lookup_are_told_apart);
     tcase_add_test(tests, tidying_drops_what_is_over_and_nothing_else);

@@ -104,6 +104,20 @@ START_TEST(a_wrong_or_missing_passphrase_opens_nothing)
 }
 END_TEST
 
+START_TEST(the_next_key_is_looked_at_but_may_be_elsewhere)
+{
+    create("");
+    ck_assert_int_eq(keyfile_check_next(directory), 0);
+    ck_assert_int_eq(chmod(next_path, 0644), 0);
+    ck_assert_int_eq(keyfile_check_next(directory), FAULT_PERMISSIONS);
+    ck_assert_int_eq(unlink(next_path), 0);
+    ck_assert_int_eq(keyfile_check_next(directory), 0);
+    ck_assert_int_eq(symlink(key_path, next_path), 0);
+    ck_assert_int_eq(keyfile_check_next(directory), FAULT_PERMISSIONS);
+    ck_assert_int_eq(keyfile_check_next("/nonexistent"), FAULT_FILE);
+}
+END_TEST
+
 START_TEST(both_files_are_for_nobody_else)
 {
     const char *const paths[] = {key_path, next_path};
@@ -329,6 +343,7 @@ int main(void)
     tcase_add_test(cases, without_a_passphrase_the_file_is_the_secret);
     tcase_add_test(cases, a_passphrase_seals_both_files);
     tcase_add_test(cases, a_wrong_or_missing_passphrase_opens_nothing);
+    tcase_add_test(cases, the_next_key_is_looked_at_but_may_be_elsewhere);
     tcase_add_test(cases, both_files_are_for_nobody_else);
     tcase_add_test(cases, a_key_that_is_there_is_never_overwritten);
     tcase_add_test(cases, the_next_key_alone_is_not_overwritten_either);

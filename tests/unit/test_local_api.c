@@ -28,6 +28,8 @@ struct seen_order {
     struct id duckling, peck, bond;
     uint32_t limit;
     uint64_t lease_ms;
+    struct id first; /* of `peck_count` */
+    size_t peck_count;
 };
 
 struct rig {
@@ -64,6 +66,9 @@ static void note_order(const struct order *order)
     seen->bond = order->bond;
     seen->limit = order->limit;
     seen->lease_ms = order->lease_ms;
+    seen->peck_count = order->peck_count;
+    if (order->peck_count > 0)
+        seen->first = order->pecks[0];
     pthread_cond_broadcast(&rig.changed);
     pthread_mutex_unlock(&rig.lock);
 }
@@ -1677,6 +1682,40 @@ END_TEST
 
 /* ---- coming and going ---- */
 
+/* The program is gone before the loop answers its take. */
+static void hand_out_to_nobody(struct rig *told, const struct order *order)
+{
+    static struct id peck = {{8}};
+    struct effect effect = reply_to(order->ticket + 1000);
+
+    (void)told;
+    if (order->kind != ORDER_TAKE)
+        return;
+    effect.reply.box = BOX_IN;
+    effect.reply.duckling = order->duckling;
+    effect.reply.taken = &peck;
+    effect.reply.taken_count = 1;
+    tell(&effect);
+}
+
+START_TEST(what_was_handed_out_to_a_program_that_left_is_given_back)
+{
+    struct asked asked = ASKED_INIT;
+    struct seen_order back;
+
+    start(hand_out_to_nobody);
+    call_take(&asked, 1, 20000);
+    back = await_order(2);
+    ck_assert_int_eq(back.kind, ORDER_GIVE_BACK);
+    ck_assert(id_equal(&back.duckling, &rig.bed.bob.id));
+    ck_assert_uint_eq(back.peck_count, 1);
+    ck_assert_uint_eq(back.first.bytes[0], 8);
+    duck_close(rig.duck);
+    rig.duck = NULL;
+    duck_reply_free(asked.reply);
+}
+END_TEST
+
 START_TEST(what_is_told_to_a_program_that_left_is_nobodys)
 {
     struct asked asked = ASKED_INIT;
@@ -1781,6 +1820,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_request_needs_an_id_of_its_own);
     tcase_add_test(tests, an_order_for_which_the_inbox_has_no_room_is_busy);
     tcase_add_test(tests, what_is_told_to_a_program_that_left_is_nobodys);
+    tcase_add_test(tests, what_was_handed_out_to_a_program_that_left_is_given_back);
     tcase_add_test(tests, a_node_that_stops_ends_waits_and_answers_no_more);
     tcase_add_test(tests, an_order_to_stop_is_answered_and_carried_out);
 }

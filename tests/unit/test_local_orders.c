@@ -108,6 +108,10 @@ START_TEST(a_display_name_is_1_to_64_bytes_of_text)
     expect_malformed("display_name");
     hatch.display_name = text("");
     expect_malformed("display_name");
+    hatch.display_name = text("kcud\xE2\x80\xAE"); /* U+202E */
+    expect_malformed("display_name");
+    hatch.display_name = text(" ");
+    expect_malformed("display_name");
     hatch.display_name = text("two\nlines");
     expect_malformed("display_name");
     hatch.display_name = text("\xff");
@@ -303,6 +307,8 @@ START_TEST(what_goes_along_with_a_peck_is_bounded)
     sending.thread = text("");
     sending.idempotency_key = as_long_as(PECK_IDEMPOTENCY_KEY_MAX + 1);
     expect_malformed("idempotency_key");
+    sending.idempotency_key = text("\xC3\x84");
+    expect_malformed("idempotency_key");
     sending.idempotency_key = text("");
     sending.trace = as_long_as(PECK_TRACE_SIZE - 1);
     expect_malformed("trace");
@@ -379,6 +385,29 @@ START_TEST(an_acknowledgement_is_of_1_to_200_pecks)
     expect_malformed("peck_ids");
     pecks[1] = PECK;
     acknowledgement.duckling = PECK;
+    expect_malformed("duckling");
+}
+END_TEST
+
+START_TEST(what_is_given_back_is_1_to_200_pecks_of_a_duckling)
+{
+    Duck__GiveBackOrder back = DUCK__GIVE_BACK_ORDER__INIT;
+    char *pecks[LOCAL_ACK_MAX + 1];
+
+    for (size_t i = 0; i <= LOCAL_ACK_MAX; i++)
+        pecks[i] = PECK;
+    request.order_case = DUCK__REQUEST__ORDER_GIVE_BACK;
+    request.give_back = &back;
+    back.duckling = ALICE;
+    back.peck_ids = pecks;
+    expect_malformed("peck_ids");
+    back.n_peck_ids = LOCAL_ACK_MAX;
+    expect_taken(ORDER_GIVE_BACK);
+    ck_assert_uint_eq(message->order.peck_count, LOCAL_ACK_MAX);
+    back.n_peck_ids++;
+    expect_malformed("peck_ids");
+    back.n_peck_ids = 1;
+    back.duckling = "";
     expect_malformed("duckling");
 }
 END_TEST
@@ -598,6 +627,7 @@ int main(void)
     tcase_add_test(tests, nobody_waits_longer_than_30_seconds);
     tcase_add_test(tests, a_take_is_of_at_most_200_pecks_for_at_most_an_hour);
     tcase_add_test(tests, an_acknowledgement_is_of_1_to_200_pecks);
+    tcase_add_test(tests, what_is_given_back_is_1_to_200_pecks_of_a_duckling);
     tcase_add_test(tests, an_answer_is_a_result_or_a_problem);
     tcase_add_test(tests, an_owner_approves_or_denies_a_peck);
     tcase_add_test(tests, a_cancel_names_its_peck);

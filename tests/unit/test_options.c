@@ -106,6 +106,7 @@ START_TEST(values_that_make_no_sense_are_refused)
     expect_refused("[node]\nname =\n", "[node] name");
     expect_refused("[node]\nname = a\x01z\n", "control characters");
     expect_refused("[node]\nname = \xff\n", "UTF-8");
+    expect_refused("[node]\nname = a\xE2\x80\xAEz\n", "turn round");
     expect_refused("[node]\nnetwork = Two Words\n", "it is made of a-z");
     expect_refused("[node]\nlisten = nowhere\n", "host:port");
     expect_refused("[node]\nlisten = host:65536\n", "host:port");

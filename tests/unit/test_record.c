@@ -270,6 +270,21 @@ static struct attestation_content attestation_content(void)
         .subject = {{7}}, .claim = bytes_of_text("bonded"), .proof = filled(ID_SIZE, 'b')};
 }
 
+static struct revocation_content revocation_content(void)
+{
+    return (struct revocation_content){.subject = {{1}}, /* the owner in record_of */
+                                       .reason = bytes_of_text("the machine was stolen"),
+                                       .revoked_at_ms = NOW_MS};
+}
+
+static struct record revocation_record(const struct revocation_content *content)
+{
+    struct record record = record_of(RECORD_REVOCATION, revocation_content_pack(content, &arena));
+
+    record.not_after_ms = NOW_MS + REVOCATION_LIFE_MAX_MS;
+    return record;
+}
+
 static struct bytes key_of(const struct attestation_content *attestation, enum id_kind kind)
 {
     char text[ID_TEXT_SIZE], *key = arena_take(&arena, 256);
@@ -536,6 +551,74 @@ START_TEST(an_attestation_has_its_limits)
 }
 END_TEST
 
+START_TEST(a_revocation_comes_back_as_it_went)
+{
+    struct revocation_content revocation = revocation_content(), read;
+
+    ck_assert_int_eq(
+        revocation_content_parse(revocation_content_pack(&revocation, &arena), &arena, &read),
+        RECORD_OK);
+    ck_assert(id_equal(&read.subject, &revocation.subject));
+    ck_assert(bytes_equal(read.reason, revocation.reason));
+    ck_assert_uint_eq(read.revoked_at_ms, NOW_MS);
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_OK);
+}
+END_TEST
+
+START_TEST(a_revocation_lives_from_seven_days_to_a_year)
+{
+    struct revocation_content revocation = revocation_content();
+    struct record record = revocation_record(&revocation);
+
+    record.not_after_ms++;
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_TIMES);
+    record.not_after_ms = NOW_MS + REVOCATION_LIFE_MIN_MS;
+    ck_assert_int_eq(verdict_of(record), RECORD_OK);
+    record.not_after_ms--;
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_TIMES);
+    record.not_after_ms = NOW_MS;
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_TIMES);
+}
+END_TEST
+
+START_TEST(an_identity_revokes_itself_once_and_for_good)
+{
+    struct revocation_content revocation = revocation_content();
+    struct record record = revocation_record(&revocation);
+
+    record.deleted = true;
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_CONTENT);
+    record = revocation_record(&revocation);
+    record.key = bytes_of_text("k");
+    ck_assert_int_eq(verdict_of(record), RECORD_MALFORMED);
+    revocation.subject.bytes[0]++;
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_BAD_CONTENT);
+    record.content = bytes_of("\xFF", 1);
+    record.key = bytes_of(NULL, 0);
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_CONTENT);
+    record.content = bytes_of(NULL, 0); /* no subject */
+    ck_assert_int_eq(verdict_of(record), RECORD_BAD_CONTENT);
+}
+END_TEST
+
+START_TEST(a_revocation_has_its_limits)
+{
+    struct revocation_content revocation = revocation_content();
+
+    revocation.reason = filled(REVOCATION_REASON_MAX, 'r');
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_OK);
+    revocation.reason.size++;
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_BAD_CONTENT);
+    revocation.reason = bytes_of_text("\x1B[2J");
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_BAD_CONTENT);
+    revocation.reason = bytes_of(NULL, 0);
+    revocation.revoked_at_ms = 0;
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_OK);
+    revocation.revoked_at_ms = NOW_MS + 1; /* it speaks of the past */
+    ck_assert_int_eq(verdict_of(revocation_record(&revocation)), RECORD_BAD_CONTENT);
+}
+END_TEST
+
 START_TEST(single_records_have_no_key_and_each_kind_its_content)
 {
     struct metrics_content metrics = {0};
@@ -610,6 +693,10 @@ int main(void)
     tcase_add_test(contents, a_duckling_has_32_capabilities_and_a_host);
     tcase_add_test(contents, an_attestation_stands_under_its_own_key);
     tcase_add_test(contents, an_attestation_has_its_limits);
+    tcase_add_test(contents, a_revocation_comes_back_as_it_went);
+    tcase_add_test(contents, a_revocation_lives_from_seven_days_to_a_year);
+    tcase_add_test(contents, an_identity_revokes_itself_once_and_for_good);
+    tcase_add_test(contents, a_revocation_has_its_limits);
     tcase_add_test(contents, single_records_have_no_key_and_each_kind_its_content);
     tcase_add_test(contents, turned_bits_are_refused_or_make_another_record);
     suite_add_tcase(suite, contents);

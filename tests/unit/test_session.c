@@ -1,3 +1,4 @@
+#include "core/intake.h"
 #include "core/session.h"
 
 #include "core/limits.h"
@@ -874,6 +875,25 @@ static enum session_verdict send_parts(struct talk *talk, const uint8_t *data, s
     return verdict;
 }
 
+START_TEST(the_largest_peck_and_receipt_with_the_longest_chain_fit_into_a_frame)
+{
+    static uint8_t bytes[PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX];
+    const struct bytes chain = bytes_of(bytes, CHAIN_SIZE_MAX);
+    const struct bytes peck = bytes_of(bytes, envelope_size_max(ENVELOPE_PECK));
+    const struct bytes receipt = bytes_of(bytes, envelope_size_max(ENVELOPE_RECEIPT));
+    struct arena arena;
+
+    ck_assert_uint_le(peck.size, sizeof bytes);
+    ck_assert_uint_le(receipt.size, sizeof bytes);
+    arena_init(&arena, MIB);
+    /* The transport puts the kind before it. */
+    ck_assert_uint_le(1 + frame_pack_peck(chain, peck, &arena).size, SESSION_INNER_MAX);
+    ck_assert_uint_le(1 + frame_pack_receipt(chain, receipt, &arena).size, SESSION_INNER_MAX);
+    ck_assert_uint_gt(frame_pack_peck(chain, peck, &arena).size, chain.size + peck.size);
+    arena_free(&arena);
+}
+END_TEST
+
 START_TEST(an_inner_frame_of_many_parts_is_put_together)
 {
     static uint8_t data[SESSION_INNER_MAX];
@@ -1158,6 +1178,7 @@ static TCase *frames(void)
     tcase_add_test(tcase, an_empty_inner_frame_is_taken);
     tcase_add_test(tcase, a_part_has_at_most_32768_bytes);
     tcase_add_test(tcase, a_sealed_frame_has_at_least_17_bytes);
+    tcase_add_test(tcase, the_largest_peck_and_receipt_with_the_longest_chain_fit_into_a_frame);
     tcase_add_test(tcase, an_inner_frame_of_many_parts_is_put_together);
     tcase_add_test(tcase, an_inner_frame_of_320_kib_is_taken_and_one_byte_more_is_refused);
     tcase_add_test(tcase, the_last_part_may_be_empty_and_an_earlier_one_not);

@@ -170,6 +170,24 @@ START_TEST(what_is_acknowledged_stays_with_its_agent)
 }
 END_TEST
 
+START_TEST(what_is_given_back_is_ready_at_once_and_was_no_attempt)
+{
+    struct id a = add(1, 9, 2, TRAY_READY), b = add(2, 9, 2, TRAY_READY);
+
+    ck_assert(!tray_give_back(tray, &a)); /* not handed out */
+    ck_assert(takes(2, &a));
+    ck_assert(tray_give_back(tray, &a));
+    ck_assert(!tray_give_back(tray, &a));
+    ck_assert_uint_eq(tray_find(tray, &a)->attempt, 0);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, UINT64_MAX - 1));
+    ck_assert(takes(2, &a)); /* before what came after it */
+    ck_assert_uint_eq(tray_find(tray, &a)->attempt, 1);
+    ck_assert(tray_acknowledge(tray, &a));
+    ck_assert(!tray_give_back(tray, &a)); /* somebody has it */
+    ck_assert(takes(2, &b));
+}
+END_TEST
+
 START_TEST(a_restored_lease_goes_on)
 {
     struct tray_entry entry = entry_of(1, 9, 2, TRAY_LEASED);
@@ -486,6 +504,7 @@ int main(void)
     tcase_add_test(tests, what_waits_for_its_owner_is_not_handed_out_before_approval);
     tcase_add_test(tests, what_is_not_acknowledged_is_handed_out_again_in_its_old_place);
     tcase_add_test(tests, what_is_acknowledged_stays_with_its_agent);
+    tcase_add_test(tests, what_is_given_back_is_ready_at_once_and_was_no_attempt);
     tcase_add_test(tests, a_restored_lease_goes_on);
     tcase_add_test(tests, a_peck_expires_wherever_it_is);
     tcase_add_test(tests, it_wakes_for_whichever_clock_comes_first);

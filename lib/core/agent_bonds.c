@@ -1,0 +1,154 @@
+/* How bonds end: by either end, by word of the other end's node, by their time.
+ *
+ * Each end has an attestation in the directory that it is bonded with the other (agent_directory.c
+ * publishes it). Who ends its last bond with another deletes that record, and the deletion is the
+ * word: it is signed, gossiped, and lives long enough for a node that is away for days. */
+#include "agent_parts.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define ENDED_AT_ONCE_MAX 256 /* of those whose time is over, in one turn */
+
+static void tell_end(const struct bond *bond, const struct id *duckling, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_BOND_CHANGED);
+
+    effect->bond_changed.bond = bond->id;
+    effect->bond_changed.duckling = *duckling;
+    effect->bond_changed.with =
+        id_equal(&bond->requester, duckling) ? bond->approver : bond->requester;
+}
+
+/* Who lives here is told; `duckling` does, and last. It is not of the bond: that goes. */
+static void end_bond(struct agent *agent, const struct bond *bond, const struct id *duckling,
+                     struct effects *effects)
+{
+    struct bond *copy = arena_take(&effects->arena, sizeof *copy);
+    const struct id *other;
+
+    assert(copy);
+    *copy = *bond;
+    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
+    bonds_remove(agent->bonds, &copy->id);
+    effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
+    other = id_equal(&copy->requester, duckling) ? &copy->approver : &copy->requester;
+    if (agent_hosted(agent, other))
+        tell_end(copy, other, effects);
+    tell_end(copy, duckling, effects);
+}
+
+/* ---- told to others ---- */
+
+static struct bytes key_of(const struct id *other, struct arena *arena)
+{
+    char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
+
+    snprintf(key, sizeof key, "bonded:%s", id_text(ID_DUCKLING, other, text));
+    return arena_copy(arena, bytes_of_text(key));
+}
+
+/* The deletion names the bond as the attestation did: times of two nodes need not agree. */
+static void tell_ended(struct agent *agent, const struct duckling *duckling, const struct id *other,
+                       const struct id *bond, const struct moment *at, struct effects *effects)
+{
+    struct attestation_content content = {
+        .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(bond)};
+    struct statement statement = {
+        .by = duckling,
+        .kind = RECORD_ATTESTATION,
+        .key = key_of(other, &effects->arena),
+        .content = attestation_content_pack(&content, &effects->arena),
+        .deleted = true,
+        .life_ms = RECORD_LIFE_MAX_MS,
+    };
+
+    agent_publish(agent, &statement, at, effects, NULL);
+}
+
+/* ---- ended here ---- */
+
+static bool is_end(const struct bond *bond, const struct id *duckling)
+{
+    return id_equal(&bond->requester, duckling) || id_equal(&bond->approver, duckling);
+}
+
+/* By its id one bond ends; by the other duckling's id all that there are with it. While another
+ * bond between the two is left, the attestation stays, and the end of this one is not told. */
+bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct id *ended)
+{
+    struct duckling *duckling = agent_hosted(agent, &order->duckling);
+    bool by_id = !id_is_zero(&order->bond);
+    const struct bond *bond = by_id ? bonds_find(agent->bonds, &order->bond)
+                                    : bonds_between(agent->bonds, &duckling->id, &order->with);
+    struct id other;
+
+    if (!bond || !is_end(bond, &duckling->id))
+        return false;
+    *ended = bond->id;
+    other = id_equal(&bond->requester, &duckling->id) ? bond->approver : bond->requester;
+    do {
+        end_bond(agent, bond, &duckling->id, effects);
+        bond = by_id ? NULL : bonds_between(agent->bonds, &duckling->id, &other);
+    } while (bond);
+    if (!bonds_between(agent->bonds, &duckling->id, &other))
+        tell_ended(agent, duckling, &other, ended, at, effects);
+    return true;
+}
+
+/* ---- ended by the other end ---- */
+
+/* The record was taken: it is newer than what its owner said before. A bond that was made after it
+ * lives on, as when two ducklings bond anew and an old word comes round late. */
+void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects)
+{
+    static const char claim[] = "bonded:";
+    struct attestation_content content = {0};
+    const struct bond *bond;
+    struct bytes proof;
+    struct arena arena;
+    struct id here;
+
+    if (record->kind != RECORD_ATTESTATION || !record->deleted ||
+        record->key.size <= sizeof claim - 1 ||
+        memcmp(record->key.data, claim, sizeof claim - 1) != 0 ||
+        !id_parse(
+            ID_DUCKLING,
+            bytes_of(record->key.data + sizeof claim - 1, record->key.size + 1 - sizeof claim),
+            &here) ||
+        !agent_hosted(agent, &here))
+        return;
+    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
+    if (attestation_content_parse(record->content, &arena, &content) != RECORD_OK)
+        content.proof = bytes_of(NULL, 0);
+    proof = content.proof;
+    while ((bond = bonds_between(agent->bonds, &record->owner, &here)) &&
+           (bond->made_ms <= record->version.ms || bytes_equal(proof, id_bytes(&bond->id))))
+        end_bond(agent, bond, &here, effects);
+    arena_free(&arena);
+}
+
+/* ---- ended by time ---- */
+
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    struct id ended[ENDED_AT_ONCE_MAX];
+    size_t count = bonds_over(agent->bonds, at->wall_ms, ended, ENDED_AT_ONCE_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct bond *bond = bonds_find(agent->bonds, &ended[i]);
+        struct id here = agent_hosted(agent, &bond->requester) ? bond->requester : bond->approver;
+
+        end_bond(agent, bond, &here, effects);
+    }
+}
+
+uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at)
+{
+    uint64_t end_ms = bonds_next_end_ms(agent->bonds);
+
+    if (end_ms == MOMENT_NEVER)
+        return MOMENT_NEVER;
+    return at->now_ms + (end_ms > at->wall_ms ? end_ms - at->wall_ms : 0);
+}
