@@ -273,6 +273,7 @@ static void learn_again(struct gossip *gossip, struct peer *peer, struct version
     if (peer->state == GOSSIP_LEFT)
         gossip_set_state(gossip, peer, GOSSIP_ALIVE);
     gossip_suspicion_learn(gossip, peer, version);
+    gossip_void_probe(gossip, gossip_id(gossip, peer));
     /* It may be reached where it was not; but no record makes us dial oftener than this. */
     if (!peer->linked && !peer->dialling && peer->attempts > 0 &&
         peer->due_ms > peer->dialled_ms + GOSSIP_REDIAL_MS)

@@ -603,7 +603,8 @@ static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chose
         return WISH_SEED;
     if (peer->state == GOSSIP_DEAD && peer->recorded)
         return WISH_DEAD;
-    if (gossip_is_live(peer) && (few || (short_of_chosen && peer->attempts > 0)))
+    if (gossip_is_live(peer) &&
+        (few || (short_of_chosen && peer->attempts > 0 && peer->state == GOSSIP_ALIVE)))
         return WISH_LIVE;
     return WISH_NONE;
 }

@@ -172,6 +172,7 @@ void gossip_probe_linked(struct gossip *gossip, const struct id *node, uint64_t 
 void gossip_probe_unreached(struct gossip *gossip, const struct peer *peer, uint64_t now_ms);
 void gossip_probe_turn(struct gossip *gossip, uint64_t now_ms);
 void gossip_void_probes(struct gossip *gossip);
+void gossip_void_probe(struct gossip *gossip, const struct id *target);
 uint64_t gossip_probe_wake_ms(const struct gossip *gossip);
 void gossip_worsen(struct gossip *gossip, uint32_t by);
 

@@ -447,6 +447,18 @@ uint64_t gossip_probe_wake_ms(const struct gossip *gossip)
     return wake_ms;
 }
 
+/* It spoke: what it did not answer before must not be held against its new record. */
+void gossip_void_probe(struct gossip *gossip, const struct id *target)
+{
+    struct probe *probe = find_probe(gossip, target);
+    struct peer *peer = gossip_peer_of(gossip, target);
+
+    if (probe)
+        probe->stage = PROBE_FREE;
+    if (peer && peer->urgent && !is_waited_for(gossip, target))
+        peer->urgent = false;
+}
+
 void gossip_void_probes(struct gossip *gossip)
 {
     for (size_t i = 0; i < GOSSIP_PROBES_MAX; i++) {

@@ -168,6 +168,17 @@ START_TEST(a_wrong_ack_does_not_save_the_silent)
 }
 END_TEST
 
+START_TEST(a_newer_record_ends_the_probe_that_was_under_way)
+{
+    probe_silent(5);
+    pass(PERIOD - 1);
+    learn(0);
+    bed.silent[0] = false;
+    pass(PERIOD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE, 0), 0);
+}
+END_TEST
+
 START_TEST(one_that_is_accused_by_us_is_not_accused_again)
 {
     probe_silent(5);
@@ -514,6 +525,7 @@ static TCase *own(void)
     tcase_add_test(tcase, an_ack_at_the_last_moment_is_no_accusation);
     tcase_add_test(tcase, an_ack_through_a_helper_counts_and_one_of_a_stranger_does_not);
     tcase_add_test(tcase, a_wrong_ack_does_not_save_the_silent);
+    tcase_add_test(tcase, a_newer_record_ends_the_probe_that_was_under_way);
     tcase_add_test(tcase, one_that_is_accused_by_us_is_not_accused_again);
     tcase_add_test(tcase, a_broken_link_that_cannot_be_dialled_is_probed_through_others_at_once);
     tcase_add_test(tcase, a_broken_link_that_comes_up_again_is_no_accusation);
