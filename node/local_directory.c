@@ -6,9 +6,10 @@
 #include "store.h"
 #include "wire/local.pb-c.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
-#define TIER_PAGES_MAX 8u /* of the store, looked through for one page of `tier_min` */
+#define TIERS_COMPUTED 1u  /* the highest that is */
+#define STORE_PAGES_MAX 4u /* looked through for one page */
 #define SEARCH_TEXT_MAX 1024u
 
 static ProtobufCBinaryData bytes_for(struct bytes bytes)
@@ -148,7 +149,26 @@ static bool read_search(struct local_view *view, const Duck__DirectoryQuery *que
            local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &filter->duckling,
                          reply) &&
            local_read_id(view, ID_NODE, query->host, "host", &filter->host, reply) &&
-           local_read_id(view, ID_DUCKLING, query->cursor, "cursor", &filter->after, reply);
+           local_read_cursor(view, query->cursor, &filter->after, reply);
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    return id_compare(left, right);
+}
+
+static void leave_out_dead(struct local_view *view, const Duck__DirectoryQuery *query,
+                           struct directory_filter *filter)
+{
+    const struct local_api_settings *settings = &view->api->settings;
+    struct id *nodes;
+
+    if (!query->live_host || !settings->dead_nodes)
+        return;
+    nodes = local_new(view, NODES_MAX * sizeof *nodes);
+    filter->dead_host_count = settings->dead_nodes(settings->context, nodes, NODES_MAX);
+    qsort(nodes, filter->dead_host_count, sizeof *nodes, compare_ids);
+    filter->dead_hosts = nodes;
 }
 
 void local_view_directory(struct local_view *view, const void *asked, void *reply)
@@ -158,33 +178,39 @@ void local_view_directory(struct local_view *view, const void *asked, void *repl
     Duck__DirectoryList *list = local_new(view, sizeof *list);
     struct stored_duckling *stored;
     Duck__Reply *answer = reply;
-    bool is_more = true;
     size_t bytes = 0;
+    uint64_t next = 0;
 
     if (!read_search(view, query, &filter, reply))
         return;
+    leave_out_dead(view, query, &filter);
+    filter.bonded = query->tier_min == TIERS_COMPUTED;
     stored = local_new(view, filter.limit * sizeof *stored);
     duck__directory_list__init(list);
     list->entries = local_new(view, (filter.limit + 1) * sizeof *list->entries);
-    for (size_t page = 0; page < TIER_PAGES_MAX && is_more; page++) {
-        size_t count = store_view_directory(view->reader, &filter, &view->scratch, stored), i;
+    for (size_t page = 0; page < STORE_PAGES_MAX && query->tier_min <= TIERS_COMPUTED; page++) {
+        size_t count = store_view_directory(view->reader, &filter, &view->scratch, stored, &next);
 
-        is_more = count == filter.limit || view->scratch.taken > VIEW_SCRATCH_MAX / 2;
-        for (i = 0; i < count && list->n_entries < filter.limit && bytes < LOCAL_PAGE_BYTES; i++) {
+        for (size_t i = 0; i < count; i++) {
             Duck__DirectoryEntry *entry = compose_entry(view, &stored[i]);
 
-            filter.after = stored[i].record.owner;
+            if (list->n_entries == filter.limit || bytes >= LOCAL_PAGE_BYTES) {
+                next = filter.after;
+                break;
+            }
+            filter.after = stored[i].place;
             if (entry->tier < query->tier_min)
                 continue;
             list->entries[list->n_entries++] = entry;
             bytes += duck__directory_entry__get_packed_size(entry);
         }
-        is_more = is_more || i < count;
-        if (count == 0 || list->n_entries == filter.limit || bytes >= LOCAL_PAGE_BYTES)
+        if (next == 0 || list->n_entries == filter.limit || bytes >= LOCAL_PAGE_BYTES ||
+            view->scratch.taken > VIEW_SCRATCH_MAX / 2)
             break;
+        filter.after = next;
     }
-    if (is_more)
-        list->next_cursor = local_id(view, ID_DUCKLING, &filter.after);
+    if (next > 0)
+        list->next_cursor = local_cursor(view, next);
     answer->answer_case = DUCK__REPLY__ANSWER_DIRECTORY;
     answer->directory = list;
 }

@@ -279,6 +279,7 @@ void local_ask(struct local_api *api, struct question *question); /* under the l
 
 void *local_new(struct local_view *view, size_t size); /* zeroed */
 char *local_id(struct local_view *view, enum id_kind kind, const struct id *id); /* zero: "" */
+char *local_text(struct local_view *view, struct bytes bytes);
 /* Makes `reply` (Duck__Reply) a problem. */
 void local_problem(struct local_view *view, void *reply, enum refusal_code code,
                    const char *message, const char *field);
@@ -289,6 +290,10 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
 /* ---- local_views.c: pecks and bonds ---- */
 
 struct stored_peck;
+
+/* Cursors are places in a list, in digits. An empty one leaves `*place` as it is. */
+bool local_read_cursor(struct local_view *view, const char *cursor, uint64_t *place, void *reply);
+char *local_cursor(struct local_view *view, uint64_t place);
 
 /* What is told of a peck. */
 enum peck_detail {
@@ -303,6 +308,15 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
 void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
 void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_peers.c: other nodes ---- */
+
+void local_view_peers(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_figures.c: what is counted ---- */
+
+void local_view_metrics(struct local_view *view, void *reply);
+void local_view_gossip(struct local_view *view, void *reply);
 
 /* ---- local_directory.c: who is there, provably ---- */
 

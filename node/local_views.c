@@ -187,19 +187,27 @@ static bool read_states(struct local_view *view, const Duck__PecksQuery *query,
     return true;
 }
 
-static bool read_cursor(struct local_view *view, const char *cursor, uint64_t *before, void *reply)
+bool local_read_cursor(struct local_view *view, const char *cursor, uint64_t *place, void *reply)
 {
     char *end;
 
     if (!*cursor)
         return true;
     errno = 0;
-    *before = strtoull(cursor, &end, 10);
-    if (*before > 0 && !errno && !*end && cursor[0] >= '0' && cursor[0] <= '9')
+    *place = strtoull(cursor, &end, 10);
+    if (*place > 0 && !errno && !*end && cursor[0] >= '0' && cursor[0] <= '9')
         return true;
     local_problem(view, reply, REFUSAL_MALFORMED, "a cursor is the next_cursor of the page before",
                   "cursor");
     return false;
+}
+
+char *local_cursor(struct local_view *view, uint64_t place)
+{
+    char *cursor = local_new(view, 24);
+
+    snprintf(cursor, 24, "%llu", (unsigned long long)place);
+    return cursor;
 }
 
 static bool read_filter(struct local_view *view, const Duck__PecksQuery *query,
@@ -221,7 +229,7 @@ static bool read_filter(struct local_view *view, const Duck__PecksQuery *query,
                          reply) &&
            local_read_id(view, ID_DUCKLING, query->with, "with", &filter->with, reply) &&
            read_states(view, query, filter, reply) &&
-           read_cursor(view, query->cursor, &filter->before, reply);
+           local_read_cursor(view, query->cursor, &filter->before, reply);
 }
 
 void local_view_pecks(struct local_view *view, const void *asked, void *reply)
@@ -247,11 +255,8 @@ void local_view_pecks(struct local_view *view, const void *asked, void *reply)
         list->n_pecks++;
     }
     is_cut = is_cut || list->n_pecks < count;
-    if (is_cut && list->n_pecks > 0) {
-        list->next_cursor = local_new(view, 24);
-        snprintf(list->next_cursor, 24, "%llu",
-                 (unsigned long long)stored[list->n_pecks - 1].sequence);
-    }
+    if (is_cut && list->n_pecks > 0)
+        list->next_cursor = local_cursor(view, stored[list->n_pecks - 1].sequence);
     answer->answer_case = DUCK__REPLY__ANSWER_PECKS;
     answer->pecks = list;
 }

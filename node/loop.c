@@ -7,9 +7,11 @@
 #include "perform.h"
 #include "syncer.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 
+#define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
@@ -27,7 +29,9 @@ struct turn {
 
 struct loop {
     struct loop_settings settings;
-    struct agent *agent;
+    struct agent *agent; /* NULL until loop_run has read the store */
+    struct bytes addresses[NODE_ADDRESSES_MAX];
+    struct arena kept;     /* what they are in */
     struct message *start; /* the first turn's */
     struct turn turns[2];  /* one is decided while the other waits for its sync */
     struct turn *syncing;  /* NULL: none */
@@ -35,7 +39,8 @@ struct loop {
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     struct arena scratch;
-    bool disk_full;
+    bool disk_full, members_changed;
+    uint64_t roster_ms;   /* steady: when the roster was brought up to date */
     pthread_mutex_t lock; /* of figures */
     struct agent_figures figures;
 };
@@ -50,8 +55,7 @@ static void step_restored(void *context, const struct event *event)
     effects_clear(&loop->unheard);
 }
 
-/* An agent that holds what the store holds; `begin` is EVENT_START or EVENT_RESUME. */
-static int bear_agent(struct loop *loop, struct event *begin)
+static int restore_agent(struct loop *loop, struct event *begin)
 {
     struct agent_settings settings = loop->settings.agent;
 
@@ -60,6 +64,18 @@ static int bear_agent(struct loop *loop, struct event *begin)
     sodium_memzero(settings.dice_seed, sizeof settings.dice_seed);
     return store_restore(loop->settings.store, &begin->at, step_restored, loop,
                          &begin->start.counters, &begin->start.version_floor);
+}
+
+/* An agent that holds what the store holds; `begin` is EVENT_START or EVENT_RESUME. A directory that
+ * turns out to be damaged is made anew by the store, and then there is less to restore. */
+static int bear_agent(struct loop *loop, struct event *begin)
+{
+    int fault = restore_agent(loop, begin);
+
+    if (!fault || store_is_io_broken(loop->settings.store))
+        return fault;
+    agent_free(loop->agent);
+    return restore_agent(loop, begin);
 }
 
 static void tell_links(struct loop *loop)
@@ -76,12 +92,24 @@ static void tell_links(struct loop *loop)
     memory_give_back(links);
 }
 
+/* The agent is born later, in another thread, and may be born again. */
+static void copy_addresses(struct loop *loop)
+{
+    struct agent_settings *agent = &loop->settings.agent;
+
+    assert(agent->address_count <= NODE_ADDRESSES_MAX);
+    arena_init(&loop->kept, NODE_ADDRESSES_MAX * (ADDRESS_MAX + 16));
+    for (size_t i = 0; i < agent->address_count; i++)
+        loop->addresses[i] = arena_copy(&loop->kept, agent->addresses[i]);
+    agent->addresses = loop->addresses;
+}
+
 int loop_new(struct loop **made, const struct loop_settings *settings)
 {
     struct loop *loop = memory_take(sizeof *loop);
-    int fault;
 
     loop->settings = *settings;
+    copy_addresses(loop);
     pthread_mutex_init(&loop->lock, NULL);
     for (int i = 0; i < 2; i++)
         effects_init(&loop->turns[i].effects);
@@ -97,12 +125,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     loop->performer.context = settings->context;
     loop->start = message_new(KIB);
     loop->start->event.kind = EVENT_START;
-    loop->start->event.at = clock_read();
-    fault = bear_agent(loop, &loop->start->event);
-    if (fault) {
-        loop_free(loop);
-        return fault;
-    }
+    loop->figures.restoring = true;
     *made = loop;
     return 0;
 }
@@ -130,6 +153,7 @@ void loop_free(struct loop *loop)
     }
     effects_free(&loop->unheard);
     arena_free(&loop->scratch);
+    arena_free(&loop->kept);
     performer_free(&loop->performer);
     pthread_mutex_destroy(&loop->lock);
     memory_give_back(loop);
@@ -241,7 +265,8 @@ static bool can_be_said_again(const struct effect *effect)
                state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
-    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_COUNTERS;
+    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
+           effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 /* Keeps what was decided so far, so that the next event's look-ups see it. */
@@ -276,9 +301,11 @@ static int undo(struct loop *loop, struct turn *turn)
         log_write(LOG_ERROR, "store", "the disk failed: stopping, nothing unkept was acknowledged");
         return FAULT_STORE;
     }
-    if (!loop->disk_full)
+    if (!loop->disk_full && turn->fault == FAULT_DISK_FULL)
         log_write(LOG_ERROR, "store", "%s: nothing is taken until there is room",
                   fault_text(turn->fault));
+    if (turn->fault != FAULT_DISK_FULL)
+        log_write(LOG_ERROR, "store", "%s: the turn is undone", fault_text(turn->fault));
     loop->disk_full = true;
     effects_init(&told);
     for (struct message *message = turn->messages; message; message = message->next) {
@@ -290,7 +317,9 @@ static int undo(struct loop *loop, struct turn *turn)
         effect->reply.ticket = message->order.ticket;
         effect->reply.code = REFUSAL_STORE;
         effect->reply.message =
-            "the node's disk is full: nothing of this is kept, though a peck may have left";
+            turn->fault == FAULT_DISK_FULL
+                ? "the node's disk is full: nothing of this is kept, though a peck may have left"
+                : "nothing of this is kept, though a peck may have left: order it again";
         effect->reply.field = "";
     }
     effects_free(&turn->effects);
@@ -356,14 +385,53 @@ static int decide(struct loop *loop, struct turn *turn)
         return undo(loop, turn);
     if (turn->open && loop->disk_full) {
         loop->disk_full = false;
-        log_write(LOG_INFO, "store", "there is room again");
+        log_write(LOG_INFO, "store", "what comes is kept again");
     }
     return 0;
+}
+
+/* Called for what a turn lets out. */
+static void note_members(struct loop *loop, const struct effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++)
+        loop->members_changed |= effects->list[i].kind == EFFECT_MEMBER_CHANGED ||
+                                 (effects->list[i].kind == EFFECT_RECORD_CHANGED &&
+                                  effects->list[i].record_changed.kind == RECORD_NODE);
+}
+
+/* While somebody is suspected accusers come, and no state changes. */
+static bool roster_is_old(struct loop *loop, const struct moment *at)
+{
+    size_t counts[GOSSIP_STATES];
+
+    if (loop->members_changed)
+        return true;
+    if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
+        return false;
+    roster_counts(loop->settings.roster, counts);
+    return counts[GOSSIP_SUSPECT] > 0;
+}
+
+static void update_roster(struct loop *loop)
+{
+    struct moment at = clock_read();
+    struct agent_member *members;
+    size_t count;
+
+    if (!loop->settings.roster || !roster_is_old(loop, &at))
+        return;
+    loop->members_changed = false;
+    loop->roster_ms = at.now_ms;
+    members = memory_take(NODES_MAX * sizeof *members);
+    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    roster_update(loop->settings.roster, members, count, at.wall_ms);
+    memory_give_back(members);
 }
 
 /* Lets a turn out: all that it promises is on the disk. */
 static void let_out(struct loop *loop, struct turn *turn)
 {
+    note_members(loop, &turn->effects);
     perform(&loop->performer, &turn->effects, &turn->at);
     perform_late(&loop->performer, &turn->at);
     effects_clear(&turn->effects);
@@ -448,10 +516,18 @@ int loop_run(struct loop *loop)
     bool closed = false;
     int fault;
 
+    messages->event.at = clock_read();
+    fault = bear_agent(loop, &messages->event);
+    if (fault) {
+        log_write(LOG_ERROR, "store", "cannot read what is stored: %s", fault_text(fault));
+        return fault;
+    }
     loop->start = NULL;
+    loop->members_changed = true;
     fault = run_turn(loop, messages);
     while (!fault) {
         note_figures(loop);
+        update_roster(loop);
         messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);

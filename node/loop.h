@@ -8,6 +8,7 @@
 
 #include "inbox.h"
 #include "local_api.h"
+#include "roster.h"
 #include "store.h"
 #include "transport.h"
 
@@ -19,19 +20,21 @@ struct loop_settings {
     struct store *store;
     struct inbox *inbox;
     struct transport *transport;
+    struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
     void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
     void *context;
 };
 
-/* Restores the agent from the store. All pointers are borrowed for the loop's life. */
+/* All pointers are borrowed for the loop's life, but for the agent's addresses. */
 int loop_new(struct loop **made, const struct loop_settings *settings);
 void loop_free(struct loop *loop); /* NULL is fine */
 
 /* Who gets replies and events; before loop_run, or never (tests). */
 void loop_attach(struct loop *loop, struct local_api *api);
 
-/* Runs until the inbox is closed and empty: FAULT_NONE. A store that can no longer be trusted ends
+/* Restores the agent from the store, while what comes waits in the inbox and readers answer. Then
+ * runs until the inbox is closed and empty: FAULT_NONE. A store that can no longer be trusted ends
  * it at once: FAULT_STORE; nothing was acknowledged that is not on disk. */
 int loop_run(struct loop *loop);
 

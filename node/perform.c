@@ -183,6 +183,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_DROP_BOND:
         case EFFECT_KEEP_RECORD:
         case EFFECT_DROP_RECORD:
+        case EFFECT_KEEP_PROOF:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:

@@ -21,6 +21,7 @@
  * wait for it. */
 #include "log.h"
 #include "node_1.sql.h"
+#include "node_2.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -33,7 +34,7 @@
 #include <unistd.h>
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
-static const char *const migrations[STORE_VERSION] = {schema_node_1};
+static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2};
 
 /* ---- a connection ---- */
 
@@ -233,7 +234,7 @@ void store_disconnect(struct store_connection *connection)
 
 /* SQLite gives its log and index the mode of the database, so this is the one place for it. The
  * file is looked at by name: closing a descriptor of it would drop SQLite's locks. */
-static int make_file(const char *path)
+int store_make_file(const char *path)
 {
     struct stat status;
     int file;
@@ -249,7 +250,7 @@ static int make_file(const char *path)
     return 0;
 }
 
-static int read_number(struct store_connection *connection, const char *sql, int64_t *number)
+int store_read_number(struct store_connection *connection, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(connection->database, sql, -1, &statement, NULL);
@@ -282,12 +283,12 @@ static int migrate(struct store *store)
 {
     struct store_connection *connection = &store->connection;
     int64_t version = 0, application = 0, tables = 0;
-    int fault = read_number(connection, "PRAGMA user_version", &version);
+    int fault = store_read_number(connection, "PRAGMA user_version", &version);
 
     if (!fault)
-        fault = read_number(connection, "PRAGMA application_id", &application);
+        fault = store_read_number(connection, "PRAGMA application_id", &application);
     if (!fault)
-        fault = read_number(connection, "SELECT count(*) FROM sqlite_schema", &tables);
+        fault = store_read_number(connection, "SELECT count(*) FROM sqlite_schema", &tables);
     if (fault)
         return fault;
     if (application != STORE_APPLICATION_ID && (version != 0 || application != 0 || tables != 0)) {
@@ -404,9 +405,10 @@ static int remember_log_pages(void *context, sqlite3 *database, const char *name
 int store_open(struct store **opened, const struct store_settings *settings)
 {
     struct store *store = memory_take(sizeof *store);
-    int fault = make_file(settings->path);
+    int fault = store_make_file(settings->path);
 
     store->node = settings->node;
+    store->directory_path = store_directory_path(settings->path);
     arena_init(&store->arena, CHAIN_SIZE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX));
     derive_keys(store, settings->storage_key);
     if (!fault)
@@ -419,6 +421,8 @@ int store_open(struct store **opened, const struct store_settings *settings)
         fault = store_execute(&store->connection, "UPDATE node SET closed = 0");
     if (!fault)
         fault = store_load_recent(store);
+    if (!fault)
+        fault = store_directory_open(store);
     if (fault) {
         store->turn_fault = fault; /* nothing is marked as closed in order */
         store_close(store);
@@ -441,12 +445,15 @@ void store_close(struct store *store)
     if (!store)
         return;
     store_roll_back(store);
+    store_directory_close(store, !store->turn_fault);
     if (store->connection.database && !store->turn_fault && !store_is_io_broken(store) &&
         !store_execute(&store->connection, "UPDATE node SET closed = 1"))
         sqlite3_wal_checkpoint_v2(store->connection.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
                                   NULL, NULL);
     store_disconnect(&store->connection);
     sodium_free(store->keys);
+    record_numbers_free(&store->numbers);
+    memory_give_back(store->directory_path);
     recent_free(&store->recent);
     name_filter_free(&store->filed_names);
     name_filter_free(&store->filed_keys);
@@ -489,6 +496,7 @@ static void undo_turn(struct store *store)
     }
     store->has_begun = false;
     store->filing = 0;
+    store_directory_undo(store);
 }
 
 static int begin_transaction(struct store *store)
@@ -521,10 +529,23 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_PECK] = store_keep_peck,         [EFFECT_KEEP_STATE] = store_keep_state,
         [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
-        [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
+        [EFFECT_KEEP_COUNTERS] = store_keep_counters,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
+}
+
+static bool is_of_directory(const struct effect *effect)
+{
+    return effect->kind == EFFECT_KEEP_RECORD || effect->kind == EFFECT_DROP_RECORD ||
+           effect->kind == EFFECT_KEEP_PROOF;
+}
+
+/* Of our own records the version is kept where it is not lost. */
+static bool is_of_node(const struct effect *effect)
+{
+    return !is_of_directory(effect) || (effect->kind == EFFECT_KEEP_RECORD && effect->record.own);
 }
 
 int store_keep(struct store *store, const struct effect *effect)
@@ -534,7 +555,9 @@ int store_keep(struct store *store, const struct effect *effect)
     assert(store->in_turn);
     if (!keep)
         return 0;
-    if (!store->turn_fault && !store->has_begun)
+    if (!store->turn_fault && is_of_directory(effect) && !store->directory_begun)
+        store->turn_fault = store_directory_begin(store);
+    if (!store->turn_fault && !store->has_begun && is_of_node(effect))
         store->turn_fault = begin_transaction(store);
     if (!store->turn_fault)
         store->turn_fault = keep(store, effect);
@@ -543,11 +566,15 @@ int store_keep(struct store *store, const struct effect *effect)
     return store->turn_fault;
 }
 
+/* The directory first. What it has beyond node.db, when that cannot be kept, is true all the same:
+ * others signed it. */
 int store_commit(struct store *store)
 {
     struct store_connection *connection = &store->connection;
 
     assert(store->in_turn);
+    if (!store->turn_fault)
+        store->turn_fault = store_directory_commit(store);
     if (!store->turn_fault && store->has_begun)
         store->turn_fault =
             store_run(connection, store_prepare(connection, STATEMENT_COMMIT, "COMMIT"));
@@ -582,7 +609,7 @@ void store_roll_back(struct store *store)
 
 bool store_is_io_broken(const struct store *store)
 {
-    return store->connection.is_io_broken || store->sync_failed;
+    return store->connection.is_io_broken || store->sync_failed || store->directory_lost;
 }
 
 /* ---- restoring ---- */
@@ -627,10 +654,16 @@ int store_restore(struct store *store, const struct moment *at,
     if (!fault)
         fault = store_restore_records(store, &restoring);
     if (!fault)
+        fault = store_restore_marks(store, &restoring);
+    if (!fault)
+        fault = store_restore_proofs(store, &restoring);
+    if (!fault)
         fault = store_restore_pecks(store, BOX_OUT, &restoring);
     if (!fault)
         fault = store_restore_pecks(store, BOX_IN, &restoring);
     if (!fault)
         fault = read_node(store, counters, version_floor);
+    if (fault)
+        store_directory_undo(store); /* a damaged one is made anew */
     return fault;
 }

@@ -1,4 +1,5 @@
-/* store: node.db, the one database of the node.
+/* store: node.db, what nobody else has (pecks, bonds, keys, counters), and directory.db beside it,
+ * what gossip brought and can bring again.
  *
  * SQLite in WAL mode: what a turn keeps is one transaction. A commit (synchronous=NORMAL) survives
  * the end of the process; store_sync then makes all commits before it survive a power cut, which
@@ -114,11 +115,14 @@ size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, 
 
 struct directory_filter {
     struct bytes capability;       /* exact, or a prefix ending in "*" */
-    struct bytes text;             /* words in name, bio, capabilities (FTS5) */
+    struct bytes text;             /* words, or beginnings of some, in name, bio, capabilities */
     struct id duckling, host;      /* zero: all */
     uint64_t seen_since_ms;        /* wall; 0: all */
     uint64_t wall_ms;              /* expired records are left out */
-    struct id after;               /* page: owners above this id; zero: from the first */
+    bool bonded;                   /* only those that are, see stored_duckling */
+    const struct id *dead_hosts;   /* whose ducklings are left out; in order of id_compare */
+    size_t dead_host_count;
+    uint64_t after;                /* page: the place where the one before ended; 0: from the first */
     size_t limit;
 };
 
@@ -127,11 +131,17 @@ struct stored_duckling {
     struct duckling_content content;
     struct bytes wire, chain;
     bool bonded;                   /* holds a bond attestation of both ends, as far as is known here */
+    uint64_t place;                /* what cursors are made of */
 };
 
-/* In order of owner. Returns how many. */
+/* In the order in which their owners became known here. Returns how many; `*next` is where the next
+ * page begins, 0 at the end. A page may be short, even empty, and go on: so many records are looked
+ * at for one, and not more. Left out: whoever is in quarantine or has a revocation in the directory.
+ * Of the words that begin like one of `text` the first SEARCH_ENDINGS_MAX count, in their order. */
+#define SEARCH_LOOKED_AT_MAX 2048u
+#define SEARCH_ENDINGS_MAX 64u
 size_t store_view_directory(struct store_reader *reader, const struct directory_filter *filter,
-                            struct arena *arena, struct stored_duckling *ducklings);
+                            struct arena *arena, struct stored_duckling *ducklings, uint64_t *next);
 
 /* The chain of an identity, or of the certificate with this id; .data NULL: not known. */
 struct bytes store_view_chain(struct store_reader *reader, const struct id *identity,
@@ -142,6 +152,15 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader, const 
 /* The node record of a node; .data NULL: none. */
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena);
+/* What is held, to compare nodes by: those that hold the same records show the same. Reads every record's
+ * row, not its bytes. */
+struct stored_set {
+    uint64_t records, bytes;       /* of packed envelopes */
+    uint8_t fingerprint[16];       /* sum of the first halves of the records' hashes, little-endian */
+};
+void store_view_sets(struct store_reader *reader, struct stored_set *directory,
+                     struct stored_set *metrics);
+
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
 
 #endif

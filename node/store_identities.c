@@ -37,10 +37,11 @@ void store_forget_numbers(struct store *store)
 
 /* Certificate 0 has the identity's own id; the ones after it need a name. The chain was verified
  * before it came here, so it is only taken apart. */
-static int keep_certificates(struct store *store, int64_t identity, struct bytes wire)
+int store_keep_certificates(struct store *store, struct store_connection *connection,
+                            int64_t identity, struct bytes wire)
 {
     sqlite3_stmt *statement = store_prepare(
-        &store->connection, STATEMENT_CERTIFICATE_ADD,
+        connection, STATEMENT_CERTIFICATE_ADD,
         "INSERT INTO certificate (id, identity) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
     Duck__Chain *chain;
     int fault = 0;
@@ -57,7 +58,7 @@ static int keep_certificates(struct store *store, int64_t identity, struct bytes
         id = id_of(&envelope.hash);
         store_bind_id(statement, 1, &id);
         sqlite3_bind_int64(statement, 2, identity);
-        fault = store_run(&store->connection, statement);
+        fault = store_run(connection, statement);
     }
     return fault;
 }
@@ -65,7 +66,7 @@ static int keep_certificates(struct store *store, int64_t identity, struct bytes
 static int add_identity(struct store *store, struct identity_slot *slot, const struct id *id)
 {
     sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_IDENTITY_ADD,
-                                            "INSERT INTO identity (id, pinned) VALUES (?1, 0)");
+                                            "INSERT INTO identity (id) VALUES (?1)");
     int fault;
 
     store_bind_id(statement, 1, id);
@@ -79,7 +80,7 @@ static int load_identity(struct store *store, struct identity_slot *slot, const 
 {
     sqlite3_stmt *statement =
         store_prepare(&store->connection, STATEMENT_IDENTITY_FIND,
-                      "SELECT number, length(chain), pinned FROM identity WHERE id = ?1");
+                      "SELECT number, length(chain) FROM identity WHERE id = ?1");
 
     memset(slot, 0, sizeof *slot);
     slot->id = *id;
@@ -87,40 +88,28 @@ static int load_identity(struct store *store, struct identity_slot *slot, const 
     while (store_next_row(&store->connection, statement)) {
         slot->number = sqlite3_column_int64(statement, 0);
         slot->chain_size = (size_t)store_column_number(statement, 1);
-        slot->is_pinned = sqlite3_column_int(statement, 2);
     }
     if (store->connection.fault || slot->number)
         return store->connection.fault;
     return add_identity(store, slot, id);
 }
 
-static int change_identity(struct store *store, struct identity_slot *slot, struct bytes chain,
-                           bool pin)
+static int lengthen_chain(struct store *store, struct identity_slot *slot, struct bytes chain)
 {
     sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_IDENTITY_CHANGE,
-                                            "UPDATE identity SET chain = coalesce(?2, chain), "
-                                            "pinned = max(pinned, ?3) WHERE number = ?1");
-    bool is_longer = chain.size > slot->chain_size;
+                                            "UPDATE identity SET chain = ?2 WHERE number = ?1");
     int fault;
 
     sqlite3_bind_int64(statement, 1, slot->number);
-    if (is_longer)
-        store_bind_bytes(statement, 2, chain);
-    else
-        sqlite3_bind_null(statement, 2);
-    sqlite3_bind_int(statement, 3, pin);
+    store_bind_bytes(statement, 2, chain);
     fault = store_run(&store->connection, statement);
     if (fault)
         return fault;
-    slot->is_pinned |= pin;
-    if (!is_longer)
-        return 0;
     slot->chain_size = chain.size;
-    return keep_certificates(store, slot->number, chain);
+    return store_keep_certificates(store, &store->connection, slot->number, chain);
 }
 
-int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain,
-                              bool pin)
+int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain)
 {
     struct identity_slot *slot = find_slot(store, id);
     int fault = 0;
@@ -135,25 +124,9 @@ int64_t store_number_identity(struct store *store, const struct id *id, struct b
         if (!fault)
             store->identity_count++;
     }
-    if (!fault && (chain.size > slot->chain_size || (pin && !slot->is_pinned)))
-        fault = change_identity(store, slot, chain, pin);
+    if (!fault && chain.size > slot->chain_size)
+        fault = lengthen_chain(store, slot, chain);
     return fault ? 0 : slot->number;
-}
-
-/* Whoever is known by records alone goes with the last one, or gossip could fill the disk. */
-int store_drop_idle_identity(struct store *store, const struct id *id)
-{
-    sqlite3_stmt *statement =
-        store_prepare(&store->connection, STATEMENT_IDENTITY_DROP,
-                      "DELETE FROM identity WHERE id = ?1 AND pinned = 0 AND NOT EXISTS "
-                      "(SELECT 1 FROM record WHERE owner = ?1)");
-    int fault;
-
-    store_bind_id(statement, 1, id);
-    fault = store_run(&store->connection, statement);
-    if (!fault && sqlite3_changes(store->connection.database) > 0)
-        store_forget_numbers(store);
-    return fault;
 }
 
 /* ---- lists of names in one column ---- */
@@ -171,7 +144,8 @@ struct bytes store_join_lines(const struct bytes *lines, size_t count, struct ar
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             joined[size++] = '\n';
-        memcpy(joined + size, lines[i].data, lines[i].size);
+        if (lines[i].size > 0)
+            memcpy(joined + size, lines[i].data, lines[i].size);
         size += lines[i].size;
     }
     return bytes_of(joined, size);
@@ -253,7 +227,7 @@ static int write_hosted(struct store *store, const struct hosted *hosted, int64_
 int store_keep_duckling(struct store *store, const struct effect *effect)
 {
     const struct hosted *hosted = effect->duckling;
-    int64_t number = store_number_identity(store, &hosted->id, hosted->chain, true);
+    int64_t number = store_number_identity(store, &hosted->id, hosted->chain);
 
     return number ? write_hosted(store, hosted, number) : store->connection.fault;
 }
@@ -261,7 +235,7 @@ int store_keep_duckling(struct store *store, const struct effect *effect)
 int store_keep_profile(struct store *store, const struct effect *effect)
 {
     const struct hosted *hosted = effect->duckling;
-    int64_t number = store_number_identity(store, &hosted->id, bytes_of(NULL, 0), true);
+    int64_t number = store_number_identity(store, &hosted->id, bytes_of(NULL, 0));
     sqlite3_stmt *statement;
 
     if (!number)
@@ -338,8 +312,8 @@ int store_keep_bond(struct store *store, const struct effect *effect)
 {
     const struct bond *bond = effect->bond;
     struct bytes none = bytes_of(NULL, 0);
-    int64_t requester = store_number_identity(store, &bond->requester, none, true);
-    int64_t approver = requester ? store_number_identity(store, &bond->approver, none, true) : 0;
+    int64_t requester = store_number_identity(store, &bond->requester, none);
+    int64_t approver = requester ? store_number_identity(store, &bond->approver, none) : 0;
     sqlite3_stmt *statement;
 
     if (!approver)

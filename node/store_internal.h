@@ -7,14 +7,19 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 1
-#define STORE_APPLICATION_ID 0x6475636b /* "duck" */
+#define STORE_VERSION 2
+#define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
+#define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
+#define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
 #define STORE_WRITER_CACHE_KIB 2048
 #define STORE_READER_CACHE_KIB 512
 #define STORE_CHECKPOINT_PAGES 2048 /* 8 MiB of log, then it is carried over */
 #define STORE_FILE_AT 4096          /* pecks that are not filed: then they are */
 #define STORE_IDENTITY_SLOTS 4096   /* identities whose number is remembered */
+#define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
+#define STORE_FILED_AT_ONCE 1024u
+#define STORE_RECORDS_OF_IDENTITY 32 /* numbers; an owner may have RECORDS_PER_OWNER_MAX */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
 
 /* Statements are prepared at their first use and kept. */
@@ -25,7 +30,6 @@ enum statement {
     STATEMENT_IDENTITY_FIND,
     STATEMENT_IDENTITY_ADD,
     STATEMENT_IDENTITY_CHANGE,
-    STATEMENT_IDENTITY_DROP,
     STATEMENT_CERTIFICATE_ADD,
     STATEMENT_HOSTED_ADD,
     STATEMENT_PROFILE_CHANGE,
@@ -48,17 +52,37 @@ enum statement {
     STATEMENT_FILE,
     STATEMENT_FILED_THROUGH,
     /* records */
-    STATEMENT_RECORD_KEEP,
-    STATEMENT_RECORD_FIND,
+    STATEMENT_OWNER_FIND,
+    STATEMENT_OWNER_ADD,
+    STATEMENT_OWNER_CHANGE,
+    STATEMENT_OWNER_DROP,
+    STATEMENT_OWNER_NAME_ADD,
+    STATEMENT_OWNER_FRESH_DROP,
+    STATEMENT_OWNER_FILED_DROP,
+    STATEMENT_CERTIFICATES_DROP,
+    STATEMENT_FILE_END,
+    STATEMENT_FILE_OWNERS,
+    STATEMENT_FILE_DONE,
+    STATEMENT_RECORDS_OF_OWNER,
+    STATEMENT_RECORD_ADD,
     STATEMENT_RECORD_DROP,
-    STATEMENT_CAPABILITY_ADD,
-    STATEMENT_CAPABILITY_DROP,
-    STATEMENT_TEXT_READ,
-    STATEMENT_TEXT_ADD,
-    STATEMENT_TEXT_DROP,
+    STATEMENT_RECORD_NAME,
+    STATEMENT_WIRE_ADD,
+    STATEMENT_WIRE_READ,
+    STATEMENT_WIRE_DROP,
+    STATEMENT_TAG_ADD,
+    STATEMENT_TAG_DROP,
+    STATEMENT_WORD_ADD,
+    STATEMENT_WORD_DROP,
     STATEMENT_BONDED_ADD,
     STATEMENT_BONDED_DROP,
     STATEMENT_RECORD_READ,
+    STATEMENT_MARK_KEEP,
+    STATEMENT_MARKS_END,
+    STATEMENT_PROOF_KEEP,
+    STATEMENT_PROOFS_END,
+    STATEMENT_QUARANTINE_KEEP,
+    STATEMENT_QUARANTINES_END,
     /* views */
     STATEMENT_VIEW_GENERATION,
     STATEMENT_VIEW_FIND_RECENT,
@@ -70,8 +94,20 @@ enum statement {
     STATEMENT_VIEW_CERTIFICATE,
     STATEMENT_VIEW_NODE,
     STATEMENT_VIEW_HOSTED,
-    STATEMENT_VIEW_DIRECTORY, /* one for each set of filters */
-    STATEMENT_VIEW_DIRECTORY_LAST = STATEMENT_VIEW_DIRECTORY + 31,
+    STATEMENT_VIEW_SETS,
+    STATEMENT_SEARCH_OWNER,
+    STATEMENT_SEARCH_TAGS,
+    STATEMENT_SEARCH_WORDS,
+    STATEMENT_SEARCH_ALL,
+    STATEMENT_SEARCH_RECORD,
+    STATEMENT_SEARCH_TAG,
+    STATEMENT_SEARCH_WORD,
+    STATEMENT_SEARCH_BONDED,
+    STATEMENT_SEARCH_QUARANTINE,
+    STATEMENT_SEARCH_REVOKED,
+    STATEMENT_SEARCH_BYTES,
+    STATEMENT_TERM_TAG,
+    STATEMENT_TERM_WORD,
     STATEMENT_VIEW_PECKS,
     STATEMENT_VIEW_PECKS_LAST = STATEMENT_VIEW_PECKS + 127,
     STATEMENT_COUNT,
@@ -86,6 +122,8 @@ struct store_connection {
 
 /* ---- store.c: a connection ---- */
 int store_connect(struct store_connection *connection, const char *path, bool is_writer);
+int store_make_file(const char *path);
+int store_read_number(struct store_connection *connection, const char *sql, int64_t *number);
 void store_disconnect(struct store_connection *connection);
 
 /* NULL when it cannot be prepared; the functions below then give the fault. Bound values are
@@ -149,8 +187,24 @@ struct identity_slot {
     struct id id;
     int64_t number; /* 0: free */
     size_t chain_size;
-    bool is_pinned;
 };
+
+/* Which number has the record of a hash: 24 bits that stand for the hash and 40 of the number in
+ * each slot, so whoever looks reads the record and compares. */
+struct record_numbers {
+    uint64_t *slots; /* 0: free */
+    size_t count, slot_count;
+    uint8_t key[16];
+    bool is_loaded; /* all records of the store are in it */
+};
+
+void record_numbers_free(struct record_numbers *numbers);
+void record_numbers_add(struct record_numbers *numbers, const struct hash *hash, int64_t number);
+void record_numbers_drop(struct record_numbers *numbers, const struct hash *hash, int64_t number);
+
+/* The next candidate of `hash`, or 0. `*at` begins as 0. */
+int64_t record_numbers_next(const struct record_numbers *numbers, const struct hash *hash,
+                            size_t *at);
 
 struct store {
     struct store_connection connection;
@@ -170,10 +224,22 @@ struct store {
     struct identity_slot identities[STORE_IDENTITY_SLOTS];
     size_t identity_count;
     struct arena arena; /* for one call */
+
+    /* directory.db */
+    struct store_connection directory;
+    char *directory_path;
+    bool directory_begun, directory_lost; /* lost: it cannot be made anew */
+    int directory_log_pages;
+    int64_t fresh, fresh_at_begin; /* rows of identity_fresh */
+    int64_t file_from;             /* the name from which on identities are filed next */
+    struct record_numbers numbers;
 };
 
 struct store_reader {
-    struct store_connection connection;
+    struct store_connection connection, directory;
+    char *directory_path;
+    uint64_t inode; /* of the directory.db that is open: the writer may have made it anew */
+    void *tokenizer, *tokenizer_class; /* of `word`, from FTS5 */
 };
 
 /* ---- store_recent.c ---- */
@@ -183,12 +249,11 @@ void store_recent_is_filed(struct store *store); /* …which is committed */
 
 /* ---- store_identities.c ---- */
 
-/* The identity's number, 0 on a fault. Its chain is kept when it is longer than the one held; a
- * pinned one stays when its last record goes. */
-int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain,
-                              bool pin);
+/* The identity's number, 0 on a fault. Its chain is kept when it is longer than the one held. */
+int64_t store_number_identity(struct store *store, const struct id *id, struct bytes chain);
+int store_keep_certificates(struct store *store, struct store_connection *connection,
+                            int64_t identity, struct bytes wire);
 void store_forget_numbers(struct store *store); /* they may have been taken back */
-int store_drop_idle_identity(struct store *store, const struct id *id);
 int store_keep_duckling(struct store *store, const struct effect *effect);
 int store_keep_profile(struct store *store, const struct effect *effect);
 int store_keep_bond(struct store *store, const struct effect *effect);
@@ -216,9 +281,46 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
 int64_t store_name_number(const uint8_t *hash); /* what the columns `name` hold */
 extern const char store_receipts_sql[];
 
+/* ---- store_directory.c: directory.db, opened, made anew, written ---- */
+#define STORE_DELETED 1 /* record.flags */
+#define STORE_ACCEPTS_PECKS 2
+
+char *store_directory_path(const char *store_path); /* beside it; owned by the caller */
+int store_directory_open(struct store *store);
+void store_directory_close(struct store *store, bool in_order);
+int store_directory_begin(struct store *store);
+int store_directory_commit(struct store *store);
+void store_directory_undo(struct store *store); /* and a damaged file is made anew */
+
+/* ---- store_owners.c: identities of the directory ---- */
+int64_t store_owner_find(struct store *store, const struct id *id, size_t *chain_size); /* 0: none */
+int64_t store_owner_keep(struct store *store, const struct id *id, struct bytes chain, bool *is_new);
+int store_owner_drop(struct store *store, int64_t number, const struct id *id);
+int store_owners_file(struct store *store);
+
 /* ---- store_records.c ---- */
 int store_keep_record(struct store *store, const struct effect *effect);
+/* Empty, and no fault: it is not held, or the arena is full. */
+int store_find_wire(struct store *store, const struct hash *hash, struct arena *arena,
+                    struct bytes *wire);
 int store_drop_record(struct store *store, const struct effect *effect);
 int store_restore_records(struct store *store, const struct restoring *restoring);
+
+/* ---- store_marks.c: marks and proofs ---- */
+int store_keep_mark(struct store *store, int64_t number, uint64_t until_ms); /* of that record */
+int store_keep_proof(struct store *store, const struct effect *effect);
+int store_restore_marks(struct store *store, const struct restoring *restoring);
+int store_restore_proofs(struct store *store, const struct restoring *restoring);
+
+/* ---- store_views.c ---- */
+bool store_reader_begin(struct store_connection *connection);
+void store_reader_end(struct store_connection *connection);
+
+/* False: there is no directory.db to read at the moment. */
+bool store_reader_has_directory(struct store_reader *reader);
+
+/* ---- store_search.c ---- */
+bool store_search_open_words(struct store_reader *reader); /* of a connection newly made */
+void store_search_close_words(struct store_reader *reader);
 
 #endif

@@ -190,8 +190,8 @@ int store_keep_peck(struct store *store, const struct effect *effect)
 
     if (recent_find(&store->recent, &effect->peck.id, effect->peck.box))
         return 0;
-    from = store_number_identity(store, &effect->peck.from, effect->peck.chain, true);
-    to = from ? store_number_identity(store, &effect->peck.to, bytes_of(NULL, 0), true) : 0;
+    from = store_number_identity(store, &effect->peck.from, effect->peck.chain);
+    to = from ? store_number_identity(store, &effect->peck.to, bytes_of(NULL, 0)) : 0;
     if (!to)
         return store->connection.fault;
     if (has_key)
@@ -251,8 +251,7 @@ int store_keep_receipt(struct store *store, const struct effect *effect)
     };
     int64_t seq = find_kept(store, &effect->receipt.peck, effect->receipt.box, "a receipt");
     int64_t signer =
-        seq ? store_number_identity(store, &effect->receipt.signer, effect->receipt.chain, true)
-            : 0;
+        seq ? store_number_identity(store, &effect->receipt.signer, effect->receipt.chain) : 0;
     sqlite3_stmt *statement;
 
     if (!signer)

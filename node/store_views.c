@@ -7,18 +7,17 @@
 #include "log.h"
 #include "store_internal.h"
 
-#include <assert.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define LIST_MAX 1024 /* rows of one list, whatever is asked for */
-#define WORDS_MAX 16  /* of a text search; the rest is ignored */
-#define TEXT_MAX 1024 /* bytes of a text search */
 
 int store_reader_open(struct store_reader **opened, const char *path)
 {
     struct store_reader *reader = memory_take(sizeof *reader);
     int fault = store_connect(&reader->connection, path, false);
 
+    reader->directory_path = store_directory_path(path);
     if (fault) {
         store_reader_close(reader);
         return fault;
@@ -27,23 +26,53 @@ int store_reader_open(struct store_reader **opened, const char *path)
     return 0;
 }
 
+static void leave_directory(struct store_reader *reader)
+{
+    store_search_close_words(reader);
+    store_disconnect(&reader->directory);
+    reader->inode = 0;
+}
+
 void store_reader_close(struct store_reader *reader)
 {
     if (!reader)
         return;
+    leave_directory(reader);
     store_disconnect(&reader->connection);
+    memory_give_back(reader->directory_path);
     memory_give_back(reader);
 }
 
-static bool begin(struct store_reader *reader)
+/* The writer may have made it anew meanwhile: then this is another file. */
+bool store_reader_has_directory(struct store_reader *reader)
 {
-    return store_run(&reader->connection,
-                     store_prepare(&reader->connection, STATEMENT_BEGIN, "BEGIN")) == 0;
+    struct stat status;
+
+    if (stat(reader->directory_path, &status) != 0) {
+        leave_directory(reader);
+        return false;
+    }
+    if (reader->directory.database && reader->inode == (uint64_t)status.st_ino &&
+        !reader->directory.is_io_broken)
+        return true;
+    leave_directory(reader);
+    if (store_connect(&reader->directory, reader->directory_path, false) ||
+        !store_search_open_words(reader)) {
+        leave_directory(reader);
+        return false;
+    }
+    reader->inode = (uint64_t)status.st_ino;
+    return true;
 }
 
-static void end(struct store_reader *reader)
+bool store_reader_begin(struct store_connection *connection)
 {
-    store_run(&reader->connection, store_prepare(&reader->connection, STATEMENT_COMMIT, "COMMIT"));
+    return store_run(connection, store_prepare(connection, STATEMENT_BEGIN, "BEGIN")) == 0;
+}
+
+void store_reader_end(struct store_connection *connection)
+{
+    store_run(connection, store_prepare(connection, STATEMENT_COMMIT, "COMMIT"));
 }
 
 /* ---- one peck ---- */
@@ -167,7 +196,7 @@ bool store_view_peck(struct store_reader *reader, const struct id *peck, int box
     bool is_held = false;
     int64_t seq;
 
-    if (!begin(reader))
+    if (!store_reader_begin(&reader->connection))
         return false;
     seq = find_peck(reader, peck, box);
     if (seq)
@@ -177,7 +206,7 @@ bool store_view_peck(struct store_reader *reader, const struct id *peck, int box
         seq = find_peck(reader, peck, BOX_OUT);
         is_held = seq && read_peck(reader, seq, duckling, arena, view);
     }
-    end(reader);
+    store_reader_end(&reader->connection);
     return is_held;
 }
 
@@ -330,13 +359,13 @@ size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *
     static const struct id anyone;
     size_t count = 0;
 
-    if (list.limit == 0 || !begin(reader))
+    if (list.limit == 0 || !store_reader_begin(&reader->connection))
         return 0;
     fill_list(reader, &list);
     /* In order and without a gap, or a cursor would step over what the arena had no room for. */
     while (count < list.count && read_peck(reader, list.seqs[count], &anyone, arena, &views[count]))
         count++;
-    end(reader);
+    store_reader_end(&reader->connection);
     return count;
 }
 
@@ -371,176 +400,66 @@ size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, 
     return count;
 }
 
-/* ---- the directory ---- */
-
-struct search {
-    bool by_capability, by_prefix, by_text, by_duckling, by_host;
-    char low[NAME_MAX_BYTES + 1], high[NAME_MAX_BYTES + 2]; /* capabilities in [low, high) */
-    char match[2 * TEXT_MAX + 8 * WORDS_MAX];
-};
-
-static bool is_space(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-/* Words become quoted prefixes, all of which must be there: none of the query language of FTS5
- * reaches it. False when there is no word. */
-static bool quote_words(struct bytes text, char *match, size_t capacity)
-{
-    size_t size = 0, words = 0, i = 0;
-
-    while (i < text.size && i < TEXT_MAX && words < WORDS_MAX) {
-        while (i < text.size && is_space(text.data[i]))
-            i++;
-        if (i == text.size || i >= TEXT_MAX)
-            break;
-        size += (size_t)snprintf(match + size, capacity - size, "%s\"", words++ ? " " : "");
-        for (; i < text.size && i < TEXT_MAX && !is_space(text.data[i]); i++) {
-            if (text.data[i] == '"')
-                match[size++] = '"';
-            if (text.data[i] != 0)
-                match[size++] = (char)text.data[i];
-        }
-        size += (size_t)snprintf(match + size, capacity - size, "\"*");
-    }
-    return words > 0;
-}
-
-/* False: nothing can match. */
-static bool plan_search(const struct directory_filter *filter, struct search *search)
-{
-    struct bytes capability = filter->capability;
-
-    memset(search, 0, sizeof *search);
-    search->by_duckling = !id_is_zero(&filter->duckling);
-    search->by_host = !id_is_zero(&filter->host);
-    search->by_text = quote_words(filter->text, search->match, sizeof search->match);
-    if (filter->text.size > 0 && !search->by_text)
-        return false;
-    if (capability.size == 0)
-        return true;
-    search->by_prefix = capability.data[capability.size - 1] == '*';
-    search->by_capability = !search->by_prefix;
-    if (search->by_prefix)
-        capability.size--;
-    if (capability.size > NAME_MAX_BYTES || (capability.size && !bytes_are_name(capability)))
-        return false;
-    memcpy(search->low, capability.data, capability.size);
-    memcpy(search->high, capability.data, capability.size);
-    search->high[capability.size] = '\x7f'; /* above the alphabet of names */
-    return true;
-}
-
-/* Pages are in order of owner. One capability is walked in that order; everything else walks the
- * records' index by owner, and what a prefix, a text or a host names is gathered before, as
- * numbers of records. At 50,000 ducklings that is 10 to 25 ms at worst; to sort them is 100. */
-static sqlite3_stmt *prepare_search(struct store_reader *reader, const struct search *search)
-{
-    int number = search->by_capability | search->by_prefix << 1 | search->by_text << 2 |
-                 search->by_duckling << 3 | search->by_host << 4;
-    char sql[1536];
-
-    snprintf(sql, sizeof sql,
-             "SELECT r.wire, i.chain, EXISTS (SELECT 1 FROM bonded one JOIN bonded other "
-             "ON other.owner = one.subject AND other.subject = one.owner "
-             "WHERE one.owner = r.owner AND one.not_after_ms > ?1 AND other.not_after_ms > ?1) "
-             "FROM %s CROSS JOIN identity i ON i.id = r.owner WHERE %s%s%s%s%s AND r.kind = 2 "
-             "AND r.deleted = 0 AND r.not_after_ms > ?1 AND r.version_ms >= ?2 "
-             "ORDER BY %s LIMIT ?9",
-             search->by_capability ? "capability c CROSS JOIN record r ON r.number = c.record"
-                                   : "record r INDEXED BY record_by_owner",
-             search->by_capability ? "c.name = ?4 AND c.owner > ?3" : "r.owner > ?3",
-             search->by_duckling ? " AND r.owner = ?7" : "",
-             search->by_prefix ? " AND r.number IN (SELECT record FROM capability "
-                                 "WHERE name >= ?4 AND name < ?5)"
-                               : "",
-             search->by_text ? " AND r.number IN (SELECT rowid FROM duckling_text "
-                               "WHERE duckling_text MATCH ?6)"
-                             : "",
-             search->by_host ? " AND r.number IN (SELECT number FROM record WHERE host = ?8)" : "",
-             search->by_capability ? "c.owner" : "r.owner");
-    return store_prepare(&reader->connection, (enum statement)(STATEMENT_VIEW_DIRECTORY + number),
-                         sql);
-}
-
-static void bind_search(sqlite3_stmt *statement, const struct directory_filter *filter,
-                        const struct search *search)
-{
-    store_bind_number(statement, 1, filter->wall_ms);
-    store_bind_number(statement, 2, filter->seen_since_ms);
-    store_bind_id(statement, 3, &filter->after);
-    if (search->by_capability || search->by_prefix)
-        sqlite3_bind_text(statement, 4, search->low, -1, SQLITE_STATIC);
-    if (search->by_prefix)
-        sqlite3_bind_text(statement, 5, search->high, -1, SQLITE_STATIC);
-    if (search->by_text)
-        sqlite3_bind_text(statement, 6, search->match, -1, SQLITE_STATIC);
-    if (search->by_duckling)
-        store_bind_id(statement, 7, &filter->duckling);
-    if (search->by_host)
-        store_bind_id(statement, 8, &filter->host);
-    sqlite3_bind_int64(statement, 9, (sqlite3_int64)filter->limit);
-}
-
-static bool read_duckling(sqlite3_stmt *statement, struct arena *arena,
-                          struct stored_duckling *duckling)
-{
-    struct envelope envelope;
-
-    memset(duckling, 0, sizeof *duckling);
-    duckling->wire = arena_copy(arena, store_column_bytes(statement, 0));
-    duckling->chain = arena_copy(arena, store_column_bytes(statement, 1));
-    duckling->bonded = sqlite3_column_int(statement, 2);
-    return duckling->wire.data && duckling->chain.data &&
-           envelope_parse(duckling->wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
-           record_parse(envelope.body, arena, &duckling->record) == RECORD_OK &&
-           duckling_content_parse(duckling->record.content, arena, &duckling->content) == RECORD_OK;
-}
-
-size_t store_view_directory(struct store_reader *reader, const struct directory_filter *filter,
-                            struct arena *arena, struct stored_duckling *ducklings)
-{
-    struct search search;
-    sqlite3_stmt *statement;
-    size_t count = 0;
-    bool is_full = false;
-
-    if (filter->limit == 0 || !plan_search(filter, &search))
-        return 0;
-    statement = prepare_search(reader, &search);
-    bind_search(statement, filter, &search);
-    while (store_next_row(&reader->connection, statement)) {
-        /* The first that has no room ends the page, or the next one would begin after it. */
-        is_full = is_full || count == filter->limit ||
-                  !read_duckling(statement, arena, &ducklings[count]);
-        if (!is_full)
-            count++;
-    }
-    return count;
-}
-
 /* ---- identities ---- */
 
-static struct bytes copy_one(struct store_reader *reader, sqlite3_stmt *statement,
+static struct bytes copy_one(struct store_connection *connection, sqlite3_stmt *statement,
                              struct arena *arena)
 {
     struct bytes bytes = {0};
 
-    while (store_next_row(&reader->connection, statement))
+    while (store_next_row(connection, statement))
         if (sqlite3_column_type(statement, 0) == SQLITE_BLOB)
             bytes = arena_copy(arena, store_column_bytes(statement, 0));
     return bytes;
 }
 
+#define OWNER                                                                                      \
+    "(SELECT number FROM identity_fresh WHERE name = ?1 UNION ALL "                                \
+    "SELECT number FROM identity_filed WHERE name = ?1) n CROSS JOIN identity i "                  \
+    "ON i.number = n.number AND i.id = ?2"
+
+static sqlite3_stmt *prepare_of_owner(struct store_reader *reader, enum statement which,
+                                      const char *sql, const struct id *owner)
+{
+    sqlite3_stmt *statement = store_prepare(&reader->directory, which, sql);
+
+    sqlite3_bind_int64(statement, 1, store_name_number(owner->bytes));
+    store_bind_id(statement, 2, owner);
+    return statement;
+}
+
+static struct bytes longer(struct bytes left, struct bytes right)
+{
+    return left.size >= right.size ? left : right;
+}
+
+/* A chain that pecks need is in node.db, one that came with a record in directory.db; in both, and
+ * one of them may have heard of a rotation first. */
 struct bytes store_view_chain(struct store_reader *reader, const struct id *identity,
                               struct arena *arena)
 {
     sqlite3_stmt *statement = store_prepare(&reader->connection, STATEMENT_VIEW_CHAIN,
                                             "SELECT chain FROM identity WHERE id = ?1");
+    struct bytes chain;
 
     store_bind_id(statement, 1, identity);
-    return copy_one(reader, statement, arena);
+    chain = copy_one(&reader->connection, statement, arena);
+    if (!store_reader_has_directory(reader))
+        return chain;
+    statement =
+        prepare_of_owner(reader, STATEMENT_VIEW_CHAIN, "SELECT i.chain FROM " OWNER, identity);
+    return longer(chain, copy_one(&reader->directory, statement, arena));
+}
+
+static struct bytes view_chain_of(struct store_connection *connection, const struct id *certificate,
+                                  struct arena *arena)
+{
+    sqlite3_stmt *statement = store_prepare(connection, STATEMENT_VIEW_CERTIFICATE,
+                                            "SELECT i.chain FROM certificate c JOIN identity i "
+                                            "ON i.number = c.identity WHERE c.id = ?1");
+
+    store_bind_id(statement, 1, certificate);
+    return copy_one(connection, statement, arena);
 }
 
 /* Certificate 0 has the identity's own id. */
@@ -548,27 +467,28 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader,
                                              const struct id *certificate, struct arena *arena)
 {
     struct bytes chain = store_view_chain(reader, certificate, arena);
-    sqlite3_stmt *statement;
 
     if (chain.data)
         return chain;
-    statement = store_prepare(&reader->connection, STATEMENT_VIEW_CERTIFICATE,
-                              "SELECT i.chain FROM certificate c JOIN identity i "
-                              "ON i.number = c.identity WHERE c.id = ?1");
-    store_bind_id(statement, 1, certificate);
-    return copy_one(reader, statement, arena);
+    chain = view_chain_of(&reader->connection, certificate, arena);
+    if (!store_reader_has_directory(reader))
+        return chain;
+    return longer(chain, view_chain_of(&reader->directory, certificate, arena));
 }
 
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena)
 {
-    sqlite3_stmt *statement =
-        store_prepare(&reader->connection, STATEMENT_VIEW_NODE,
-                      "SELECT wire FROM record WHERE owner = ?1 AND kind = 1 AND key = x'' "
-                      "AND deleted = 0");
-
-    store_bind_id(statement, 1, node);
-    return copy_one(reader, statement, arena);
+    if (!store_reader_has_directory(reader))
+        return bytes_of(NULL, 0);
+    return copy_one(&reader->directory,
+                    prepare_of_owner(reader, STATEMENT_VIEW_NODE,
+                                     "SELECT w.wire FROM " OWNER " JOIN record r ON r.number "
+                                     "BETWEEN 32 * i.number AND 32 * i.number + 31 "
+                                     "AND r.kind = 1 AND r.key = x'' AND r.flags & 1 = 0 "
+                                     "JOIN record_wire w ON w.number = r.number",
+                                     node),
+                    arena);
 }
 
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max)
@@ -584,4 +504,37 @@ size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size
         if (count < max && store_column_id(statement, 0, &ducklings[count]))
             count++;
     return count;
+}
+
+static void add_to_set(struct stored_set *set, const uint8_t hash[HASH_SIZE], uint64_t size)
+{
+    unsigned carry = 0;
+
+    set->records++;
+    set->bytes += size;
+    for (size_t i = 0; i < sizeof set->fingerprint; i++) {
+        carry += (unsigned)set->fingerprint[i] + hash[i];
+        set->fingerprint[i] = (uint8_t)(carry & 255);
+        carry >>= 8;
+    }
+}
+
+void store_view_sets(struct store_reader *reader, struct stored_set *directory,
+                     struct stored_set *metrics)
+{
+    sqlite3_stmt *statement;
+
+    *directory = *metrics = (struct stored_set){0};
+    if (!store_reader_has_directory(reader))
+        return;
+    statement = store_prepare(&reader->directory, STATEMENT_VIEW_SETS,
+                              "SELECT r.kind, r.hash, length(w.wire) FROM record r "
+                              "JOIN record_wire w ON w.number = r.number");
+    while (store_next_row(&reader->directory, statement)) {
+        struct bytes hash = store_column_bytes(statement, 1);
+
+        if (hash.size == HASH_SIZE)
+            add_to_set(sqlite3_column_int64(statement, 0) == RECORD_METRICS ? metrics : directory,
+                       hash.data, (uint64_t)sqlite3_column_int64(statement, 2));
+    }
 }

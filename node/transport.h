@@ -101,10 +101,15 @@ void transport_hang_up(struct transport *transport, const struct id *node, const
 bool transport_has_link(struct transport *transport, const struct id *node);
 size_t transport_links(struct transport *transport, struct transport_link_info *infos, size_t max);
 
+#define TRANSPORT_KINDS 32u /* of inner frames that are counted apart; others count as kind 0 */
+
 struct transport_figures {
     uint64_t accepted, accepts_refused, handshakes_failed, frames_in, frames_out, bytes_in, bytes_out,
         frames_refused, links_closed, dials, dials_failed, sends_refused;
     uint64_t links_up, handshakes_pending;
+    /* By kind of inner frame; bytes as they were before sealing. */
+    uint64_t kind_frames_in[TRANSPORT_KINDS], kind_frames_out[TRANSPORT_KINDS];
+    uint64_t kind_bytes_in[TRANSPORT_KINDS], kind_bytes_out[TRANSPORT_KINDS];
 };
 void transport_figures(struct transport *transport, struct transport_figures *figures);
 

@@ -187,6 +187,7 @@ struct transport {
     size_t listener_count;
     uint8_t hash_key[16];
     atomic_size_t large_buffers;
+    struct { atomic_uint_least64_t frames, bytes; } in[TRANSPORT_KINDS], out[TRANSPORT_KINDS];
 
     pthread_mutex_t lock;
     /* Under the lock. */
@@ -231,6 +232,8 @@ void transport_unlist(struct transport *transport, struct link *link); /* under 
 void transport_leave_pending(struct transport *transport, struct link *link); /* under the lock */
 void transport_log(const struct transport *transport, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+void transport_count(struct transport *transport, bool out, uint8_t kind, size_t size);
 
 /* ---- transport_link.c ---- */
 

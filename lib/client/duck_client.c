@@ -367,6 +367,7 @@ struct duck_answer *duck_search(struct duck *duck, const struct duck_search *sea
     query.host = string_for(search->host);
     query.cursor = string_for(search->cursor);
     query.alive_within_ms = search->alive_within_ms;
+    query.live_host = search->live_host;
     query.limit = search->limit;
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;

@@ -105,6 +105,7 @@ struct duck_answer *duck_unpeck(struct duck *duck, const char *duckling, const c
 struct duck_search {
     const char *capability, *text, *duckling, *host, *cursor; /* NULL: any */
     uint64_t alive_within_ms;
+    bool live_host; /* only on nodes that are not known to be dead or gone */
     uint32_t limit;
 };
 struct duck_answer *duck_search(struct duck *duck, const struct duck_search *search);
@@ -121,7 +122,7 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 
 /* ---- events ---- */
 struct duck_event {
-    const char *kind;     /* "peck", "bond", "record", "link" */
+    const char *kind;     /* "peck", "bond", "record", "link", "member" */
     const char *duckling, *with, *peck_id, *state;
     bool incoming;
     uint64_t at_ms, dropped;

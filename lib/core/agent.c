@@ -149,17 +149,6 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
     agent->settings.addresses = addresses;
 }
 
-static struct gossip *gossip_for(struct agent *agent)
-{
-    struct gossip_settings settings = {.self = agent->node,
-                                       .nodes_max = NODES_MAX,
-                                       .contact = agent_find_contact,
-                                       .context = agent};
-
-    dice_fill(&agent->dice, settings.dice_seed, sizeof settings.dice_seed);
-    return gossip_new(&settings);
-}
-
 static void make_directory(struct agent *agent)
 {
     struct directory_settings settings = {.records_max = agent->settings.records_max,
@@ -171,6 +160,17 @@ static void make_directory(struct agent *agent)
     if (!settings.pool)
         settings.pool = agent->record_pool = record_pool_new(seed);
     agent->directory = directory_new(&settings);
+}
+
+static struct gossip *gossip_for(struct agent *agent)
+{
+    struct gossip_settings settings = {.self = agent->node,
+                                       .nodes_max = NODES_MAX,
+                                       .contact = agent_find_contact,
+                                       .context = agent};
+
+    dice_fill(&agent->dice, settings.dice_seed, sizeof settings.dice_seed);
+    return gossip_new(&settings);
 }
 
 struct agent *agent_new(const struct agent_settings *settings)
@@ -303,6 +303,13 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
         break;
+    case EVENT_RESTORED_MARK:
+        directory_restore_mark(agent->directory, &event->mark.owner, event->mark.kind,
+                               event->mark.key, event->mark.version);
+        break;
+    case EVENT_RESTORED_PROOF:
+        directory_restore_proof(agent->directory, &event->proof);
+        break;
     case EVENT_RESTORED_SENT:
         outbox_add(agent->outbox, &event->sent);
         break;
@@ -428,9 +435,9 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .records_refused = agent->records_refused,
         .live_nodes = gossip_live(agent->gossip) + 1,
     };
-    gossip_figures(agent->gossip, &figures->membership);
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);
     figures->proofs = directory_proof_count(agent->directory);
+    gossip_figures(agent->gossip, &figures->membership);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }

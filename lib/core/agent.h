@@ -55,6 +55,7 @@ struct agent_figures {
     size_t proofs;            /* owners that gave one version to two records */
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
+    bool restoring;            /* the store is still being read: filled in by who does it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);

@@ -68,6 +68,21 @@ static void drop_record(const struct directory_drop *dropped, struct effects *ef
     effect->record.mark_until_ms = dropped->mark_until_ms;
 }
 
+/* Before the record itself, which may take the place of the other one. */
+static void keep_proof(const struct offered_record *offered, const struct hash *other,
+                       const struct moment *at, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_KEEP_PROOF);
+
+    effect->proof.wires[0] = offered->wire;
+    effect->proof.other = *other;
+    effect->proof.owner = offered->record.owner;
+    effect->proof.quarantine_until_ms = at->wall_ms + QUARANTINE_MS;
+    agent_log(effects, LOG_WARNING,
+              "two %s records of one owner have the same version: it is left out for a day",
+              record_kind_name(offered->record.kind));
+}
+
 /* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
 static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
                                    const struct id *from, bool own, const struct moment *at,
@@ -79,9 +94,7 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     struct effect *effect;
 
     if (outcome.proven)
-        agent_log(effects, LOG_WARNING,
-                  "two %s records of one owner have the same version: it is left out for a day",
-                  record_kind_name(offered->record.kind));
+        keep_proof(offered, &outcome.other, at, effects);
     if (!outcome.taken)
         return verdict;
     note_change(agent, &offered->record, &outcome);
@@ -213,13 +226,14 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
     };
-    struct statement statement = {.kind = RECORD_NODE, .deleted = agent->leaving};
+    struct statement statement = {.kind = RECORD_NODE};
     struct bytes wire = {0};
     struct effect *effect;
 
     for (size_t i = 0; i < content.address_count; i++)
         content.addresses[i] = agent->settings.addresses[i];
     memcpy(content.session_key, agent->settings.session_key, sizeof content.session_key);
+    statement.deleted = agent->leaving;
     if (!agent->leaving)
         statement.content = node_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, &wire);

@@ -90,6 +90,11 @@ struct agent {
     struct repair *repairs[RECORD_SETS];
     struct served_audit audits[RECORD_SETS];
     struct reconcile *responder;
+    struct set_watch {
+        uint64_t sum;          /* the last that was looked at */
+        uint64_t since_ms;     /* it has stayed */
+        uint64_t suggested_ms; /* a repair, by sums that differ */
+    } watches[RECORD_SETS];
 
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS];
@@ -159,6 +164,13 @@ void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
 
+/* ---- agent_bonds.c ---- */
+/* False: this duckling has no such bond. `*ended`: it, or the first of them. */
+bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct id *ended);
+void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);
@@ -168,14 +180,6 @@ void agent_take_accusation(struct agent *agent, const struct event *event,
 void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
 void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
-
-/* ---- agent_bonds.c ---- */
-/* False: this duckling has no such bond. `*ended`: it, or the first of them. */
-bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
-                  struct effects *effects, struct id *ended);
-void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
-void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
-uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,

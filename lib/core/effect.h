@@ -19,6 +19,7 @@ enum effect_kind {
     EFFECT_DROP_BOND,
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
+    EFFECT_KEEP_PROOF,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -52,10 +53,10 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_PROBE_REQUEST = 10,
     FRAME_PROBE_NACK = 11,
     FRAME_ACCUSATION = 12,
+    FRAME_GOODBYE = 18, /* the transport's, as 6 and 7 */
     FRAME_RECONCILE = 13,
     FRAME_FETCH = 14,
     FRAME_FETCHED = 15,
-    FRAME_GOODBYE = 18, /* the transport's, as 6 and 7 */
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -131,6 +132,12 @@ struct effect {
             uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
             bool own;
         } record;
+        struct {
+            struct bytes wires[2];           /* two records of one owner, kind, key and version… */
+            struct hash other;               /* …the second may be empty: then it is this one, held */
+            struct id owner;
+            uint64_t quarantine_until_ms;    /* wall: its ducklings are not shown until then */
+        } proof;
         struct metrics_content counters;     /* this node's, to survive a restart */
         struct {
             struct id node;

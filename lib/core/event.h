@@ -9,6 +9,7 @@
 #include "moment.h"
 #include "outbox.h"
 #include "peck.h"
+#include "proofs.h"
 #include "receipt.h"
 #include "record.h"
 #include "tray.h"
@@ -18,6 +19,8 @@ enum event_kind {
     EVENT_RESTORED_DUCKLING,
     EVENT_RESTORED_BOND,
     EVENT_RESTORED_RECORD,
+    EVENT_RESTORED_MARK,
+    EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
     EVENT_START,
@@ -31,14 +34,14 @@ enum event_kind {
     EVENT_RECEIPT,
     EVENT_REFUSAL,
     EVENT_RECORDS,
-    EVENT_RECONCILE,
-    EVENT_FETCH,
-    EVENT_FETCHED,
     EVENT_PROBE,
     EVENT_PROBE_ACK,
     EVENT_PROBE_REQUEST,
     EVENT_PROBE_NACK,
     EVENT_ACCUSATION,
+    EVENT_RECONCILE,
+    EVENT_FETCH,
+    EVENT_FETCHED,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -133,7 +136,17 @@ struct event {
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
         struct bond bond;                           /* restored */
-        struct offered_record restored;             /* restored record */
+        struct offered_record restored;             /* restored record: of a node and of metrics whole;
+                                                       of a duckling its host and whether it accepts
+                                                       pecks; of others without content; no bytes */
+        struct {
+            struct id owner;
+            uint32_t kind;
+            struct bytes key;
+            struct version version;                 /* nothing at or below it is taken… */
+            uint64_t until_ms;                      /* …until then, wall */
+        } mark;                                     /* restored */
+        struct directory_proof proof;               /* restored */
         struct outbox_entry sent;                   /* restored */
         struct tray_entry received;                 /* restored */
         struct {
@@ -166,6 +179,17 @@ struct event {
             size_t count;
         } records;
         struct {
+            uint32_t nonce;
+            uint64_t sums[2];                       /* directory, metrics; of probe and ack */
+            struct id target;                       /* of a request */
+        } probe;
+        struct {
+            struct accusation accusation;
+            struct hash hash;
+            bool expired;                           /* good for nothing but to be refuted */
+            struct bytes wire, chain;
+        } accusation;
+        struct {
             enum record_set set;
             uint32_t session;
             bool is_answer, keyed;
@@ -189,17 +213,6 @@ struct event {
             bool is_last, has_next;
             struct stamp next;
         } fetched;
-        struct {
-            uint32_t nonce;
-            uint64_t sums[RECORD_SETS];             /* directory, metrics; of probe and ack */
-            struct id target;                       /* of a request */
-        } probe;
-        struct {
-            struct accusation accusation;
-            struct hash hash;
-            bool expired;                           /* good for nothing but to be refuted */
-            struct bytes wire, chain;
-        } accusation;
         const struct order *order;
     };
 };

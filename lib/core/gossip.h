@@ -143,6 +143,7 @@ size_t gossip_pass_on(struct gossip *gossip, const struct gossip_accusation *acc
 /* ---- what is decided ---- */
 
 enum gossip_state { GOSSIP_ALIVE, GOSSIP_SUSPECT, GOSSIP_DEAD, GOSSIP_LEFT };
+#define GOSSIP_STATES 4u
 const char *gossip_state_name(enum gossip_state state); /* "alive", … */
 
 enum gossip_output_kind {

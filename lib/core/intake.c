@@ -17,6 +17,7 @@ struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
     _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
+    uint64_t refused[INTAKE_VERDICTS];
 };
 
 struct intake *intake_new(const struct intake_settings *settings)
@@ -41,6 +42,12 @@ void intake_free(struct intake *intake)
 uint64_t intake_signature_checks(const struct intake *intake)
 {
     return intake->alone + batch_roots_added(intake->roots);
+}
+
+void intake_count_refusals(const struct intake *intake, uint64_t refused[INTAKE_VERDICTS])
+{
+    for (size_t i = 0; i < INTAKE_VERDICTS; i++)
+        refused[i] += intake->refused[i];
 }
 
 const char *intake_verdict_text(enum intake_verdict verdict)
@@ -473,6 +480,7 @@ static const struct offered_record *open_items(struct intake *intake, Duck__Reco
             ++*count;
             continue;
         }
+        intake->refused[verdict]++;
         if ((*refused)++ == 0) {
             *first = verdict;
             say(reason, "%s", why[0] ? why : intake_verdict_text(verdict));
@@ -531,6 +539,9 @@ bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind
         quota = intake->settings.news;
     else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED)
         quota = intake->settings.asked;
+    /* A question of five bytes can have the largest answer. */
+    if ((kind == FRAME_RECONCILE || kind == FRAME_FETCH) && size < RECONCILE_FRAME_MAX)
+        size = RECONCILE_FRAME_MAX;
     if (!quota)
         return true;
     enter(intake);
@@ -708,6 +719,8 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
     case FRAME_GOODBYE:
         break;
     }
+    if (verdict != INTAKE_TAKEN && *refused == 0)
+        intake->refused[verdict]++; /* records are counted one by one */
     if (verdict != INTAKE_TAKEN && reason[0] == 0)
         say(reason, "%s", intake_verdict_text(verdict));
     return verdict;

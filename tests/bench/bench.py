@@ -118,6 +118,49 @@ def idle():
         emit("start", round(ms, 1), "ms", 200, round(200 / ms, 3))
 
 
+def restored(alice):
+    """Until the node has read its directory."""
+    while True:
+        parts = {part["name"]: part for part in alice.json("status")["parts"]}
+        if parts["store"]["status"] == "operational":
+            return
+        time.sleep(0.02)
+
+
+def cache():
+    """A node with many records in directory.db: DUCK_BENCH_RECORDS, a million."""
+    records = os.environ.get("DUCK_BENCH_RECORDS", "1000000")
+    program = os.path.join(BENCH, "bench_cache")
+    with Pond("alice") as pond:
+        alice = pond.alice
+        alice.stop()
+        for what in (["fill", alice.state, records], ["read", alice.state],
+                     ["search", alice.state]):
+            subprocess.run([program, *what], check=True)
+        began = time.monotonic()
+        process = subprocess.Popen([os.path.join(os.environ["DUCK_BIN"], "ducknode"), "run",
+                                    "--config", alice.config], stderr=subprocess.DEVNULL)
+        try:
+            # The command's own start is in it.
+            while True:
+                asked = alice.command("directory", "--capability", "data.read", "--limit", "1",
+                                      check=False)
+                if asked.returncode == 0 and "data.read" in asked.stdout:
+                    break
+            ms = (time.monotonic() - began) * 1000
+            emit("cache_first_answer", round(ms, 1), "ms", 1000, round(1000 / ms, 3))
+            restored(alice)
+            seconds = time.monotonic() - began
+            emit("cache_all_read", round(seconds, 2), "s", 2, round(2 / seconds, 3))
+            subprocess.run([program, "ask", os.path.join(alice.state, "ducknode.sock")], check=True)
+            rss = status_kib(process.pid, "VmRSS") / 1024
+            emit("cache_rss", round(rss, 1), "MiB", None, None, records=int(records))
+        finally:
+            process.terminate()
+            process.wait()
+            alice._end_orphan()
+
+
 def verify_share():
     """The part of the receiver's CPU that its signature checks are: checks times what one costs."""
     with Pond("alice", "bob") as pond:
@@ -137,7 +180,7 @@ def verify_share():
 
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
            "pecks": pecks, "pecks_alone": pecks_alone, "verify_share": verify_share, "http": http,
-           "idle": idle}
+           "idle": idle, "cache": cache}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",

@@ -119,11 +119,11 @@ static void on_up(void *context, const struct id *node, struct bytes introductio
 
 static void on_down(void *context, const struct id *node, const char *reason, bool goodbye)
 {
+    (void)goodbye;
     struct side *side = context;
 
     (void)node;
     (void)reason;
-    (void)goodbye;
     atomic_store(&side->up, false);
 }
 

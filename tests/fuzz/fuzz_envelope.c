@@ -22,6 +22,7 @@ static void open_envelope(struct bytes wire, enum envelope_type type, struct are
 static void open_content(const struct record *record, struct arena *arena)
 {
     struct attestation_content attestation;
+    struct revocation_content revocation;
     struct duckling_content duckling;
     struct metrics_content metrics;
     struct node_content node;
@@ -30,6 +31,8 @@ static void open_content(const struct record *record, struct arena *arena)
         MUST(node.address_count <= NODE_ADDRESSES_MAX);
     if (duckling_content_parse(record->content, arena, &duckling) == RECORD_OK)
         MUST(duckling.capability_count <= DUCKLING_CAPABILITIES_MAX);
+    if (revocation_content_parse(record->content, arena, &revocation) == RECORD_OK)
+        MUST(revocation.reason.size <= REVOCATION_REASON_MAX);
     (void)metrics_content_parse(record->content, &metrics);
     (void)attestation_content_parse(record->content, arena, &attestation);
 }

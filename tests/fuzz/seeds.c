@@ -87,6 +87,8 @@ static struct bytes record_body(const struct id *owner, uint32_t kind, struct by
                             .content = content};
     struct bytes body = {0};
 
+    if (kind == RECORD_REVOCATION)
+        record.not_after_ms = PEOPLE_WALL_MS + REVOCATION_LIFE_MAX_MS;
     MUST(record_pack(&record, &memory, &body) == RECORD_OK);
     return body;
 }
@@ -108,6 +110,14 @@ static struct bytes metrics_body(void)
     const struct metrics_content content = {.ducklings = 1, .pecks = 2};
 
     return record_body(&alice.id, RECORD_METRICS, metrics_content_pack(&content, &memory));
+}
+
+static struct bytes revocation_body(void)
+{
+    const struct revocation_content content = {
+        .subject = duck.id, .reason = bytes_of_text("stolen"), .revoked_at_ms = PEOPLE_WALL_MS};
+
+    return record_body(&duck.id, RECORD_REVOCATION, revocation_content_pack(&content, &memory));
 }
 
 static struct bytes sealed(enum envelope_type type, const struct person *by, struct bytes body)
@@ -137,6 +147,7 @@ static void write_envelopes(void)
     write_kind("envelope", "receipt_body", 5, receipt_body(RECEIPT_DONE, PECK_ANSWERED));
     write_kind("envelope", "duckling_body", 6, duckling_body());
     write_kind("envelope", "metrics_body", 6, metrics_body());
+    write_kind("envelope", "revocation_body", 6, revocation_body());
     write_kind("envelope", "chain", 7, duck.chain);
     write_kind("envelope", "introduction", 8, person_introduction(&alice, &memory));
 }

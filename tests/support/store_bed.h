@@ -121,10 +121,14 @@ static inline void bed_fill(struct bed *bed, size_t count)
 struct restored {
     struct bed *bed;
     enum event_kind kinds[RESTORED_MAX];
-    size_t count, ducklings, bonds, records, sent, received;
+    size_t count, ducklings, bonds, records, marks, proofs, sent, received;
     struct hosted duckling;
     struct bond bond;
     struct record record;
+    struct version mark_version;
+    uint64_t mark_until_ms;
+    uint32_t mark_kind;
+    struct directory_proof proof;
     struct outbox_entry sent_entries[RESTORED_MAX];
     struct tray_entry received_entries[RESTORED_MAX];
     struct metrics_content counters;
@@ -159,6 +163,18 @@ static inline void restored_take(void *context, const struct event *event)
     case EVENT_RESTORED_RECORD:
         restored->records++;
         restored->record = event->restored.record;
+        restored->record.content =
+            arena_copy(&restored->bed->arena, event->restored.record.content);
+        break;
+    case EVENT_RESTORED_MARK:
+        restored->marks++;
+        restored->mark_version = event->mark.version;
+        restored->mark_until_ms = event->mark.until_ms;
+        restored->mark_kind = event->mark.kind;
+        break;
+    case EVENT_RESTORED_PROOF:
+        restored->proofs++;
+        restored->proof = event->proof;
         break;
     case EVENT_RESTORED_SENT:
         ck_assert_uint_lt(restored->sent, RESTORED_MAX);

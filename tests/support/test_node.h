@@ -31,7 +31,7 @@ struct test_node {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* What was told. */
-    atomic_uint ups, downs, goodbyes, dials_failed;
+    atomic_uint ups, downs, dials_failed, goodbyes;
     struct id up_node, down_node;
     char reason[160];
     uint64_t frames, bytes, refused;

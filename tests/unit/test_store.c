@@ -1,6 +1,7 @@
 /* What is kept is there again: in the open turn, after the commit, after a restart. */
 #include "store_bed.h"
 
+#include "clock.h"
 #include "store_internal.h"
 
 #include <sys/stat.h>
@@ -548,19 +549,28 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 {
     struct hosted hosted = bob_hosted();
     struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
-    struct effect effects[3] = {
+    struct effect effects[6] = {
         {.kind = EFFECT_KEEP_BOND, .bond = &bond},
         {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
+        make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena),
+        {.kind = EFFECT_DROP_RECORD},
         make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena),
+        {.kind = EFFECT_KEEP_PROOF},
     };
     struct restored restored;
 
+    effects[3].record.dropped = effects[2].record.item.record.hash;
+    effects[3].record.mark_until_ms = clock_wall_ms() + DAY_MS;
+    effects[5].proof.owner = bed.bob.id;
+    effects[5].proof.wires[0] = effects[2].record.item.wire;
+    effects[5].proof.wires[1] = effects[4].record.item.wire;
+
     bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
-    bed_keep(&bed, effects, 3);
+    bed_keep(&bed, effects, 6);
     bed_restore(&bed, &later, &restored);
-    ck_assert_uint_eq(restored.count, 5);
-    for (size_t i = 0; i < 5; i++)
+    ck_assert_uint_eq(restored.count, 7);
+    for (size_t i = 0; i < 7; i++)
         ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
 }
 END_TEST

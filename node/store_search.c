@@ -1,0 +1,527 @@
+/* Searches of the directory. No search walks a table: each follows one ordered list of numbers (a
+ * word, a capability, a host, or all records from a place on), looks at what is there, and ends when
+ * its page is full or enough was looked at.
+ *
+ * FTS5 merges whole lists for a beginning ("dat*") before it gives the first number: 50 ms where
+ * 300,000 records match. So a beginning is first spelled out, from its index of terms, and asked
+ * for as alternatives, which are followed side by side. */
+#include "log.h"
+#include "store_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORDS_MAX 16  /* of a text search; the rest is ignored */
+#define TEXT_MAX 1024 /* bytes of a text search */
+#define TERM_MAX 128  /* bytes of a word; a longer one finds nothing */
+#define MATCH_MAX (WORDS_MAX * SEARCH_ENDINGS_MAX * 32)
+#define HOST_TAG_SIZE (1 + 2 * ID_SIZE)
+
+/* ---- words, as FTS5 splits them ---- */
+
+static fts5_api *find_fts5(sqlite3 *database)
+{
+    sqlite3_stmt *statement = NULL;
+    fts5_api *api = NULL;
+
+    if (sqlite3_prepare_v2(database, "SELECT fts5(?1)", -1, &statement, NULL) != SQLITE_OK)
+        return NULL;
+    sqlite3_bind_pointer(statement, 1, (void *)&api, "fts5_api_ptr", NULL);
+    sqlite3_step(statement);
+    sqlite3_finalize(statement);
+    return api;
+}
+
+bool store_search_open_words(struct store_reader *reader)
+{
+    const char *options[] = {"remove_diacritics", "2"}; /* as in schema/directory_1.sql */
+    fts5_api *api = find_fts5(reader->directory.database);
+    fts5_tokenizer *words = memory_take(sizeof *words);
+    Fts5Tokenizer *made = NULL;
+    void *context = NULL;
+
+    reader->tokenizer_class = words;
+    if (!api || api->xFindTokenizer(api, "unicode61", &context, words) != SQLITE_OK ||
+        words->xCreate(context, options, 2, &made) != SQLITE_OK)
+        return false;
+    reader->tokenizer = made;
+    return true;
+}
+
+void store_search_close_words(struct store_reader *reader)
+{
+    fts5_tokenizer *words = reader->tokenizer_class;
+
+    if (reader->tokenizer)
+        words->xDelete(reader->tokenizer);
+    memory_give_back(words);
+    reader->tokenizer = reader->tokenizer_class = NULL;
+}
+
+struct term {
+    char text[TERM_MAX + 1];
+    bool is_beginning; /* the last of what stood without a space */
+};
+
+struct terms {
+    struct term list[WORDS_MAX];
+    size_t count;
+    bool is_too_long; /* one is: nothing matches */
+};
+
+static int take_term(void *context, int flags, const char *text, int size, int begin, int end)
+{
+    struct terms *terms = context;
+
+    (void)flags;
+    (void)begin;
+    (void)end;
+    if (terms->count == WORDS_MAX)
+        return SQLITE_OK;
+    if (size > TERM_MAX) {
+        terms->is_too_long = true;
+        return SQLITE_OK;
+    }
+    memcpy(terms->list[terms->count].text, text, (size_t)size);
+    terms->list[terms->count++].text[size] = 0;
+    return SQLITE_OK;
+}
+
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+/* "weather.fore" is the word weather and the beginning fore. */
+static void split_words(struct store_reader *reader, struct bytes text, struct terms *terms)
+{
+    const fts5_tokenizer *words = reader->tokenizer_class;
+    size_t first = 0, at;
+
+    if (text.size > TEXT_MAX)
+        text.size = TEXT_MAX;
+    for (at = 0; at <= text.size; at++) {
+        size_t before = terms->count;
+
+        if (at < text.size && !is_space(text.data[at]))
+            continue;
+        words->xTokenize(reader->tokenizer, terms, FTS5_TOKENIZE_QUERY,
+                         (const char *)text.data + first, (int)(at - first), take_term);
+        if (terms->count > before)
+            terms->list[terms->count - 1].is_beginning = true;
+        first = at + 1;
+    }
+}
+
+/* ---- what is asked of FTS5 ---- */
+
+/* A query of FTS5 in the making. Terms are quoted, and no tokenizer leaves a quote in one. */
+struct match {
+    char text[MATCH_MAX];
+    size_t size;
+    bool is_full;
+};
+
+static void append(struct match *match, const char *before, const char *term, const char *behind)
+{
+    int size = snprintf(match->text + match->size, sizeof match->text - match->size, "%s%s%s",
+                        before, term, behind);
+
+    if (size < 0 || (size_t)size >= sizeof match->text - match->size) {
+        match->text[match->size] = 0;
+        match->is_full = true;
+        return;
+    }
+    match->size += (size_t)size;
+}
+
+/* The first term at or after `from`, that begins with `beginning`; `term` has room for TERM_MAX + 1.
+ * False: there is none. */
+static bool next_term(struct store_reader *reader, bool is_tag, const char *from,
+                      const char *beginning, char *term)
+{
+    sqlite3_stmt *statement =
+        is_tag ? store_prepare(&reader->directory, STATEMENT_TERM_TAG,
+                               "SELECT term FROM tag_term WHERE term >= ?1 LIMIT 1")
+               : store_prepare(&reader->directory, STATEMENT_TERM_WORD,
+                               "SELECT term FROM word_term WHERE term >= ?1 LIMIT 1");
+    size_t size = strlen(beginning);
+    bool is_found = false;
+
+    sqlite3_bind_text(statement, 1, from, -1, SQLITE_STATIC);
+    while (store_next_row(&reader->directory, statement)) {
+        struct bytes found = store_column_bytes(statement, 0);
+
+        is_found = found.size >= size && found.size <= TERM_MAX &&
+                   memcmp(found.data, beginning, size) == 0;
+        if (is_found) {
+            memcpy(term, found.data, found.size);
+            term[found.size] = 0;
+        }
+    }
+    return is_found;
+}
+
+/* Spells out a beginning as alternatives: ("data" OR "dataset"). Returns how many there are,
+ * SEARCH_ENDINGS_MAX + 1 when there are more than that; then the first ones stand there. */
+static size_t spell_out(struct store_reader *reader, bool is_tag, const char *beginning,
+                        struct match *match)
+{
+    char term[TERM_MAX + 1], from[TERM_MAX + 2];
+    size_t count = 0;
+
+    snprintf(from, sizeof from, "%s", beginning);
+    while (count <= SEARCH_ENDINGS_MAX && !match->is_full &&
+           next_term(reader, is_tag, from, beginning, term)) {
+        if (count++ < SEARCH_ENDINGS_MAX)
+            append(match, count == 1 ? "(\"" : " OR \"", term, "\"");
+        snprintf(from, sizeof from, "%s\x01", term); /* right behind it: below any letter */
+    }
+    if (count > 0)
+        append(match, ")", "", "");
+    return count;
+}
+
+/* False: nothing can match. */
+static bool match_words(struct store_reader *reader, struct bytes text, struct match *match)
+{
+    struct terms terms = {.count = 0};
+
+    split_words(reader, text, &terms);
+    if (terms.count == 0 || terms.is_too_long)
+        return false;
+    for (size_t i = 0; i < terms.count; i++) {
+        if (i > 0)
+            append(match, " AND ", "", "");
+        if (!terms.list[i].is_beginning)
+            append(match, "\"", terms.list[i].text, "\"");
+        else if (spell_out(reader, false, terms.list[i].text, match) == 0)
+            return false;
+    }
+    return !match->is_full;
+}
+
+/* ---- a search ---- */
+
+/* What is followed. */
+enum source { SOURCE_OWNER, SOURCE_WORDS, SOURCE_TAGS, SOURCE_ALL };
+
+struct search {
+    struct store_reader *reader;
+    const struct directory_filter *filter;
+    enum source source;
+    struct match words, tags;
+    bool has_words, has_tags;
+    char beginning[NAME_MAX_BYTES + 1]; /* of a capability, shared by too many to spell out… */
+    bool by_beginning;                  /* …so each record is read */
+    bool has_quarantine;                /* anybody is in it */
+    sqlite3_stmt *numbers;
+};
+
+static void tag_of_host(const struct id *host, char tag[HOST_TAG_SIZE + 1])
+{
+    tag[0] = '@';
+    for (size_t i = 0; i < ID_SIZE; i++)
+        snprintf(tag + 1 + 2 * i, 3, "%02x", host->bytes[i]);
+}
+
+/* False: nothing can match. */
+static bool plan_capability(struct search *search, struct bytes capability)
+{
+    bool is_beginning = capability.data[capability.size - 1] == '*';
+    char text[NAME_MAX_BYTES + 1] = "";
+    size_t before = search->tags.size;
+
+    capability.size -= is_beginning;
+    if (capability.size > NAME_MAX_BYTES || (capability.size && !bytes_are_name(capability)))
+        return false;
+    memcpy(text, capability.data, capability.size);
+    search->has_tags = true;
+    if (!is_beginning) {
+        append(&search->tags, "\"", text, "\"");
+        return true;
+    }
+    if (capability.size > 0) {
+        size_t count = spell_out(search->reader, true, text, &search->tags);
+
+        if (count <= SEARCH_ENDINGS_MAX)
+            return count > 0;
+    }
+    search->tags.size = before;
+    search->tags.text[before] = 0;
+    search->has_tags = false;
+    search->by_beginning = true;
+    memcpy(search->beginning, text, sizeof text);
+    return true;
+}
+
+/* False: nothing can match. */
+static bool plan(struct search *search)
+{
+    const struct directory_filter *filter = search->filter;
+    char host[HOST_TAG_SIZE + 1];
+
+    if (filter->capability.size > 0 && !plan_capability(search, filter->capability))
+        return false;
+    if (!id_is_zero(&filter->host)) {
+        tag_of_host(&filter->host, host);
+        append(&search->tags, search->has_tags ? " AND \"" : "\"", host, "\"");
+        search->has_tags = true;
+    }
+    search->has_words = filter->text.size > 0;
+    if (search->has_words && !match_words(search->reader, filter->text, &search->words))
+        return false;
+    if (!id_is_zero(&filter->duckling))
+        search->source = SOURCE_OWNER;
+    else if (search->has_words)
+        search->source = SOURCE_WORDS;
+    else
+        search->source = search->has_tags ? SOURCE_TAGS : SOURCE_ALL;
+    return true;
+}
+
+static void bind_match(sqlite3_stmt *statement, int index, const struct match *match)
+{
+    sqlite3_bind_text(statement, index, match->text, (int)match->size, SQLITE_STATIC);
+}
+
+/* Numbers of records, rising. */
+static void follow(struct search *search)
+{
+    static const struct {
+        enum statement which;
+        const char *sql;
+    } sources[] = {
+        [SOURCE_OWNER] = {STATEMENT_SEARCH_OWNER,
+                          "SELECT r.number FROM (SELECT number FROM identity_fresh WHERE name = ?2 "
+                          "UNION ALL SELECT number FROM identity_filed WHERE name = ?2) n "
+                          "CROSS JOIN record r ON r.number BETWEEN 32 * n.number AND "
+                          "32 * n.number + 31 WHERE r.owner = ?3 AND r.kind = 2 AND r.number > ?1"},
+        [SOURCE_WORDS] = {STATEMENT_SEARCH_WORDS, "SELECT rowid FROM word WHERE word MATCH ?2 "
+                                                  "AND rowid > ?1 ORDER BY rowid"},
+        [SOURCE_TAGS] = {STATEMENT_SEARCH_TAGS, "SELECT rowid FROM tag WHERE tag MATCH ?2 "
+                                                "AND rowid > ?1 ORDER BY rowid"},
+        [SOURCE_ALL] = {STATEMENT_SEARCH_ALL,
+                        "SELECT number FROM record WHERE number > ?1 ORDER BY number"},
+    };
+    const struct directory_filter *filter = search->filter;
+    sqlite3_stmt *statement = store_prepare(
+        &search->reader->directory, sources[search->source].which, sources[search->source].sql);
+
+    store_bind_number(statement, 1, filter->after);
+    if (search->source == SOURCE_OWNER) {
+        sqlite3_bind_int64(statement, 2, store_name_number(filter->duckling.bytes));
+        store_bind_id(statement, 3, &filter->duckling);
+    } else if (search->source != SOURCE_ALL) {
+        bind_match(statement, 2, search->source == SOURCE_WORDS ? &search->words : &search->tags);
+    }
+    search->numbers = statement;
+}
+
+/* ---- one candidate ---- */
+
+static bool has_row(struct store_reader *reader, sqlite3_stmt *statement)
+{
+    bool is_there = false;
+
+    while (store_next_row(&reader->directory, statement))
+        is_there = true;
+    return is_there;
+}
+
+static bool is_matched(struct search *search, enum statement which, const char *sql,
+                       const struct match *match, int64_t number)
+{
+    sqlite3_stmt *statement = store_prepare(&search->reader->directory, which, sql);
+
+    bind_match(statement, 1, match);
+    sqlite3_bind_int64(statement, 2, number);
+    return has_row(search->reader, statement);
+}
+
+static bool is_bonded(struct search *search, const struct id *owner)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&search->reader->directory, STATEMENT_SEARCH_BONDED,
+                      "SELECT 1 FROM bonded one JOIN bonded other ON other.owner = one.subject "
+                      "AND other.subject = one.owner WHERE one.owner = ?1 "
+                      "AND one.not_after_ms > ?2 AND other.not_after_ms > ?2 LIMIT 1");
+
+    store_bind_id(statement, 1, owner);
+    store_bind_number(statement, 2, search->filter->wall_ms);
+    return has_row(search->reader, statement);
+}
+
+static bool is_barred(struct search *search, int64_t number, const struct id *owner)
+{
+    int64_t first = number - number % STORE_RECORDS_OF_IDENTITY;
+    sqlite3_stmt *statement =
+        store_prepare(&search->reader->directory, STATEMENT_SEARCH_REVOKED,
+                      "SELECT 1 FROM record WHERE number BETWEEN ?1 AND ?2 AND kind = 4 "
+                      "AND flags & 1 = 0 LIMIT 1");
+
+    sqlite3_bind_int64(statement, 1, first);
+    sqlite3_bind_int64(statement, 2, first + STORE_RECORDS_OF_IDENTITY - 1);
+    if (has_row(search->reader, statement))
+        return true;
+    if (!search->has_quarantine)
+        return false;
+    statement = store_prepare(&search->reader->directory, STATEMENT_SEARCH_QUARANTINE,
+                              "SELECT 1 FROM quarantine WHERE owner = ?1 AND until_ms > ?2");
+    store_bind_id(statement, 1, owner);
+    store_bind_number(statement, 2, search->filter->wall_ms);
+    return has_row(search->reader, statement);
+}
+
+static int compare_hosts(const void *left, const void *right)
+{
+    return id_compare(left, right);
+}
+
+static bool is_dead(const struct directory_filter *filter, const struct id *host)
+{
+    return filter->dead_host_count > 0 && bsearch(host, filter->dead_hosts, filter->dead_host_count,
+                                                  sizeof *host, compare_hosts) != NULL;
+}
+
+/* What the record's head says; `*owner` is written when it passes. */
+static bool passes_head(struct search *search, int64_t number, struct id *owner)
+{
+    const struct directory_filter *filter = search->filter;
+    sqlite3_stmt *statement = store_prepare(
+        &search->reader->directory, STATEMENT_SEARCH_RECORD,
+        "SELECT owner, host FROM record WHERE number = ?1 AND kind = 2 AND flags & 1 = 0 "
+        "AND not_after_ms > ?2 AND version_ms >= ?3");
+    bool passes = false;
+
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_number(statement, 2, filter->wall_ms);
+    store_bind_number(statement, 3, filter->seen_since_ms);
+    while (store_next_row(&search->reader->directory, statement)) {
+        struct id host;
+
+        passes = store_column_id(statement, 0, owner) && store_column_id(statement, 1, &host) &&
+                 !is_dead(filter, &host);
+    }
+    return passes;
+}
+
+static bool passes(struct search *search, int64_t number, bool *bonded)
+{
+    struct id owner;
+
+    if (!passes_head(search, number, &owner))
+        return false;
+    if (search->has_tags && search->source != SOURCE_TAGS &&
+        !is_matched(search, STATEMENT_SEARCH_TAG,
+                    "SELECT 1 FROM tag WHERE tag MATCH ?1 AND rowid = ?2", &search->tags, number))
+        return false;
+    if (search->has_words && search->source != SOURCE_WORDS &&
+        !is_matched(search, STATEMENT_SEARCH_WORD,
+                    "SELECT 1 FROM word WHERE word MATCH ?1 AND rowid = ?2", &search->words,
+                    number))
+        return false;
+    if (is_barred(search, number, &owner))
+        return false;
+    *bonded = is_bonded(search, &owner);
+    return *bonded || !search->filter->bonded;
+}
+
+/* ---- a page ---- */
+
+static bool begins_alike(const struct search *search, const struct duckling_content *content)
+{
+    size_t size = strlen(search->beginning);
+
+    for (size_t i = 0; i < content->capability_count; i++)
+        if (content->capabilities[i].size >= size &&
+            memcmp(content->capabilities[i].data, search->beginning, size) == 0)
+            return true;
+    return false;
+}
+
+/* False: the arena has no room for it, or it is not whole. */
+static bool read_duckling(struct search *search, int64_t number, struct arena *arena,
+                          struct stored_duckling *duckling)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&search->reader->directory, STATEMENT_SEARCH_BYTES,
+                      "SELECT w.wire, i.chain FROM record_wire w CROSS JOIN identity i "
+                      "ON i.number = w.number / 32 WHERE w.number = ?1");
+    struct envelope envelope;
+
+    memset(duckling, 0, sizeof *duckling);
+    sqlite3_bind_int64(statement, 1, number);
+    while (store_next_row(&search->reader->directory, statement)) {
+        duckling->wire = arena_copy(arena, store_column_bytes(statement, 0));
+        duckling->chain = arena_copy(arena, store_column_bytes(statement, 1));
+    }
+    duckling->place = (uint64_t)number;
+    return duckling->wire.data && duckling->chain.data &&
+           envelope_parse(duckling->wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
+           record_parse(envelope.body, arena, &duckling->record) == RECORD_OK &&
+           duckling_content_parse(duckling->record.content, arena, &duckling->content) == RECORD_OK;
+}
+
+static size_t fill_page(struct search *search, struct arena *arena,
+                        struct stored_duckling *ducklings, uint64_t *next)
+{
+    const struct directory_filter *filter = search->filter;
+    size_t count = 0, looked_at = 0, taken_before = arena->taken;
+    uint64_t last = filter->after;
+
+    while (store_next_row(&search->reader->directory, search->numbers)) {
+        int64_t number = sqlite3_column_int64(search->numbers, 0);
+        bool bonded;
+
+        *next = last;
+        if (count == filter->limit || looked_at++ == SEARCH_LOOKED_AT_MAX)
+            break;
+        if (passes(search, number, &bonded)) {
+            size_t taken = arena->taken;
+
+            if (read_duckling(search, number, arena, &ducklings[count])) {
+                ducklings[count].bonded = bonded;
+                count += !search->by_beginning || begins_alike(search, &ducklings[count].content);
+            } else if (taken > taken_before) {
+                break; /* there is no room: the next page begins with it */
+            }
+        }
+        last = (uint64_t)number;
+        *next = 0;
+    }
+    sqlite3_reset(search->numbers);
+    return count;
+}
+
+static bool is_anybody_in_quarantine(struct store_reader *reader)
+{
+    int64_t count = 0;
+
+    store_read_number(&reader->directory, "SELECT EXISTS (SELECT 1 FROM quarantine)", &count);
+    return count > 0;
+}
+
+size_t store_view_directory(struct store_reader *reader, const struct directory_filter *filter,
+                            struct arena *arena, struct stored_duckling *ducklings, uint64_t *next)
+{
+    struct search *search;
+    size_t count = 0;
+
+    *next = 0;
+    if (filter->limit == 0 || !store_reader_has_directory(reader) ||
+        !store_reader_begin(&reader->directory))
+        return 0;
+    search = memory_take(sizeof *search);
+    search->reader = reader;
+    search->filter = filter;
+    search->has_quarantine = is_anybody_in_quarantine(reader);
+    if (plan(search)) {
+        follow(search);
+        count = fill_page(search, arena, ducklings, next);
+    }
+    memory_give_back(search);
+    store_reader_end(&reader->directory);
+    return count;
+}
