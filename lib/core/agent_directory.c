@@ -37,8 +37,11 @@ static void note_change(struct agent *agent, const struct record *record,
 
     if (!hash_equal(&outcome->replaced.hash, &none))
         note_drop(agent, &outcome->replaced);
-    for (size_t i = 0; i < outcome->dropped_count; i++)
+    for (size_t i = 0; i < outcome->dropped_count; i++) {
         note_drop(agent, &outcome->dropped[i]);
+        if (outcome->dropped[i].kind == RECORD_NODE)
+            gossip_forget(agent->gossip, &record->owner);
+    }
     agent_note_stamp(agent, record->kind, record->version, &record->hash, true);
 }
 
@@ -323,7 +326,7 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
-    size_t count;
+    size_t count, nodes = 0;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
@@ -339,8 +342,9 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
     for (size_t i = 0; i < count; i++) {
         note_drop(agent, &ended[i]);
         drop_record(&ended[i], effects);
+        nodes += ended[i].kind == RECORD_NODE;
     }
-    if (count > 0)
+    if (nodes > 0)
         agent_forget_expired(agent);
 }
 

@@ -1,7 +1,8 @@
 /* gossip_parts: what the files of gossip share. Nobody else includes it.
  *
  *   gossip.c            members: who is known, and what is asked about them
- *   gossip_links.c      links, seeds, whom to dial, on whom to hang up
+ *   gossip_dial.c       seeds, whom to dial and when
+ *   gossip_links.c      links, which are chosen, on whom to hang up
  *   gossip_probe.c      probes and the own health
  *   gossip_suspicion.c  accusations, and what state they bring a member to
  *
@@ -159,10 +160,16 @@ uint64_t gossip_hash(const struct gossip *gossip, struct bytes bytes);
 void gossip_notice_pause(struct gossip *gossip, uint64_t now_ms); /* before anything of the turn is believed */
 
 /* ---- gossip_links.c ---- */
+bool gossip_is_mesh(const struct gossip *gossip);
+bool gossip_is_short_of_chosen(const struct gossip *gossip);
+void gossip_tidy_links(struct gossip *gossip, uint64_t now_ms);
+
+/* ---- gossip_dial.c ---- */
+struct peer *gossip_peer_for(struct gossip *gossip, const struct id *node); /* NULL: no room */
 void gossip_end_attempt(struct gossip *gossip, struct peer *peer);
 void gossip_plan_dial(struct gossip *gossip, struct peer *peer, uint64_t at_ms);
-bool gossip_is_mesh(const struct gossip *gossip);
-void gossip_tidy_links(struct gossip *gossip, uint64_t now_ms);
+void gossip_plan_again(struct gossip *gossip, struct peer *peer, uint64_t now_ms); /* back-off */
+void gossip_try_seeds_again(struct gossip *gossip, uint64_t now_ms);
 void gossip_extend_dials(struct gossip *gossip, uint64_t by_ms);
 
 /* ---- gossip_probe.c ---- */

@@ -2,6 +2,7 @@
  * The first byte chooses the parser. */
 #include "people.h"
 
+#include "core/accusation.h"
 #include "core/peck.h"
 #include "core/receipt.h"
 #include "core/record.h"
@@ -55,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes body = bytes_of(size > 0 ? data + 1 : data, size > 0 ? size - 1 : 0);
     struct introduction introduction;
     struct receipt receipt;
+    struct accusation accusation;
     struct record record;
     struct arena arena;
     struct chain chain;
@@ -62,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     arena_init(&arena, 4 * PARSE_BUDGET(size) + 64 * KIB);
-    switch (data[0] % 9) {
+    switch (data[0] % 10) {
     case 0:
         open_envelope(body, ENVELOPE_CERTIFICATE, &arena);
         break;
@@ -93,6 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 8:
         (void)introduction_open(body, bytes_of_text(PEOPLE_NETWORK), PEOPLE_WALL_MS, &arena,
                                 &introduction);
+        break;
+    case 9:
+        if (accusation_parse(body, &arena, &accusation) == ACCUSATION_OK)
+            MUST(!id_equal(&accusation.accuser, &accusation.accused));
         break;
     default:
         break;

@@ -154,6 +154,35 @@ static void write_envelopes(void)
 
 /* ---- inner frames ---- */
 
+static struct bytes accusation_body(void)
+{
+    const struct accusation accusation = {.network = bytes_of_text(PEOPLE_NETWORK),
+                                          .accuser = alice.id,
+                                          .accused = bob.id,
+                                          .version = {.ms = PEOPLE_WALL_MS},
+                                          .made_ms = PEOPLE_WALL_MS,
+                                          .not_after_ms = PEOPLE_WALL_MS + ACCUSATION_LIFE_MS};
+    struct bytes body = {0};
+
+    MUST(accusation_pack(&accusation, &memory, &body) == ACCUSATION_OK);
+    return body;
+}
+
+static void write_membership_frames(void)
+{
+    const uint64_t sums[2] = {0x0123456789abcdefull, 42};
+    struct bytes accusation = sealed(ENVELOPE_ACCUSATION, &alice, accusation_body());
+
+    write_kind("intake", "probe", FRAME_PROBE, frame_pack_probe(7, sums, &memory));
+    write_kind("intake", "probe_ack", FRAME_PROBE_ACK, frame_pack_probe(7, sums, &memory));
+    write_kind("intake", "probe_request", FRAME_PROBE_REQUEST,
+               frame_pack_probe_request(7, &bob.id, &memory));
+    write_kind("intake", "probe_nack", FRAME_PROBE_NACK, frame_pack_probe_nack(7, &memory));
+    write_kind("intake", "accusation", FRAME_ACCUSATION,
+               frame_pack_accusation(alice.chain, accusation, &memory));
+    write_kind("envelope", "accusation_body", 9, accusation_body());
+}
+
 static void write_frames(void)
 {
     const struct hash hashes[2] = {{{0}}, {{0xff}}};
@@ -197,6 +226,7 @@ static void write_frames(void)
     write_kind("intake", "fetched", FRAME_FETCHED,
                frame_pack_fetched(&answer, chains, records, 2, &memory));
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
+    write_membership_frames();
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
 
