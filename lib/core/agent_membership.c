@@ -50,7 +50,8 @@ static void pass_on(struct agent *agent, const struct gossip_accusation *accusat
                     const struct id *from, struct effects *effects)
 {
     struct id nodes[PASS_ON_MAX];
-    size_t count = gossip_pass_on(agent->gossip, accusation, from, nodes, PASS_ON_MAX);
+    size_t count = gossip_pass_on(agent->gossip, accusation, from,
+                                  news_budget(gossip_live(agent->gossip) + 1), nodes, PASS_ON_MAX);
     struct bytes frame =
         frame_pack_accusation(accusation->chain, accusation->wire, &effects->arena);
 

@@ -25,6 +25,8 @@
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
 #define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener, all together */
+#define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
+#define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */
 #define GOSSIP_ANSWER_WITHIN_MS (20 * SECOND_MS) /* then a dial that nobody spoke of again is over */
 #define GOSSIP_SETTLED_MS (30 * SECOND_MS)       /* a link that held so long ends the back-off */
@@ -136,9 +138,9 @@ enum gossip_verdict gossip_take_accusation(struct gossip *gossip,
                                            struct version held, uint64_t now_ms);
 
 /* Whom an accusation that was counted is passed on to: the accused first, if it is linked; then of
- * our own all links, of another's so many as news has: ceil(1.5 ln(N + 1)), by chance. */
+ * our own all links, of another's `budget` of them, by chance. */
 size_t gossip_pass_on(struct gossip *gossip, const struct gossip_accusation *accusation,
-                      const struct id *from, struct id *nodes, size_t max);
+                      const struct id *from, size_t budget, struct id *nodes, size_t max);
 
 /* ---- what is decided ---- */
 

@@ -57,10 +57,28 @@ static bool find_contact(const struct gossip *gossip, const struct id *node,
     return known;
 }
 
-/* The wait before the next try: doubles with every round through the addresses. */
-static uint64_t back_off_ms(struct gossip *gossip, uint64_t attempts, size_t addresses, bool eager)
+/* A member that died lately is dialled oftener than one that is long dead: after a cut of a minute
+ * both sides meet again within seconds. */
+static uint64_t most_ms_of(const struct peer *peer, uint64_t now_ms)
 {
-    uint64_t most_ms = eager ? DIAL_EAGER_MAX_MS : DIAL_MAX_MS, wait_ms = DIAL_FIRST_MS;
+    uint64_t dead_ms, most_ms;
+
+    if (peer->wanted || peer->urgent)
+        return DIAL_EAGER_MAX_MS;
+    if (peer->state != GOSSIP_DEAD || !peer->suspicion || now_ms < peer->suspicion->ends_ms)
+        return DIAL_MAX_MS;
+    dead_ms = now_ms - peer->suspicion->ends_ms;
+    most_ms = dead_ms / GOSSIP_DEAD_DIALS_PER_AGE;
+    if (most_ms < GOSSIP_DEAD_EVERY_MS)
+        return GOSSIP_DEAD_EVERY_MS;
+    return most_ms < DIAL_MAX_MS ? most_ms : DIAL_MAX_MS;
+}
+
+/* The wait before the next try: doubles with every round through the addresses. */
+static uint64_t back_off_ms(struct gossip *gossip, uint64_t attempts, size_t addresses,
+                            uint64_t most_ms)
+{
+    uint64_t wait_ms = DIAL_FIRST_MS;
     uint64_t rounds = attempts > 0 ? (attempts - 1) / (addresses ? addresses : 1) : 0;
 
     for (uint64_t i = 0; i < rounds && wait_ms < most_ms; i++)
@@ -75,7 +93,7 @@ void gossip_plan_again(struct gossip *gossip, struct peer *peer, uint64_t now_ms
     find_contact(gossip, gossip_id(gossip, peer), &contact);
     gossip_plan_dial(gossip, peer,
                      now_ms + back_off_ms(gossip, peer->attempts, contact.address_count,
-                                          peer->wanted || peer->urgent));
+                                          most_ms_of(peer, now_ms)));
 }
 
 /* ---- tries ---- */
@@ -127,7 +145,7 @@ static void fail_seed(struct gossip *gossip, struct seed *seed, uint64_t now_ms)
 {
     if (seed->attempts < UINT32_MAX)
         seed->attempts++;
-    seed->due_ms = now_ms + back_off_ms(gossip, seed->attempts, 1, false);
+    seed->due_ms = now_ms + back_off_ms(gossip, seed->attempts, 1, DIAL_MAX_MS);
 }
 
 static void fail_peer(struct gossip *gossip, struct peer *peer, uint64_t now_ms)

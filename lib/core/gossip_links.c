@@ -218,7 +218,7 @@ void gossip_want(struct gossip *gossip, const struct id *node, uint64_t now_ms)
 
 /* ---- hanging up ---- */
 
-static void hang_up(struct gossip *gossip, struct peer *peer, const char *reason, uint64_t now_ms)
+void gossip_hang_up(struct gossip *gossip, struct peer *peer, const char *reason, uint64_t now_ms)
 {
     peer->hanging = true;
     peer->chosen = false;
@@ -288,12 +288,12 @@ void gossip_tidy_links(struct gossip *gossip, uint64_t now_ms)
         gossip->dial_wake_ms = 0;
     while (lasting > ACTIVE_LINKS_MAX &&
            (peer = least_useful(gossip, false, GOSSIP_YOUNG_MS, now_ms))) {
-        hang_up(gossip, peer, "more links than this node keeps", now_ms);
+        gossip_hang_up(gossip, peer, "more links than this node keeps", now_ms);
         lasting--;
     }
     if (gossip_is_mesh(gossip) || lasting <= LINKS_CHOSEN)
         return;
     peer = least_useful(gossip, true, GOSSIP_SPARE_MS, now_ms);
     if (peer)
-        hang_up(gossip, peer, "not needed any more", now_ms);
+        gossip_hang_up(gossip, peer, "not needed any more", now_ms);
 }

@@ -160,6 +160,7 @@ uint64_t gossip_hash(const struct gossip *gossip, struct bytes bytes);
 void gossip_notice_pause(struct gossip *gossip, uint64_t now_ms); /* before anything of the turn is believed */
 
 /* ---- gossip_links.c ---- */
+void gossip_hang_up(struct gossip *gossip, struct peer *peer, const char *reason, uint64_t now_ms);
 bool gossip_is_mesh(const struct gossip *gossip);
 bool gossip_is_short_of_chosen(const struct gossip *gossip);
 void gossip_tidy_links(struct gossip *gossip, uint64_t now_ms);

@@ -177,10 +177,12 @@ static bool lacks_nacks(const struct probe *probe)
 
 static void fail(struct gossip *gossip, struct probe *probe)
 {
-    const struct peer *peer = gossip_peer_of(gossip, &probe->target);
+    struct peer *peer = gossip_peer_of(gossip, &probe->target);
     struct id target = probe->target;
 
     probe->stage = PROBE_FREE;
+    if (peer && peer->suspicion)
+        peer->suspicion->acked_ms = 0; /* that was before */
     if (peer && gossip_is_live(peer) && !gossip_is_accused_by(peer, &gossip->settings.self)) {
         gossip->figures.probes_failed++;
         if (lacks_nacks(probe))

@@ -11,7 +11,6 @@
 
 #include <assert.h>
 
-#define NEPER_Q16 45426ull   /* ln 2 */
 #define LOG_10_OF_2 30103ull /* times 100000 */
 
 const char *gossip_verdict_text(enum gossip_verdict verdict)
@@ -101,6 +100,19 @@ static void absolve(struct gossip *gossip, struct peer *peer)
         gossip_set_state(gossip, peer, GOSSIP_ALIVE);
 }
 
+static void wake_by(struct gossip *gossip, uint64_t at_ms)
+{
+    if (at_ms < gossip->suspicion_wake_ms)
+        gossip->suspicion_wake_ms = at_ms;
+}
+
+static void plan_end(struct gossip *gossip, struct suspicion *suspicion)
+{
+    suspicion->ends_ms =
+        suspicion->began_ms + gossip_suspicion_ms(gossip_live(gossip) + 1, suspicion->count);
+    wake_by(gossip, suspicion->ends_ms);
+}
+
 void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct version version)
 {
     struct suspicion *suspicion = peer->suspicion;
@@ -115,10 +127,13 @@ void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct ver
             suspicion->accusers[kept++] = suspicion->accusers[i];
     if (!suspicion)
         return;
-    if (kept == 0)
+    if (kept == 0) {
         absolve(gossip, peer);
-    else
-        suspicion->count = kept;
+    } else if (kept < suspicion->count) {
+        suspicion->count = kept; /* fewer accusers: more time */
+        if (peer->state == GOSSIP_SUSPECT)
+            plan_end(gossip, suspicion);
+    }
 }
 
 /* It is told of the accusation, so that it refutes for everybody. */
@@ -233,14 +248,6 @@ static void keep_wire(struct suspicion *suspicion, const struct gossip_accusatio
                accusation->chain.size);
 }
 
-static void plan_end(struct gossip *gossip, struct suspicion *suspicion)
-{
-    suspicion->ends_ms =
-        suspicion->began_ms + gossip_suspicion_ms(gossip_live(gossip) + 1, suspicion->count);
-    if (suspicion->ends_ms < gossip->suspicion_wake_ms)
-        gossip->suspicion_wake_ms = suspicion->ends_ms;
-}
-
 static void count(struct gossip *gossip, const struct gossip_accusation *accusation,
                   uint64_t now_ms)
 {
@@ -290,19 +297,11 @@ enum gossip_verdict gossip_take_accusation(struct gossip *gossip,
     return verdict;
 }
 
-/* ceil(1.5 ln(N + 1)) */
-static size_t news_budget(size_t nodes)
-{
-    uint64_t product = 3 * NEPER_Q16 * log2_q16(nodes + 1); /* times 2^33 */
-
-    return (product + (1ull << 33) - 1) >> 33;
-}
-
 size_t gossip_pass_on(struct gossip *gossip, const struct gossip_accusation *accusation,
-                      const struct id *from, struct id *nodes, size_t max)
+                      const struct id *from, size_t budget, struct id *nodes, size_t max)
 {
     bool is_ours = id_equal(&accusation->accuser, &gossip->settings.self);
-    size_t count = 0, first, budget = news_budget(gossip_live(gossip) + 1);
+    size_t count = 0, first;
     uint64_t met = 0;
 
     if (max > 0 && gossip_is_linked(gossip, &accusation->accused))
@@ -356,6 +355,18 @@ static void end_suspicion(struct gossip *gossip, struct peer *peer, uint64_t now
         gossip_plan_dial(gossip, peer, now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS));
 }
 
+/* After a short cut the link itself comes back. After a longer one its ends wait long before they
+ * send again what was lost (TCP doubles that wait); a new handshake does not. */
+static bool waits_to_hang_up(const struct peer *peer)
+{
+    return peer->state == GOSSIP_DEAD && peer->linked && !peer->hanging && peer->suspicion;
+}
+
+static uint64_t hang_up_ms(const struct peer *peer)
+{
+    return peer->suspicion->ends_ms + GOSSIP_DEAD_LINK_MS;
+}
+
 static void refute_turn(struct gossip *gossip, uint64_t now_ms)
 {
     if (gossip->refute_ms > now_ms)
@@ -376,11 +387,15 @@ void gossip_suspicion_turn(struct gossip *gossip, uint64_t now_ms)
     for (uint32_t i = 0; i < gossip->peer_slots; i++) {
         struct peer *peer = &gossip->peers[i];
 
-        if (peer->member == NOBODY || peer->state != GOSSIP_SUSPECT)
+        if (peer->member == NOBODY)
             continue;
-        if (peer->suspicion->ends_ms <= now_ms)
+        if (peer->state == GOSSIP_SUSPECT && peer->suspicion->ends_ms <= now_ms)
             end_suspicion(gossip, peer, now_ms);
-        else if (peer->suspicion->ends_ms < gossip->suspicion_wake_ms)
-            gossip->suspicion_wake_ms = peer->suspicion->ends_ms;
+        if (waits_to_hang_up(peer) && hang_up_ms(peer) <= now_ms)
+            gossip_hang_up(gossip, peer, "it does not answer", now_ms);
+        if (peer->state == GOSSIP_SUSPECT)
+            wake_by(gossip, peer->suspicion->ends_ms);
+        else if (waits_to_hang_up(peer))
+            wake_by(gossip, hang_up_ms(peer));
     }
 }

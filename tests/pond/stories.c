@@ -162,33 +162,33 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
            "[  13526] alice bob is dead\n"
            "[  13533] carol bob is dead\n"
            "[  17033] bob   carol is dead\n"
+           "[  18526] alice link down with bob\n"
+           "[  18533] carol link down with bob\n"
            "[  19033] bob   alice is dead\n"
-           "[  72351] bob   link down with alice\n"
-           "[  72410] bob   link down with carol\n"
-           "[  73110] alice link down with bob\n"
-           "[  78423] carol link down with bob\n");
+           "[  22033] bob   link down with carol\n"
+           "[  24033] bob   link down with alice\n");
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 100243] bob   link up with carol, dialled here\n"
-           "[ 100243] bob   carol is alive\n"
-           "[ 100251] carol link up with bob, dialled there\n"
-           "[ 100251] carol bob is alive\n"
-           "[ 100252] carol this node was accused of not answering: refuted\n"
-           "[ 100260] bob   this node was accused of not answering: refuted\n"
-           "[ 100260] bob   learns carol's node record\n"
-           "[ 100268] alice learns carol's node record\n"
-           "[ 100269] carol learns bob's node record\n"
-           "[ 100288] alice learns bob's node record\n"
-           "[ 100288] alice bob is alive\n"
-           "[ 100295] bob   learns alice's duckling record\n"
-           "[ 100295] bob   learns alice's metrics record\n"
-           "[ 108845] bob   link up with alice, dialled here\n"
-           "[ 108845] bob   alice is alive\n"
-           "[ 108852] alice link up with bob, dialled there\n"
-           "[ 108853] alice this node was accused of not answering: refuted\n"
-           "[ 108860] bob   learns alice's node record\n"
-           "[ 108868] carol learns alice's node record\n");
+           "[ 100556] bob   link up with carol, dialled here\n"
+           "[ 100556] bob   carol is alive\n"
+           "[ 100564] carol link up with bob, dialled there\n"
+           "[ 100564] carol bob is alive\n"
+           "[ 100565] carol this node was accused of not answering: refuted\n"
+           "[ 100573] bob   this node was accused of not answering: refuted\n"
+           "[ 100574] bob   learns carol's node record\n"
+           "[ 100580] carol learns bob's node record\n"
+           "[ 100581] alice learns carol's node record\n"
+           "[ 100602] alice learns bob's node record\n"
+           "[ 100602] alice bob is alive\n"
+           "[ 100608] bob   learns alice's duckling record\n"
+           "[ 100610] bob   learns alice's metrics record\n"
+           "[ 102827] alice link up with bob, dialled here\n"
+           "[ 102834] bob   link up with alice, dialled there\n"
+           "[ 102834] bob   alice is alive\n"
+           "[ 102841] alice this node was accused of not answering: refuted\n"
+           "[ 102847] bob   learns alice's node record\n"
+           "[ 102855] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -254,14 +254,18 @@ START_TEST(a_node_that_stood_still_gets_everything_at_once)
            "[  10000] bob   stands still for 20000 ms\n"
            "[  11026] alice bob does not answer: accused\n"
            "[  11026] alice bob is suspect\n"
-           "[  12526] alice bob is dead\n");
+           "[  12526] alice bob is dead\n"
+           "[  17526] alice link down with bob\n");
     expect(pond, 3 * SECOND_MS,
            "[  30000] bob   learns alice's duckling record\n"
            "[  30000] bob   learns alice's duckling record\n"
            "[  30000] bob   learns alice's metrics record\n"
+           "[  30000] bob   link down with alice\n"
            "[  30000] bob   this node was accused of not answering: refuted\n"
-           "[  30007] alice bob is alive\n"
-           "[  30007] alice learns bob's node record\n");
+           "[  30403] bob   link up with alice, dialled here\n"
+           "[  30411] alice link up with bob, dialled there\n"
+           "[  30411] alice learns bob's node record\n"
+           "[  30411] alice bob is alive\n");
     pond_free(pond);
 }
 END_TEST

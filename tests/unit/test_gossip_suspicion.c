@@ -202,6 +202,79 @@ START_TEST(accusations_of_a_newer_version_outlive_a_record_between)
 }
 END_TEST
 
+START_TEST(fewer_accusers_give_more_time)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    accuse(1, 0);
+    word = word_against(2, 0);
+    word.version.ms += 2;
+    say_word(&word);
+    ck_assert_uint_lt(member(0).suspicion_ends_ms, bed.now_ms + 4000);
+    learn(0); /* refutes the first only */
+    ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
+    pass(5999);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(whoever_answered_and_then_fell_silent_is_dead_all_the_same)
+{
+    learn_nodes(10);
+    up(0);
+    accuse(1, 0); /* it is probed at once, and answers */
+    settle();
+    bed.silent[0] = true;
+    pass(3000);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE, 0), 1);
+    accuse(2, 0);
+    pass(GOSSIP_SUSPICION_MIN_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(the_link_of_a_member_that_stays_dead_is_hung_up)
+{
+    learn_nodes(10);
+    up(0);
+    bed.signs = false; /* so that one accuser is left */
+    bed.silent[0] = true;
+    accuse(1, 0);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    pass(GOSSIP_DEAD_LINK_MS - 1);
+    ck_assert_uint_eq(count_said(GOSSIP_HANG_UP, 0), 0);
+    pass(1);
+    ck_assert_uint_eq(count_said(GOSSIP_HANG_UP, 0), 1);
+}
+END_TEST
+
+START_TEST(who_died_lately_is_dialled_soon_and_who_is_long_dead_seldom)
+{
+    uint32_t attempts;
+
+    learn_nodes(10);
+    accuse(1, 0);
+    pass_unreached(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    pass_unreached(MINUTE_MS);
+    ck_assert_uint_le(member(0).next_dial_ms, bed.now_ms + MINUTE_MS / GOSSIP_DEAD_DIALS_PER_AGE);
+    pass_unreached(HOUR_MS);
+    attempts = member(0).attempts;
+    pass_unreached(10 * MINUTE_MS);
+    ck_assert_uint_ge(member(0).attempts, attempts + 4); /* each 112 to 131 s at most */
+    ck_assert_uint_le(member(0).attempts, attempts + 12);
+    pass_unreached(DAY_MS);
+    attempts = member(0).attempts;
+    pass_unreached(HOUR_MS);
+    ck_assert_uint_ge(member(0).attempts, attempts + 11); /* DIAL_MAX_MS */
+    ck_assert_uint_le(member(0).attempts, attempts + 25);
+}
+END_TEST
+
 START_TEST(a_newer_record_brings_the_dead_back)
 {
     learn_nodes(10);
@@ -325,13 +398,15 @@ END_TEST
 
 /* ---- passing on ---- */
 
+#define BUDGET 7
+
 static size_t pass_on(uint32_t accuser, uint32_t accused, uint32_t from, struct id *nodes,
                       size_t max)
 {
     struct gossip_accusation word = word_against(accuser, accused);
     struct id id = id_number(from);
 
-    return gossip_pass_on(bed.gossip, &word, &id, nodes, max);
+    return gossip_pass_on(bed.gossip, &word, &id, BUDGET, nodes, max);
 }
 
 START_TEST(the_accused_is_told_first)
@@ -361,7 +436,7 @@ START_TEST(ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back)
     ck_assert_uint_eq(pass_on(UINT32_MAX, 50, UINT32_MAX, nodes, 10), 10);
     for (int round = 0; round < 50; round++) {
         count = pass_on(1, 50, 2, nodes, 64);
-        ck_assert_uint_eq(count, 7); /* 1.5 ln 101 = 6.92 */
+        ck_assert_uint_eq(count, BUDGET);
         for (size_t i = 0; i < count; i++) {
             ck_assert_uint_ne(number_of(&nodes[i]), 1);
             ck_assert_uint_ne(number_of(&nodes[i]), 2);
@@ -493,6 +568,10 @@ static TCase *lives(void)
 
     tcase_add_test(tcase, a_newer_record_refutes_and_the_same_does_not);
     tcase_add_test(tcase, accusations_of_a_newer_version_outlive_a_record_between);
+    tcase_add_test(tcase, fewer_accusers_give_more_time);
+    tcase_add_test(tcase, whoever_answered_and_then_fell_silent_is_dead_all_the_same);
+    tcase_add_test(tcase, the_link_of_a_member_that_stays_dead_is_hung_up);
+    tcase_add_test(tcase, who_died_lately_is_dialled_soon_and_who_is_long_dead_seldom);
     tcase_add_test(tcase, a_newer_record_brings_the_dead_back);
     tcase_add_test(tcase, our_own_false_alarm_is_counted);
     tcase_add_loop_test(tcase, a_handshake_is_proof_of_life_and_tells_the_accused, 0, 2);

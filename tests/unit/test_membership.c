@@ -215,7 +215,7 @@ static void end_link(uint32_t left, uint32_t right, bool goodbye)
 static void pass_on(uint32_t number, const struct gossip_accusation *word, uint32_t from)
 {
     struct id nodes[DUCKS_MAX], id = id_number(from);
-    size_t count = gossip_pass_on(pond.ducks[number].gossip, word, &id, nodes, DUCKS_MAX);
+    size_t count = gossip_pass_on(pond.ducks[number].gossip, word, &id, 7, nodes, DUCKS_MAX);
 
     for (size_t i = 0; i < count; i++)
         frame(number, number_of(&nodes[i]), (struct happening){.kind = WORD, .word = *word});
