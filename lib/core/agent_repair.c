@@ -66,8 +66,8 @@ void agent_compare_sums(struct agent *agent, const struct id *node,
         if (sums[i] == sum || (at->now_ms < watch->since_ms + SUMS_SETTLE_MS &&
                                at->now_ms < watch->suggested_ms + SUMS_PATIENCE_MS))
             continue;
-        watch->suggested_ms = at->now_ms;
-        repair_suggest(agent->repairs[i], node, true, at->now_ms);
+        if (repair_suggest(agent->repairs[i], node, true, at->now_ms))
+            watch->suggested_ms = at->now_ms;
     }
 }
 

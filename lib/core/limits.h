@@ -115,6 +115,10 @@
 #define SUMS_SETTLE_MS SECOND_MS         /* differing sums count when ours has stayed so long … */
 #define SUMS_PATIENCE_MS (15 * SECOND_MS) /* … or when none counted for so long */
 #define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
+#define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
+#define REPAIR_FAILURES_MAX 6u           /* in a row are counted: the rest after one doubles from 10 to 320 s */
+#define REPAIR_FRUITLESS_MAX 3u          /* portions in a row that brought nothing of what was asked for */
+#define REPAIR_REFUSED_MS (10 * MINUTE_MS) /* what is of no use is not asked for again for so long */
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */

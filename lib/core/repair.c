@@ -21,6 +21,13 @@ struct waiting {
     uint64_t not_before_ms;
 };
 
+/* A peer that is left in peace for a while. */
+struct rest {
+    struct id peer;
+    uint64_t until_ms;
+    uint32_t failures; /* in a row */
+};
+
 struct repair {
     struct id self;
     struct dice dice;
@@ -37,17 +44,20 @@ struct repair {
     struct stamp after;   /* of a stream */
     struct hash *needs;
     size_t need_count, need_capacity, asked, asking;
-    size_t useful; /* of this session */
+    size_t useful, portion; /* of this session, and of what was asked for last */
     uint64_t deadline_ms, began_wall_ms, audit_due_ms;
+    uint64_t moved_ms; /* when the session began, or brought something of use last */
+    size_t fruitless;  /* portions in a row that brought nothing */
     const char *ended; /* to be told; NULL: nothing */
 
     struct waiting waiting[PEERS_MAX];
     size_t waiting_count;
-    struct waiting rests[PEERS_MAX]; /* peers that are left in peace until not_before_ms */
+    struct rest rests[PEERS_MAX];
     size_t rest_next;
     struct hash *refused; /* REFUSED_MAX, once there is one */
     size_t refused_next;
-    uint64_t good_s; /* wall; when the last session that ended well began; 0: none */
+    uint64_t refused_ms; /* steady; since when they are gathered */
+    uint64_t good_s;     /* wall; when the last session that ended well began; 0: none */
     struct repair_figures figures;
 };
 
@@ -75,41 +85,46 @@ void repair_free(struct repair *repair)
 
 /* ---- who is next ---- */
 
-static uint64_t rests_until_ms(const struct repair *repair, const struct id *peer)
+static struct rest *rest_of(struct repair *repair, const struct id *peer)
 {
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (id_equal(&repair->rests[i].peer, peer))
-            return repair->rests[i].not_before_ms;
-    return 0;
+            return &repair->rests[i];
+    return NULL;
 }
 
-static void let_rest(struct repair *repair, const struct id *peer, uint64_t until_ms)
+static struct rest *let_rest(struct repair *repair, const struct id *peer, uint64_t until_ms)
 {
-    for (size_t i = 0; i < PEERS_MAX; i++)
-        if (id_equal(&repair->rests[i].peer, peer)) {
-            repair->rests[i].not_before_ms = until_ms;
-            return;
-        }
-    repair->rests[repair->rest_next] = (struct waiting){.peer = *peer, .not_before_ms = until_ms};
-    repair->rest_next = (repair->rest_next + 1) % PEERS_MAX;
+    struct rest *rest = rest_of(repair, peer);
+
+    if (!rest) {
+        rest = &repair->rests[repair->rest_next];
+        repair->rest_next = (repair->rest_next + 1) % PEERS_MAX;
+        *rest = (struct rest){.peer = *peer};
+    }
+    rest->until_ms = until_ms;
+    return rest;
 }
 
-void repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms)
+bool repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms)
 {
-    uint64_t rests_ms = rests_until_ms(repair, peer);
+    const struct rest *rest = rest_of(repair, peer);
     struct waiting *waiting = NULL;
+    bool is_new;
 
     for (size_t i = 0; i < repair->waiting_count && !waiting; i++)
         if (id_equal(&repair->waiting[i].peer, peer))
             waiting = &repair->waiting[i];
     if (!waiting && repair->waiting_count == PEERS_MAX)
-        return; /* who is next tells of the same differences, mostly */
-    if (!waiting) {
+        return false; /* who is next tells of the same differences, mostly */
+    is_new = !waiting;
+    if (is_new) {
         waiting = &repair->waiting[repair->waiting_count++];
         *waiting = (struct waiting){.peer = *peer};
     }
     waiting->differs |= differs;
-    waiting->not_before_ms = rests_ms > now_ms ? rests_ms : now_ms;
+    waiting->not_before_ms = rest && rest->until_ms > now_ms ? rest->until_ms : now_ms;
+    return is_new && waiting->not_before_ms == now_ms;
 }
 
 static void forget_waiting(struct repair *repair, size_t i)
@@ -121,9 +136,8 @@ static void forget_waiting(struct repair *repair, size_t i)
 
 /* ---- ends ---- */
 
-static void end(struct repair *repair, const char *how, uint64_t rest_ms, uint64_t now_ms)
+static void end(struct repair *repair, const char *how)
 {
-    let_rest(repair, &repair->peer, now_ms + rest_ms);
     audit_free(repair->audit);
     repair->audit = NULL;
     repair->step = IDLE;
@@ -138,15 +152,27 @@ static void end_well(struct repair *repair, const char *how, const struct moment
     if (repair->audit_due_ms == MOMENT_NEVER)
         repair->audit_due_ms =
             at->now_ms + REPAIR_AUDIT_MS + dice_jitter_ms(&repair->dice, REPAIR_AUDIT_MS);
-    end(repair, how,
-        repair->useful > 0 || repair->step == PROBE ? REPAIR_REST_MS : REPAIR_FRUITLESS_REST_MS,
-        at->now_ms);
+    let_rest(repair, &repair->peer,
+             at->now_ms + (repair->useful > 0 || repair->step == PROBE ? REPAIR_REST_MS
+                                                                       : REPAIR_FRUITLESS_REST_MS))
+        ->failures = 0;
+    end(repair, how);
 }
 
+/* One failure is nobody's fault. Whoever fails again waits, twice as long each time, so that it does
+ * not stand in the way of others. */
 static void end_badly(struct repair *repair, const char *how, uint64_t now_ms)
 {
+    struct rest *rest = let_rest(repair, &repair->peer, now_ms);
+
+    rest->until_ms =
+        now_ms + (rest->failures > 0 ? REPAIR_FRUITLESS_REST_MS << (rest->failures - 1) : 0);
+    if (rest->failures < REPAIR_FAILURES_MAX)
+        rest->failures++;
     repair->figures.failed++;
-    end(repair, how, REPAIR_FRUITLESS_REST_MS, now_ms);
+    if (repair->audit_due_ms == MOMENT_NEVER && repair->good_s != 0)
+        repair->audit_due_ms = now_ms + REPAIR_FRUITLESS_REST_MS; /* it was to be one */
+    end(repair, how);
 }
 
 void repair_link_down(struct repair *repair, const struct id *peer, uint64_t now_ms)
@@ -156,17 +182,26 @@ void repair_link_down(struct repair *repair, const struct id *peer, uint64_t now
             forget_waiting(repair, i);
     if (repair->step != IDLE && id_equal(&repair->peer, peer)) {
         end_badly(repair, "the link went down", now_ms);
-        let_rest(repair, peer, now_ms);
     }
 }
 
 /* ---- steps ---- */
 
+/* A step has its time, and the session has one in which something of use must come. */
+static void plan_deadline(struct repair *repair, uint64_t now_ms)
+{
+    uint64_t end_ms = repair->moved_ms + REPAIR_STILL_MS;
+
+    repair->deadline_ms = now_ms + REPAIR_STEP_MS;
+    if (repair->deadline_ms > end_ms)
+        repair->deadline_ms = end_ms;
+}
+
 static void say(struct repair *repair, enum step step, uint64_t now_ms)
 {
     repair->step = step;
     repair->says = true;
-    repair->deadline_ms = now_ms + REPAIR_STEP_MS;
+    plan_deadline(repair, now_ms);
 }
 
 static void compare(struct repair *repair, const struct recordset *set, enum step step,
@@ -365,30 +400,50 @@ bool repair_is_asked(const struct repair *repair, const struct id *peer, uint32_
 bool repair_fetched(struct repair *repair, const struct id *peer, uint32_t session, size_t useful,
                     bool last, const struct stamp *next, const struct moment *at)
 {
+    bool is_stream = repair->step == STREAM;
+
     if (!repair_is_asked(repair, peer, session))
         return false;
     repair->useful += useful;
-    repair->deadline_ms = at->now_ms + REPAIR_STEP_MS;
-    *(repair->step == STREAM ? &repair->figures.streamed : &repair->figures.fetched) += useful;
+    repair->portion += useful;
+    *(is_stream ? &repair->figures.streamed : &repair->figures.fetched) += useful;
+    if (useful > 0) {
+        repair->moved_ms = at->now_ms;
+        plan_deadline(repair, at->now_ms);
+    }
     if (!last)
         return true;
+    repair->fruitless = repair->portion > 0 ? 0 : repair->fruitless + 1;
+    if (repair->fruitless > REPAIR_FRUITLESS_MAX) {
+        end_badly(repair, "it does not bring what it names", at->now_ms);
+        return true;
+    }
     repair->says = true;
-    if (repair->step == FETCH) {
-        /* What was asked for and did not come is not asked for again soon. */
+    if (!is_stream) {
         repair->asked += repair->asking;
-        return true;
-    }
-    if (next && stamp_compare(next, &repair->after) > 0) {
+    } else if (next && repair->portion > 0 && stamp_compare(next, &repair->after) > 0) {
         repair->after = *next;
-        return true;
+    } else {
+        repair->after_fetch = STREAM; /* at its end, or a peer that leads nowhere */
+        repair->step = FETCH;
+        repair->need_count = repair->asked = 0;
     }
-    repair->after_fetch = STREAM; /* at its end, or a peer that leads in circles */
-    repair->step = FETCH;
-    repair->need_count = repair->asked = 0;
+    repair->portion = 0;
     return true;
 }
 
 /* ---- what to say ---- */
+
+/* What was of no use may be one day: there is room again, or its date has come. */
+static void forget_refused(struct repair *repair, uint64_t now_ms)
+{
+    if (now_ms < repair->refused_ms + REPAIR_REFUSED_MS)
+        return;
+    memory_give_back(repair->refused);
+    repair->refused = NULL;
+    repair->refused_next = 0;
+    repair->refused_ms = now_ms;
+}
 
 static bool begin(struct repair *repair, const struct recordset *set, const struct moment *at)
 {
@@ -403,8 +458,10 @@ static bool begin(struct repair *repair, const struct recordset *set, const stru
     forget_waiting(repair, i);
     repair->peer = next.peer;
     repair->session++;
-    repair->useful = 0;
+    repair->useful = repair->portion = repair->fruitless = 0;
     repair->began_wall_ms = at->wall_ms;
+    repair->moved_ms = at->now_ms;
+    forget_refused(repair, at->now_ms);
     repair->figures.sessions++;
     if (repair->audit_due_ms <= at->now_ms) {
         dice_fill(&repair->dice, repair->nonce, sizeof repair->nonce);
@@ -469,7 +526,7 @@ bool repair_poll(struct repair *repair, const struct recordset *set, const struc
                  struct repair_output *output)
 {
     memset(output, 0, sizeof *output);
-    if (repair->step != IDLE && !repair->says && repair->deadline_ms <= at->now_ms)
+    if (repair->step != IDLE && repair->deadline_ms <= at->now_ms)
         end_badly(repair, "no answer in time", at->now_ms);
     if (repair->step == FETCH && repair->says)
         fetch(repair, set, at); /* the next portion, or what comes after the last */

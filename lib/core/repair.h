@@ -8,8 +8,9 @@
  * everything. A node that holds next to nothing lets a neighbour stream its set in the order of time
  * instead. Once an hour the set is audited under hashes that are keyed afresh (audit.h).
  *
- * Neighbours may lie: a claim that costs us a session and brings nothing makes them wait; what they
- * name and do not deliver, or what is refused, is not asked for again for a while; all is bounded.
+ * Neighbours may lie or stall: a session in which nothing of use comes for REPAIR_STILL_MS ends; who
+ * fails, or names what it does not bring, waits, twice as long each time; what came and was refused
+ * is not asked for again for REPAIR_REFUSED_MS; all is bounded.
  * No I/O; needs the set that it repairs with each call. */
 #ifndef DUCK_CORE_REPAIR_H
 #define DUCK_CORE_REPAIR_H
@@ -24,8 +25,9 @@ struct repair;
 struct repair *repair_new(const struct id *self, const uint8_t dice_seed[DICE_SEED_SIZE]);
 void repair_free(struct repair *repair); /* NULL is fine */
 
-/* A neighbour's set may differ: its link came up, or (`differs`) its fingerprint says so. */
-void repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms);
+/* A neighbour's set may differ: its link came up, or (`differs`) its fingerprint says so. True: that
+ * is new, and a session with it may begin now; it may also rest, or wait already. */
+bool repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms);
 void repair_link_down(struct repair *repair, const struct id *peer, uint64_t now_ms);
 
 /* An answer to REPAIR_COMPARE, and one to REPAIR_AUDIT: the responder's nonce. Those of another

@@ -71,24 +71,24 @@ START_TEST(news_reaches_all_of_ten_nodes)
 
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, SECOND_MS,
+           "[  10006] bob   learns alice's duckling record\n"
+           "[  10006] bob   learns alice's metrics record\n"
            "[  10007] erin  learns alice's duckling record\n"
            "[  10007] erin  learns alice's metrics record\n"
-           "[  10007] bob   learns alice's duckling record\n"
-           "[  10007] bob   learns alice's metrics record\n"
            "[  10008] heidi learns alice's duckling record\n"
            "[  10008] heidi learns alice's metrics record\n"
            "[  10009] dave  learns alice's duckling record\n"
            "[  10009] dave  learns alice's metrics record\n"
-           "[  10009] judy  learns alice's duckling record\n"
-           "[  10009] judy  learns alice's metrics record\n"
-           "[  10009] carol learns alice's duckling record\n"
-           "[  10009] carol learns alice's metrics record\n"
-           "[  10009] grace learns alice's duckling record\n"
-           "[  10009] grace learns alice's metrics record\n"
+           "[  10010] carol learns alice's duckling record\n"
+           "[  10010] carol learns alice's metrics record\n"
+           "[  10010] grace learns alice's duckling record\n"
+           "[  10010] grace learns alice's metrics record\n"
+           "[  10010] judy  learns alice's duckling record\n"
+           "[  10010] judy  learns alice's metrics record\n"
            "[  10010] frank learns alice's duckling record\n"
            "[  10010] frank learns alice's metrics record\n"
-           "[  10014] ivan  learns alice's duckling record\n"
-           "[  10014] ivan  learns alice's metrics record\n");
+           "[  10016] ivan  learns alice's duckling record\n"
+           "[  10016] ivan  learns alice's metrics record\n");
     pond_free(pond);
 }
 END_TEST
@@ -126,14 +126,14 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  15000] bob   this node was accused of not answering: refuted\n"
            "[  15000] carol alice is suspect\n"
            "[  15000] alice this node was accused of not answering: refuted\n"
+           "[  15007] alice learns bob's node record\n"
            "[  15007] bob   learns alice's node record\n"
            "[  15007] bob   alice is alive\n"
-           "[  15007] alice learns bob's node record\n"
+           "[  15008] bob   learns carol's node record\n"
+           "[  15008] bob   carol is alive\n"
            "[  15009] carol learns bob's node record\n"
-           "[  15009] bob   learns carol's node record\n"
-           "[  15009] bob   carol is alive\n"
-           "[  15017] alice learns carol's node record\n"
-           "[  15017] alice carol is alive\n"
+           "[  15015] alice learns carol's node record\n"
+           "[  15015] alice carol is alive\n"
            "[  15018] carol learns alice's node record\n"
            "[  15018] carol alice is alive\n");
     pond_free(pond);
@@ -174,20 +174,20 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
            "[ 100556] bob   carol is alive\n"
            "[ 100564] carol link up with bob, dialled there\n"
            "[ 100564] carol bob is alive\n"
-           "[ 100565] carol this node was accused of not answering: refuted\n"
-           "[ 100573] bob   this node was accused of not answering: refuted\n"
+           "[ 100564] carol this node was accused of not answering: refuted\n"
+           "[ 100572] bob   this node was accused of not answering: refuted\n"
            "[ 100574] bob   learns carol's node record\n"
-           "[ 100580] carol learns bob's node record\n"
-           "[ 100581] alice learns carol's node record\n"
-           "[ 100602] alice learns bob's node record\n"
-           "[ 100602] alice bob is alive\n"
-           "[ 100608] bob   learns alice's duckling record\n"
+           "[ 100582] carol learns bob's node record\n"
+           "[ 100582] alice learns carol's node record\n"
+           "[ 100599] alice learns bob's node record\n"
+           "[ 100599] alice bob is alive\n"
+           "[ 100610] bob   learns alice's duckling record\n"
            "[ 100610] bob   learns alice's metrics record\n"
-           "[ 102827] alice link up with bob, dialled here\n"
-           "[ 102834] bob   link up with alice, dialled there\n"
-           "[ 102834] bob   alice is alive\n"
-           "[ 102841] alice this node was accused of not answering: refuted\n"
-           "[ 102847] bob   learns alice's node record\n"
+           "[ 102825] alice link up with bob, dialled here\n"
+           "[ 102833] bob   link up with alice, dialled there\n"
+           "[ 102833] bob   alice is alive\n"
+           "[ 102840] alice this node was accused of not answering: refuted\n"
+           "[ 102846] bob   learns alice's node record\n"
            "[ 102855] carol learns alice's node record\n");
     pond_free(pond);
 }
@@ -227,18 +227,18 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
 
     pond_forge(pond, ALICE, CAROL, BOB);
     expect(pond, SECOND_MS,
-           "[  10007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
+           "[  10006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
     ck_assert_int_eq(version_compare(pond_version(pond, BOB, CAROL), before), 0);
     ck_assert_uint_eq(pond_refused(pond, BOB), 1);
     pond_forge(pond, ALICE, CAROL, BOB);
     pond_forge(pond, ALICE, CAROL, BOB);
     expect(pond, 3 * SECOND_MS,
-           "[  11007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
-           "[  11007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
-           "[  11007] bob   link down with alice\n"
-           "[  11014] alice link down with bob\n"
-           "[  11053] bob   link up with alice, dialled here\n"
-           "[  11060] alice link up with bob, dialled there\n");
+           "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
+           "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
+           "[  11006] bob   link down with alice\n"
+           "[  11012] alice link down with bob\n"
+           "[  11054] bob   link up with alice, dialled here\n"
+           "[  11061] alice link up with bob, dialled there\n");
     pond_free(pond);
 }
 END_TEST
