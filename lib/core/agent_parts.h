@@ -54,6 +54,7 @@ struct served_audit {
     struct id peer;
     uint32_t session;
     uint64_t until_ms;
+    struct quota *turns; /* how often each neighbour may ask for one: it costs us as much as the set */
 };
 
 struct agent {

@@ -9,6 +9,7 @@ void agent_make_sets(struct agent *agent)
         dice_fill(&agent->dice, seed, sizeof seed);
         agent->sets[i] = recordset_new();
         agent->repairs[i] = repair_new(&agent->node, seed);
+        agent->audits[i].turns = quota_new(NEIGHBOURS_MAX, 1, AUDIT_EACH_S);
     }
     agent->responder = reconcile_new(&reconcile_defaults);
 }
@@ -19,6 +20,7 @@ void agent_free_sets(struct agent *agent)
         recordset_free(agent->sets[i]);
         repair_free(agent->repairs[i]);
         audit_free(agent->audits[i].audit);
+        quota_free(agent->audits[i].turns);
     }
     reconcile_free(agent->responder);
 }
@@ -101,10 +103,8 @@ static void open_audit(struct agent *agent, const struct event *event, struct ef
     struct event answer = *event;
     uint8_t key[AUDIT_KEY_SIZE];
 
-    if (served->audit && served->until_ms > event->at.now_ms &&
-        !id_equal(&served->peer, &event->node))
+    if (served->audit || !quota_take(served->turns, &event->node, AUDIT_EACH_S, event->at.now_ms))
         return; /* the asker gives up, and asks somebody else */
-    audit_free(served->audit);
     dice_fill(&agent->dice, answer.reconcile.nonce, AUDIT_NONCE_SIZE);
     audit_key(&event->node, event->reconcile.nonce, &agent->node, answer.reconcile.nonce, key);
     served->audit = audit_new(agent->sets[event->reconcile.set - 1], key);

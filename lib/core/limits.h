@@ -122,6 +122,7 @@
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
+#define AUDIT_EACH_S 900u                /* between two audits for one neighbour: each takes a look at the whole set */
 #define AUDIT_SERVED_MS MINUTE_MS         /* how long the responder of an audit keeps it */
 #define REPAIR_FETCH_MAX 512u            /* records asked for at once */
 #define REPAIR_SMALL_SET 256u            /* stamps: then all are compared at once */

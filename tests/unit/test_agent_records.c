@@ -229,6 +229,40 @@ START_TEST(no_peck_goes_to_who_is_quarantined)
 }
 END_TEST
 
+/* How many frames answer a neighbour that asks for an audit. */
+static size_t ask_for_audit(struct id neighbour, uint32_t session)
+{
+    struct event event = {.kind = EVENT_RECONCILE, .at = at, .node = neighbour};
+
+    event.reconcile.set = RECORD_SET_DIRECTORY;
+    event.reconcile.session = session;
+    event.reconcile.has_nonce = true;
+    effects_clear(&effects);
+    agent_step(agent, &event, &effects);
+    return count_of(EFFECT_SEND);
+}
+
+START_TEST(an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+    struct id eager = {{7}}, other = {{8}};
+
+    agent_step(agent, &start, &effects);
+    ck_assert_uint_eq(ask_for_audit(eager, 1), 1);
+    ck_assert_uint_eq(ask_for_audit(eager, 2),
+                      0); /* nor anew: each costs a look at the whole set */
+    ck_assert_uint_eq(ask_for_audit(other, 1), 0); /* while one is served */
+    at.now_ms += AUDIT_SERVED_MS;
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(ask_for_audit(eager, 3), 0);
+    ck_assert_uint_eq(ask_for_audit(other, 2), 1);
+    at.now_ms += 1000ull * AUDIT_EACH_S;
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(ask_for_audit(eager, 4), 1);
+    at.now_ms = 1000;
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -260,6 +294,7 @@ int main(void)
     tcase_add_test(tcase, a_revocation_of_ourselves_is_not_outbid);
     tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
+    tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
