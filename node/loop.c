@@ -3,6 +3,7 @@
 #include "loop.h"
 
 #include "clock.h"
+#include "core/gossip.h"
 #include "log.h"
 #include "perform.h"
 #include "syncer.h"
@@ -27,6 +28,11 @@ struct turn {
     int fault;
 };
 
+struct joined {
+    struct id node; /* zero: whoever answers */
+    char address[ADDRESS_MAX + 1];
+};
+
 struct loop {
     struct loop_settings settings;
     struct agent *agent; /* NULL until loop_run has read the store */
@@ -40,6 +46,8 @@ struct loop {
     struct performer performer;
     struct arena scratch;
     bool disk_full, members_changed;
+    struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
+    size_t joined_count;
     uint64_t roster_ms;   /* steady: when the roster was brought up to date */
     pthread_mutex_t lock; /* of figures */
     struct agent_figures figures;
@@ -66,16 +74,50 @@ static int restore_agent(struct loop *loop, struct event *begin)
                          &begin->start.counters, &begin->start.version_floor);
 }
 
+static void join_again(struct loop *loop, const struct moment *at)
+{
+    for (size_t i = 0; i < loop->joined_count; i++) {
+        struct order order = {.kind = ORDER_JOIN,
+                              .node = loop->joined[i].node,
+                              .address = bytes_of_text(loop->joined[i].address)};
+        struct event event = {.kind = EVENT_ORDER, .at = *at, .order = &order};
+
+        agent_step(loop->agent, &event, &loop->unheard);
+    }
+}
+
 /* An agent that holds what the store holds; `begin` is EVENT_START or EVENT_RESUME. A directory that
  * turns out to be damaged is made anew by the store, and then there is less to restore. */
 static int bear_agent(struct loop *loop, struct event *begin)
 {
     int fault = restore_agent(loop, begin);
 
-    if (!fault || store_is_io_broken(loop->settings.store))
-        return fault;
-    agent_free(loop->agent);
-    return restore_agent(loop, begin);
+    if (fault && !store_is_io_broken(loop->settings.store)) {
+        agent_free(loop->agent);
+        fault = restore_agent(loop, begin);
+    }
+    if (!fault)
+        join_again(loop, &begin->at);
+    return fault;
+}
+
+/* What was joined is nowhere in the store: it is what the operator says in this life. */
+static void remember_join(struct loop *loop, const struct message *message)
+{
+    const struct order *order = &message->order;
+    struct joined *joined;
+
+    if (message->event.kind != EVENT_ORDER || order->kind != ORDER_JOIN ||
+        order->address.size > ADDRESS_MAX || loop->joined_count == GOSSIP_SEEDS_MAX)
+        return;
+    for (size_t i = 0; i < loop->joined_count; i++)
+        if (id_equal(&loop->joined[i].node, &order->node) &&
+            bytes_equal(bytes_of_text(loop->joined[i].address), order->address))
+            return;
+    joined = &loop->joined[loop->joined_count++];
+    joined->node = order->node;
+    memcpy(joined->address, order->address.data, order->address.size);
+    joined->address[order->address.size] = 0;
 }
 
 static void tell_links(struct loop *loop)
@@ -368,6 +410,7 @@ static int decide(struct loop *loop, struct turn *turn)
     turn->fault = 0;
     for (struct message *message = turn->messages; message; message = message->next) {
         message->event.at = turn->at;
+        remember_join(loop, message);
         look_up(loop, message);
         agent_step(loop->agent, &message->event, &turn->effects);
         keep(loop, turn);

@@ -273,15 +273,6 @@ static void on_dial_failed(void *context, const struct id *id, struct bytes addr
     inbox_give(node->inbox, message);
 }
 
-/* Worth a mark against the link: a peer that means well sends nothing of the kind. A chain that
- * is not valid now may be a matter of clocks. */
-static bool is_offence(enum intake_verdict verdict)
-{
-    return verdict == INTAKE_MALFORMED || verdict == INTAKE_BAD_ENVELOPE ||
-           verdict == INTAKE_BAD_SIGNATURE || verdict == INTAKE_WRONG_SIGNER ||
-           verdict == INTAKE_BAD_BODY;
-}
-
 static void tell_refused(struct node *node, const struct id *to, const struct id *peck,
                          enum intake_verdict verdict, const char *reason)
 {
@@ -306,6 +297,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
     struct message *message;
     size_t refused;
     struct id peck;
+    bool offends;
 
     if (!intake_admits(node->intakes[worker], from, (enum frame_kind)kind, body.size,
                        clock_wall_ms())) {
@@ -321,8 +313,9 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
     if (verdict == INTAKE_TAKEN) {
         message->event.node = *from;
         message->size = body.size;
+        offends = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
         inbox_give(node->inbox, message);
-        return true;
+        return !offends;
     }
     message_free(message);
     if (verdict == INTAKE_UNKNOWN_KIND)
@@ -330,7 +323,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
     log_write(LOG_WARNING, "intake", "a frame of kind %u from %s is refused: %s", kind,
               id_text(ID_NODE, from, text), reason);
     tell_refused(node, from, &peck, verdict, reason);
-    return !is_offence(verdict);
+    return !intake_verdict_offends(verdict);
 }
 
 static void on_log(void *context, enum log_level level, const char *text)

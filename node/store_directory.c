@@ -153,9 +153,10 @@ int store_directory_open(struct store *store)
 {
     int fault = open_file(store);
 
-    if (!fault || fault == FAULT_DISK_FULL)
-        return fault;
-    return make_anew(store);
+    /* What is damaged, of another kind, or open to others. What cannot be opened now may be whole. */
+    return fault == FAULT_CORRUPT || fault == FAULT_STORE || fault == FAULT_PERMISSIONS
+               ? make_anew(store)
+               : fault;
 }
 
 void store_directory_close(struct store *store, bool in_order)

@@ -39,11 +39,14 @@ int store_restore_marks(struct store *store, const struct restoring *restoring)
 {
     struct store_connection *connection = &store->directory;
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(connection->database,
-                                    "SELECT owner, kind, key, version_ms, version_count, until_ms "
-                                    "FROM mark WHERE until_ms > ?1",
-                                    -1, &statement, NULL);
+    int result;
 
+    if (!connection->database)
+        return 0; /* no room to make it anew */
+    result = sqlite3_prepare_v2(connection->database,
+                                "SELECT owner, kind, key, version_ms, version_count, until_ms "
+                                "FROM mark WHERE until_ms > ?1",
+                                -1, &statement, NULL);
     if (result != SQLITE_OK)
         return store_note_fault(connection, result, "marks");
     store_bind_number(statement, 1, restoring->at->wall_ms);
@@ -158,12 +161,15 @@ int store_restore_proofs(struct store *store, const struct restoring *restoring)
 {
     struct store_connection *connection = &store->directory;
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(connection->database,
-                                    "SELECT p.owner, p.first, p.second, coalesce(q.until_ms, 0) "
-                                    "FROM proof p LEFT JOIN quarantine q ON q.owner = p.owner "
-                                    "ORDER BY p.number",
-                                    -1, &statement, NULL);
+    int result;
 
+    if (!connection->database)
+        return 0; /* no room to make it anew */
+    result = sqlite3_prepare_v2(connection->database,
+                                "SELECT p.owner, p.first, p.second, coalesce(q.until_ms, 0) "
+                                "FROM proof p LEFT JOIN quarantine q ON q.owner = p.owner "
+                                "ORDER BY p.number",
+                                -1, &statement, NULL);
     if (result != SQLITE_OK)
         return store_note_fault(connection, result, "proofs");
     connection->fault = 0;

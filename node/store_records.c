@@ -431,6 +431,15 @@ int store_find_wire(struct store *store, const struct hash *hash, struct arena *
     return store->directory.fault;
 }
 
+/* A disk may have turned a bit since. Whoever passed that on would be taken for a forger. */
+static bool is_still(struct bytes wire, const struct hash *hash, struct arena *arena)
+{
+    struct envelope envelope;
+
+    return envelope_parse(wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
+           hash_equal(&envelope.hash, hash);
+}
+
 static bool read_record(struct store *store, const struct hash *hash, struct arena *arena,
                         struct bytes *wire, struct bytes *chain)
 {
@@ -449,7 +458,14 @@ static bool read_record(struct store *store, const struct hash *hash, struct are
         *wire = arena_copy(arena, store_column_bytes(statement, 0));
         *chain = arena_copy(arena, store_column_bytes(statement, 1));
     }
-    return wire->data && chain->data; /* else the arena is full: the next digest asks again */
+    if (!wire->data || !chain->data)
+        return false; /* the arena is full: who asked asks again */
+    if (is_still(*wire, hash, arena))
+        return true;
+    log_write(LOG_ERROR, "store", "%s holds a record that is not what it was",
+              store->directory_path);
+    store->directory.is_io_broken = true; /* made anew with the next turn: the network has it all */
+    return false;
 }
 
 int store_read_records(struct store *store, const struct hash *hashes, size_t count,

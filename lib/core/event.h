@@ -211,6 +211,7 @@ struct event {
             const struct offered_record *items;
             size_t count;
             bool is_last, has_next;
+            bool offends;                           /* some that came with it were forged or malformed */
             struct stamp next;
         } fetched;
         const struct order *order;

@@ -519,14 +519,20 @@ static enum intake_verdict open_fetched(struct intake *intake, struct bytes body
         return INTAKE_MALFORMED;
     event->fetched.items = open_items(intake, frame->items, frame->n_items, false, wall_ms, arena,
                                       &event->fetched.count, refused, &first, reason);
-    if (*refused > 0 && event->fetched.count == 0)
-        return first;
+    event->fetched.offends = *refused > 0 && intake_verdict_offends(first);
     event->fetched.set = (enum record_set)frame->set;
     event->fetched.session = frame->session;
     event->fetched.is_last = frame->last;
     event->fetched.next.at_s = frame->next_s;
     event->kind = EVENT_FETCHED;
     return INTAKE_TAKEN;
+}
+
+bool intake_verdict_offends(enum intake_verdict verdict)
+{
+    return verdict == INTAKE_MALFORMED || verdict == INTAKE_BAD_ENVELOPE ||
+           verdict == INTAKE_BAD_SIGNATURE || verdict == INTAKE_WRONG_SIGNER ||
+           verdict == INTAKE_BAD_BODY;
 }
 
 bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind kind, size_t size,

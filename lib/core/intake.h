@@ -55,6 +55,10 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
                                 struct id *peck, size_t *refused, char reason[160]);
 const char *intake_verdict_text(enum intake_verdict verdict);
 
+/* Is it worth a mark against the link? A peer that means well sends nothing of the kind. A chain
+ * that is not valid now, or a date that is over, may be a matter of clocks. */
+bool intake_verdict_offends(enum intake_verdict verdict);
+
 /* A verdict as a refusal's code: "bad_signature", … */
 const char *intake_verdict_code(enum intake_verdict verdict);
 

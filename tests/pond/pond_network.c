@@ -492,14 +492,6 @@ void network_send(struct pond *pond, struct pond_node *node, const struct id *id
     }
 }
 
-/* Worth a mark against the link: as is_offence in node/node.c. */
-static bool is_offence(enum intake_verdict verdict)
-{
-    return verdict == INTAKE_MALFORMED || verdict == INTAKE_BAD_ENVELOPE ||
-           verdict == INTAKE_BAD_SIGNATURE || verdict == INTAKE_WRONG_SIGNER ||
-           verdict == INTAKE_BAD_BODY;
-}
-
 static void refuse(struct pond *pond, struct link *link, unsigned end, const struct opened *opened,
                    uint8_t kind)
 {
@@ -518,7 +510,7 @@ static void refuse(struct pond *pond, struct link *link, unsigned end, const str
                      frame_pack_refusal(&opened->peck, intake_verdict_code(opened->verdict),
                                         opened->reason, opened->verdict != INTAKE_EXPIRED, &arena));
     arena_free(&arena);
-    if (!is_offence(opened->verdict))
+    if (!intake_verdict_offends(opened->verdict))
         return;
     pond->sums.offences++;
     if (++link->offences[end] >= OFFENCES_MAX)

@@ -248,6 +248,43 @@ START_TEST(one_that_is_too_large_is_not_even_unpacked)
 }
 END_TEST
 
+/* ---- what was fetched ---- */
+
+/* A record of the accuser that ends at `not_after_ms`, in a frame that says that it is the last. */
+static struct bytes last_frame(uint64_t not_after_ms, bool forged)
+{
+    struct identity_key *key = birth_key(forged ? ACCUSED : ACCUSER);
+    struct fetch_answer answer = {.session = 7, .set = RECORD_SET_DIRECTORY, .is_last = true};
+    struct record record = {.network = bytes_of_text(NETWORK),
+                            .owner = accuser,
+                            .kind = RECORD_SKILL,
+                            .version = {NOW_MS - HOUR_MS, 0},
+                            .not_after_ms = not_after_ms,
+                            .content = bytes_of_text("x")};
+    struct bytes body, wire;
+
+    ck_assert_int_eq(record_pack(&record, &arena, &body), RECORD_OK);
+    wire = envelope_seal(ENVELOPE_RECORD, &accuser, key, body, &arena, NULL);
+    identity_key_free(key);
+    return frame_pack_fetched(&answer, &chain, &wire, 1, &arena);
+}
+
+START_TEST(an_answer_of_which_nothing_holds_is_an_answer)
+{
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, last_frame(NOW_MS + HOUR_MS, false)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 1);
+    ck_assert(event.fetched.is_last && !event.fetched.offends);
+
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, last_frame(NOW_MS - 1, false)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 0);
+    ck_assert(event.fetched.is_last && !event.fetched.offends); /* a matter of clocks */
+
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, last_frame(NOW_MS + HOUR_MS, true)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 0);
+    ck_assert(event.fetched.is_last && event.fetched.offends);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("intake");
@@ -267,6 +304,7 @@ int main(void)
     tcase_add_test(tcase, one_of_another_network_or_from_the_future_is_refused);
     tcase_add_test(tcase, an_expired_one_comes_in_but_says_so);
     tcase_add_test(tcase, one_that_is_too_large_is_not_even_unpacked);
+    tcase_add_test(tcase, an_answer_of_which_nothing_holds_is_an_answer);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -216,6 +216,60 @@ START_TEST(records_are_found_by_hash_before_anything_is_restored)
 }
 END_TEST
 
+static const char *directory_path(void)
+{
+    static char path[96];
+
+    snprintf(path, sizeof path, "%s/directory.db", bed.directory);
+    return path;
+}
+
+static void spoil_wire(struct bytes wire)
+{
+    uint8_t *spoiled = memory_copy(wire.data, wire.size);
+    sqlite3_stmt *statement;
+    sqlite3 *database;
+
+    spoiled[wire.size / 2] ^= 1;
+    ck_assert_int_eq(sqlite3_open(directory_path(), &database), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(database, "UPDATE record_wire SET wire = ?1", -1, &statement, NULL),
+        SQLITE_OK);
+    sqlite3_bind_blob(statement, 1, spoiled, (int)wire.size, SQLITE_STATIC);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    memory_give_back(spoiled);
+}
+
+/* Whoever sent such a record would be taken for a forger. */
+START_TEST(a_record_that_the_disk_changed_is_not_read_and_the_file_is_made_anew)
+{
+    struct effect keep =
+        make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena);
+    struct bytes wire, chain;
+    size_t found;
+
+    bed_keep(&bed, &keep, 1);
+    bed_close(&bed);
+    spoil_wire(keep.record.item.wire);
+    bed_open(&bed);
+    ck_assert_int_eq(store_read_records(bed.store, &keep.record.item.record.hash, 1, &bed.arena,
+                                        &wire, &chain, &found),
+                     0);
+    ck_assert_uint_eq(found, 0);
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_ne(store_keep(bed.store, &keep),
+                     0); /* this turn is undone, and the file remade */
+    store_roll_back(bed.store);
+    bed_keep(&bed, &keep, 1);
+    ck_assert_int_eq(store_read_records(bed.store, &keep.record.item.record.hash, 1, &bed.arena,
+                                        &wire, &chain, &found),
+                     0);
+    ck_assert_uint_eq(found, 1);
+}
+END_TEST
+
 START_TEST(a_turn_that_is_taken_back_leaves_no_record)
 {
     struct effect keep =
@@ -520,14 +574,6 @@ static struct effect keep_bob(void)
     return keep;
 }
 
-static const char *directory_path(void)
-{
-    static char path[96];
-
-    snprintf(path, sizeof path, "%s/directory.db", bed.directory);
-    return path;
-}
-
 static void spoil_nothing(void)
 {
 }
@@ -791,6 +837,7 @@ int main(void)
     tcase_add_test(cases, a_page_looks_at_so_many_and_the_next_goes_on);
     tcase_add_test(cases, a_number_is_found_by_its_hash_until_it_is_dropped);
     tcase_add_test(cases, records_are_found_by_hash_before_anything_is_restored);
+    tcase_add_test(cases, a_record_that_the_disk_changed_is_not_read_and_the_file_is_made_anew);
     tcase_add_test(cases, a_turn_that_is_taken_back_leaves_no_record);
     tcase_add_test(cases, an_owner_has_as_many_records_as_it_may);
     tcase_add_test(cases, of_two_chains_the_longer_is_shown_wherever_it_is);
