@@ -81,7 +81,7 @@ static void line_escape(struct line *line, const char *text)
 {
     bool is_text = bytes_are_text(bytes_of_text(text), true);
 
-    for (size_t i = 0; text[i] && i < TEXT_MAX; i++) {
+    for (size_t i = 0; i < TEXT_MAX && text[i]; i++) {
         unsigned char byte = (unsigned char)text[i];
 
         if (byte < 0x20 || byte == 0x7f)

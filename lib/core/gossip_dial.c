@@ -477,6 +477,7 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
         return false;
     }
     address = contact.addresses[peer->attempts % contact.address_count];
+    assert(is_address(address)); /* find_contact takes no others */
     memcpy(dial->address, address.data, address.size);
     memcpy(dial->session_key, contact.session_key, sizeof dial->session_key);
     attempt = begin(gossip, (uint32_t)(peer - gossip->peers), NOBODY, address, now_ms);
