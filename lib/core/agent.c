@@ -243,6 +243,17 @@ static uint64_t refresh_at_ms(struct agent *agent, const struct id *owner, uint3
     return at->now_ms + RECORD_REFRESH_MS - age_ms;
 }
 
+/* A turn that changed the session key may have been undone: what is held then names one that this
+ * node has no more, and whoever dials it by that needs a second try. */
+static bool is_session_key_published(struct agent *agent)
+{
+    struct gossip_contact contact;
+
+    return agent_find_contact(agent, &agent->node, &contact) &&
+           memcmp(contact.session_key, agent->settings.session_key, sizeof contact.session_key) ==
+               0;
+}
+
 /* Whatever the records that were restored say, and whatever was published and lost since. */
 static void resume(struct agent *agent, const struct event *event)
 {
@@ -259,7 +270,9 @@ static void resume(struct agent *agent, const struct event *event)
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
                 refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
-    agent->node_refresh_at_ms = refresh_at_ms(agent, &agent->node, RECORD_NODE, at);
+    agent->node_refresh_at_ms = is_session_key_published(agent)
+                                    ? refresh_at_ms(agent, &agent->node, RECORD_NODE, at)
+                                    : at->now_ms;
 }
 
 static void start(struct agent *agent, const struct event *event, struct effects *effects)

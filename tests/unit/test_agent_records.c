@@ -11,17 +11,24 @@ static struct identity_key *key;
 static struct effects effects;
 static struct moment at = {.now_ms = 1000, .wall_ms = BORN_MS};
 
-static struct agent *agent_of(uint32_t number, size_t records_max, struct record_pool *shared)
+static struct agent *agent_with_session_key(uint32_t number, size_t records_max,
+                                            struct record_pool *shared, uint8_t session_key)
 {
     struct agent_settings settings = {.network = bytes_of_text("pond"),
                                       .records_max = records_max,
                                       .record_pool = shared,
+                                      .session_key = {session_key},
                                       .session_not_after_ms = BORN_MS + DAY_MS};
     struct id identity;
 
     settings.node_key = key;
     settings.node_chain = birth_chain(IDENTITY_NODE, number, 1, &arena, &identity);
     return agent_new(&settings);
+}
+
+static struct agent *agent_of(uint32_t number, size_t records_max, struct record_pool *shared)
+{
+    return agent_with_session_key(number, records_max, shared, 0);
 }
 
 static void set_up_agent(void)
@@ -263,6 +270,62 @@ START_TEST(an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one)
 }
 END_TEST
 
+/* Of the node records that are published: the session key's first byte. -1: none was. */
+static int session_key_published(void)
+{
+    int first = -1;
+
+    for (size_t i = 0; i < effects.count; i++) {
+        const struct record *record = &effects.list[i].record.item.record;
+        struct node_content content;
+
+        if (effects.list[i].kind != EFFECT_KEEP_RECORD || record->kind != RECORD_NODE)
+            continue;
+        ck_assert_int_eq(node_content_parse(record->content, &arena, &content), RECORD_OK);
+        first = content.session_key[0];
+    }
+    return first;
+}
+
+/* What an agent with `session_key` publishes when it goes on with what another one stored. */
+static int published_on_resume(const struct offered_record *stored, uint8_t session_key)
+{
+    struct agent *again = agent_with_session_key(1, 0, NULL, session_key);
+    struct event restored = {.kind = EVENT_RESTORED_RECORD, .at = at, .restored = *stored};
+    struct event resume = {.kind = EVENT_RESUME, .at = at};
+
+    effects_clear(&effects);
+    agent_step(again, &restored, &effects);
+    agent_step(again, &resume, &effects);
+    agent_settle(again, &at, &effects);
+    agent_free(again);
+    return session_key_published();
+}
+
+START_TEST(after_an_undone_turn_the_session_key_in_use_is_published)
+{
+    struct agent *before = agent_with_session_key(1, 0, NULL, 7);
+    struct effects stored;
+
+    expire(before, 0); /* starts it */
+    ck_assert_int_eq(session_key_published(), -1);
+    effects_clear(&effects);
+    agent_set_session_key(before, (const uint8_t[32]){7}, BORN_MS + DAY_MS, &at, &effects);
+    ck_assert_int_eq(session_key_published(), 7);
+    stored = effects;
+    effects_init(&effects);
+    for (size_t i = 0; i < stored.count; i++) {
+        if (stored.list[i].kind != EFFECT_KEEP_RECORD)
+            continue;
+        at.now_ms += SECOND_MS;
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7), -1);
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 9), 9);
+    }
+    effects_free(&stored);
+    agent_free(before);
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -295,6 +358,7 @@ int main(void)
     tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
+    tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
