@@ -403,6 +403,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
+    agent_renew_bonded(agent, at, effects);
     agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);

@@ -170,8 +170,11 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct id *ended);
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+/* The attestations of bonds that stand are published again as other records are. */
+void agent_renew_bonded(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
+
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);

@@ -8,12 +8,14 @@
 struct held {
     struct bond bond;
     struct held *next_by_id, *next_by_pair;
-    uint8_t scopes[]; /* what bond.scopes point to */
+    uint64_t renew_ms; /* steady */
+    uint8_t scopes[];  /* what bond.scopes point to */
 };
 
 struct bonds {
     size_t max, count, slots; /* slots: a power of two */
     uint64_t next_end_ms;     /* wall; no bond ends sooner */
+    uint64_t next_renewal_ms; /* steady */
     struct held **by_id, **by_pair;
 };
 
@@ -23,7 +25,7 @@ struct bonds *bonds_new(size_t bonds_max)
 
     bonds->max = bonds_max;
     bonds->slots = SLOTS_MIN;
-    bonds->next_end_ms = MOMENT_NEVER;
+    bonds->next_end_ms = bonds->next_renewal_ms = MOMENT_NEVER;
     bonds->by_id = memory_take(bonds->slots * sizeof *bonds->by_id);
     bonds->by_pair = memory_take(bonds->slots * sizeof *bonds->by_pair);
     return bonds;
@@ -124,6 +126,7 @@ bool bonds_add(struct bonds *bonds, const struct bond *bond)
     bonds->count++;
     if (held->bond.not_after_ms < bonds->next_end_ms)
         bonds->next_end_ms = held->bond.not_after_ms;
+    bonds->next_renewal_ms = held->renew_ms = 0;
     return true;
 }
 
@@ -200,6 +203,30 @@ size_t bonds_over(struct bonds *bonds, uint64_t wall_ms, struct id *ids, size_t 
 uint64_t bonds_next_end_ms(const struct bonds *bonds)
 {
     return bonds->next_end_ms;
+}
+
+void bonds_renew(struct bonds *bonds, uint64_t now_ms,
+                 uint64_t (*renew)(void *context, const struct bond *bond), void *context)
+{
+    uint64_t next_ms = MOMENT_NEVER;
+
+    if (now_ms < bonds->next_renewal_ms)
+        return;
+    for (size_t i = 0; i < bonds->slots; i++)
+        for (struct held *held = bonds->by_id[i]; held; held = held->next_by_id) {
+            if (held->renew_ms <= now_ms)
+                held->renew_ms = renew(context, &held->bond);
+            if (held->renew_ms < next_ms)
+                next_ms = held->renew_ms;
+        }
+    if (next_ms != MOMENT_NEVER && next_ms > now_ms + BONDS_LOOK_MS)
+        next_ms += BONDS_LOOK_MS - 1 - (next_ms - 1) % BONDS_LOOK_MS;
+    bonds->next_renewal_ms = next_ms;
+}
+
+uint64_t bonds_next_renewal_ms(const struct bonds *bonds)
+{
+    return bonds->next_renewal_ms;
 }
 
 const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,

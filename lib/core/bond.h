@@ -32,6 +32,14 @@ size_t bonds_count(const struct bonds *bonds);
 size_t bonds_over(struct bonds *bonds, uint64_t wall_ms, struct id *ids, size_t max);
 uint64_t bonds_next_end_ms(const struct bonds *bonds); /* wall; none ends sooner; MOMENT_NEVER: none */
 
+/* Calls `renew` for each bond that is due, and asks again when it says (steady; MOMENT_NEVER: not). A
+ * bond that was just added is due. Looks at all bonds, but only when bonds_next_renewal_ms has come, and
+ * that is up to BONDS_LOOK_MS late so that they come together. */
+#define BONDS_LOOK_MS MINUTE_MS
+void bonds_renew(struct bonds *bonds, uint64_t now_ms,
+                 uint64_t (*renew)(void *context, const struct bond *bond), void *context);
+uint64_t bonds_next_renewal_ms(const struct bonds *bonds); /* steady; MOMENT_NEVER: none */
+
 /* The bond under which `from` may ask `to` for `action` at `wall_ms`, or NULL. */
 const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,
                                const struct id *to, struct bytes action, uint64_t wall_ms);

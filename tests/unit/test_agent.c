@@ -678,6 +678,42 @@ START_TEST(a_bond_whose_end_has_come_is_gone_at_both_ends)
 }
 END_TEST
 
+/* Attestations that `node` signed, deletions left out; and in all those that it holds of others. */
+static size_t attestations_of(const struct node *node, const struct id *owner)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < node->record_count; i++)
+        count += node->records[i].record.kind == RECORD_ATTESTATION &&
+                 !node->records[i].record.deleted &&
+                 id_equal(&node->records[i].record.owner, owner);
+    return count;
+}
+
+START_TEST(the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = duck};
+    uint64_t due_ms = pond->at.now_ms + RECORD_REFRESH_MS;
+
+    end.bond = bond(pond, &duck, &friend);
+    tick(pond, RECORD_REFRESH_MS - HOUR_MS - 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 1);
+    ck_assert_uint_le(agent_wake_at_ms(pond->alice.agent, &pond->at), due_ms + BONDS_LOOK_MS);
+    tick(pond, HOUR_MS + BONDS_LOOK_MS);
+    tick(pond, 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 2);
+    ck_assert_uint_eq(attestations_of(&pond->alice, &friend), 2);
+    ck_assert_int_eq(order(pond, &pond->alice, &end)->code, REFUSAL_NONE);
+    tick(pond, RECORD_REFRESH_MS + BONDS_LOOK_MS);
+    tick(pond, 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 2);
+    ck_assert_uint_eq(attestations_of(&pond->alice, &friend), 2);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(an_action_is_not_approved_as_a_bond)
 {
     struct pond *pond = pond_new();
@@ -954,6 +990,7 @@ int main(void)
     tcase_add_test(stories, ducklings_bond_anew_after_an_end);
     tcase_add_test(stories, a_third_duckling_has_no_word_in_a_bond);
     tcase_add_test(stories, a_bond_whose_end_has_come_is_gone_at_both_ends);
+    tcase_add_test(stories, the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer);
     tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
