@@ -132,6 +132,22 @@ void agent_hear_of_bond(struct agent *agent, const struct record *record, struct
     arena_free(&arena);
 }
 
+/* Who was away for longer than the deletion lives hears of the end by its next peck: the other
+ * end's node says, signed, that the peck waits for its owner, which a bond would have spared it. The
+ * bond was held here when the peck was made, so there it was held before. */
+void agent_miss_bond(struct agent *agent, const struct id *bond, const struct id *duckling,
+                     struct effects *effects)
+{
+    const struct bond *held = bonds_find(agent->bonds, bond);
+    char text[ID_TEXT_SIZE];
+
+    if (!held)
+        return;
+    agent_log(effects, LOG_WARNING, "the other end has the bond %s no more: it ends here, too",
+              id_text(ID_BOND, bond, text));
+    end_bond(agent, held, duckling, effects);
+}
+
 /* ---- renewed ---- */
 
 struct renewal {

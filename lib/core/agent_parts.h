@@ -170,6 +170,10 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct id *ended);
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+/* The node of `bond`'s other end has made a peck of `duckling` wait that this bond covers: it has the
+ * bond no more. No such bond here: nothing is done. */
+void agent_miss_bond(struct agent *agent, const struct id *bond, const struct id *duckling,
+                     struct effects *effects);
 /* The attestations of bonds that stand are published again as other records are. */
 void agent_renew_bonded(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);

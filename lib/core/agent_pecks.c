@@ -120,6 +120,16 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
     return REFUSAL_NONE;
 }
 
+static struct id covering_bond(const struct agent *agent, const struct peck *peck,
+                               const struct moment *at)
+{
+    const struct bond *bond = NULL;
+
+    if (peck->kind == PECK_ACTION)
+        bond = bonds_cover(agent->bonds, &peck->from, &peck->to, peck->action, at->wall_ms);
+    return bond ? bond->id : (struct id){0};
+}
+
 enum refusal_code agent_send_peck(struct agent *agent, const struct order *order,
                                   const struct moment *at, struct effects *effects,
                                   const char **message, const char **field)
@@ -153,6 +163,7 @@ enum refusal_code agent_send_peck(struct agent *agent, const struct order *order
     entry.to = peck.to;
     entry.kind = peck.kind;
     entry.state = PECK_QUEUED;
+    entry.bond = covering_bond(agent, &peck, at);
     entry.expires_ms = peck.expires_ms;
     entry.next_send_ms = MOMENT_NEVER; /* the turn's end sends it */
     if (!outbox_add(agent->outbox, &entry)) {
@@ -612,6 +623,8 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect->changed.problem = receipt->problem;
     if (receipt->kind == RECEIPT_TAKEN) {
         outbox_set_state(agent->outbox, &peck, receipt->state);
+        if (receipt->state == PECK_PENDING)
+            agent_miss_bond(agent, &entry.bond, &entry.from, effects);
         return;
     }
     outbox_remove(agent->outbox, &peck);

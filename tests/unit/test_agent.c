@@ -714,6 +714,53 @@ START_TEST(the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer)
 }
 END_TEST
 
+/* The deletion lives seven days: who is away for longer does not find it. */
+START_TEST(who_was_away_for_too_long_hears_of_the_end_by_its_next_peck)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend, .with = duck};
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    link_both(pond, false);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    tick(pond, RECORD_LIFE_MAX_MS + MINUTE_MS);
+    link_both(pond, true);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 0);
+    ck_assert_uint_eq(pond->alice.bonds_ended, 1);
+    ck_assert_uint_eq(pond->alice.ends_told, 1);
+    pond_free(pond);
+}
+END_TEST
+
+/* It waits, but not because a bond is missing: the peck was made before there was one. */
+START_TEST(a_peck_that_waits_from_before_the_bond_ends_no_bond)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    link_both(pond, false);
+    peck = order(pond, &pond->alice, &send)->peck;
+    link_both(pond, true);
+    tick(pond, RESEND_FIRST_MS);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    bond(pond, &duck, &friend);
+    send.send.action = bytes_of_text("delete"); /* out of the bond's scopes */
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    tick(pond, RESEND_MAX_MS);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(an_action_is_not_approved_as_a_bond)
 {
     struct pond *pond = pond_new();
@@ -991,6 +1038,8 @@ int main(void)
     tcase_add_test(stories, a_third_duckling_has_no_word_in_a_bond);
     tcase_add_test(stories, a_bond_whose_end_has_come_is_gone_at_both_ends);
     tcase_add_test(stories, the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer);
+    tcase_add_test(stories, who_was_away_for_too_long_hears_of_the_end_by_its_next_peck);
+    tcase_add_test(stories, a_peck_that_waits_from_before_the_bond_ends_no_bond);
     tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
