@@ -77,6 +77,8 @@ const char *intake_verdict_text(enum intake_verdict verdict)
         return "its signer's certificates are not known";
     case INTAKE_CONTRADICTED:
         return "the signer's certificates contradict those that are held";
+    case INTAKE_RETIRED_KEY:
+        return "signed with a key that was retired";
     }
     return "";
 }
@@ -106,6 +108,8 @@ const char *intake_verdict_code(enum intake_verdict verdict)
         return "unknown_signer";
     case INTAKE_CONTRADICTED:
         return "contradicted";
+    case INTAKE_RETIRED_KEY:
+        return "retired_key";
     }
     return "";
 }
@@ -415,11 +419,62 @@ static void note_seen(struct intake *intake, const struct hash *hash)
     leave(intake);
 }
 
+/* When the key that signed spoke for its owner. */
+struct period {
+    bool is_over;
+    uint64_t from_ms, until_ms;
+};
+
+/* A record that was said before its owner's key was rotated stays true: else whoever held it and
+ * whoever comes later would differ until it ends. So keys that were retired no longer ago than a record can
+ * live are tried, too, and the record's version must be of their time; a thief of such a key can
+ * date back, but whatever the owner said since is newer. A revocation outranks all and is kept for
+ * a year, so the key that speaks now must have signed it.
+ *
+ * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
+ * offence. */
+static enum intake_verdict check_record(struct intake *intake, const struct envelope *envelope,
+                                        struct bytes chain, uint64_t wall_ms, struct arena *arena,
+                                        struct signer *signer, struct period *period,
+                                        char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict =
+        check_signature(intake, envelope, chain, wall_ms, arena, signer, reason);
+    struct retired_key keys[KEYRING_RETIRED_MAX];
+    uint64_t older_until_ms;
+    size_t count;
+
+    *period = (struct period){.until_ms = UINT64_MAX};
+    if (verdict != INTAKE_BAD_SIGNATURE)
+        return verdict;
+    enter(intake);
+    count = keyring_retired(intake->settings.keyring, &signer->id, keys, &older_until_ms);
+    leave(intake);
+    for (size_t i = 0; i < count && keys[i].until_ms + RECORD_LIFE_MAX_MS > wall_ms; i++) {
+        intake->alone += envelope->batch.size == 0;
+        if (envelope_verify(envelope, &keys[i].key, intake->roots) != ENVELOPE_TAKEN)
+            continue;
+        *period = (struct period){true, keys[i].from_ms, keys[i].until_ms};
+        return INTAKE_TAKEN;
+    }
+    if (older_until_ms + RECORD_LIFE_MAX_MS <= wall_ms)
+        return INTAKE_BAD_SIGNATURE;
+    say(reason, "%s, or with none of its signer's", intake_verdict_text(INTAKE_RETIRED_KEY));
+    return INTAKE_RETIRED_KEY;
+}
+
+static bool is_of(const struct period *period, const struct record *record)
+{
+    return record->version.ms >= period->from_ms && record->version.ms < period->until_ms &&
+           !(period->is_over && record->kind == RECORD_REVOCATION);
+}
+
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
                                        bool unasked, uint64_t wall_ms, struct arena *arena,
                                        struct offered_record *offered, char reason[REASON_SIZE])
 {
     struct envelope envelope;
+    struct period period;
     struct signer signer;
     enum intake_verdict verdict;
     enum record_verdict form;
@@ -435,7 +490,8 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return record_parse(envelope.body, arena, &offered->record) == RECORD_OK ? INTAKE_TAKEN
                                                                                  : INTAKE_BAD_BODY;
     }
-    verdict = check_signature(intake, &envelope, offered->chain, wall_ms, arena, &signer, reason);
+    verdict =
+        check_record(intake, &envelope, offered->chain, wall_ms, arena, &signer, &period, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = record_parse(envelope.body, arena, &offered->record);
@@ -447,6 +503,8 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_OTHER_NETWORK;
     if (!id_equal(&envelope.signer, &offered->record.owner))
         return INTAKE_WRONG_SIGNER;
+    if (!is_of(&period, &offered->record))
+        return INTAKE_RETIRED_KEY;
     form = record_judge_dates(&offered->record, wall_ms);
     if (form != RECORD_OK) {
         say(reason, "%s", record_verdict_text(form));

@@ -34,8 +34,9 @@ enum intake_verdict {
     INTAKE_EXPIRED,
     INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
+    INTAKE_RETIRED_KEY,      /* a record whose signer had another key by then: see intake.c */
 };
-#define INTAKE_VERDICTS (INTAKE_CONTRADICTED + 1u)
+#define INTAKE_VERDICTS (INTAKE_RETIRED_KEY + 1u)
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */

@@ -31,6 +31,17 @@ enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint
 /* Keeps a verified chain, unless a longer one is held. */
 enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain);
 
+/* The keys before the last of the held chain, the newest first; each spoke from `from_ms` until before
+ * `until_ms`. Only so many are kept ready: `*older_until_ms` is when the newest of those before them
+ * ended; 0: there are none. */
+#define KEYRING_RETIRED_MAX 2u
+struct retired_key {
+    struct public_key key;
+    uint64_t from_ms, until_ms;
+};
+size_t keyring_retired(const struct keyring *ring, const struct id *identity,
+                       struct retired_key keys[KEYRING_RETIRED_MAX], uint64_t *older_until_ms);
+
 /* The held chain of an identity, packed; .data NULL when none. Borrowed until the next call. */
 struct bytes keyring_chain(const struct keyring *ring, const struct id *identity);
 
