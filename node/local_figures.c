@@ -15,7 +15,7 @@ struct sources {
     struct agent_figures agent;
     struct transport_figures links;
     struct local_figures node;
-    uint64_t questions;
+    uint64_t questions, waits;
     uint64_t members[GOSSIP_STATES];
 };
 
@@ -40,6 +40,8 @@ static const struct counter {
     {"ducknode_inbox_messages", "", "gauge", AT(node.inbox_messages),
      "Messages that await the loop."},
     {"ducknode_local_questions", "", "gauge", AT(questions), "Questions that await a reader."},
+    {"ducknode_local_waits", "", "gauge", AT(waits),
+     "Requests that wait for something to happen, or for their time to be over."},
     {"ducknode_signature_checks_total", "", "counter", AT(agent.signature_checks),
      "Signatures of pecks, receipts and records checked."},
     {"ducknode_pecks_refused_total", "", "counter", AT(agent.pecks_refused),
@@ -222,6 +224,7 @@ static void read_sources(struct local_view *view, struct sources *sources)
     pthread_mutex_lock(&api->lock);
     for (struct ring *ring = api->questions.next; ring != &api->questions; ring = ring->next)
         sources->questions++;
+    sources->waits = api->armed;
     pthread_mutex_unlock(&api->lock);
 }
 
