@@ -83,8 +83,9 @@ void gossip_free(struct gossip *gossip); /* NULL is fine */
 /* ---- what is told ---- */
 
 /* A seed: "host:port", and perhaps the id that must answer there; its address stands before those
- * of its record. It is dialled until it answered once; then a seed with an id is a member like others,
- * one without is dialled again when no link is left. False: no address, or no room. */
+ * of its record. It is dialled until it answered once; then a seed with an id is a member like others.
+ * One without is looked at every 5 to 10 minutes, and when no link is left, and dialled unless a node
+ * is linked that says it is reached there. False: no address, or no room. */
 bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct id *node);
 
 /* A node record newer than any before: the member is alive, accusations of older versions are void.

@@ -148,6 +148,15 @@ static void fail_seed(struct gossip *gossip, struct seed *seed, uint64_t now_ms)
     seed->due_ms = now_ms + back_off_ms(gossip, seed->attempts, 1, DIAL_MAX_MS);
 }
 
+/* It is served, as far as can be told; but its node may go while other links stay, so it is looked at
+ * again and again. */
+static void rest_seed(struct gossip *gossip, struct seed *seed, uint64_t now_ms)
+{
+    seed->attempts = 0;
+    seed->rests = true;
+    seed->due_ms = now_ms + DIAL_MAX_MS + dice_jitter_ms(&gossip->dice, DIAL_MAX_MS);
+}
+
 static void fail_peer(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
 {
     if (peer->attempts < UINT32_MAX)
@@ -203,8 +212,7 @@ static void lose(struct gossip *gossip, struct attempt *attempt, uint64_t now_ms
         return;
     }
     end(gossip, attempt);
-    seed->attempts = 0;
-    seed->due_ms = MOMENT_NEVER;
+    rest_seed(gossip, seed, now_ms);
 }
 
 /* ---- seeds ---- */
@@ -302,8 +310,9 @@ void gossip_try_seeds_again(struct gossip *gossip, uint64_t now_ms)
     for (size_t i = 0; i < gossip->seed_count; i++) {
         struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling || seed->due_ms != MOMENT_NEVER)
+        if (!is_nameless(seed) || seed->dialling || !seed->rests)
             continue;
+        seed->rests = false;
         seed->due_ms = now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS);
         gossip->dial_wake_ms = 0;
     }
@@ -392,12 +401,11 @@ static void consider_seeds(struct gossip *gossip, struct choice *choice, uint64_
     for (uint32_t i = 0; i < gossip->seed_count; i++) {
         struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling || seed->due_ms == MOMENT_NEVER)
+        if (!is_nameless(seed) || seed->dialling)
             continue;
         if (seed->due_ms <= now_ms && is_served(gossip, seed))
-            seed->due_ms = MOMENT_NEVER;
-        else
-            consider(gossip, choice, WISH_SEED, NOBODY, i, seed->due_ms, now_ms);
+            rest_seed(gossip, seed, now_ms);
+        consider(gossip, choice, WISH_SEED, NOBODY, i, seed->due_ms, now_ms);
     }
 }
 
@@ -454,6 +462,7 @@ static bool dial_seed(struct gossip *gossip, uint32_t i, uint64_t now_ms, struct
     memcpy(dial->address, seed->address, strlen(seed->address) + 1);
     seed->dialled_ms = now_ms;
     seed->dialling = true;
+    seed->rests = false;
     begin(gossip, NOBODY, i, bytes_of_text(seed->address), now_ms);
     return true;
 }

@@ -63,6 +63,7 @@ struct seed {
     struct id node;     /* zero: whoever answers */
     char *address;      /* owned */
     bool dialling;
+    bool rests;         /* a link that is up is its, or was */
     uint32_t attempts;
     uint64_t due_ms, dialled_ms; /* of one without an id */
 };

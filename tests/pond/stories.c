@@ -170,25 +170,25 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 100556] bob   link up with carol, dialled here\n"
-           "[ 100556] bob   carol is alive\n"
-           "[ 100564] carol link up with bob, dialled there\n"
-           "[ 100564] carol bob is alive\n"
-           "[ 100564] carol this node was accused of not answering: refuted\n"
-           "[ 100572] bob   this node was accused of not answering: refuted\n"
-           "[ 100574] bob   learns carol's node record\n"
-           "[ 100582] carol learns bob's node record\n"
-           "[ 100582] alice learns carol's node record\n"
-           "[ 100599] alice learns bob's node record\n"
-           "[ 100599] alice bob is alive\n"
-           "[ 100610] bob   learns alice's duckling record\n"
-           "[ 100610] bob   learns alice's metrics record\n"
-           "[ 102825] alice link up with bob, dialled here\n"
+           "[ 101151] bob   link up with carol, dialled here\n"
+           "[ 101151] bob   carol is alive\n"
+           "[ 101159] carol link up with bob, dialled there\n"
+           "[ 101159] carol bob is alive\n"
+           "[ 101159] carol this node was accused of not answering: refuted\n"
+           "[ 101166] bob   this node was accused of not answering: refuted\n"
+           "[ 101168] bob   learns carol's node record\n"
+           "[ 101174] carol learns bob's node record\n"
+           "[ 101175] alice learns carol's node record\n"
+           "[ 101197] alice learns bob's node record\n"
+           "[ 101197] alice bob is alive\n"
+           "[ 101204] bob   learns alice's duckling record\n"
+           "[ 101206] bob   learns alice's metrics record\n"
+           "[ 102826] alice link up with bob, dialled here\n"
            "[ 102833] bob   link up with alice, dialled there\n"
            "[ 102833] bob   alice is alive\n"
            "[ 102840] alice this node was accused of not answering: refuted\n"
-           "[ 102846] bob   learns alice's node record\n"
-           "[ 102855] carol learns alice's node record\n");
+           "[ 102847] bob   learns alice's node record\n"
+           "[ 102857] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST

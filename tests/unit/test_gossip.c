@@ -857,6 +857,35 @@ START_TEST(a_seed_that_answered_is_left_alone_until_the_last_link_is_down)
 }
 END_TEST
 
+/* Its record ended in a long partition: nothing else leads back to it. */
+START_TEST(a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_left)
+{
+    struct id forgotten = id_number(1);
+    struct gossip_dial dialled;
+
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
+    learn_at(1, bytes_of_text("seed:1"));
+    up(1);
+    learn(2);
+    up(2);
+    for (int i = 0; i < 4; i++) {
+        pass(2 * DIAL_MAX_MS);
+        forget_said();
+        expect_nobody(); /* while it is linked */
+    }
+    goodbye(1);
+    gossip_forget(bed.gossip, &forgotten);
+    bed.recorded[1] = false;
+    for (int tries = 0; tries < 3; tries++) {
+        pass(2 * DIAL_MAX_MS);
+        forget_said();
+        ck_assert(dial(&dialled));
+        ck_assert(id_is_zero(&dialled.node));
+        fail_dial(&dialled);
+    }
+}
+END_TEST
+
 START_TEST(a_seed_whose_link_went_down_at_once_has_not_answered)
 {
     struct gossip_dial dialled;
@@ -921,6 +950,7 @@ static TCase *members(void)
     tcase_add_test(tcase,
                    a_seed_with_an_id_is_dialled_until_it_answered_then_it_is_a_member_like_others);
     tcase_add_test(tcase, a_seed_that_answered_is_left_alone_until_the_last_link_is_down);
+    tcase_add_test(tcase, a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_left);
     tcase_add_test(tcase, a_seed_whose_link_went_down_at_once_has_not_answered);
     tcase_add_test(tcase, a_seed_whose_node_is_linked_is_not_dialled);
     tcase_add_test(tcase, who_only_claims_a_seeds_address_does_not_take_its_place);
