@@ -358,6 +358,7 @@ static bool read_join(const Duck__JoinOrder *asked, struct order *order,
     const char *address = asked->address, *at = strchr(address, '@'), *colon;
 
     order->kind = ORDER_JOIN;
+    order->anew = true;
     if (at && !id_parse(ID_NODE, bytes_of(address, (size_t)(at - address)), &order->node))
         return malformed(refusal, "address", "before the @ stands a node's id");
     if (at)

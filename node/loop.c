@@ -308,7 +308,7 @@ static bool can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
-           effect->kind == EFFECT_KEEP_COUNTERS;
+           effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 /* Keeps what was decided so far, so that the next event's look-ups see it. */

@@ -273,6 +273,19 @@ static void on_dial_failed(void *context, const struct id *id, struct bytes addr
     inbox_give(node->inbox, message);
 }
 
+static void on_answered(void *context, const struct id *wanted, const struct id *id,
+                        struct bytes address)
+{
+    struct node *node = context;
+    struct message *message = message_new(KIB);
+
+    message->event.kind = EVENT_ANSWERED;
+    message->event.node = *id;
+    message->event.answered.wanted = *wanted;
+    message->event.answered.address = arena_copy(&message->arena, address);
+    inbox_give(node->inbox, message);
+}
+
 static void tell_refused(struct node *node, const struct id *to, const struct id *peck,
                          enum intake_verdict verdict, const char *reason)
 {
@@ -383,6 +396,7 @@ static int open_transport(struct node *node)
                      .up = on_up,
                      .down = on_down,
                      .dial_failed = on_dial_failed,
+                     .answered = on_answered,
                      .frame = on_frame,
                      .log = on_log},
     };

@@ -184,6 +184,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_RECORD:
         case EFFECT_DROP_RECORD:
         case EFFECT_KEEP_PROOF:
+        case EFFECT_KEEP_PIN:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:

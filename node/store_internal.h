@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -37,6 +37,9 @@ enum statement {
     STATEMENT_BOND_DROP,
     STATEMENT_COUNTERS,
     STATEMENT_FLOOR,
+    STATEMENT_PIN_ADD,
+    STATEMENT_PIN_DROP,
+    STATEMENT_PINS_END,
     /* pecks */
     STATEMENT_PECK_ADD,
     STATEMENT_PECK_WIRE_ADD,
@@ -268,6 +271,10 @@ struct restoring {
 };
 int store_restore_ducklings(struct store *store, const struct restoring *restoring);
 int store_restore_bonds(struct store *store, const struct restoring *restoring);
+
+/* ---- store_pins.c ---- */
+int store_keep_pin(struct store *store, const struct effect *effect);
+int store_restore_pins(struct store *store, const struct restoring *restoring);
 struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
 size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
 void store_read_bond(sqlite3_stmt *statement, struct bond *bond);

@@ -219,6 +219,7 @@ void agent_free(struct agent *agent)
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
+    memory_give_back(agent->pins);
     news_free(agent->news);
     memory_give_back(agent->fresh);
     agent_free_sets(agent);
@@ -329,6 +330,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_RECEIVED:
         restore_received(agent, event);
         break;
+    case EVENT_RESTORED_PIN:
+        agent_restore_pin(agent, event->pin.address, &event->pin.node);
+        break;
     case EVENT_START:
         start(agent, event, effects);
         break;
@@ -344,6 +348,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_DIAL_FAILED:
         gossip_dial_failed(agent->gossip, &event->node, event->dial_failed.address,
                            event->at.now_ms);
+        break;
+    case EVENT_ANSWERED:
+        agent_take_answer(agent, event, effects);
         break;
     case EVENT_PECK:
         if (event->peck.known) {

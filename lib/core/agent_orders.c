@@ -527,8 +527,7 @@ static void join(struct agent *agent, const struct order *order, struct effects 
         refuse(effects, order, REFUSAL_MALFORMED, "an address is host:port", "address");
         return;
     }
-    if (!gossip_add_seed(agent->gossip, order->address,
-                         id_is_zero(&order->node) ? NULL : &order->node)) {
+    if (!agent_join(agent, order, effects)) {
         refuse(effects, order, REFUSAL_BUSY, "this node remembers as many nodes as it can", "");
         return;
     }

@@ -57,6 +57,13 @@ struct served_audit {
     struct quota *turns; /* how often each neighbour may ask for one: it costs us as much as the set */
 };
 
+/* Which node answered first at an address that was joined without an id. */
+struct pin {
+    char address[ADDRESS_MAX + 1];
+    struct id node;
+    struct id told; /* the operator was told that this one answers there instead */
+};
+
 struct agent {
     struct agent_settings settings; /* with memory of our own behind its pointers */
     struct arena memory;
@@ -99,6 +106,9 @@ struct agent {
 
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS];
+
+    struct pin *pins; /* the oldest first; at most GOSSIP_SEEDS_MAX */
+    size_t pin_count, pin_capacity;
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
@@ -188,6 +198,11 @@ void agent_take_accusation(struct agent *agent, const struct event *event,
 void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
 void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
+
+/* ---- agent_pins.c ---- */
+void agent_restore_pin(struct agent *agent, struct bytes address, const struct id *node);
+bool agent_join(struct agent *agent, const struct order *order, struct effects *effects); /* false: no room */
+void agent_take_answer(struct agent *agent, const struct event *event, struct effects *effects);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,

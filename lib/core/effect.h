@@ -20,6 +20,7 @@ enum effect_kind {
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
     EFFECT_KEEP_PROOF,
+    EFFECT_KEEP_PIN,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -138,6 +139,10 @@ struct effect {
             struct id owner;
             uint64_t quarantine_until_ms;    /* wall: its ducklings are not shown until then */
         } proof;
+        struct {
+            struct bytes address;
+            struct id node;                  /* zero: it is pinned to none any more */
+        } pin;
         struct metrics_content counters;     /* this node's, to survive a restart */
         struct {
             struct id node;

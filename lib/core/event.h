@@ -23,12 +23,14 @@ enum event_kind {
     EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
+    EVENT_RESTORED_PIN,
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
     EVENT_LINK_UP,
     EVENT_LINK_DOWN,
     EVENT_DIAL_FAILED,
+    EVENT_ANSWERED, /* a dial to whoever answers, or by another node than the one that was dialled */
     /* Frames: parsed and verified by intake before they get here. */
     EVENT_PECK,
     EVENT_RECEIPT,
@@ -97,7 +99,8 @@ struct order {
     size_t scope_count;
     uint64_t not_after_ms;       /* approve */
     struct bytes address;        /* join: "host:port" */
-    struct id node;              /* join: pinned, or zero */
+    struct id node;              /* join: who must answer there, or zero */
+    bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
     int64_t eggs;                /* count */
     uint64_t pageviews;
     struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
@@ -157,6 +160,14 @@ struct event {
         struct {
             struct bytes address;
         } dial_failed;
+        struct {
+            struct bytes address;
+            struct id wanted;                       /* zero: whoever answers, which is `node` */
+        } answered;
+        struct {
+            struct bytes address;
+            struct id node;
+        } pin;                                      /* restored */
         struct {
             struct peck peck;
             struct bytes wire, chain;

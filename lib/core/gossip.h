@@ -83,10 +83,14 @@ void gossip_free(struct gossip *gossip); /* NULL is fine */
 /* ---- what is told ---- */
 
 /* A seed: "host:port", and perhaps the id that must answer there; its address stands before those
- * of its record. It is dialled until it answered once; then a seed with an id is a member like others.
- * One without is looked at every 5 to 10 minutes, and when no link is left, and dialled unless a node
- * is linked that says it is reached there. False: no address, or no room. */
+ * of its record. It is dialled until it answered once; then it has an id (gossip_answered), and a seed with
+ * an id is a member like others, that is never forgotten. False: no address, or no room. */
 bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct id *node);
+
+/* A dial to whoever answers was answered, by `node`: the seed has its id from now on. False: no such
+ * seed is without one. gossip_unname_seed takes it off again. */
+bool gossip_answered(struct gossip *gossip, struct bytes address, const struct id *node);
+void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struct id *node);
 
 /* A node record newer than any before: the member is alive, accusations of older versions are void.
  * gossip_leave: its record says that it left. gossip_forget: its record ended. False: table full. */

@@ -148,15 +148,6 @@ static void fail_seed(struct gossip *gossip, struct seed *seed, uint64_t now_ms)
     seed->due_ms = now_ms + back_off_ms(gossip, seed->attempts, 1, DIAL_MAX_MS);
 }
 
-/* It is served, as far as can be told; but its node may go while other links stay, so it is looked at
- * again and again. */
-static void rest_seed(struct gossip *gossip, struct seed *seed, uint64_t now_ms)
-{
-    seed->attempts = 0;
-    seed->rests = true;
-    seed->due_ms = now_ms + DIAL_MAX_MS + dice_jitter_ms(&gossip->dice, DIAL_MAX_MS);
-}
-
 static void fail_peer(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
 {
     if (peer->attempts < UINT32_MAX)
@@ -194,25 +185,6 @@ void gossip_dial_failed(struct gossip *gossip, const struct id *node, struct byt
         fail(gossip, attempt, now_ms);
         return;
     }
-}
-
-/* Nothing more was heard of a try: the news of its failure was lost; or it was of a seed without
- * an id, and one of the links that came up is its. */
-static void lose(struct gossip *gossip, struct attempt *attempt, uint64_t now_ms)
-{
-    struct seed *seed;
-
-    if (attempt->peer != NOBODY) {
-        fail(gossip, attempt, now_ms);
-        return;
-    }
-    seed = &gossip->seeds[attempt->seed];
-    if (gossip->link_count == 0 || gossip->down_ms >= seed->dialled_ms) {
-        fail(gossip, attempt, now_ms);
-        return;
-    }
-    end(gossip, attempt);
-    rest_seed(gossip, seed, now_ms);
 }
 
 /* ---- seeds ---- */
@@ -291,28 +263,54 @@ bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct i
     return true;
 }
 
-/* Is a node linked that says it is reached at the seed's address? Then the seed is served. */
-static bool is_served(const struct gossip *gossip, const struct seed *seed)
+bool gossip_answered(struct gossip *gossip, struct bytes address, const struct id *node)
 {
-    struct gossip_contact contact;
+    struct seed *seed = find_seed(gossip, address, NULL);
 
-    for (size_t i = 0; i < gossip->link_count; i++) {
-        find_contact(gossip, gossip_id(gossip, &gossip->peers[gossip->links[i]]), &contact);
-        if (has_address(&contact, bytes_of_text(seed->address)))
-            return true;
+    if (!seed)
+        return false;
+    for (size_t i = 0; seed->dialling && i < GOSSIP_DIALS_MAX; i++) {
+        struct attempt *attempt = &gossip->attempts[i];
+
+        if (attempt->used && attempt->peer == NOBODY && &gossip->seeds[attempt->seed] == seed)
+            end(gossip, attempt);
     }
+    return gossip_add_seed(gossip, address, node);
+}
+
+static bool is_named(const struct gossip *gossip, const struct id *node)
+{
+    for (size_t i = 0; i < gossip->seed_count; i++)
+        if (id_equal(&gossip->seeds[i].node, node))
+            return true;
     return false;
 }
 
-/* The last link went down, perhaps the one that a seed without an id had led to. */
+void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struct id *node)
+{
+    struct seed *seed = find_seed(gossip, address, node);
+    struct peer *peer = gossip_peer_of(gossip, node);
+
+    if (!seed)
+        return;
+    seed->node = (struct id){0};
+    seed->attempts = 0;
+    seed->due_ms = 0;
+    gossip->dial_wake_ms = 0;
+    if (!peer || is_named(gossip, node))
+        return;
+    peer->seed = peer->sought = false;
+    gossip_settle_peer(gossip, peer);
+}
+
+/* The last link went down: whoever has not answered yet may do so now. */
 void gossip_try_seeds_again(struct gossip *gossip, uint64_t now_ms)
 {
     for (size_t i = 0; i < gossip->seed_count; i++) {
         struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling || !seed->rests)
+        if (!is_nameless(seed) || seed->dialling || seed->due_ms <= now_ms + DIAL_FIRST_MS)
             continue;
-        seed->rests = false;
         seed->due_ms = now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS);
         gossip->dial_wake_ms = 0;
     }
@@ -399,13 +397,10 @@ static void consider_peers(struct gossip *gossip, struct choice *choice, bool fe
 static void consider_seeds(struct gossip *gossip, struct choice *choice, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < gossip->seed_count; i++) {
-        struct seed *seed = &gossip->seeds[i];
+        const struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling)
-            continue;
-        if (seed->due_ms <= now_ms && is_served(gossip, seed))
-            rest_seed(gossip, seed, now_ms);
-        consider(gossip, choice, WISH_SEED, NOBODY, i, seed->due_ms, now_ms);
+        if (is_nameless(seed) && !seed->dialling)
+            consider(gossip, choice, WISH_SEED, NOBODY, i, seed->due_ms, now_ms);
     }
 }
 
@@ -448,7 +443,7 @@ static void expire_attempts(struct gossip *gossip, struct choice *choice, uint64
         struct attempt *attempt = &gossip->attempts[i];
 
         if (attempt->used && attempt->until_ms <= now_ms)
-            lose(gossip, attempt, now_ms);
+            fail(gossip, attempt, now_ms); /* the news of it was lost */
         else if (attempt->used && attempt->until_ms < choice->wake_ms)
             choice->wake_ms = attempt->until_ms;
     }
@@ -460,9 +455,7 @@ static bool dial_seed(struct gossip *gossip, uint32_t i, uint64_t now_ms, struct
 
     *dial = (struct gossip_dial){.session_key_known = false};
     memcpy(dial->address, seed->address, strlen(seed->address) + 1);
-    seed->dialled_ms = now_ms;
     seed->dialling = true;
-    seed->rests = false;
     begin(gossip, NOBODY, i, bytes_of_text(seed->address), now_ms);
     return true;
 }

@@ -189,7 +189,6 @@ void gossip_link_down(struct gossip *gossip, const struct id *node, bool goodbye
     on_purpose = goodbye || peer->hanging;
     unlist_link(gossip, peer);
     peer->linked = peer->chosen = peer->hanging = false;
-    gossip->down_ms = now_ms;
     gossip->dial_wake_ms = 0;
     after_link(gossip, peer, on_purpose, now_ms);
     if (gossip->link_count == 0)

@@ -63,9 +63,8 @@ struct seed {
     struct id node;     /* zero: whoever answers */
     char *address;      /* owned */
     bool dialling;
-    bool rests;         /* a link that is up is its, or was */
     uint32_t attempts;
-    uint64_t due_ms, dialled_ms; /* of one without an id */
+    uint64_t due_ms; /* of one without an id */
 };
 
 struct attempt {
@@ -116,7 +115,6 @@ struct gossip {
     size_t link_count, link_capacity;
     struct seed *seeds;
     size_t seed_count;
-    uint64_t down_ms; /* when a link went down last */
     struct attempt attempts[GOSSIP_DIALS_MAX];
     size_t dials;
     uint64_t dead_dial_ms; /* no dead member is dialled before */

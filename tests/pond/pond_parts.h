@@ -121,6 +121,11 @@ struct pond_store {
     struct idtable pecks[2];     /* by box - 1 */
     struct kept_peck **in_order;
     size_t peck_count, peck_capacity;
+    struct pond_pin {
+        char address[32];
+        struct id node;
+    } *pins;                     /* not lost with the power: they may come early, never late */
+    size_t pin_count, pin_capacity;
     struct metrics_content counters;
     struct version floor;
     struct undo *undo;           /* what was committed since the last sync, to take it back */
@@ -152,6 +157,7 @@ struct link {                    /* of a pair: the lower node is end 0 */
     uint32_t nodes[2];
     uint32_t epoch;              /* of the session: what belongs to an earlier one is void */
     bool told_up[2], coming_up[2], dialled[2], misses_pings[2];
+    bool asked[2];               /* this end dialled whoever answers */
     bool goodbye;                /* it is ended on purpose */
     uint32_t offences[2];        /* of frames that came to this end */
     uint64_t silence[2];         /* counts when the way to this end opens or closes */

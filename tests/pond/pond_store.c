@@ -3,6 +3,8 @@
  * the latest of those are gone, back to the last sync at most. */
 #include "pond_parts.h"
 
+#include <stdio.h>
+
 #define UNDO_MAX 1024u /* then the log is folded into the file, which syncs it */
 
 enum undo_kind { UNDO_TURN, UNDO_ADDED, UNDO_REMOVED, UNDO_PECK, UNDO_COUNTERS };
@@ -35,7 +37,8 @@ bool disk_can_be_said_again(const struct effect *effect)
                state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
-    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_COUNTERS;
+    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
+           effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 void disk_open(struct pond_store *store, bool may_lose)
@@ -55,6 +58,7 @@ void disk_close(struct pond_store *store)
     held_set_free(&store->records);
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
+    memory_give_back(store->pins);
     for (int i = 0; i < 2; i++)
         idtable_free(&store->pecks[i]);
     memory_give_back(store->in_order);
@@ -243,6 +247,23 @@ static void keep_record(struct pond *pond, struct pond_store *store, const struc
         store->floor = record->version;
 }
 
+static void keep_pin(struct pond_store *store, const struct effect *effect)
+{
+    struct bytes address = effect->pin.address;
+    struct pond_pin *pin;
+    size_t i = 0;
+
+    while (i < store->pin_count && !bytes_equal(bytes_of_text(store->pins[i].address), address))
+        i++;
+    if (i == store->pin_count)
+        store->pins =
+            grow(store->pins, store->pin_count++, &store->pin_capacity, sizeof *store->pins);
+    pin = &store->pins[i];
+    snprintf(pin->address, sizeof pin->address, "%.*s", (int)address.size,
+             (const char *)address.data);
+    pin->node = effect->pin.node;
+}
+
 void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
     struct pond_store *store = &node->store;
@@ -274,6 +295,9 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         break;
     case EFFECT_DROP_RECORD:
         remove_record(pond, store, &effect->record.dropped);
+        break;
+    case EFFECT_KEEP_PIN:
+        keep_pin(store, effect);
         break;
     case EFFECT_KEEP_COUNTERS:
         remember(store, UNDO_COUNTERS)->counters = store->counters;
@@ -411,6 +435,12 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     event.kind = EVENT_RESTORED_BOND;
     for (size_t i = 0; i < store->bond_count; i++) {
         event.bond = store->bonds[i];
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_PIN;
+    for (size_t i = 0; i < store->pin_count; i++) {
+        event.pin.address = bytes_of_text(store->pins[i].address);
+        event.pin.node = store->pins[i].node;
         agent_step(node->agent, &event, unheard);
     }
     for (size_t i = 0; i < store->records.slot_count; i++)

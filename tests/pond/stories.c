@@ -41,9 +41,11 @@ START_TEST(two_nodes_meet_and_know_each_other)
            "[      0] bob   0 ducklings, 1 records, 0 pecks out, 0 pecks in\n"
            "[     26] alice link up with bob, dialled here\n"
            "[     26] alice learns bob's node record\n"
+           "[     26] alice pond-1:1 is pinned to bob, which answers there\n"
            "[     26] alice bob is alive\n"
            "[     33] bob   link up with alice, dialled there\n"
            "[     33] bob   learns alice's node record\n"
+           "[     33] bob   pond-0:1 is pinned to alice, which answers there\n"
            "[     33] bob   alice is alive\n"
            "[     42] alice learns bob's metrics record\n"
            "[     48] bob   learns alice's metrics record\n");
@@ -170,25 +172,25 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 101151] bob   link up with carol, dialled here\n"
-           "[ 101151] bob   carol is alive\n"
-           "[ 101159] carol link up with bob, dialled there\n"
-           "[ 101159] carol bob is alive\n"
-           "[ 101159] carol this node was accused of not answering: refuted\n"
-           "[ 101166] bob   this node was accused of not answering: refuted\n"
-           "[ 101168] bob   learns carol's node record\n"
-           "[ 101174] carol learns bob's node record\n"
-           "[ 101175] alice learns carol's node record\n"
-           "[ 101197] alice learns bob's node record\n"
-           "[ 101197] alice bob is alive\n"
-           "[ 101204] bob   learns alice's duckling record\n"
-           "[ 101206] bob   learns alice's metrics record\n"
-           "[ 102826] alice link up with bob, dialled here\n"
-           "[ 102833] bob   link up with alice, dialled there\n"
-           "[ 102833] bob   alice is alive\n"
-           "[ 102840] alice this node was accused of not answering: refuted\n"
-           "[ 102847] bob   learns alice's node record\n"
-           "[ 102857] carol learns alice's node record\n");
+           "[ 102035] bob   link up with carol, dialled here\n"
+           "[ 102035] bob   carol is alive\n"
+           "[ 102044] carol link up with bob, dialled there\n"
+           "[ 102044] carol bob is alive\n"
+           "[ 102044] carol this node was accused of not answering: refuted\n"
+           "[ 102052] bob   this node was accused of not answering: refuted\n"
+           "[ 102053] bob   learns carol's node record\n"
+           "[ 102060] carol learns bob's node record\n"
+           "[ 102061] alice learns carol's node record\n"
+           "[ 102081] alice learns bob's node record\n"
+           "[ 102081] alice bob is alive\n"
+           "[ 102090] bob   learns alice's duckling record\n"
+           "[ 102090] bob   learns alice's metrics record\n"
+           "[ 103779] bob   link up with alice, dialled here\n"
+           "[ 103779] bob   alice is alive\n"
+           "[ 103787] alice link up with bob, dialled there\n"
+           "[ 103787] alice this node was accused of not answering: refuted\n"
+           "[ 103795] bob   learns alice's node record\n"
+           "[ 103802] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -210,10 +212,10 @@ START_TEST(a_node_that_restarts_publishes_a_higher_version)
            "[  11006] alice bob does not answer: accused\n"
            "[  11006] alice bob is suspect\n"
            "[  11026] bob   link up with alice, dialled here\n"
-           "[  11032] alice link up with bob, dialled there\n"
-           "[  11032] alice learns bob's node record\n"
-           "[  11032] alice bob is alive\n"
-           "[  11078] alice learns bob's metrics record\n");
+           "[  11034] alice link up with bob, dialled there\n"
+           "[  11034] alice learns bob's node record\n"
+           "[  11034] alice bob is alive\n"
+           "[  11079] alice learns bob's metrics record\n");
     after = pond_version(pond, ALICE, BOB);
     ck_assert_int_gt(version_compare(after, before), 0);
     pond_free(pond);
@@ -262,10 +264,10 @@ START_TEST(a_node_that_stood_still_gets_everything_at_once)
            "[  30000] bob   learns alice's metrics record\n"
            "[  30000] bob   link down with alice\n"
            "[  30000] bob   this node was accused of not answering: refuted\n"
-           "[  30403] bob   link up with alice, dialled here\n"
-           "[  30411] alice link up with bob, dialled there\n"
-           "[  30411] alice learns bob's node record\n"
-           "[  30411] alice bob is alive\n");
+           "[  30401] bob   link up with alice, dialled here\n"
+           "[  30408] alice link up with bob, dialled there\n"
+           "[  30408] alice learns bob's node record\n"
+           "[  30408] alice bob is alive\n");
     pond_free(pond);
 }
 END_TEST

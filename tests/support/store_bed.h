@@ -121,7 +121,7 @@ static inline void bed_fill(struct bed *bed, size_t count)
 struct restored {
     struct bed *bed;
     enum event_kind kinds[RESTORED_MAX];
-    size_t count, ducklings, bonds, records, marks, proofs, sent, received;
+    size_t count, ducklings, bonds, records, marks, proofs, pins, sent, received;
     struct hosted duckling;
     struct bond bond;
     struct record record;
@@ -129,6 +129,8 @@ struct restored {
     uint64_t mark_until_ms;
     uint32_t mark_kind;
     struct directory_proof proof;
+    struct id pin_node; /* of the last */
+    char pin_address[ADDRESS_MAX + 1];
     struct outbox_entry sent_entries[RESTORED_MAX];
     struct tray_entry received_entries[RESTORED_MAX];
     struct metrics_content counters;
@@ -175,6 +177,12 @@ static inline void restored_take(void *context, const struct event *event)
     case EVENT_RESTORED_PROOF:
         restored->proofs++;
         restored->proof = event->proof;
+        break;
+    case EVENT_RESTORED_PIN:
+        restored->pins++;
+        restored->pin_node = event->pin.node;
+        snprintf(restored->pin_address, sizeof restored->pin_address, "%.*s",
+                 (int)event->pin.address.size, (const char *)event->pin.address.data);
         break;
     case EVENT_RESTORED_SENT:
         ck_assert_uint_lt(restored->sent, RESTORED_MAX);

@@ -326,6 +326,137 @@ START_TEST(after_an_undone_turn_the_session_key_in_use_is_published)
 }
 END_TEST
 
+/* ---- pins ---- */
+
+static const struct id somebody = {{1}}, other_node = {{2}};
+
+static const struct effect *pin_kept(void)
+{
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_KEEP_PIN)
+            return &effects.list[i];
+    return NULL;
+}
+
+static size_t count_warnings(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_LOG && effects.list[i].log.level == LOG_WARNING;
+    return count;
+}
+
+/* Whom the order makes this node dial; NULL: nobody. */
+static const struct id *dialled_after_join(const char *address, const struct id *node, bool anew)
+{
+    struct order join = {.kind = ORDER_JOIN, .address = bytes_of_text(address), .anew = anew};
+
+    if (node)
+        join.node = *node;
+    ck_assert_int_eq(reply_to(&join)->reply.code, REFUSAL_NONE);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_DIAL)
+            return &effects.list[i].dial.node;
+    return NULL;
+}
+
+static void answer(const char *address, const struct id *wanted, const struct id *by)
+{
+    struct event event = {.kind = EVENT_ANSWERED, .at = at, .node = *by};
+
+    event.answered.address = bytes_of_text(address);
+    if (wanted)
+        event.answered.wanted = *wanted;
+    effects_clear(&effects);
+    agent_step(agent, &event, &effects);
+}
+
+static void restore_pin(const char *address, const struct id *node)
+{
+    struct event event = {.kind = EVENT_RESTORED_PIN, .at = at};
+
+    event.pin.address = bytes_of_text(address);
+    event.pin.node = *node;
+    agent_step(agent, &event, &effects);
+}
+
+START_TEST(whoever_answers_first_at_a_joined_address_is_pinned)
+{
+    expire(agent, 0); /* starts it */
+    ck_assert(id_is_zero(dialled_after_join("seed:1", NULL, true)));
+    answer("elsewhere:1", NULL, &somebody);
+    ck_assert_ptr_null(pin_kept());
+    answer("seed:1", NULL, &somebody);
+    ck_assert_ptr_nonnull(pin_kept());
+    ck_assert(id_equal(&pin_kept()->pin.node, &somebody));
+    ck_assert(bytes_equal(pin_kept()->pin.address, bytes_of_text("seed:1")));
+    answer("seed:1", NULL, &other_node); /* too late */
+    ck_assert_ptr_null(pin_kept());
+}
+END_TEST
+
+START_TEST(a_pin_outlives_the_process_and_the_configuration_does_not_lift_it)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0); /* starts it */
+    ck_assert(id_equal(dialled_after_join("seed:1", NULL, false), &somebody));
+}
+END_TEST
+
+START_TEST(who_answers_instead_of_the_pinned_node_is_told_of_once)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    answer("seed:1", &somebody, &other_node);
+    ck_assert_uint_eq(count_warnings(), 2);
+    ck_assert_ptr_null(pin_kept());
+    answer("seed:1", &somebody, &other_node);
+    ck_assert_uint_eq(count_warnings(), 0);
+    answer("seed:1", &somebody, &(struct id){{3}});
+    ck_assert_uint_eq(count_warnings(), 2);
+}
+END_TEST
+
+START_TEST(an_address_that_is_joined_again_is_asked_again)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    ck_assert(id_is_zero(dialled_after_join("seed:1", NULL, true)));
+    ck_assert(id_is_zero(&pin_kept()->pin.node));
+    answer("seed:1", NULL, &other_node);
+    ck_assert(id_equal(&pin_kept()->pin.node, &other_node));
+}
+END_TEST
+
+START_TEST(an_address_that_is_joined_again_behind_an_id_is_that_nodes)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    ck_assert(id_equal(dialled_after_join("seed:1", &other_node, true), &other_node));
+    ck_assert(id_equal(&pin_kept()->pin.node, &other_node));
+    dialled_after_join("seed:1", &other_node, true);
+    ck_assert_ptr_null(pin_kept()); /* it is its already */
+}
+END_TEST
+
+START_TEST(the_oldest_of_too_many_pins_goes)
+{
+    char address[16];
+
+    for (unsigned i = 0; i <= GOSSIP_SEEDS_MAX; i++) {
+        snprintf(address, sizeof address, "seed:%u", i);
+        restore_pin(address, &somebody);
+    }
+    expire(agent, 0);
+    ck_assert(id_is_zero(dialled_after_join("seed:0", NULL, false)));
+    ck_assert(id_equal(dialled_after_join("seed:1", NULL, false), &somebody));
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -359,6 +490,12 @@ int main(void)
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
     tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
+    tcase_add_test(tcase, whoever_answers_first_at_a_joined_address_is_pinned);
+    tcase_add_test(tcase, a_pin_outlives_the_process_and_the_configuration_does_not_lift_it);
+    tcase_add_test(tcase, who_answers_instead_of_the_pinned_node_is_told_of_once);
+    tcase_add_test(tcase, an_address_that_is_joined_again_is_asked_again);
+    tcase_add_test(tcase, an_address_that_is_joined_again_behind_an_id_is_that_nodes);
+    tcase_add_test(tcase, the_oldest_of_too_many_pins_goes);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

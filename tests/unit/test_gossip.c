@@ -829,31 +829,34 @@ START_TEST(a_seed_with_an_id_is_dialled_until_it_answered_then_it_is_a_member_li
 }
 END_TEST
 
-START_TEST(a_seed_that_answered_is_left_alone_until_the_last_link_is_down)
+static bool answer(const char *address, uint32_t number)
+{
+    struct id id = id_number(number);
+
+    return gossip_answered(bed.gossip, bytes_of_text(address), &id);
+}
+
+START_TEST(a_seed_that_answered_has_an_id_from_then_on)
 {
     struct gossip_dial dialled;
 
     gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
+    ck_assert(!answer("seed:2", 1));
     ck_assert(dial(&dialled));
     learn(1);
-    up(1); /* it, behind another address */
-    learn(2);
-    up(2);
-    pass(GOSSIP_ANSWER_WITHIN_MS + MINUTE_MS);
-    expect_nobody();
-    goodbye(1);
-    up(1);
-    expect_nobody();
-    goodbye(1);
-    goodbye(2);
-    pass_unreached(DIAL_FIRST_MS);
-    for (int i = 0; i < 10; i++) {
-        settle();
-        if (dial(&dialled) && id_is_zero(&dialled.node))
-            return;
-        pass(DIAL_FIRST_MS);
+    up_dialled(1);
+    ck_assert(answer("seed:1", 1));
+    ck_assert(!answer("seed:1", 2)); /* it is one node's now */
+    ck_assert(member(1).seed);
+    for (int i = 0; i < 4; i++) {
+        pass(DIAL_MAX_MS);
+        forget_said();
+        expect_nobody(); /* while it is linked */
     }
-    ck_abort_msg("the seed was not dialled again");
+    goodbye(1);
+    pass(MINUTE_MS);
+    expect_dial(1, &dialled);
+    ck_assert_str_eq(dialled.address, "seed:1");
 }
 END_TEST
 
@@ -864,25 +867,60 @@ START_TEST(a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_lef
     struct gossip_dial dialled;
 
     gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
-    learn_at(1, bytes_of_text("seed:1"));
-    up(1);
+    ck_assert(dial(&dialled));
+    learn(1);
+    up_dialled(1);
+    answer("seed:1", 1);
     learn(2);
     up(2);
-    for (int i = 0; i < 4; i++) {
-        pass(2 * DIAL_MAX_MS);
-        forget_said();
-        expect_nobody(); /* while it is linked */
-    }
     goodbye(1);
-    gossip_forget(bed.gossip, &forgotten);
     bed.recorded[1] = false;
+    gossip_forget(bed.gossip, &forgotten);
     for (int tries = 0; tries < 3; tries++) {
         pass(2 * DIAL_MAX_MS);
         forget_said();
+        expect_dial(1, &dialled);
+        ck_assert_str_eq(dialled.address, "seed:1");
+        fail_dial(&dialled);
+    }
+}
+END_TEST
+
+/* Among many nodes few are linked, and none of them is its. */
+START_TEST(a_seed_that_never_answered_is_dialled_for_ever)
+{
+    struct gossip_dial dialled;
+
+    learn(2);
+    up(2);
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
+    for (int tries = 0; tries < 20; tries++) {
         ck_assert(dial(&dialled));
         ck_assert(id_is_zero(&dialled.node));
         fail_dial(&dialled);
+        expect_nobody();
+        pass(DIAL_MAX_MS);
+        forget_said();
     }
+}
+END_TEST
+
+START_TEST(a_seed_that_lost_its_id_is_asked_again_who_it_is)
+{
+    struct id old = id_number(1);
+    struct gossip_dial dialled;
+
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), &old);
+    expect_dial(1, &dialled);
+    fail_dial(&dialled);
+    gossip_unname_seed(bed.gossip, bytes_of_text("seed:1"), &old);
+    ck_assert(dial(&dialled));
+    ck_assert(id_is_zero(&dialled.node));
+    ck_assert_str_eq(dialled.address, "seed:1");
+    learn(2);
+    up_dialled(2);
+    ck_assert(answer("seed:1", 2));
+    ck_assert(!member(1).seed);
 }
 END_TEST
 
@@ -901,15 +939,6 @@ START_TEST(a_seed_whose_link_went_down_at_once_has_not_answered)
     pass(DIAL_FIRST_MS);
     ck_assert(dial(&dialled));
     ck_assert(id_is_zero(&dialled.node));
-}
-END_TEST
-
-START_TEST(a_seed_whose_node_is_linked_is_not_dialled)
-{
-    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
-    learn_at(1, bytes_of_text("seed:1"));
-    up(1);
-    expect_nobody();
 }
 END_TEST
 
@@ -949,10 +978,11 @@ static TCase *members(void)
     tcase_add_test(tcase, seeds_are_named_once);
     tcase_add_test(tcase,
                    a_seed_with_an_id_is_dialled_until_it_answered_then_it_is_a_member_like_others);
-    tcase_add_test(tcase, a_seed_that_answered_is_left_alone_until_the_last_link_is_down);
+    tcase_add_test(tcase, a_seed_that_answered_has_an_id_from_then_on);
+    tcase_add_test(tcase, a_seed_that_never_answered_is_dialled_for_ever);
+    tcase_add_test(tcase, a_seed_that_lost_its_id_is_asked_again_who_it_is);
     tcase_add_test(tcase, a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_left);
     tcase_add_test(tcase, a_seed_whose_link_went_down_at_once_has_not_answered);
-    tcase_add_test(tcase, a_seed_whose_node_is_linked_is_not_dialled);
     tcase_add_test(tcase, who_only_claims_a_seeds_address_does_not_take_its_place);
     return tcase;
 }

@@ -500,6 +500,48 @@ START_TEST(sealed_seeds_cannot_change_places)
 }
 END_TEST
 
+static void pin(const char *address, const struct id *node)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_PIN};
+
+    effect.pin.address = bytes_of_text(address);
+    effect.pin.node = *node;
+    bed_keep(&bed, &effect, 1);
+}
+
+START_TEST(a_pin_is_kept_replaced_and_dropped)
+{
+    static const struct id nobody;
+    struct restored restored;
+
+    pin("seed:1", &bed.alice.id);
+    pin("seed:2", &bed.alice.id);
+    pin("seed:1", &bed.bob.id);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, 2);
+    ck_assert_str_eq(restored.pin_address, "seed:1"); /* the newest comes last */
+    ck_assert(id_equal(&restored.pin_node, &bed.bob.id));
+    pin("seed:1", &nobody);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, 1);
+    ck_assert_str_eq(restored.pin_address, "seed:2");
+}
+END_TEST
+
+START_TEST(of_too_many_pins_the_oldest_go)
+{
+    struct restored restored;
+    char address[16];
+
+    for (unsigned i = 0; i < GOSSIP_SEEDS_MAX + 3; i++) {
+        snprintf(address, sizeof address, "seed:%u", i);
+        pin(address, &bed.alice.id);
+    }
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, GOSSIP_SEEDS_MAX);
+}
+END_TEST
+
 START_TEST(a_bond_is_kept_replaced_and_dropped)
 {
     struct bond bond = {.id = {.bytes = {5}},
@@ -894,6 +936,8 @@ int main(void)
     tcase_add_test(cases, another_storage_key_opens_no_seed);
     tcase_add_loop_test(cases, sealed_seeds_cannot_change_places, 0, 3);
     tcase_add_test(cases, a_bond_is_kept_replaced_and_dropped);
+    tcase_add_test(cases, a_pin_is_kept_replaced_and_dropped);
+    tcase_add_test(cases, of_too_many_pins_the_oldest_go);
     tcase_add_test(cases, counters_come_back);
     tcase_add_test(cases, what_is_restored_comes_in_the_order_of_events);
     tcase_add_test(cases, sent_pecks_that_await_a_receipt_are_due_at_once);

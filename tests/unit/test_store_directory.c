@@ -766,6 +766,7 @@ END_TEST
 
 /* What changed since then, the other way round; the records' tables as they were. */
 static const char back_to_version_1[] =
+    "DROP TABLE pin;"
     "ALTER TABLE identity ADD COLUMN pinned INTEGER NOT NULL DEFAULT 1;"
     "CREATE TABLE record (number INTEGER PRIMARY KEY, name INTEGER NOT NULL, hash BLOB NOT NULL, "
     "owner BLOB NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL, version_ms INTEGER NOT NULL, "

@@ -91,8 +91,12 @@ START_TEST(who_knows_an_address_only_takes_whoever_answers)
 {
     start_both(NULL);
     ck_assert_int_eq(test_node_dial(&alice, &bob, false, false), 0);
-    test_node_await(&alice, alice.ups == 1);
+    test_node_await(&alice, alice.answers == 1);
+    ck_assert_uint_eq(alice.ups, 1);
     ck_assert(id_equal(&alice.up_node, &bob.id));
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
+    ck_assert(id_is_zero(&alice.answer_wanted));
+    ck_assert_str_eq(alice.answered_at, bob.address);
     stop_both();
 }
 END_TEST
@@ -121,6 +125,9 @@ START_TEST(another_node_than_the_one_meant_is_refused)
     ck_assert_uint_eq(alice.ups, 0);
     ck_assert_uint_eq(bob.ups, 0);
     ck_assert_ptr_nonnull(strstr(alice.reason, "another node"));
+    ck_assert_uint_eq(alice.answers, 1);
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
+    ck_assert(id_equal(&alice.answer_wanted, &somebody));
     stop_both();
 }
 END_TEST
@@ -695,6 +702,8 @@ START_TEST(a_dial_to_a_node_that_is_linked_says_so)
     ck_assert_str_eq(alice.reason, "the node is linked already");
     ck_assert_int_eq(test_node_dial(&alice, &bob, false, false), 0); /* finds out by itself */
     test_node_await(&alice, alice.dials_failed == 2);
+    ck_assert_uint_eq(alice.answers, 1);
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
     send_size(&alice, &bob, 100);
     send_size(&bob, &alice, 100);
     ck_assert_uint_eq(alice.ups, 1);
