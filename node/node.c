@@ -34,6 +34,7 @@
 #define WORKERS 2u /* signature checks: the dear part of a peck */
 #define READERS 1u /* questions of the local API */
 #define DESCRIPTORS_WANTED 16384u
+#define STOP_SAID_WITHIN_S 1 /* a disk that is full or slow does not keep the node */
 #define SOFTWARE "ducknode/" DUCK_VERSION
 
 struct node {
@@ -727,6 +728,22 @@ static void say_ready(const struct node *node)
               id_text(ID_NODE, &node->id, text), node->name, node->options->network);
 }
 
+/* Others are told, and the loop says when they are; a second signal does not wait for that. */
+static void say_stopping(struct node *node, const sigset_t *signals)
+{
+    const struct timespec most = {.tv_sec = STOP_SAID_WITHIN_S};
+    struct message *message;
+
+    if (node->loop_fault)
+        return;
+    message = message_new(KIB);
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_STOP;
+    if (inbox_try_give(node->inbox, message) == 0)
+        sigtimedwait(signals, NULL, &most);
+}
+
 int node_run(const struct options *options)
 {
     struct node node = {.options = options, .lock = -1};
@@ -756,6 +773,7 @@ int node_run(const struct options *options)
             sigwait(&signals, &signal_number);
         while (signal_number == SIGHUP);
         log_write(LOG_INFO, "node", "stopping");
+        say_stopping(&node, &signals);
     }
     close_all(&node);
     pthread_mutex_destroy(&node.keyring_lock);

@@ -10,6 +10,18 @@ static bool is_own(const struct agent *agent, const struct id *owner)
     return id_equal(owner, &agent->node) || agent_hosted(agent, owner);
 }
 
+static bool is_away(const struct record *record)
+{
+    struct node_content content = {0};
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
+    if (node_content_parse(record->content, &arena, &content) != RECORD_OK)
+        content.away = false;
+    arena_free(&arena);
+    return content.away;
+}
+
 /* What a record means to the other machines. */
 static void learn(struct agent *agent, const struct record *record)
 {
@@ -18,8 +30,8 @@ static void learn(struct agent *agent, const struct record *record)
         return;
     if (record->kind == RECORD_REVOCATION)
         gossip_forget(agent->gossip, &record->owner);
-    else if (record->deleted)
-        gossip_leave(agent->gossip, &record->owner);
+    else if (record->deleted || is_away(record))
+        gossip_leave(agent->gossip, &record->owner, !record->deleted);
     else
         gossip_learn(agent->gossip, &record->owner, record->version);
 }
@@ -225,6 +237,7 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
         .session_not_after_ms = agent->settings.session_not_after_ms,
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
+        .away = agent->stopping,
     };
     struct statement statement = {.kind = RECORD_NODE};
     struct bytes wire = {0};
@@ -239,7 +252,7 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
     agent_publish(agent, &statement, at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
-    if (wire.size == 0 || agent->leaving)
+    if (wire.size == 0 || agent->leaving || agent->stopping)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
     effect->introduce.introduction =

@@ -114,7 +114,7 @@ static void accuse(struct agent *agent, const struct id *accused, const struct m
 static void refute(struct agent *agent, struct version version, const struct moment *at,
                    struct effects *effects)
 {
-    if (agent->leaving)
+    if (agent->leaving || agent->stopping)
         return;
     if (version_compare(version, agent->last_version) > 0)
         agent->last_version = version;
@@ -206,6 +206,16 @@ void agent_leave(struct agent *agent, const struct moment *at, struct effects *e
     agent->leaving = true;
     agent_publish_node(agent, at, effects);
     agent_log(effects, LOG_INFO, "this node leaves the network");
+}
+
+/* A farewell that is taken back: until a newer record comes nobody probes or accuses this node. */
+void agent_stop(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (!agent->leaving && !agent->stopping) {
+        agent->stopping = true;
+        agent_publish_node(agent, at, effects);
+    }
+    effects_add(effects, EFFECT_STOP);
 }
 
 void agent_forget_expired(struct agent *agent)

@@ -636,6 +636,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     case ORDER_LEAVE:
         leave(agent, order, at, effects);
         break;
+    case ORDER_STOP:
+        agent_stop(agent, at, effects);
+        break;
     case ORDER_MEMBERS:
         list_members(agent, order, at, effects);
         break;

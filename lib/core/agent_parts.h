@@ -112,6 +112,7 @@ struct agent {
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
+    bool stopping;               /* ORDER_STOP was */
 };
 
 /* ---- agent.c ---- */
@@ -197,6 +198,7 @@ void agent_take_accusation(struct agent *agent, const struct event *event,
 /* Carries out what gossip decided. */
 void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
+void agent_stop(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
 
 /* ---- agent_pins.c ---- */

@@ -66,6 +66,7 @@ enum order_kind {
     ORDER_COUNT,
     ORDER_PULSE,
     ORDER_LEAVE,   /* say that this node leaves the network, then stop */
+    ORDER_STOP,    /* say that it is away for a while, then stop; nobody waits for a reply */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
 };
 

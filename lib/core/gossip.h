@@ -93,9 +93,10 @@ bool gossip_answered(struct gossip *gossip, struct bytes address, const struct i
 void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struct id *node);
 
 /* A node record newer than any before: the member is alive, accusations of older versions are void.
- * gossip_leave: its record says that it left. gossip_forget: its record ended. False: table full. */
+ * gossip_leave: its record says that it left, or stopped and will be back: then it is dialled as one that
+ * is dead, seldom but for ever, so that two that stopped together meet again. gossip_forget: its record ended. False: table full. */
 bool gossip_learn(struct gossip *gossip, const struct id *node, struct version version);
-bool gossip_leave(struct gossip *gossip, const struct id *node);
+bool gossip_leave(struct gossip *gossip, const struct id *node, bool comes_back);
 void gossip_forget(struct gossip *gossip, const struct id *node);
 
 /* A finished handshake is proof of life. Down `goodbye`: ended on purpose by either end; else the member

@@ -323,13 +323,13 @@ enum wish { WISH_NONE, WISH_DEAD, WISH_LIVE, WISH_SEED, WISH_EAGER };
 
 static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chosen)
 {
-    if (peer->linked || peer->dialling || peer->state == GOSSIP_LEFT)
+    if (peer->linked || peer->dialling || (peer->state == GOSSIP_LEFT && !peer->comes_back))
         return WISH_NONE;
     if (peer->wanted || peer->urgent)
         return WISH_EAGER;
     if (peer->sought)
         return WISH_SEED;
-    if (peer->state == GOSSIP_DEAD && peer->recorded)
+    if ((peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT) && peer->recorded)
         return WISH_DEAD;
     if (gossip_is_live(peer) &&
         (few || (short_of_chosen && peer->attempts > 0 && peer->state == GOSSIP_ALIVE)))
@@ -484,7 +484,7 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
     memcpy(dial->session_key, contact.session_key, sizeof dial->session_key);
     attempt = begin(gossip, (uint32_t)(peer - gossip->peers), NOBODY, address, now_ms);
     attempt->for_choice = for_choice;
-    attempt->dead = peer->state == GOSSIP_DEAD;
+    attempt->dead = peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT;
     if (attempt->dead)
         gossip->dead_dial_ms = now_ms + GOSSIP_DEAD_EVERY_MS;
     peer->dialling = true;

@@ -205,7 +205,7 @@ void gossip_want(struct gossip *gossip, const struct id *node, uint64_t now_ms)
     peer = gossip_peer(gossip, i);
     peer->used_ms = peer->hanging ? peer->used_ms : now_ms;
     peer->wanted_until_ms = now_ms + GOSSIP_WANTED_MS;
-    if (peer->linked || peer->wanted || peer->state == GOSSIP_LEFT) {
+    if (peer->linked || peer->wanted || (peer->state == GOSSIP_LEFT && !peer->comes_back)) {
         gossip_settle_peer(gossip, peer);
         return;
     }

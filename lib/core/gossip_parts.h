@@ -48,6 +48,7 @@ struct peer {
     bool hanging;          /* we hung up; it is not down yet */
     bool dialling, seed;
     bool sought;           /* a seed that has not answered yet */
+    bool comes_back;       /* of one that left: it said that it stops for a while */
     bool wanted;           /* by pecks */
     bool urgent;           /* a probe waits for the link */
     bool probed;           /* in this round */

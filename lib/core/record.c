@@ -276,6 +276,7 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     parsed.session_not_after_ms = message->session_not_after_ms;
     parsed.software = borrowed(message->software);
     parsed.display_name = borrowed(message->display_name);
+    parsed.away = message->away;
     if (!is_name(parsed.software, 0) || !is_name(parsed.display_name, 0))
         return RECORD_BAD_CONTENT;
     *node = parsed;
@@ -297,6 +298,7 @@ struct bytes node_content_pack(const struct node_content *node, struct arena *ar
     message.session_not_after_ms = node->session_not_after_ms;
     message.software = lent(node->software);
     message.display_name = lent(node->display_name);
+    message.away = node->away;
     data = arena_take(arena, duck__node_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -39,6 +39,7 @@ struct node_content {
     uint8_t session_key[32];
     uint64_t session_not_after_ms;
     struct bytes software, display_name;
+    bool away;              /* stopped on purpose: not here until a newer record says so */
 };
 
 struct duckling_content {

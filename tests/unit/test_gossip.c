@@ -21,7 +21,7 @@ END_TEST
 START_TEST(this_node_itself_is_neither_learned_nor_dialled)
 {
     ck_assert(gossip_learn(bed.gossip, &bed.self, (struct version){1, 0}));
-    ck_assert(gossip_leave(bed.gossip, &bed.self));
+    ck_assert(gossip_leave(bed.gossip, &bed.self, false));
     ck_assert(gossip_add_seed(bed.gossip, bytes_of_text("a:1"), &bed.self));
     gossip_link_up(bed.gossip, &bed.self, true, bed.now_ms);
     ck_assert_uint_eq(gossip_count(bed.gossip), 0);

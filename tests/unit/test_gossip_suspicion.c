@@ -124,7 +124,7 @@ START_TEST(only_live_members_accuse)
     ck_assert_int_eq(accuse(60, 0), GOSSIP_STRANGER);
     gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), &seed);
     ck_assert_int_eq(accuse(50, 0), GOSSIP_STRANGER);
-    gossip_leave(bed.gossip, &left);
+    gossip_leave(bed.gossip, &left, false);
     ck_assert_int_eq(accuse(2, 0), GOSSIP_STRANGER);
     accuse(3, 1);
     ck_assert_int_eq(accuse(1, 0), GOSSIP_COUNTED); /* suspected itself, but not dead */
@@ -143,7 +143,7 @@ START_TEST(only_members_with_a_record_are_accused)
     ck_assert_int_eq(accuse(1, 77), GOSSIP_UNKNOWN);
     up(60);
     ck_assert_int_eq(accuse(1, 60), GOSSIP_UNKNOWN);
-    gossip_leave(bed.gossip, &left);
+    gossip_leave(bed.gossip, &left, false);
     ck_assert_int_eq(accuse(1, 2), GOSSIP_ENOUGH);
 }
 END_TEST
@@ -507,7 +507,7 @@ START_TEST(who_left_is_not_accused_dialled_or_counted_and_may_come_back)
     accuse(1, 0);
     settle();
     forget_said();
-    gossip_leave(bed.gossip, &id);
+    gossip_leave(bed.gossip, &id, false);
     down(0);
     pass_unreached(10 * MINUTE_MS);
     ck_assert_int_eq(member(0).state, GOSSIP_LEFT);
@@ -526,10 +526,32 @@ START_TEST(one_that_is_first_heard_of_as_gone_is_gone)
     struct id id = id_number(3);
     struct gossip_dial dialled;
 
-    ck_assert(gossip_leave(bed.gossip, &id));
+    ck_assert(gossip_leave(bed.gossip, &id, false));
     settle();
     ck_assert_int_eq(member(3).state, GOSSIP_LEFT);
     ck_assert(!dial(&dialled));
+}
+END_TEST
+
+/* All of a fleet may stop at once: when they start each must find others again. */
+START_TEST(one_that_stopped_for_a_while_is_dialled_seldom_and_for_ever)
+{
+    struct id id = id_number(3);
+    struct gossip_dial dialled;
+
+    learn(3);
+    ck_assert(gossip_leave(bed.gossip, &id, true));
+    for (int tries = 0; tries < 20; tries++) {
+        expect_dial(3, &dialled);
+        fail_dial(&dialled);
+        expect_nobody();
+        pass(DIAL_MAX_MS);
+        forget_said();
+    }
+    ck_assert_int_eq(member(3).state, GOSSIP_LEFT);
+    ck_assert_uint_eq(figures().accusations_made, 0);
+    learn(3);
+    ck_assert_int_eq(member(3).state, GOSSIP_ALIVE);
 }
 END_TEST
 
@@ -586,6 +608,7 @@ static TCase *lives(void)
     tcase_add_test(tcase, refutations_come_at_most_once_a_second_and_above_all_that_was_said);
     tcase_add_test(tcase, who_left_is_not_accused_dialled_or_counted_and_may_come_back);
     tcase_add_test(tcase, one_that_is_first_heard_of_as_gone_is_gone);
+    tcase_add_test(tcase, one_that_stopped_for_a_while_is_dialled_seldom_and_for_ever);
     return tcase;
 }
 

@@ -509,14 +509,28 @@ START_TEST(a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends)
 }
 END_TEST
 
-START_TEST(a_link_that_breaks_is_no_goodbye)
+START_TEST(a_node_that_stops_says_goodbye)
 {
     start_both(NULL);
     test_node_link(&alice, &bob);
     test_node_stop(&bob);
     test_node_await(&alice, alice.downs == 1);
-    ck_assert_uint_eq(alice.goodbyes, 0);
+    ck_assert_uint_eq(alice.goodbyes, 1);
     test_node_stop(&alice);
+}
+END_TEST
+
+START_TEST(a_link_that_breaks_is_no_goodbye)
+{
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    bob.refuses = true; /* three offences close the link */
+    for (uint64_t i = 0; i < 3; i++)
+        send_numbered(&alice, &bob, TEST_FRAME, i, 8);
+    transport_flush(alice.transport);
+    test_node_await(&alice, alice.downs == 1);
+    ck_assert_uint_eq(alice.goodbyes, 0);
+    stop_both();
 }
 END_TEST
 
@@ -932,6 +946,7 @@ int main(void)
     tcase_add_test(frames, refused_frames_close_the_link_at_the_limit);
     tcase_add_test(links, a_link_that_ends_is_reported_once_on_each_side);
     tcase_add_test(links, a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends);
+    tcase_add_test(links, a_node_that_stops_says_goodbye);
     tcase_add_test(links, a_link_that_breaks_is_no_goodbye);
     tcase_add_test(links, a_node_that_was_hung_up_on_can_be_linked_again);
     tcase_add_test(links, what_was_sent_before_closing_arrives);
