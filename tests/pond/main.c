@@ -219,6 +219,14 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->answered);
 }
 
+static void say_verdicts(const struct pond_figures *figures)
+{
+    printf("false verdicts: %llu suspected, %llu dead, for %llu ms in all; held dead for %llu ms at "
+           "most\n",
+           (unsigned long long)figures->suspected, (unsigned long long)figures->false_deaths,
+           (unsigned long long)figures->false_ms, (unsigned long long)figures->held_dead_ms);
+}
+
 static void say_figures(struct pond *pond, double since)
 {
     struct pond_figures figures;
@@ -238,9 +246,7 @@ static void say_figures(struct pond *pond, double since)
            (unsigned long long)figures.frames, (double)figures.bytes / 1e6,
            figures.bytes_per_node_s_mean, figures.bytes_per_node_s_max);
     say_faults(&figures);
-    printf("false verdicts: %llu suspected, %llu dead, for %llu ms in all\n",
-           (unsigned long long)figures.suspected, (unsigned long long)figures.false_deaths,
-           (unsigned long long)figures.false_ms);
+    say_verdicts(&figures);
     printf("trace %016llx; %llu happenings, %llu turns, %llu frames opened, %llu again, in %.2f s "
            "(%.1f us a turn); %.0f MiB at most\n",
            (unsigned long long)pond_trace_hash(pond), (unsigned long long)figures.happenings,
@@ -322,6 +328,11 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->handed_out += one.handed_out;
     sum->answered += one.answered;
     sum->turns += one.turns;
+    sum->suspected += one.suspected;
+    sum->false_deaths += one.false_deaths;
+    sum->false_ms += one.false_ms;
+    if (one.held_dead_ms > sum->held_dead_ms)
+        sum->held_dead_ms = one.held_dead_ms;
 }
 
 static size_t write_list(const struct named_bit *names, unsigned bits, char *text, size_t size)
@@ -389,6 +400,7 @@ static int run_seeds(const struct options *options)
            (unsigned long long)options->seeds, (unsigned long long)options->wish.seed,
            (unsigned long long)sum.turns, seconds() - since, peak_mib());
     say_faults(&sum);
+    say_verdicts(&sum);
     return 0;
 }
 

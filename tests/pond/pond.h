@@ -73,7 +73,10 @@ void pond_begin_changes(struct pond *pond); /* those of pond_wish.changes_per_mi
 /* All healthy nodes hold the same records; `*why` says what differs. */
 bool pond_agrees(struct pond *pond, char why[256]);
 
-/* Runs until they do, at most so long, after faults ended; not agreeing is a broken law. */
+/* Each healthy node holds all others for alive. */
+bool pond_sees_all(struct pond *pond, char why[256]);
+
+/* Runs until both, at most so long, after faults ended; else a law is broken. */
 bool pond_run_until_agreed(struct pond *pond, uint64_t ms);
 
 /* By the first broken law: a text of several lines; NULL: none. */
@@ -114,7 +117,8 @@ struct pond_figures {
     uint64_t half_ms, most_ms, all_ms;         /* worst of the changes: until 50 %, 99.9 %, all hold it */
     double half_ms_mean, most_ms_mean, all_ms_mean;
     unsigned hops_max;
-    uint64_t suspected, false_deaths, false_ms; /* healthy nodes held suspect or dead, and for how long */
+    uint64_t suspected, false_deaths, false_ms; /* nodes that were well, by nodes that were; and for how long dead */
+    uint64_t held_dead_ms;                     /* the longest that one was held dead while both were well */
     uint64_t agreed_at_ms;                     /* when all agreed first, MOMENT_NEVER: not yet */
     uint64_t refused_frames, offences, lost, dials, dials_failed;
     uint64_t crashes, power_cuts, pauses, partitions, clogs, jumps, disks_full, duplicates;

@@ -207,6 +207,7 @@ static void judge_bounds(struct pond *pond, const struct pond_node *node)
 
 void laws_look(struct pond *pond)
 {
+    membership_look(pond);
     for (size_t i = 0; i < pond->wish.nodes; i++)
         if (pond->nodes[i].up)
             judge_bounds(pond, &pond->nodes[i]);

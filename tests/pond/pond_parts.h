@@ -205,6 +205,12 @@ struct message {
 struct hostile;
 struct life;
 
+struct opinion {                 /* what an agent said last of another node */
+    uint8_t state;               /* enum gossip_state */
+    bool is_false;               /* it says dead of a node that is well */
+    uint64_t since_us;
+};
+
 struct pond_node {
     uint32_t index, life;        /* life: which process; what was planned for another is void */
     char name[12], address[20];
@@ -221,6 +227,9 @@ struct pond_node {
     uint64_t origin_ms;          /* of its steady clock */
     int64_t skew_ms;             /* of its wall clock */
     uint64_t paused_until_us, clogged_until_us, disk_full_until_us;
+    uint64_t well_since_us;      /* or in the future: see pond_membership.c */
+    bool cut_off;                /* from the majority */
+    struct opinion *opinions;    /* of each node */
     struct link **links;         /* that this end was told of */
     size_t link_count, link_capacity, dials;
     uint64_t frames_out, bytes_out, bytes_mark, refused, turns;
@@ -322,6 +331,7 @@ struct pond {
     struct dice network_dice, fault_dice, life_dice, hostile_dice;
     struct rates rates;
     struct cuts cuts;
+    struct agent_member *members; /* to be asked for; NODES_MAX of them, once they were */
     bool faults_on, hostile_rest;
     uint32_t torn_node;          /* its process ends in its next turn; NOBODY */
     uint64_t split_until_us;
@@ -356,6 +366,11 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
 void laws_at_let_out(struct pond *pond, struct pond_node *node, const struct effects *effects);
 void laws_at_restore(struct pond *pond, struct pond_node *node);
 void laws_look(struct pond *pond); /* each simulated second */
+void membership_unwell(struct pond *pond, struct pond_node *node, uint64_t until_us);
+void membership_paths_changed(struct pond *pond);
+void membership_said(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void membership_forget(struct pond *pond, struct pond_node *node);
+void membership_look(struct pond *pond);
 struct watched *laws_watch(struct pond *pond, const struct id *peck);
 
 /* ---- what goes on ---- */
