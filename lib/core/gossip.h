@@ -7,7 +7,8 @@
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
  * travels are signed accusations (accusation.h), counted by distinct accuser, each against one
- * version of the accused's node record; a newer record, or a handshake, refutes.
+ * version of the accused's node record, which must be held for it to convict; a newer record, or a
+ * handshake, refutes.
  *
  * No clock, no socket, no dice of its own: time and a seed come in, decisions are polled. A member
  * that is merely alive costs GOSSIP_MEMBER_BYTES_MAX; its addresses and key stay with the caller and are

@@ -33,6 +33,7 @@ struct suspicion {
     struct accuser accusers[GOSSIP_ACCUSERS];
     size_t count;
     struct version version; /* the highest that is accused: wire and chain are of that one */
+    struct version held;    /* of the accused's record, here: who accuses a newer one does not convict */
     uint8_t *owned;         /* wire, then chain */
     size_t wire_size, chain_size;
 };
