@@ -196,10 +196,14 @@ void pond_begin_changes(struct pond *pond)
 
 bool pond_run_until_agreed(struct pond *pond, uint64_t ms)
 {
-    uint64_t until_ms = pond_now_ms(pond) + ms;
     char why[256] = "";
+    uint64_t until_ms;
     bool agrees;
 
+    if (!pond->hostile_rest && pond->wish.hostile > 0 && !laws_healthy_are_heard(pond))
+        return false;
+    pond->hostile_rest = true;
+    until_ms = pond_now_ms(pond) + ms;
     do {
         if (!pond_run(pond, SECOND_MS))
             return false;

@@ -200,7 +200,7 @@ void pond_end_faults(struct pond *pond)
 {
     trace_line(pond, NULL, "faults end");
     pond->faults_on = false;
-    pond->hostile_rest = true;
+    pond->life_rest = true;
     pond_heal(pond);
     for (size_t i = 0; i < pond->wish.nodes; i++) {
         struct pond_node *node = &pond->nodes[i];
