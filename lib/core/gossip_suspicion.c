@@ -153,7 +153,9 @@ void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct ver
     }
     suspicion->count = kept; /* fewer accusers: more time */
     suspicion->held = version;
-    if (peer->state == GOSSIP_SUSPECT)
+    if (peer->state == GOSSIP_DEAD && count_convicting(suspicion) == 0)
+        absolve(gossip, peer);
+    else if (peer->state == GOSSIP_SUSPECT)
         plan_end(gossip, suspicion);
 }
 

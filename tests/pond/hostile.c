@@ -48,10 +48,10 @@ struct author fox_author(const struct pond_node *node)
 }
 
 /* The key is the caller's to free. */
-struct author fox_hatch(struct pond *pond, struct pond_node *node, bool fleeting,
+struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity_kind kind,
                         struct arena *arena)
 {
-    struct certificate_wish wish = {.kind = IDENTITY_DUCKLING,
+    struct certificate_wish wish = {.kind = kind,
                                     .display_name = bytes_of_text("nobody"),
                                     .issued_ms = POND_BORN_MS - HOUR_MS,
                                     .not_after_ms = POND_BORN_MS + CERTIFICATE_LIFE_MS};
@@ -63,7 +63,7 @@ struct author fox_hatch(struct pond *pond, struct pond_node *node, bool fleeting
     author.key = identity_key_new(seed);
     certificate = certificate_make(&wish, author.key, arena, &author.id);
     author.chain = chain_pack(&certificate, 1, arena);
-    records_add_owner(pond->records, &author.id, node->index, true)->fleeting = fleeting;
+    records_add_owner(pond->records, &author.id, node->index, true);
     return author;
 }
 
@@ -74,8 +74,9 @@ static void introduce(struct pond *pond, struct pond_node *node)
     struct bytes introduction;
     struct arena arena;
 
-    hostile->duck = fox_hatch(pond, node, false, &hostile->own);
-    hostile->flier = fox_hatch(pond, node, true, &hostile->own);
+    hostile->duck = fox_hatch(pond, node, IDENTITY_DUCKLING, &hostile->own);
+    hostile->flier = fox_hatch(pond, node, IDENTITY_DUCKLING, &hostile->own);
+    records_owner(pond->records, &hostile->flier.id)->fleeting = true;
     arena_init(&arena, MIB);
     introduction =
         introduction_pack(node->chain, fox_node_record(pond, node, &author, &node->id, &arena),

@@ -52,7 +52,7 @@ static inline uint64_t fox_wall_ms(const struct pond *pond)
 
 /* ---- hostile.c ---- */
 struct author fox_author(const struct pond_node *node);
-struct author fox_hatch(struct pond *pond, struct pond_node *node, bool fleeting,
+struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity_kind kind,
                         struct arena *arena);
 void fox_send(struct pond *pond, struct pond_node *node, const struct id *to, uint8_t kind,
               struct bytes body);

@@ -171,7 +171,7 @@ void fox_equivocate(struct pond *pond, struct pond_node *node, struct arena *are
 static void flood_identity(struct pond *pond, struct pond_node *node, const struct id *to,
                            struct arena *arena)
 {
-    struct author author = fox_hatch(pond, node, false, arena);
+    struct author author = fox_hatch(pond, node, IDENTITY_DUCKLING, arena);
 
     fox_send_record(pond, node, to, author.chain, fox_duckling_record(pond, node, &author, arena),
                     arena);
@@ -210,7 +210,7 @@ void fox_flood(struct pond *pond, struct pond_node *node, const struct id *to, s
 void fox_crowd(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena)
 {
     for (unsigned i = 0; i < CROWD; i++) {
-        struct author author = fox_hatch(pond, node, false, arena);
+        struct author author = fox_hatch(pond, node, IDENTITY_NODE, arena);
 
         fox_send_record(pond, node, to, author.chain,
                         fox_node_record(pond, node, &author, &author.id, arena), arena);

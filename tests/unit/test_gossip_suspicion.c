@@ -263,6 +263,24 @@ START_TEST(an_accusation_that_came_before_its_record_counts_when_that_is_held)
 }
 END_TEST
 
+START_TEST(who_is_dead_and_says_so_anew_lives_whatever_else_was_said)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 2; i++)
+        accuse(i, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]++; /* published, and not heard of yet */
+    accuse_ahead(3, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]--;
+    pass(4000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+}
+END_TEST
+
 START_TEST(who_convicts_takes_the_place_of_who_does_not)
 {
     learn_nodes(10);
@@ -645,6 +663,7 @@ static TCase *lives(void)
     tcase_add_test(tcase, fewer_accusers_give_more_time);
     tcase_add_test(tcase, a_version_that_is_not_held_convicts_nobody);
     tcase_add_test(tcase, an_accusation_that_came_before_its_record_counts_when_that_is_held);
+    tcase_add_test(tcase, who_is_dead_and_says_so_anew_lives_whatever_else_was_said);
     tcase_add_test(tcase, who_convicts_takes_the_place_of_who_does_not);
     tcase_add_test(tcase, whoever_answered_and_then_fell_silent_is_dead_all_the_same);
     tcase_add_test(tcase, the_link_of_a_member_that_stays_dead_is_hung_up);
