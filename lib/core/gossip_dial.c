@@ -347,14 +347,26 @@ static bool has_room(const struct gossip *gossip, enum wish wish)
 struct choice {
     enum wish wish;
     uint32_t member, seed; /* one of them, or NOBODY both */
+    uint32_t attempts;     /* of a dead one, so far */
     uint64_t met;          /* how many there are with this wish */
     uint64_t wake_ms;      /* when the next is due */
 };
+
+/* Of the dead, who was tried least: a verdict may be wrong, and made-up nodes, whose addresses lead
+ * nowhere, must not stand in the way of who would answer. */
+static bool is_before(const struct choice *choice, enum wish wish, uint32_t attempts)
+{
+    return wish != choice->wish ? wish > choice->wish
+                                : wish == WISH_DEAD && attempts < choice->attempts;
+}
 
 /* One of those that are due, by chance: who all know the same nodes shall not all link the same. */
 static void consider(struct gossip *gossip, struct choice *choice, enum wish wish, uint32_t member,
                      uint32_t seed, uint64_t due_ms, uint64_t now_ms)
 {
+    uint32_t attempts =
+        wish == WISH_DEAD ? gossip->peers[gossip->members[member].peer - 1].attempts : 0;
+
     if (wish == WISH_DEAD && due_ms < gossip->dead_dial_ms)
         due_ms = gossip->dead_dial_ms;
     if (!has_room(gossip, wish))
@@ -364,10 +376,12 @@ static void consider(struct gossip *gossip, struct choice *choice, enum wish wis
             choice->wake_ms = due_ms;
         return;
     }
-    if (wish < choice->wish)
+    if (wish < choice->wish ||
+        (wish == WISH_DEAD && wish == choice->wish && attempts > choice->attempts))
         return;
-    choice->met = wish == choice->wish ? choice->met + 1 : 1;
+    choice->met = is_before(choice, wish, attempts) ? 1 : choice->met + 1;
     choice->wish = wish;
+    choice->attempts = attempts;
     if (dice_below(&gossip->dice, choice->met) > 0)
         return;
     choice->member = member;

@@ -78,9 +78,8 @@ static void introduce(struct pond *pond, struct pond_node *node)
     hostile->flier = fox_hatch(pond, node, IDENTITY_DUCKLING, &hostile->own);
     records_owner(pond->records, &hostile->flier.id)->fleeting = true;
     arena_init(&arena, MIB);
-    introduction =
-        introduction_pack(node->chain, fox_node_record(pond, node, &author, &node->id, &arena),
-                          &arena);
+    introduction = introduction_pack(
+        node->chain, fox_node_record(pond, node, &author, &node->id, &arena), &arena);
     node->introduction =
         bytes_of(memory_copy(introduction.data, introduction.size), introduction.size);
     arena_free(&arena);
@@ -194,8 +193,7 @@ void hostile_step(struct pond *pond, struct pond_node *node)
         introduce(pond, node);
     dial(pond, node);
     if (node->link_count > 0 && hostile->habits) {
-        const struct link *link =
-            node->links[dice_below(&pond->hostile_dice, node->link_count)];
+        const struct link *link = node->links[dice_below(&pond->hostile_dice, node->link_count)];
 
         misbehave(pond, node, &other_end(pond, node, link)->id);
     }

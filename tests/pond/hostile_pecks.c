@@ -35,8 +35,8 @@ static void ask(struct pond *pond, struct pond_node *node, const struct author *
     struct peck peck = {.from = *from, .to = *to, .kind = PECK_ACTION};
     struct bytes wire;
 
-    peck.action = bytes_of_text(
-        actions[dice_below(&pond->hostile_dice, sizeof actions / sizeof *actions)]);
+    peck.action =
+        bytes_of_text(actions[dice_below(&pond->hostile_dice, sizeof actions / sizeof *actions)]);
     peck.payload = bytes_of_text("{}");
     wire = seal(pond, author, &peck, arena);
     send(pond, node, host, author->chain, wire, arena);
@@ -58,8 +58,7 @@ static void ask_for_a_bond(struct pond *pond, struct pond_node *node, const stru
          seal(pond, &node->hostile->duck, &peck, arena), arena);
 }
 
-static void ask_again(struct pond *pond, struct pond_node *node, uint32_t host,
-                      struct arena *arena)
+static void ask_again(struct pond *pond, struct pond_node *node, uint32_t host, struct arena *arena)
 {
     struct bytes wire = node->hostile->pecks[dice_below(&pond->hostile_dice, PECKS_MAX)];
 

@@ -189,9 +189,9 @@ void fox_flood(struct pond *pond, struct pond_node *node, const struct id *to, s
         for (uint64_t i = 0; i < FLOOD_RECORDS; i++) {
             snprintf(key, sizeof key, "k%llu",
                      (unsigned long long)dice_below(&pond->hostile_dice, 2ull * FLOOD_RECORDS));
-            fox_send_record(
-                pond, node, to, node->chain,
-                skill(&author, key, "noise", fox_wall_ms(pond), RECORD_LIFE_MS, arena), arena);
+            fox_send_record(pond, node, to, node->chain,
+                            skill(&author, key, "noise", fox_wall_ms(pond), RECORD_LIFE_MS, arena),
+                            arena);
         }
         break;
     case 1:
@@ -199,8 +199,7 @@ void fox_flood(struct pond *pond, struct pond_node *node, const struct id *to, s
         break;
     default:
         dice_fill(&pond->hostile_dice, noise, sizeof noise);
-        fox_send(pond, node, to, noise[0],
-                 bytes_of(noise, dice_below(&pond->hostile_dice, 301)));
+        fox_send(pond, node, to, noise[0], bytes_of(noise, dice_below(&pond->hostile_dice, 301)));
         break;
     }
 }
@@ -230,8 +229,8 @@ static void hatch_fly(struct pond *pond, struct pond_node *node, struct arena *a
     char key[24];
 
     snprintf(key, sizeof key, "fly%zu", number);
-    fly->older = arena_copy(&hostile->own, skill(&hostile->flier, key, "older", now_ms - 1000,
-                                                 RECORD_LIFE_MS, arena));
+    fly->older = arena_copy(
+        &hostile->own, skill(&hostile->flier, key, "older", now_ms - 1000, RECORD_LIFE_MS, arena));
     fly->newer =
         arena_copy(&hostile->own, skill(&hostile->flier, key, "newer", now_ms, life_ms, arena));
     fly->ends_ms = now_ms + life_ms;

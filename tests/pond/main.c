@@ -96,24 +96,16 @@ static bool read_bits(const struct named_bit *names, char *list, unsigned *bits)
 
 static bool read_options(int count, char **words, struct options *options)
 {
-    static const struct option known[] = {{"nodes", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"minutes", required_argument, NULL, 'm'},
-                                          {"loss", required_argument, NULL, 'l'},
-                                          {"faults", required_argument, NULL, 'f'},
-                                          {"hostile", required_argument, NULL, 'k'},
-                                          {"habits", required_argument, NULL, 'b'},
-                                          {"ducklings", required_argument, NULL, 'd'},
-                                          {"changes", required_argument, NULL, 'c'},
-                                          {"seeds", required_argument, NULL, 'x'},
-                                          {"latency", required_argument, NULL, 'y'},
-                                          {"known", required_argument, NULL, 'w'},
-                                          {"siege", no_argument, NULL, 'g'},
-                                          {"twice", no_argument, NULL, '2'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"disagree", no_argument, NULL, 'a'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"nodes", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
+        {"minutes", required_argument, NULL, 'm'}, {"loss", required_argument, NULL, 'l'},
+        {"faults", required_argument, NULL, 'f'},  {"hostile", required_argument, NULL, 'k'},
+        {"habits", required_argument, NULL, 'b'},  {"ducklings", required_argument, NULL, 'd'},
+        {"changes", required_argument, NULL, 'c'}, {"seeds", required_argument, NULL, 'x'},
+        {"latency", required_argument, NULL, 'y'}, {"known", required_argument, NULL, 'w'},
+        {"siege", no_argument, NULL, 'g'},         {"twice", no_argument, NULL, '2'},
+        {"trace", no_argument, NULL, 't'},         {"disagree", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     struct pond_wish *wish = &options->wish;
     bool is_fine = true;
     int word;
@@ -232,10 +224,11 @@ static void say_faults(const struct pond_figures *figures)
 
 static void say_verdicts(const struct pond_figures *figures)
 {
-    printf("false verdicts: %llu suspected, %llu dead, for %llu ms in all; held dead for %llu ms at "
-           "most\n",
-           (unsigned long long)figures->suspected, (unsigned long long)figures->false_deaths,
-           (unsigned long long)figures->false_ms, (unsigned long long)figures->held_dead_ms);
+    printf(
+        "false verdicts: %llu suspected, %llu dead, for %llu ms in all; held dead for %llu ms at "
+        "most\n",
+        (unsigned long long)figures->suspected, (unsigned long long)figures->false_deaths,
+        (unsigned long long)figures->false_ms, (unsigned long long)figures->held_dead_ms);
     if (figures->heard_ms > 0)
         printf("with foxes about, all heard all healthy nodes within %llu ms after faults\n",
                (unsigned long long)figures->heard_ms);

@@ -62,8 +62,7 @@ static void judge_return(struct pond *pond, const struct pond_node *node,
     for (size_t i = 0; i < node->store.ended_count; i++) {
         const struct pooled *ended = node->store.ended[i].record;
 
-        if (ended->name == record->name &&
-            version_compare(record->version, ended->version) <= 0)
+        if (ended->name == record->name && version_compare(record->version, ended->version) <= 0)
             law_broken(pond, "a record that ended does not come back",
                        "%s takes a %s record of %s that is no newer than one that ended",
                        node->name, record_kind_name(record->kind),

@@ -6,7 +6,7 @@
 #define STEP_MAX_US (400 * MS_US)
 #define TAKEN_AT_ONCE 4u
 #define TASKS_MAX 64u
-#define FOX_DUCKS 8u         /* one peck in so many goes to the duckling of a fox */
+#define FOX_DUCKS 8u          /* one peck in so many goes to the duckling of a fox */
 #define FOX_BOND_MIN_MS 5000u /* owners trust foxes no longer */
 #define FOX_BOND_MAX_MS 30000u
 

@@ -229,8 +229,7 @@ static void drop_record(struct pond *pond, struct pond_node *node, const struct 
     if (!record || !held_set_has(&store->records, record))
         return;
     remove_record(pond, store, &effect->record.dropped);
-    if (record->kind == RECORD_REVOCATION ||
-        record->not_after_ms > node_moment(pond, node).wall_ms)
+    if (record->kind == RECORD_REVOCATION || record->not_after_ms > node_moment(pond, node).wall_ms)
         return;
     store->ended =
         grow(store->ended, store->ended_count, &store->ended_capacity, sizeof *store->ended);

@@ -17,11 +17,6 @@ struct pond_wish swarm_wish(uint64_t seed, unsigned faults, unsigned habits)
     wish.hostile = habits && dice_below(&dice, 2) ? 1 + dice_below(&dice, 4) : 0;
     wish.ducklings = dice_below(&dice, 9);
     wish.latency_us = (uint32_t)(1000 + dice_below(&dice, 50000));
-    wish.siege = (habits & HABIT_ECLIPSE) && dice_below(&dice, SWARM_SIEGE_ONE_IN) == 0;
-    if (wish.siege) {
-        wish.nodes = SWARM_NODES_MIN + dice_below(&dice, SWARM_SIEGE_NODES);
-        wish.hostile = ACTIVE_LINKS_MAX + 1 + dice_below(&dice, 8);
-    }
     return wish;
 }
 

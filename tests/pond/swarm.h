@@ -9,8 +9,6 @@
 #define SWARM_NODES_MAX 32u
 #define SWARM_FAULTS_MIN_MS (60 * SECOND_MS)
 #define SWARM_FAULTS_MAX_MS (120 * SECOND_MS)
-#define SWARM_SIEGE_ONE_IN 16u /* seeds: more foxes around one node than it may have links */
-#define SWARM_SIEGE_NODES 6u   /* from SWARM_NODES_MIN */
 #define SWARM_AGREE_MS (60 * SECOND_MS)
 
 /* What is left out of `faults` and `habits` is never drawn. */
