@@ -25,7 +25,8 @@
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
-#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener, all together */
+#define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
+#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
 #define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */

@@ -49,6 +49,7 @@ struct peer {
     bool hanging;          /* we hung up; it is not down yet */
     bool dialling, seed;
     bool sought;           /* a seed that has not answered yet */
+    bool met;              /* was linked */
     bool wanted;           /* by pecks */
     bool urgent;           /* a probe waits for the link */
     bool probed;           /* in this round */
@@ -69,7 +70,7 @@ struct seed {
 };
 
 struct attempt {
-    bool used, for_choice, dead;
+    bool used, for_choice, dead, met;
     uint32_t peer, seed; /* one of them NOBODY */
     uint64_t address;    /* hash */
     uint64_t until_ms;
@@ -119,7 +120,7 @@ struct gossip {
     uint64_t down_ms; /* when a link went down last */
     struct attempt attempts[GOSSIP_DIALS_MAX];
     size_t dials;
-    uint64_t dead_dial_ms; /* no dead member is dialled before */
+    uint64_t dead_dial_ms[2]; /* no dead member is dialled before; [1]: that was linked */
     uint64_t trade_ms;     /* when a chosen link is traded; 0: not begun */
     bool trading;
     uint64_t dial_wake_ms; /* no dial is due before */
