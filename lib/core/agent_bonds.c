@@ -208,7 +208,7 @@ void agent_renew_bonded(struct agent *agent, const struct moment *at, struct eff
 
 /* ---- ended by time ---- */
 
-void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
+static void end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct id ended[ENDED_AT_ONCE_MAX];
     size_t count = bonds_over(agent->bonds, at->wall_ms, ended, ENDED_AT_ONCE_MAX);
@@ -219,6 +219,12 @@ void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct e
 
         end_bond(agent, bond, &here, effects);
     }
+}
+
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (bonds_next_end_ms(agent->bonds) <= at->wall_ms)
+        end_bonds_over(agent, at, effects);
 }
 
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at)

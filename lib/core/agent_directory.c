@@ -336,11 +336,23 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
     }
 }
 
-void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
+static void expire_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
-    size_t count, nodes = 0;
+    size_t count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
+    size_t nodes = 0;
 
+    for (size_t i = 0; i < count; i++) {
+        note_drop(agent, &ended[i]);
+        drop_record(&ended[i], effects);
+        nodes += ended[i].kind == RECORD_NODE;
+    }
+    if (nodes > 0)
+        agent_forget_expired(agent);
+}
+
+void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
+{
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
         agent->metrics_changed = true;
@@ -349,16 +361,8 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
         refresh_ducklings(agent, at, effects);
     if (agent->metrics_changed && agent->metrics_at_ms <= at->now_ms)
         agent_publish_metrics(agent, at, effects);
-    if (directory_next_expiry_ms(agent->directory) >= at->wall_ms)
-        return;
-    count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
-    for (size_t i = 0; i < count; i++) {
-        note_drop(agent, &ended[i]);
-        drop_record(&ended[i], effects);
-        nodes += ended[i].kind == RECORD_NODE;
-    }
-    if (nodes > 0)
-        agent_forget_expired(agent);
+    if (directory_next_expiry_ms(agent->directory) < at->wall_ms)
+        expire_records(agent, at, effects);
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)

@@ -233,7 +233,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
         agent_receive_peck(agent, &agent->node, peck, wire, sent->from->chain, at, effects);
 }
 
-void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
+static void sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
@@ -258,6 +258,13 @@ void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effec
             dispatch(agent, &agent->pecks[members[i]], wires[i], at, effects);
     }
     agent->peck_count = 0;
+}
+
+/* Most turns say nothing, and what a batch takes of the stack is cleared. */
+void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (agent->peck_count > 0)
+        sign_pecks(agent, at, effects);
 }
 
 /* ---- in ---- */
@@ -471,7 +478,7 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
                    effects);
 }
 
-void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
+static void sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
@@ -501,6 +508,12 @@ void agent_sign_receipts(struct agent *agent, const struct moment *at, struct ef
             dispatch_receipt(agent, &agent->receipts[members[i]], wires[i], at, effects);
     }
     agent->receipt_count = 0;
+}
+
+void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (agent->receipt_count > 0)
+        sign_receipts(agent, at, effects);
 }
 
 /* ---- receipts in ---- */

@@ -7,7 +7,8 @@
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
  * travels are signed accusations (accusation.h), counted by distinct accuser, each against one
- * version of the accused's node record; a newer record, or a handshake, refutes.
+ * version of the accused's node record, which must be held for it to convict; a newer record, or a
+ * handshake, refutes.
  *
  * No clock, no socket, no dice of its own: time and a seed come in, decisions are polled. A member
  * that is merely alive costs GOSSIP_MEMBER_BYTES_MAX; its addresses and key stay with the caller and are
@@ -24,7 +25,8 @@
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
-#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener, all together */
+#define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
+#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
 #define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */

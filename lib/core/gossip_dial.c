@@ -337,45 +337,75 @@ static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chose
     return WISH_NONE;
 }
 
-static bool has_room(const struct gossip *gossip, enum wish wish)
+/* Nodes that somebody made up, and that were never linked, leave room for those that were. */
+static bool has_room_for_dead(const struct gossip *gossip, bool met)
 {
-    size_t dead = 0;
+    size_t dead = 0, strangers = 0;
 
+    for (size_t i = 0; i < GOSSIP_DIALS_MAX; i++) {
+        dead += gossip->attempts[i].used && gossip->attempts[i].dead;
+        strangers +=
+            gossip->attempts[i].used && gossip->attempts[i].dead && !gossip->attempts[i].met;
+    }
+    return dead < GOSSIP_DEAD_DIALS_MAX && (met || strangers < GOSSIP_DEAD_STRANGERS_MAX);
+}
+
+static bool has_room(const struct gossip *gossip, enum wish wish, bool met)
+{
     if (gossip->dials >= GOSSIP_DIALS_MAX)
         return false;
     if (wish == WISH_EAGER)
         return true;
-    for (size_t i = 0; i < GOSSIP_DIALS_MAX; i++)
-        dead += gossip->attempts[i].used && gossip->attempts[i].dead;
     return gossip->link_count + gossip->dials < ACTIVE_LINKS_MAX &&
-           (wish != WISH_DEAD || dead < GOSSIP_DEAD_DIALS_MAX);
+           (wish != WISH_DEAD || has_room_for_dead(gossip, met));
 }
 
 struct choice {
     enum wish wish;
     uint32_t member, seed; /* one of them, or NOBODY both */
-    uint64_t met;          /* how many there are with this wish */
+    bool met;              /* of a dead one: it was linked */
+    uint32_t attempts;     /* of a dead one, so far */
+    uint64_t met_so_far;   /* how many there are that are as good */
     uint64_t wake_ms;      /* when the next is due */
 };
+
+/* More urgent: 1, less: -1. Of the dead, who was linked, then who was tried least: a verdict may be
+ * wrong, and made-up nodes must not stand in the way of who would answer. */
+static int compare(const struct choice *choice, enum wish wish, bool met, uint32_t attempts)
+{
+    if (wish != choice->wish)
+        return wish > choice->wish ? 1 : -1;
+    if (met != choice->met)
+        return met ? 1 : -1;
+    return (attempts < choice->attempts) - (attempts > choice->attempts);
+}
 
 /* One of those that are due, by chance: who all know the same nodes shall not all link the same. */
 static void consider(struct gossip *gossip, struct choice *choice, enum wish wish, uint32_t member,
                      uint32_t seed, uint64_t due_ms, uint64_t now_ms)
 {
-    if (wish == WISH_DEAD && due_ms < gossip->dead_dial_ms)
-        due_ms = gossip->dead_dial_ms;
-    if (!has_room(gossip, wish))
+    const struct peer *dead =
+        wish == WISH_DEAD ? &gossip->peers[gossip->members[member].peer - 1] : NULL;
+    bool met = dead && dead->met;
+    uint32_t attempts = dead ? dead->attempts : 0;
+    int order = compare(choice, wish, met, attempts);
+
+    if (dead && due_ms < gossip->dead_dial_ms[met])
+        due_ms = gossip->dead_dial_ms[met];
+    if (!has_room(gossip, wish, met))
         return;
     if (due_ms > now_ms) {
         if (due_ms < choice->wake_ms)
             choice->wake_ms = due_ms;
         return;
     }
-    if (wish < choice->wish)
+    if (order < 0)
         return;
-    choice->met = wish == choice->wish ? choice->met + 1 : 1;
+    choice->met_so_far = order > 0 ? 1 : choice->met_so_far + 1;
     choice->wish = wish;
-    if (dice_below(&gossip->dice, choice->met) > 0)
+    choice->met = met;
+    choice->attempts = attempts;
+    if (dice_below(&gossip->dice, choice->met_so_far) > 0)
         return;
     choice->member = member;
     choice->seed = seed;
@@ -485,8 +515,9 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
     attempt = begin(gossip, (uint32_t)(peer - gossip->peers), NOBODY, address, now_ms);
     attempt->for_choice = for_choice;
     attempt->dead = peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT;
+    attempt->met = peer->met;
     if (attempt->dead)
-        gossip->dead_dial_ms = now_ms + GOSSIP_DEAD_EVERY_MS;
+        gossip->dead_dial_ms[peer->met] = now_ms + GOSSIP_DEAD_EVERY_MS;
     peer->dialling = true;
     return true;
 }

@@ -126,7 +126,7 @@ void gossip_link_up(struct gossip *gossip, const struct id *node, bool dialled_h
         return;
     }
     list_link(gossip, peer);
-    peer->linked = true;
+    peer->linked = peer->met = true;
     peer->dialled_here = dialled_here;
     peer->probed = peer->wanted = peer->sought = false;
     peer->up_ms = peer->used_ms = now_ms;

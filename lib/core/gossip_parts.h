@@ -33,6 +33,7 @@ struct suspicion {
     struct accuser accusers[GOSSIP_ACCUSERS];
     size_t count;
     struct version version; /* the highest that is accused: wire and chain are of that one */
+    struct version held;    /* of the accused's record, here: who accuses a newer one does not convict */
     uint8_t *owned;         /* wire, then chain */
     size_t wire_size, chain_size;
 };
@@ -49,6 +50,7 @@ struct peer {
     bool dialling, seed;
     bool sought;           /* a seed that has not answered yet */
     bool comes_back;       /* of one that left: it said that it stops for a while */
+    bool met;              /* was linked */
     bool wanted;           /* by pecks */
     bool urgent;           /* a probe waits for the link */
     bool probed;           /* in this round */
@@ -69,7 +71,7 @@ struct seed {
 };
 
 struct attempt {
-    bool used, for_choice, dead;
+    bool used, for_choice, dead, met;
     uint32_t peer, seed; /* one of them NOBODY */
     uint64_t address;    /* hash */
     uint64_t until_ms;
@@ -118,7 +120,7 @@ struct gossip {
     size_t seed_count;
     struct attempt attempts[GOSSIP_DIALS_MAX];
     size_t dials;
-    uint64_t dead_dial_ms; /* no dead member is dialled before */
+    uint64_t dead_dial_ms[2]; /* no dead member is dialled before; [1]: that was linked */
     uint64_t trade_ms;     /* when a chosen link is traded; 0: not begun */
     bool trading;
     uint64_t dial_wake_ms; /* no dial is due before */

@@ -339,6 +339,7 @@ void network_set_cuts(struct pond *pond, const struct cuts *cuts)
     struct cuts old = pond->cuts;
 
     pond->cuts = *cuts;
+    membership_paths_changed(pond);
     for (struct idtable_node *at = idtable_next(&pond->pairs, NULL); at;
          at = idtable_next(&pond->pairs, at)) {
         struct link *link = (struct link *)at;

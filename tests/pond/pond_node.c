@@ -99,6 +99,7 @@ void node_born(struct pond *pond, uint32_t index, bool hostile)
     disk_open(&node->store, pond->wish.faults & FAULT_POWER);
     if (hostile)
         hostile_born(pond, node);
+    node->opinions = memory_take(pond->count * sizeof *node->opinions);
     make_identity(pond, node);
     choose_seeds(pond, node);
 }
@@ -120,6 +121,7 @@ static void bear_agent(struct pond *pond, struct pond_node *node, struct event *
     seed_of(pond, node->index, node->life, 3, settings.session_key);
     seed_of(pond, node->index, node->life, 4 + (uint32_t)node->turns, settings.dice_seed);
     node->agent = agent_new(&settings);
+    membership_forget(pond, node);
     effects_init(&unheard);
     disk_restore(pond, node, &begin->at, &unheard);
     effects_free(&unheard);
@@ -137,6 +139,7 @@ void node_start(struct pond *pond, struct pond_node *node)
     node->up = true;
     node->turn_planned = false;
     node->armed_us = node->wake_us = UINT64_MAX;
+    membership_unwell(pond, node, pond->now_us);
     trace_line(pond, node, "starts");
     if (node->hostile)
         return;
@@ -193,6 +196,7 @@ void node_free(struct pond_node *node)
     memory_give_back((void *)(uintptr_t)node->chain.data);
     memory_give_back((void *)(uintptr_t)node->introduction.data);
     memory_give_back(node->links);
+    memory_give_back(node->opinions);
     disk_close(&node->store);
 }
 
@@ -257,6 +261,7 @@ void node_pause(struct pond *pond, struct pond_node *node, uint64_t us)
 {
     trace_line(pond, node, "stands still for %llu ms", (unsigned long long)(us / MS_US));
     node->paused_until_us = pond->now_us + us;
+    membership_unwell(pond, node, node->paused_until_us);
 }
 
 /* ---- turns ---- */
@@ -437,6 +442,9 @@ static void perform(struct pond *pond, struct pond_node *node, const struct effe
         break;
     case EFFECT_RECORD_CHANGED:
         tell_record(pond, node, effect);
+        break;
+    case EFFECT_MEMBER_CHANGED:
+        membership_said(pond, node, effect);
         break;
     case EFFECT_LOG:
         if (effect->log.level <= LOG_INFO)

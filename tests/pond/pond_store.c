@@ -7,7 +7,7 @@
 
 #define UNDO_MAX 1024u /* then the log is folded into the file, which syncs it */
 
-enum undo_kind { UNDO_TURN, UNDO_ADDED, UNDO_REMOVED, UNDO_PECK, UNDO_COUNTERS };
+enum undo_kind { UNDO_TURN, UNDO_ADDED, UNDO_REMOVED, UNDO_ENDED, UNDO_PECK, UNDO_COUNTERS };
 
 struct undo {
     enum undo_kind kind;
@@ -61,6 +61,7 @@ void disk_close(struct pond_store *store)
     memory_give_back(store->pins);
     for (int i = 0; i < 2; i++)
         idtable_free(&store->pecks[i]);
+    memory_give_back(store->ended);
     memory_give_back(store->in_order);
     memory_give_back(store->undo);
 }
@@ -145,15 +146,6 @@ static void keep_bond(struct pond_store *store, const struct bond *bond)
         kept->scopes[i] = arena_copy(&store->memory, bond->scopes[i]);
 }
 
-const struct bond *disk_bond(const struct pond_store *store, const struct id *from,
-                             const struct id *to)
-{
-    for (size_t i = 0; i < store->bond_count; i++)
-        if (id_equal(&store->bonds[i].requester, from) && id_equal(&store->bonds[i].approver, to))
-            return &store->bonds[i];
-    return NULL;
-}
-
 /* ---- pecks ---- */
 
 struct kept_peck *disk_peck(const struct pond_store *store, enum box box, const struct id *id)
@@ -232,6 +224,24 @@ static void remove_record(struct pond *pond, struct pond_store *store, const str
     remember(store, UNDO_REMOVED)->record = record;
 }
 
+/* Which ended the disk finds out itself, so that the laws know, whatever the agent says. */
+static void drop_record(struct pond *pond, struct pond_node *node, const struct effect *effect)
+{
+    struct pond_store *store = &node->store;
+    const struct pooled *record = records_find(pond->records, &effect->record.dropped);
+
+    if (!record || !held_set_has(&store->records, record))
+        return;
+    remove_record(pond, store, &effect->record.dropped);
+    if (record->kind == RECORD_REVOCATION || record->not_after_ms > node_moment(pond, node).wall_ms)
+        return;
+    store->ended =
+        grow(store->ended, store->ended_count, &store->ended_capacity, sizeof *store->ended);
+    store->ended[store->ended_count++] =
+        (struct ended){.record = record, .mark_until_ms = effect->record.mark_until_ms};
+    remember(store, UNDO_ENDED);
+}
+
 static void keep_record(struct pond *pond, struct pond_store *store, const struct effect *effect)
 {
     static const struct hash none;
@@ -294,7 +304,7 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         keep_record(pond, store, effect);
         break;
     case EFFECT_DROP_RECORD:
-        remove_record(pond, store, &effect->record.dropped);
+        drop_record(pond, node, effect);
         break;
     case EFFECT_KEEP_PIN:
         keep_pin(store, effect);
@@ -331,6 +341,9 @@ static void take_back(struct pond *pond, struct pond_store *store, const struct 
     case UNDO_REMOVED:
         held_set_add(&store->records, pond->records, undo->record);
         break;
+    case UNDO_ENDED:
+        store->ended_count--;
+        break;
     case UNDO_PECK:
         by_id = undo->changed.peck->by_id; /* where it hangs in the table is not its content */
         *undo->changed.peck = undo->changed.was;
@@ -360,20 +373,31 @@ void disk_lose_power(struct pond *pond, struct pond_node *node)
 
 /* ---- restoring ---- */
 
-static void give_record(struct pond_node *node, const struct pooled *pooled,
+static void give_record(struct pond *pond, struct pond_node *node, struct pooled *pooled,
                         const struct moment *at, struct effects *unheard)
 {
     struct event event = {.kind = EVENT_RESTORED_RECORD, .at = *at};
-    struct envelope envelope;
-    struct arena arena;
 
-    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
     event.restored.wire = pooled->wire;
     event.restored.chain = pooled->chain;
-    if (envelope_parse(pooled->wire, ENVELOPE_RECORD, &arena, &envelope) == ENVELOPE_TAKEN &&
-        record_parse(envelope.body, &arena, &event.restored.record) == RECORD_OK)
-        agent_step(node->agent, &event, unheard);
-    arena_free(&arena);
+    event.restored.record = *records_parse(pond->records, pooled);
+    agent_step(node->agent, &event, unheard);
+}
+
+static void give_mark(struct pond *pond, struct pond_node *node, const struct ended *ended,
+                      const struct moment *at, struct effects *unheard)
+{
+    struct event event = {.kind = EVENT_RESTORED_MARK, .at = *at};
+    const struct pooled *record = ended->record;
+
+    if (ended->mark_until_ms <= at->wall_ms)
+        return;
+    event.mark.owner = record->owner;
+    event.mark.kind = record->kind;
+    event.mark.key = records_parse(pond->records, records_at(pond->records, record->number))->key;
+    event.mark.version = record->version;
+    event.mark.until_ms = ended->mark_until_ms;
+    agent_step(node->agent, &event, unheard);
 }
 
 static bool is_open(const struct kept_peck *peck)
@@ -445,7 +469,10 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     }
     for (size_t i = 0; i < store->records.slot_count; i++)
         if (store->records.slots[i])
-            give_record(node, records_at(pond->records, store->records.slots[i] - 1), at, unheard);
+            give_record(pond, node, records_at(pond->records, store->records.slots[i] - 1), at,
+                        unheard);
+    for (size_t i = 0; i < store->ended_count; i++)
+        give_mark(pond, node, &store->ended[i], at, unheard);
     for (int box = BOX_OUT; box >= BOX_IN; box--)
         for (size_t i = 0; i < store->peck_count; i++) {
             const struct kept_peck *peck = store->in_order[i];

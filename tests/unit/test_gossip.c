@@ -450,6 +450,26 @@ START_TEST(dead_members_are_dialled_one_a_second_all_together)
 }
 END_TEST
 
+START_TEST(of_the_dead_who_was_tried_least_is_dialled_first)
+{
+    struct gossip_dial dialled;
+
+    learn_many(100);
+    pass_unreached(10 * MINUTE_MS);
+    for (uint32_t i = 110; i < 113; i++) {
+        learn(i);
+        up(i);
+    }
+    learn(113);
+    for (uint32_t i = 110; i < 113; i++)
+        accuse(i, 113);
+    pass(10 * SECOND_MS);
+    ck_assert_int_eq(member(113).state, GOSSIP_DEAD);
+    bed.now_ms += DIAL_MAX_MS; /* all are due */
+    expect_dial(113, &dialled);
+}
+END_TEST
+
 START_TEST(an_address_of_no_try_fails_nobody)
 {
     struct gossip_dial dialled, other;
@@ -1003,6 +1023,7 @@ static TCase *dials(void)
     tcase_add_test(tcase, each_failure_doubles_the_wait_up_to_five_minutes_and_for_ever);
     tcase_add_test(tcase, a_dead_member_is_dialled_for_ever);
     tcase_add_test(tcase, dead_members_are_dialled_one_a_second_all_together);
+    tcase_add_test(tcase, of_the_dead_who_was_tried_least_is_dialled_first);
     tcase_add_test(tcase, an_address_of_no_try_fails_nobody);
     tcase_add_test(tcase, a_dial_that_nobody_spoke_of_again_is_over_after_20_s);
     tcase_add_test(tcase, who_is_wanted_is_dialled_at_once_and_every_five_seconds);

@@ -208,15 +208,89 @@ START_TEST(fewer_accusers_give_more_time)
 
     learn_nodes(10);
     accuse(1, 0);
+    accuse(3, 0);
     word = word_against(2, 0);
-    word.version.ms += 2;
+    word.version.ms++;
     say_word(&word);
     ck_assert_uint_lt(member(0).suspicion_ends_ms, bed.now_ms + 4000);
-    learn(0); /* refutes the first only */
+    learn(0); /* refutes the first two only */
+    ck_assert_uint_eq(member(0).accusers, 1);
     ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
     pass(5999);
     ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
     pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+/* ---- versions that are not held ---- */
+
+static enum gossip_verdict accuse_ahead(uint32_t accuser, uint32_t accused)
+{
+    struct gossip_accusation word = word_against(accuser, accused);
+
+    word.version.ms++;
+    return say_word(&word);
+}
+
+START_TEST(a_version_that_is_not_held_convicts_nobody)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        ck_assert_int_eq(accuse_ahead(i, 0), GOSSIP_COUNTED); /* the record may be on its way */
+    ck_assert_int_eq(accuse_ahead(4, 0), GOSSIP_ENOUGH);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+}
+END_TEST
+
+START_TEST(an_accusation_that_came_before_its_record_counts_when_that_is_held)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        accuse_ahead(i, 0);
+    pass(1000);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).accusers, 3);
+    pass(499);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(who_is_dead_and_says_so_anew_lives_whatever_else_was_said)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 2; i++)
+        accuse(i, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]++; /* published, and not heard of yet */
+    accuse_ahead(3, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]--;
+    pass(4000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+}
+END_TEST
+
+START_TEST(who_convicts_takes_the_place_of_who_does_not)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        accuse_ahead(i, 0);
+    for (uint32_t i = 4; i <= 6; i++)
+        ck_assert_int_eq(accuse(i, 0), GOSSIP_COUNTED);
+    ck_assert_int_eq(accuse(7, 0), GOSSIP_ENOUGH);
+    ck_assert_uint_eq(member(0).accusers, 3);
+    pass(1500);
     ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
 }
 END_TEST
@@ -473,7 +547,7 @@ START_TEST(an_accusation_of_this_node_is_refuted_at_once_and_costs_health)
 }
 END_TEST
 
-START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
+START_TEST(refutations_come_at_most_once_a_second)
 {
     struct gossip_accusation word;
 
@@ -482,7 +556,7 @@ START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
     word.accused = bed.self;
     for (uint64_t i = 1; i <= 10; i++) {
         word.version = (struct version){i, 0};
-        gossip_take_accusation(bed.gossip, &word, (struct version){1, 0}, bed.now_ms);
+        gossip_take_accusation(bed.gossip, &word, (struct version){i, 0}, bed.now_ms);
         settle();
     }
     ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
@@ -491,6 +565,24 @@ START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
     pass(1);
     ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 2);
     ck_assert_uint_eq(bed.said[bed.said_count - 1].version.ms, 10);
+}
+END_TEST
+
+/* Or a liar makes this node publish versions that others refuse as from the future. */
+START_TEST(a_version_that_was_never_published_is_refuted_but_not_outbid)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    word.accused = bed.self;
+    word.version = (struct version){1000000, 0};
+    ck_assert_int_eq(gossip_take_accusation(bed.gossip, &word, (struct version){7, 1}, bed.now_ms),
+                     GOSSIP_ACCUSES_US);
+    settle();
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
+    ck_assert_int_eq(version_compare(bed.said[bed.said_count - 1].version, (struct version){7, 1}),
+                     0);
 }
 END_TEST
 
@@ -591,6 +683,10 @@ static TCase *lives(void)
     tcase_add_test(tcase, a_newer_record_refutes_and_the_same_does_not);
     tcase_add_test(tcase, accusations_of_a_newer_version_outlive_a_record_between);
     tcase_add_test(tcase, fewer_accusers_give_more_time);
+    tcase_add_test(tcase, a_version_that_is_not_held_convicts_nobody);
+    tcase_add_test(tcase, an_accusation_that_came_before_its_record_counts_when_that_is_held);
+    tcase_add_test(tcase, who_is_dead_and_says_so_anew_lives_whatever_else_was_said);
+    tcase_add_test(tcase, who_convicts_takes_the_place_of_who_does_not);
     tcase_add_test(tcase, whoever_answered_and_then_fell_silent_is_dead_all_the_same);
     tcase_add_test(tcase, the_link_of_a_member_that_stays_dead_is_hung_up);
     tcase_add_test(tcase, who_died_lately_is_dialled_soon_and_who_is_long_dead_seldom);
@@ -605,7 +701,8 @@ static TCase *lives(void)
     tcase_add_test(tcase, the_accused_is_told_first);
     tcase_add_test(tcase, ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back);
     tcase_add_test(tcase, an_accusation_of_this_node_is_refuted_at_once_and_costs_health);
-    tcase_add_test(tcase, refutations_come_at_most_once_a_second_and_above_all_that_was_said);
+    tcase_add_test(tcase, refutations_come_at_most_once_a_second);
+    tcase_add_test(tcase, a_version_that_was_never_published_is_refuted_but_not_outbid);
     tcase_add_test(tcase, who_left_is_not_accused_dialled_or_counted_and_may_come_back);
     tcase_add_test(tcase, one_that_is_first_heard_of_as_gone_is_gone);
     tcase_add_test(tcase, one_that_stopped_for_a_while_is_dialled_seldom_and_for_ever);
