@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
+#define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
@@ -448,7 +449,7 @@ static bool roster_is_old(struct loop *loop, const struct moment *at)
     size_t counts[GOSSIP_STATES];
 
     if (loop->members_changed)
-        return true;
+        return at->now_ms >= loop->roster_ms + ROSTER_GATHER_MS;
     if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
         return false;
     roster_counts(loop->settings.roster, counts);
@@ -547,6 +548,9 @@ static uint64_t wake_at_ms(const struct loop *loop)
 
     if (loop->performer.late_at_ms < wake_ms)
         wake_ms = loop->performer.late_at_ms;
+    if (loop->members_changed && loop->settings.roster &&
+        loop->roster_ms + ROSTER_GATHER_MS < wake_ms)
+        wake_ms = loop->roster_ms + ROSTER_GATHER_MS;
     /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
     if (loop->disk_full && wake_ms < at.now_ms + DISK_FULL_PAUSE_MS)
         wake_ms = at.now_ms + DISK_FULL_PAUSE_MS;

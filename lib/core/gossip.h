@@ -23,6 +23,7 @@
 
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
+#define GOSSIP_MESH_AFTER_MS 500ull              /* nobody new came for so long: few are all linked */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
 #define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener, all together */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
