@@ -466,8 +466,9 @@ static void update_roster(struct loop *loop)
         return;
     loop->members_changed = false;
     loop->roster_ms = at.now_ms;
-    members = memory_take(NODES_MAX * sizeof *members);
-    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    count = agent_member_count(loop->agent);
+    members = memory_take(count * sizeof *members);
+    count = agent_members(loop->agent, &at, members, count);
     roster_update(loop->settings.roster, members, count, at.wall_ms);
     memory_give_back(members);
 }
