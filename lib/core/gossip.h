@@ -1,8 +1,8 @@
 /* gossip: who is in the network, as far as this node can tell; whom to be linked with; who is alive.
  *
  * A member is a node whose node record is known (or a seed, or whoever is linked). Links form an
- * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX); of more, each dials
- * LINKS_CHOSEN members chosen by chance, accepts what others dial, and now and then trades one of
+ * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX), once nobody new has
+ * come for GOSSIP_MESH_AFTER_MS; of more, and until then, each dials LINKS_CHOSEN members chosen by chance, accepts what others dial, and now and then trades one of
  * its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
