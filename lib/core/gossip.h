@@ -2,8 +2,8 @@
  *
  * A member is a node whose node record is known (or a seed, or whoever is linked). Links form an
  * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX), once nobody new has
- * come for GOSSIP_MESH_AFTER_MS; of more, and until then, each dials LINKS_CHOSEN members chosen by chance, accepts what others dial, and now and then trades one of
- * its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
+ * come for GOSSIP_MESH_AFTER_MS; of more, and until then, each dials LINKS_CHOSEN members chosen by
+ * chance, accepts what others dial, and now and then trades one of its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
  * travels are signed accusations (accusation.h), counted by distinct accuser, each against one
