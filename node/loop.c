@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
+#define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
 #define PRUNE_EVERY_MS HOUR_MS
@@ -476,7 +477,7 @@ static bool roster_is_old(struct loop *loop, const struct moment *at)
     size_t counts[GOSSIP_STATES];
 
     if (loop->members_changed)
-        return true;
+        return at->now_ms >= loop->roster_ms + ROSTER_GATHER_MS;
     if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
         return false;
     roster_counts(loop->settings.roster, counts);
@@ -493,8 +494,9 @@ static void update_roster(struct loop *loop)
         return;
     loop->members_changed = false;
     loop->roster_ms = at.now_ms;
-    members = memory_take(NODES_MAX * sizeof *members);
-    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    count = agent_member_count(loop->agent);
+    members = memory_take(count * sizeof *members);
+    count = agent_members(loop->agent, &at, members, count);
     roster_update(loop->settings.roster, members, count, at.wall_ms);
     memory_give_back(members);
 }
@@ -589,6 +591,8 @@ static uint64_t wake_at_ms(const struct loop *loop)
     wake_ms = earlier(wake_ms, loop->performer.late_at_ms);
     wake_ms = earlier(wake_ms, steady_of(store_audit_due_ms(loop->settings.store), &at));
     wake_ms = earlier(wake_ms, steady_of(loop->prune_wall_ms, &at));
+    if (loop->members_changed && loop->settings.roster)
+        wake_ms = earlier(wake_ms, loop->roster_ms + ROSTER_GATHER_MS);
     /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
     if (loop->disk_full && wake_ms < at.now_ms + DISK_FULL_PAUSE_MS)
         wake_ms = at.now_ms + DISK_FULL_PAUSE_MS;

@@ -58,7 +58,7 @@ struct node {
         api_lock; /* of `api`: links come and go before it is there and after it is gone */
     struct supervisor *supervisor;
     struct keyring *keyring;
-    struct seen *seen;
+    struct seen *seen, *held_good;
     atomic_uint_fast64_t frames_over_quota;
     struct quota *news_quota, *asked_quota; /* under the keyring's lock, too */
     pthread_mutex_t keyring_lock;
@@ -378,10 +378,12 @@ static void open_intakes(struct node *node)
 
     node->keyring = keyring_new(KEYRING_MAX);
     node->seen = seen_new(SEEN_RECORDS);
+    node->held_good = seen_new(SEEN_RECORDS);
     node->news_quota = quota_new(NEIGHBOURS_MAX, NEWS_BYTES_PER_S, NEWS_BYTES_BURST);
     node->asked_quota = quota_new(NEIGHBOURS_MAX, ASKED_BYTES_PER_S, ASKED_BYTES_BURST);
     settings.keyring = node->keyring;
     settings.seen = node->seen;
+    settings.held_good = node->held_good;
     settings.news = node->news_quota;
     settings.asked = node->asked_quota;
     for (size_t i = 0; i < WORKERS; i++)
@@ -705,6 +707,7 @@ static void close_all(struct node *node)
     for (size_t i = 0; i < WORKERS; i++)
         intake_free(node->intakes[i]);
     keyring_free(node->keyring);
+    seen_free(node->held_good);
     seen_free(node->seen);
     quota_free(node->news_quota);
     quota_free(node->asked_quota);

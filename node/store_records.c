@@ -440,26 +440,40 @@ static bool is_still(struct bytes wire, const struct hash *hash, struct arena *a
            hash_equal(&envelope.hash, hash);
 }
 
-static bool read_record(struct store *store, const struct hash *hash, struct arena *arena,
-                        struct bytes *wire, struct bytes *chain)
+/* False: another record has this number. */
+static bool read_at(struct store *store, int64_t number, const struct hash *hash,
+                    struct arena *arena, struct bytes *wire, struct bytes *chain)
 {
-    sqlite3_stmt *statement;
-    struct held_record held = {0};
-    struct id owner;
+    sqlite3_stmt *statement =
+        store_prepare(&store->directory, STATEMENT_RECORD_READ,
+                      "SELECT w.wire, i.chain FROM record r CROSS JOIN record_wire w "
+                      "ON w.number = r.number CROSS JOIN identity i ON i.number = r.number / 32 "
+                      "WHERE r.number = ?1 AND r.hash = ?2");
+    bool is_it = false;
 
-    if (!find_hash(store, hash, &held, &owner))
-        return false;
-    statement = store_prepare(&store->directory, STATEMENT_RECORD_READ,
-                              "SELECT w.wire, i.chain FROM record_wire w CROSS JOIN identity i "
-                              "ON i.number = w.number / 32 WHERE w.number = ?1");
-    sqlite3_bind_int64(statement, 1, held.number);
-    *wire = *chain = bytes_of(NULL, 0);
+    sqlite3_bind_int64(statement, 1, number);
+    sqlite3_bind_blob(statement, 2, hash->bytes, HASH_SIZE, SQLITE_STATIC);
     while (store_next_row(&store->directory, statement)) {
         *wire = arena_copy(arena, store_column_bytes(statement, 0));
         *chain = arena_copy(arena, store_column_bytes(statement, 1));
+        is_it = true;
     }
-    if (!wire->data || !chain->data)
-        return false; /* the arena is full: who asked asks again */
+    return is_it;
+}
+
+static bool read_record(struct store *store, const struct hash *hash, struct arena *arena,
+                        struct bytes *wire, struct bytes *chain)
+{
+    bool is_found = false;
+    int64_t number;
+    size_t at = 0;
+
+    if (load_numbers(store))
+        return false;
+    while (!is_found && (number = record_numbers_next(&store->numbers, hash, &at)) > 0)
+        is_found = read_at(store, number, hash, arena, wire, chain);
+    if (!is_found || !wire->data || !chain->data)
+        return false; /* not there; or the arena is full: who asked asks again */
     if (is_still(*wire, hash, arena))
         return true;
     log_write(LOG_ERROR, "store", "%s holds a record that is not what it was",
@@ -468,17 +482,30 @@ static bool read_record(struct store *store, const struct hash *hash, struct are
     return false;
 }
 
+/* In one transaction: else each record takes and drops SQLite's locks, which costs as much as
+ * reading it. */
 int store_read_records(struct store *store, const struct hash *hashes, size_t count,
                        struct arena *arena, struct bytes *wires, struct bytes *chains,
                        size_t *found)
 {
+    struct store_connection *connection = &store->directory;
+    bool begun;
+
     *found = 0;
-    store->directory.fault = 0;
-    if (!store->directory.database)
+    connection->fault = 0;
+    if (!connection->database)
         return 0;
-    for (size_t i = 0; i < count && !store->directory.fault; i++)
+    begun = count > 1 && sqlite3_get_autocommit(connection->database) &&
+            !store_run(connection, store_prepare(connection, STATEMENT_READ_BEGIN, "BEGIN"));
+    for (size_t i = 0; i < count && !connection->fault; i++)
         *found += read_record(store, &hashes[i], arena, &wires[*found], &chains[*found]);
-    return store->directory.fault;
+    if (begun) {
+        int fault = connection->fault;
+
+        store_run(connection, store_prepare(connection, STATEMENT_COMMIT, "COMMIT"));
+        connection->fault = fault ? fault : connection->fault;
+    }
+    return connection->fault;
 }
 
 /* ---- restoring ---- */

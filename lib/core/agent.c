@@ -264,7 +264,7 @@ static void resume(struct agent *agent, const struct event *event)
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
     agent->started = true;
-    agent->metrics_changed = true;
+    agent->metrics_changed = agent_has_metrics(agent);
     agent->metrics_at_ms = at->now_ms;
     agent->ducklings_refresh_at_ms = at->now_ms; /* looks at each, once */
     for (size_t i = 0; i < agent->hosted_slots; i++)

@@ -72,6 +72,7 @@ struct agent_member {
     uint32_t attempts;          /* to dial it, that failed in a row */
     uint64_t next_dial_ms;      /* Unix time; 0: none is planned */
 };
+size_t agent_member_count(const struct agent *agent);
 size_t agent_members(const struct agent *agent, const struct moment *at,
                      struct agent_member *members, size_t max);
 

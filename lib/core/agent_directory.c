@@ -308,6 +308,16 @@ static uint64_t count_alive(const struct agent *agent, const struct moment *at)
     return alive;
 }
 
+/* A node that has nothing to count, and never had, says nothing. What it said before is corrected,
+ * also when it is all that is left of an earlier life. */
+bool agent_has_metrics(const struct agent *agent)
+{
+    static const struct metrics_content nothing;
+
+    return agent->hosted_count > 0 || memcmp(&agent->counters, &nothing, sizeof nothing) != 0 ||
+           directory_find(agent->directory, &agent->node, RECORD_METRICS);
+}
+
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct metrics_content *metrics = &agent->counters;
@@ -355,7 +365,7 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
 {
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
-        agent->metrics_changed = true;
+        agent->metrics_changed = agent->metrics_changed || agent_has_metrics(agent);
     }
     if (agent->ducklings_refresh_at_ms <= at->now_ms)
         refresh_ducklings(agent, at, effects);

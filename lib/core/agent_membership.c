@@ -234,6 +234,11 @@ static uint64_t to_wall_ms(const struct moment *at, uint64_t steady_ms)
     return steady_ms > at->now_ms ? at->wall_ms + (steady_ms - at->now_ms) : at->wall_ms;
 }
 
+size_t agent_member_count(const struct agent *agent)
+{
+    return gossip_count(agent->gossip);
+}
+
 size_t agent_members(const struct agent *agent, const struct moment *at,
                      struct agent_member *members, size_t max)
 {

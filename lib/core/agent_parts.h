@@ -137,6 +137,7 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
+bool agent_has_metrics(const struct agent *agent);
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);

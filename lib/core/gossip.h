@@ -1,9 +1,9 @@
 /* gossip: who is in the network, as far as this node can tell; whom to be linked with; who is alive.
  *
  * A member is a node whose node record is known (or a seed, or whoever is linked). Links form an
- * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX); of more, each dials
- * LINKS_CHOSEN members chosen by chance, accepts what others dial, and now and then trades one of
- * its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
+ * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX), once nobody new has
+ * come for GOSSIP_MESH_AFTER_MS; of more, and until then, each dials LINKS_CHOSEN members chosen by
+ * chance, accepts what others dial, and now and then trades one of its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
  * travels are signed accusations (accusation.h), counted by distinct accuser, each against one
@@ -24,6 +24,7 @@
 
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
+#define GOSSIP_MESH_AFTER_MS 500ull              /* nobody new came for so long: few are all linked */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
 #define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
 #define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */

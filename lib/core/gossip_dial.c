@@ -522,12 +522,28 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
     return true;
 }
 
+/* While a group forms its members come in one after the other, and each looks like one of few. So a
+ * mesh is made whole when nobody new has come for a while; until then the chosen links do. */
+static bool is_settled_mesh(struct gossip *gossip, struct choice *choice, uint64_t now_ms)
+{
+    uint64_t settled_ms;
+
+    if (gossip->count > gossip->counted)
+        gossip->grew_ms = now_ms;
+    gossip->counted = gossip->count;
+    settled_ms = gossip->grew_ms + GOSSIP_MESH_AFTER_MS;
+    if (!gossip_is_mesh(gossip) || gossip_live(gossip) <= LINKS_CHOSEN || now_ms >= settled_ms)
+        return gossip_is_mesh(gossip);
+    choice->wake_ms = settled_ms;
+    return false;
+}
+
 bool gossip_poll_dial(struct gossip *gossip, uint64_t now_ms, struct gossip_dial *dial)
 {
     while (now_ms >= gossip->dial_wake_ms) {
-        bool few = gossip_is_mesh(gossip),
-             short_of_chosen = !few && gossip_is_short_of_chosen(gossip);
         struct choice choice = {.member = NOBODY, .seed = NOBODY, .wake_ms = MOMENT_NEVER};
+        bool few = is_settled_mesh(gossip, &choice, now_ms),
+             short_of_chosen = !few && gossip_is_short_of_chosen(gossip);
 
         expire_attempts(gossip, &choice, now_ms);
         consider_peers(gossip, &choice, few, short_of_chosen, now_ms);

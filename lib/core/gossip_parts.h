@@ -124,6 +124,8 @@ struct gossip {
     uint64_t trade_ms;     /* when a chosen link is traded; 0: not begun */
     bool trading;
     uint64_t dial_wake_ms; /* no dial is due before */
+    uint64_t grew_ms;      /* when a member was new last… */
+    uint32_t counted;      /* …after so many */
 
     struct probe probes[GOSSIP_PROBES_MAX];
     struct relay relays[GOSSIP_RELAYS_MAX];

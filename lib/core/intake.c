@@ -159,7 +159,7 @@ static enum intake_verdict find_signer(struct intake *intake, struct bytes chain
         keyring_find(ring, chain, at_ms, &signer->id, &signer->kind, &signer->key, &signer->dates);
     leave(intake);
     if (held == KEYRING_UNKNOWN) {
-        /* The dear part is outside the lock: four checks of points and a signature each. */
+        /* The dear part is outside the lock: of each certificate its key and its signature. */
         *why = chain_open(chain, arena, &opened);
         if (*why != CERTIFICATE_TAKEN)
             return INTAKE_BAD_CHAIN;
@@ -197,13 +197,11 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
 /* The signature of an envelope whose body nobody has read yet, by the chain that came with it. So
  * the body's date cannot choose the key: it is the key that speaks now, or within the skew that
  * clocks may have. */
-static enum intake_verdict check_signature(struct intake *intake, const struct envelope *envelope,
-                                           struct bytes chain, uint64_t wall_ms,
-                                           struct arena *arena, struct signer *signer,
-                                           char reason[REASON_SIZE])
+static enum intake_verdict name_signer(struct intake *intake, const struct envelope *envelope,
+                                       struct bytes chain, uint64_t wall_ms, struct arena *arena,
+                                       struct signer *signer, char reason[REASON_SIZE])
 {
     enum certificate_verdict why;
-    enum envelope_verdict sealed;
     enum intake_verdict verdict =
         find_signer(intake, chain, wall_ms + CLOCK_SKEW_MAX_MS, arena, signer, &why);
 
@@ -215,13 +213,31 @@ static enum intake_verdict check_signature(struct intake *intake, const struct e
         say(reason, "the envelope names another signer than its certificates");
         return INTAKE_WRONG_SIGNER;
     }
-    intake->alone += envelope->batch.size == 0;
-    sealed = envelope_verify(envelope, &signer->key, intake->roots);
-    if (sealed != ENVELOPE_TAKEN) {
-        say(reason, "%s", envelope_verdict_text(sealed));
-        return INTAKE_BAD_SIGNATURE;
-    }
     return INTAKE_TAKEN;
+}
+
+static enum intake_verdict verify(struct intake *intake, const struct envelope *envelope,
+                                  const struct public_key *key, char reason[REASON_SIZE])
+{
+    enum envelope_verdict sealed;
+
+    intake->alone += envelope->batch.size == 0;
+    sealed = envelope_verify(envelope, key, intake->roots);
+    if (sealed == ENVELOPE_TAKEN)
+        return INTAKE_TAKEN;
+    say(reason, "%s", envelope_verdict_text(sealed));
+    return INTAKE_BAD_SIGNATURE;
+}
+
+static enum intake_verdict check_signature(struct intake *intake, const struct envelope *envelope,
+                                           struct bytes chain, uint64_t wall_ms,
+                                           struct arena *arena, struct signer *signer,
+                                           char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict =
+        name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
+
+    return verdict == INTAKE_TAKEN ? verify(intake, envelope, &signer->key, reason) : verdict;
 }
 
 static enum intake_verdict parse_envelope(struct bytes wire, enum envelope_type type,
@@ -396,26 +412,43 @@ static enum intake_verdict open_fetch(struct bytes body, struct arena *arena, st
     return INTAKE_TAKEN;
 }
 
-/* A copy of what was verified lately is read but not verified; it is only_seen. */
-static bool was_seen(struct intake *intake, const struct hash *hash)
+static bool was_seen(struct intake *intake, const struct seen *seen, const struct hash *hash)
 {
     bool was;
 
-    if (!intake->settings.seen)
+    if (!seen)
         return false;
     enter(intake);
-    was = seen_has(intake->settings.seen, hash);
+    was = seen_has(seen, hash);
     leave(intake);
     return was;
 }
 
-static void note_seen(struct intake *intake, const struct hash *hash)
+static void note_seen(struct intake *intake, struct seen *seen, const struct hash *hash)
 {
-    if (!intake->settings.seen)
+    if (!seen)
         return;
     enter(intake);
-    seen_note(intake->settings.seen, hash);
+    seen_note(seen, hash);
     leave(intake);
+}
+
+/* What is fetched was often told meanwhile, or the other way round. The same bytes under the same
+ * key hold again. */
+static enum intake_verdict verify_once(struct intake *intake, struct bytes wire,
+                                       const struct envelope *envelope,
+                                       const struct public_key *key, char reason[REASON_SIZE])
+{
+    struct hash parts[2] = {hash_of(wire), identity_key_hash(key)};
+    struct hash entry = hash_of(bytes_of(parts, sizeof parts));
+    enum intake_verdict verdict;
+
+    if (was_seen(intake, intake->settings.held_good, &entry))
+        return INTAKE_TAKEN;
+    verdict = verify(intake, envelope, key, reason);
+    if (verdict == INTAKE_TAKEN)
+        note_seen(intake, intake->settings.held_good, &entry);
+    return verdict;
 }
 
 /* When the key that signed spoke for its owner. */
@@ -432,18 +465,21 @@ struct period {
  *
  * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
  * offence. */
-static enum intake_verdict check_record(struct intake *intake, const struct envelope *envelope,
-                                        struct bytes chain, uint64_t wall_ms, struct arena *arena,
+static enum intake_verdict check_record(struct intake *intake, struct bytes wire,
+                                        const struct envelope *envelope, struct bytes chain,
+                                        uint64_t wall_ms, struct arena *arena,
                                         struct signer *signer, struct period *period,
                                         char reason[REASON_SIZE])
 {
     enum intake_verdict verdict =
-        check_signature(intake, envelope, chain, wall_ms, arena, signer, reason);
+        name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
     struct retired_key keys[KEYRING_RETIRED_MAX];
     uint64_t older_until_ms;
     size_t count;
 
     *period = (struct period){.until_ms = UINT64_MAX};
+    if (verdict == INTAKE_TAKEN)
+        verdict = verify_once(intake, wire, envelope, &signer->key, reason);
     if (verdict != INTAKE_BAD_SIGNATURE)
         return verdict;
     enter(intake);
@@ -484,13 +520,14 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     verdict = parse_envelope(offered->wire, ENVELOPE_RECORD, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
-    if (unasked && was_seen(intake, &envelope.hash)) {
+    /* A copy of what was verified lately is read, but its own signature is not looked at. */
+    if (unasked && was_seen(intake, intake->settings.seen, &envelope.hash)) {
         offered->only_seen = true;
         return record_parse(envelope.body, arena, &offered->record) == RECORD_OK ? INTAKE_TAKEN
                                                                                  : INTAKE_BAD_BODY;
     }
-    verdict =
-        check_record(intake, &envelope, offered->chain, wall_ms, arena, &signer, &period, reason);
+    verdict = check_record(intake, offered->wire, &envelope, offered->chain, wall_ms, arena,
+                           &signer, &period, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = record_parse(envelope.body, arena, &offered->record);
@@ -514,7 +551,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_WRONG_SIGNER;
     if (offered->record.kind == RECORD_DUCKLING && signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
-    note_seen(intake, &envelope.hash);
+    note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }
 

@@ -16,6 +16,7 @@ struct intake_settings {
     struct bytes network;
     struct keyring *keyring;                        /* borrowed; so are the others: */
     struct seen *seen;                              /* NULL: every copy is verified */
+    struct seen *held_good;                         /* signatures; NULL: what is asked for twice is verified twice */
     struct quota *news, *asked;                     /* NULL: no limit */
     void (*enter)(void *context), (*leave)(void *context); /* around these; NULL: not shared */
     void *context;

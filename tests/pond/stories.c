@@ -58,10 +58,10 @@ START_TEST(a_new_duckling_is_known_to_the_other_node_one_way_later)
 
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, SECOND_MS,
-           "[  10007] bob   learns alice's duckling record\n"
-           "[  10007] bob   learns alice's metrics record\n");
+           "[  10006] bob   learns alice's duckling record\n"
+           "[  10006] bob   learns alice's metrics record\n");
     pond_rename(pond, ALICE, "Dotty");
-    expect(pond, SECOND_MS, "[  11006] bob   learns alice's duckling record\n");
+    expect(pond, SECOND_MS, "[  11007] bob   learns alice's duckling record\n");
     pond_free(pond);
 }
 END_TEST
@@ -72,22 +72,22 @@ START_TEST(news_reaches_all_of_ten_nodes)
 
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, SECOND_MS,
-           "[  10006] bob   learns alice's duckling record\n"
-           "[  10006] bob   learns alice's metrics record\n"
-           "[  10007] erin  learns alice's duckling record\n"
-           "[  10007] erin  learns alice's metrics record\n"
-           "[  10008] heidi learns alice's duckling record\n"
-           "[  10008] heidi learns alice's metrics record\n"
-           "[  10009] dave  learns alice's duckling record\n"
-           "[  10009] dave  learns alice's metrics record\n"
-           "[  10010] carol learns alice's duckling record\n"
-           "[  10010] carol learns alice's metrics record\n"
+           "[  10006] erin  learns alice's duckling record\n"
+           "[  10006] erin  learns alice's metrics record\n"
+           "[  10007] bob   learns alice's duckling record\n"
+           "[  10007] bob   learns alice's metrics record\n"
+           "[  10009] frank learns alice's duckling record\n"
+           "[  10009] frank learns alice's metrics record\n"
+           "[  10009] heidi learns alice's duckling record\n"
+           "[  10009] heidi learns alice's metrics record\n"
+           "[  10009] carol learns alice's duckling record\n"
+           "[  10009] carol learns alice's metrics record\n"
+           "[  10009] judy  learns alice's duckling record\n"
+           "[  10009] judy  learns alice's metrics record\n"
+           "[  10010] dave  learns alice's duckling record\n"
+           "[  10010] dave  learns alice's metrics record\n"
            "[  10010] grace learns alice's duckling record\n"
            "[  10010] grace learns alice's metrics record\n"
-           "[  10010] judy  learns alice's duckling record\n"
-           "[  10010] judy  learns alice's metrics record\n"
-           "[  10010] frank learns alice's duckling record\n"
-           "[  10010] frank learns alice's metrics record\n"
            "[  10016] ivan  learns alice's duckling record\n"
            "[  10016] ivan  learns alice's metrics record\n");
     pond_free(pond);
@@ -103,8 +103,8 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, 5 * SECOND_MS,
            "[  10000]       1 of 3 are cut off\n"
-           "[  10017] carol learns alice's duckling record\n"
-           "[  10017] carol learns alice's metrics record\n"
+           "[  10016] carol learns alice's duckling record\n"
+           "[  10016] carol learns alice's metrics record\n"
            "[  11033] bob   carol does not answer: accused\n"
            "[  11033] bob   carol is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
@@ -130,13 +130,13 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  15007] alice learns bob's node record\n"
            "[  15007] bob   learns alice's node record\n"
            "[  15007] bob   alice is alive\n"
-           "[  15008] bob   learns carol's node record\n"
-           "[  15008] bob   carol is alive\n"
-           "[  15009] carol learns bob's node record\n"
-           "[  15015] alice learns carol's node record\n"
-           "[  15015] alice carol is alive\n"
-           "[  15018] carol learns alice's node record\n"
-           "[  15018] carol alice is alive\n");
+           "[  15008] carol learns bob's node record\n"
+           "[  15009] bob   learns carol's node record\n"
+           "[  15009] bob   carol is alive\n"
+           "[  15017] carol learns alice's node record\n"
+           "[  15017] carol alice is alive\n"
+           "[  15017] alice learns carol's node record\n"
+           "[  15017] alice carol is alive\n");
     pond_free(pond);
 }
 END_TEST
@@ -150,8 +150,8 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, 90 * SECOND_MS,
            "[  10000]       1 of 3 are cut off\n"
-           "[  10017] carol learns alice's duckling record\n"
-           "[  10017] carol learns alice's metrics record\n"
+           "[  10016] carol learns alice's duckling record\n"
+           "[  10016] carol learns alice's metrics record\n"
            "[  11033] bob   carol does not answer: accused\n"
            "[  11033] bob   carol is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
@@ -206,7 +206,7 @@ START_TEST(a_node_that_restarts_publishes_a_higher_version)
     pond_start(pond, BOB);
     expect(pond, 5 * SECOND_MS,
            "[  11000] bob   starts\n"
-           "[  11000] bob   0 ducklings, 4 records, 0 pecks out, 0 pecks in\n"
+           "[  11000] bob   0 ducklings, 2 records, 0 pecks out, 0 pecks in\n"
            "[  11000] bob   alice is alive\n"
            "[  11006] alice bob does not answer: accused\n"
            "[  11006] alice bob is suspect\n"
@@ -228,7 +228,7 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
 
     pond_forge(pond, ALICE, CAROL, BOB);
     expect(pond, SECOND_MS,
-           "[  10006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
+           "[  10007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
     ck_assert_int_eq(version_compare(pond_version(pond, BOB, CAROL), before), 0);
     ck_assert_uint_eq(pond_refused(pond, BOB), 1);
     pond_forge(pond, ALICE, CAROL, BOB);
@@ -238,8 +238,8 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
            "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
            "[  11006] bob   link down with alice\n"
            "[  11012] alice link down with bob\n"
-           "[  11054] bob   link up with alice, dialled here\n"
-           "[  11061] alice link up with bob, dialled there\n");
+           "[  11055] bob   link up with alice, dialled here\n"
+           "[  11063] alice link up with bob, dialled there\n");
     pond_free(pond);
 }
 END_TEST

@@ -457,6 +457,55 @@ START_TEST(the_oldest_of_too_many_pins_goes)
 }
 END_TEST
 
+static size_t metrics_said(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_KEEP_RECORD && effects.list[i].record.own &&
+                 effects.list[i].record.item.record.kind == RECORD_METRICS;
+    return count;
+}
+
+START_TEST(a_node_that_has_counted_nothing_says_nothing)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 0);
+    at.now_ms += RECORD_REFRESH_MS; /* its node record is said anew */
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 0);
+}
+END_TEST
+
+START_TEST(a_node_that_has_counted_something_says_so_when_it_starts)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+
+    start.start.counters.pecks = 1;
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 1);
+}
+END_TEST
+
+START_TEST(what_an_earlier_life_counted_is_taken_back)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+    struct record earlier = metrics(1, 0, 6);
+
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    birth_chain(IDENTITY_NODE, 1, 1, &arena, &earlier.owner);
+    earlier.version.ms = at.wall_ms + 1;
+    tell(agent, earlier);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 1);
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -496,6 +545,9 @@ int main(void)
     tcase_add_test(tcase, an_address_that_is_joined_again_is_asked_again);
     tcase_add_test(tcase, an_address_that_is_joined_again_behind_an_id_is_that_nodes);
     tcase_add_test(tcase, the_oldest_of_too_many_pins_goes);
+    tcase_add_test(tcase, a_node_that_has_counted_nothing_says_nothing);
+    tcase_add_test(tcase, a_node_that_has_counted_something_says_so_when_it_starts);
+    tcase_add_test(tcase, what_an_earlier_life_counted_is_taken_back);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

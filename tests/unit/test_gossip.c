@@ -239,13 +239,23 @@ START_TEST(the_operators_addresses_come_first_and_eight_are_tried)
 }
 END_TEST
 
+/* Then few are all linked. */
+static void nobody_comes(void)
+{
+    expect_nobody();
+    bed.now_ms += GOSSIP_MESH_AFTER_MS;
+}
+
 START_TEST(at_most_sixteen_are_dialled_at_once)
 {
     struct gossip_dial dialled;
 
     learn_many(FULL_MESH_NODES_MAX);
-    for (uint32_t i = 0; i < GOSSIP_DIALS_MAX; i++)
+    for (uint32_t i = 0; i < GOSSIP_DIALS_MAX; i++) {
+        if (i == LINKS_CHOSEN)
+            nobody_comes();
         ck_assert(dial(&dialled));
+    }
     expect_nobody();
     up_dialled(number_of(&dialled.node));
     ck_assert(dial(&dialled));
@@ -266,6 +276,9 @@ static size_t dial_all(void)
     settle();
     for (; dial(&dialled); dials++)
         up_dialled(number_of(&dialled.node));
+    nobody_comes();
+    for (; dial(&dialled); dials++)
+        up_dialled(number_of(&dialled.node));
     return dials;
 }
 
@@ -277,6 +290,26 @@ START_TEST(up_to_twenty_nodes_are_all_linked_and_of_more_four_are_chosen)
     learn_many((uint32_t)_i);
     ck_assert_uint_eq(dial_all(), expected);
     ck_assert_uint_eq(gossip_links(bed.gossip), expected);
+}
+END_TEST
+
+START_TEST(while_a_group_forms_only_the_chosen_are_dialled)
+{
+    struct gossip_dial dialled;
+
+    for (uint32_t i = 0; i < FULL_MESH_NODES_MAX; i++) {
+        learn(i);
+        while (dial(&dialled))
+            up_dialled(number_of(&dialled.node));
+        bed.now_ms += GOSSIP_MESH_AFTER_MS - 1;
+    }
+    ck_assert_uint_eq(gossip_links(bed.gossip), LINKS_CHOSEN);
+    expect_nobody();
+    ck_assert_uint_eq(gossip_wake_at_ms(bed.gossip), bed.now_ms + 1);
+    bed.now_ms++;
+    while (dial(&dialled))
+        up_dialled(number_of(&dialled.node));
+    ck_assert_uint_eq(gossip_links(bed.gossip), FULL_MESH_NODES_MAX);
 }
 END_TEST
 
@@ -1014,6 +1047,7 @@ static TCase *dials(void)
     tcase_add_test(tcase, at_most_sixteen_are_dialled_at_once);
     tcase_add_loop_test(tcase, up_to_twenty_nodes_are_all_linked_and_of_more_four_are_chosen,
                         FULL_MESH_NODES_MAX - 1, FULL_MESH_NODES_MAX + 3);
+    tcase_add_test(tcase, while_a_group_forms_only_the_chosen_are_dialled);
     tcase_add_test(tcase, whoever_dials_us_does_not_count_as_chosen);
     tcase_add_test(tcase, a_chosen_link_that_went_down_is_replaced_at_once);
     tcase_add_test(tcase, who_is_wanted_is_dialled_beyond_the_chosen);
