@@ -1,5 +1,6 @@
 /* The directory, as this node can prove it to itself. A tier is computed here, from signed
- * evidence, each time that somebody asks: nobody's record asserts one. */
+ * evidence, each time that somebody asks: nobody's record asserts one. Signatures were checked when
+ * the evidence came, before it was kept. */
 #include "clock.h"
 #include "core/certificate.h"
 #include "local_parts.h"
@@ -61,7 +62,7 @@ static struct evidence weigh(struct local_view *view, const struct stored_duckli
         .is_bonded = stored->bonded,
     };
 
-    if (chain_open(stored->chain, &view->scratch, &chain) != CERTIFICATE_TAKEN)
+    if (chain_read(stored->chain, &view->scratch, &chain) != CERTIFICATE_TAKEN)
         return evidence;
     *certificate = id_of(&chain.certificates[chain.count - 1].hash);
     evidence.chain_is_valid = id_equal(&chain.identity, &stored->record.owner) &&
