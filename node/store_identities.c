@@ -144,7 +144,8 @@ struct bytes store_join_lines(const struct bytes *lines, size_t count, struct ar
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             joined[size++] = '\n';
-        memcpy(joined + size, lines[i].data, lines[i].size);
+        if (lines[i].size > 0)
+            memcpy(joined + size, lines[i].data, lines[i].size);
         size += lines[i].size;
     }
     return bytes_of(joined, size);

@@ -7,7 +7,6 @@ static struct bed bed;
 static void make(void)
 {
     bed_make(&bed);
-    bed_open(&bed);
 }
 
 static void unmake(void)
