@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -47,6 +48,7 @@ struct rig {
     bool stopped;
     void (*decide)(struct rig *rig, const struct order *order); /* on the loop's thread */
     struct id peck;
+    atomic_bool is_restoring, is_node_dead;
 };
 
 static struct rig rig;
@@ -185,11 +187,21 @@ static void figures(void *context, struct agent_figures *agent, uint64_t *inbox_
 {
     (void)context;
     agent->links = 3;
+    agent->restoring = rig.is_restoring;
     agent->records = 77;
     agent->counters.pecks = 5;
     agent->total.pecks = 50;
     agent->metrics_nodes = 9;
     *inbox_messages = 2;
+}
+
+static size_t dead_nodes(void *context, struct id *nodes, size_t max)
+{
+    (void)context;
+    ck_assert_uint_ge(max, 2);
+    memset(nodes, 0xff, 2 * sizeof *nodes); /* out of order, and one that nobody knows */
+    nodes[1] = rig.bed.node.id;
+    return rig.is_node_dead ? 2 : 1;
 }
 
 static bool is_stopped(void)
@@ -224,6 +236,7 @@ static struct local_api_settings settings(void)
         .listening_count = 1,
         .readers = 2,
         .figures = figures,
+        .dead_nodes = dead_nodes,
         .stop = stop,
     };
 }
@@ -539,6 +552,25 @@ START_TEST(the_status_tells_what_the_loop_knows)
 }
 END_TEST
 
+START_TEST(the_status_says_that_the_store_is_still_being_read)
+{
+    Duck__StatusQuery query = DUCK__STATUS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+
+    start(NULL);
+    request.order_case = DUCK__REQUEST__ORDER_STATUS;
+    request.status = &query;
+    for (int restoring = 1; restoring >= 0; restoring--) {
+        rig.is_restoring = restoring;
+        reply = duck_call_wait(rig.duck, &request, 0);
+        ck_assert_str_eq(reply->status->parts[0]->name, "store");
+        ck_assert_str_eq(reply->status->parts[0]->status, restoring ? "degraded" : "operational");
+        duck_reply_free(reply);
+    }
+}
+END_TEST
+
 START_TEST(metrics_are_this_nodes_and_all_nodes)
 {
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
@@ -744,6 +776,28 @@ START_TEST(a_bond_that_both_ends_attest_makes_tier_1)
     answer = duck_search(rig.duck, &search);
     ck_assert(duck_entry(answer, 0, &entry));
     ck_assert_uint_eq(entry.tier, 1);
+    duck_answer_free(answer);
+}
+END_TEST
+
+START_TEST(ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for)
+{
+    struct duck_search search = {.live_host = true};
+    struct duck_answer *answer;
+    struct duck_entry entry;
+
+    keep_duckling(&rig.bed.alice, "Alice", "a");
+    start(NULL);
+    answer = duck_search(rig.duck, &search);
+    ck_assert(duck_entry(answer, 0, &entry));
+    duck_answer_free(answer);
+    rig.is_node_dead = true;
+    answer = duck_search(rig.duck, &search);
+    ck_assert(!duck_entry(answer, 0, &entry));
+    duck_answer_free(answer);
+    search.live_host = false;
+    answer = duck_search(rig.duck, &search);
+    ck_assert(duck_entry(answer, 0, &entry));
     duck_answer_free(answer);
 }
 END_TEST
@@ -1781,6 +1835,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_path_over_107_bytes_is_refused);
     tcase_add_test(tests, a_socket_in_use_is_busy_and_one_left_behind_is_replaced);
     tcase_add_test(tests, the_status_tells_what_the_loop_knows);
+    tcase_add_test(tests, the_status_says_that_the_store_is_still_being_read);
+    tcase_add_test(tests, ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for);
     tcase_add_test(tests, metrics_are_this_nodes_and_all_nodes);
     tcase_add_test(tests, a_peck_is_shown_with_everything_that_was_signed);
     tcase_add_test(tests, a_peck_that_is_not_held_is_not_found);
