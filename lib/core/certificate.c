@@ -124,8 +124,7 @@ static enum certificate_verdict open_one(struct bytes wire, bool is_known, struc
     if (!id_equal(&envelope.signer, &certificate->identity))
         return CERTIFICATE_WRONG_SIGNER;
     /* The key that signs is inside what it signs, so here alone the body is read first. */
-    if (!is_known &&
-        envelope_verify(&envelope, &certificate->public_key, NULL) != ENVELOPE_TAKEN)
+    if (!is_known && envelope_verify(&envelope, &certificate->public_key, NULL) != ENVELOPE_TAKEN)
         return CERTIFICATE_BAD_ENVELOPE;
     return CERTIFICATE_TAKEN;
 }
