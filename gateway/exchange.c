@@ -150,6 +150,17 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *body)
     give_response(exchange, status, make_response(text, "application/json"));
 }
 
+void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
+                          struct bytes text)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        text.size, (void *)(uintptr_t)text.data, MHD_RESPMEM_MUST_COPY);
+
+    if (response)
+        set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    give_response(exchange, status, response);
+}
+
 void exchange_answer_empty(struct exchange *exchange, unsigned status)
 {
     give_response(exchange, status, MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT));

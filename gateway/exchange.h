@@ -62,6 +62,8 @@ struct exchange {
 
 /* ---- endings ---- */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); /* takes body */
+void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
+                          struct bytes text); /* copied */
 void exchange_answer_empty(struct exchange *exchange, unsigned status);
 void exchange_answer_probe(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, const struct problem *problem);

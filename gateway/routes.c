@@ -8,6 +8,7 @@ static const struct route routes[] = {
     {"GET", "/beak", ROUTE_ALL, ROUTE_UNCOUNTED, route_probe, NULL, NULL, ROUTE_QUIET},
     {"GET", "/healthz", ROUTE_ALL, ROUTE_UNCOUNTED, route_healthz, NULL, NULL, ROUTE_QUIET},
     {"GET", "/readyz", ROUTE_ALL, ROUTE_UNCOUNTED, route_readyz, NULL, NULL, ROUTE_QUIET},
+    {"GET", "/metrics", ROUTE_ALL, ROUTE_UNCOUNTED, route_prometheus, NULL, NULL, ROUTE_QUIET},
     {"GET", "/beak/system/status", ROUTE_ALL, ROUTE_UNCOUNTED, route_system_status, NULL, NULL,
      ROUTE_QUIET},
     {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_PLAIN},

@@ -71,6 +71,7 @@ bool route_names(const char *names, struct bytes name);
 /* ---- handlers, by file ---- */
 void route_probe(struct exchange *exchange); /* route_status.c */
 void route_metrics(struct exchange *exchange);
+void route_prometheus(struct exchange *exchange);
 void route_pageview(struct exchange *exchange);
 void route_system_status(struct exchange *exchange);
 void route_healthz(struct exchange *exchange);

@@ -14,8 +14,8 @@
 
 #define CALL_TIMEOUT_MS 45000u
 
-static const struct command *const groups[] = {node_commands, peck_commands, directory_commands,
-                                               receipt_commands};
+static const struct command *const groups[] = {node_commands, network_commands, peck_commands,
+                                               directory_commands, receipt_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
@@ -333,6 +333,15 @@ struct Duck__Reply *ask(struct call *call, struct Duck__Request *request, int *s
     }
     *status = 0;
     return reply;
+}
+
+const char *counter_name(const Duck__NamedCounter *counter, char text[COUNTER_NAME_SIZE])
+{
+    bool labelled = counter->label[0] != 0;
+
+    snprintf(text, COUNTER_NAME_SIZE, "%s%s%s%s", counter->name, labelled ? "{" : "",
+             counter->label, labelled ? "}" : "");
+    return text;
 }
 
 /* ---- messages as JSON ---- */

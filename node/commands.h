@@ -65,7 +65,12 @@ struct Duck__Reply *ask(struct call *call, struct Duck__Request *request, int *s
 struct ProtobufCMessage;
 json_t *json_of_message(const void *message);
 
-extern const struct command node_commands[], peck_commands[], directory_commands[],
-    receipt_commands[]; /* each ends with a NULL name */
+/* `name`, or `name{label}`. Returns `text`. */
+#define COUNTER_NAME_SIZE 128
+struct Duck__NamedCounter;
+const char *counter_name(const struct Duck__NamedCounter *counter, char text[COUNTER_NAME_SIZE]);
+
+extern const struct command node_commands[], network_commands[], peck_commands[],
+    directory_commands[], receipt_commands[]; /* each ends with a NULL name */
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define CAPABILITIES_MAX 32u
@@ -54,11 +55,56 @@ static int hatch(struct call *call)
     return 0;
 }
 
+static const struct command_flag profile_flags[] = {
+    {"name", "TEXT", "its name"},
+    {"bio", "TEXT", "a few lines about it"},
+    {"capability", "NAME", "what it can do, instead of what it could (repeatable)"},
+    {"accept-pecks", NULL, "take pecks of everybody, to be approved"},
+    {"refuse-pecks", NULL, "take pecks only under bonds"},
+    {NULL, NULL, NULL},
+};
+
+static int profile(struct call *call)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
+    ProtobufCBinaryData capabilities[CAPABILITIES_MAX];
+    const char *names[CAPABILITIES_MAX];
+    Duck__Reply *reply;
+    int result;
+
+    order.duckling = lent_text(call->arguments[0]);
+    order.set_display_name = call_has(call, "name");
+    order.display_name = lent_bytes(call_flag(call, "name"));
+    order.set_bio = call_has(call, "bio");
+    order.bio = lent_bytes(call_flag(call, "bio"));
+    order.set_capabilities = call_has(call, "capability");
+    order.n_capabilities = call_flags(call, "capability", names, CAPABILITIES_MAX);
+    for (size_t i = 0; i < order.n_capabilities; i++)
+        capabilities[i] = lent_bytes(names[i]);
+    order.capabilities = capabilities;
+    order.set_accepts_pecks = call_has(call, "accept-pecks") || call_has(call, "refuse-pecks");
+    order.accepts_pecks = call_has(call, "accept-pecks");
+    request.order_case = DUCK__REQUEST__ORDER_PROFILE;
+    request.profile = &order;
+    reply = ask(call, &request, &result);
+    if (!reply)
+        return result;
+    if (call->json)
+        print_json(json_pack("{s:s}", "duckling", call->arguments[0]));
+    else
+        printf("%s  published\n", call->arguments[0]);
+    duck_reply_free(reply);
+    return 0;
+}
+
 static const struct command_flag directory_flags[] = {
     {"capability", "NAME", "that can do this; data.* for all that begin so"},
     {"text", "WORDS", "with these words in name, bio or capabilities"},
     {"host", "NODE", "that live on this node"},
     {"alive", "SECONDS", "heard of within so many seconds"},
+    {"tier", "N", "of this tier or above: 0 to 3"},
+    {"follow", NULL, "and go on: a line for each that comes, changes or goes"},
     {"live-host", NULL, "on nodes that are not known to be dead or gone"},
     {"limit", "N", "at most so many (default: 50)"},
     {"cursor", "TEXT", "go on where a page ended"},
@@ -83,24 +129,186 @@ static void print_entry(const Duck__DirectoryEntry *entry)
         printf("  %.*s\n", (int)entry->bio.len, (const char *)entry->bio.data);
 }
 
+static bool read_query(const struct call *call, Duck__DirectoryQuery *query)
+{
+    uint64_t limit = 0, alive_s = 0, tier = 0;
+
+    if (!call_number(call, "limit", &limit) || !call_number(call, "alive", &alive_s) ||
+        !call_number(call, "tier", &tier))
+        return false;
+    query->capability = lent_text(call_flag(call, "capability"));
+    query->text = lent_text(call_flag(call, "text"));
+    query->host = lent_text(call_flag(call, "host"));
+    query->duckling = lent_text(call->argument_count > 0 ? call->arguments[0] : "");
+    query->cursor = lent_text(call_flag(call, "cursor"));
+    query->alive_within_ms = alive_s * 1000;
+    query->tier_min = (uint32_t)(tier > UINT32_MAX ? UINT32_MAX : tier);
+    query->live_host = call_has(call, "live-host");
+    query->limit = (uint32_t)(limit > UINT32_MAX ? UINT32_MAX : limit);
+    return true;
+}
+
+/* ---- following ---- */
+
+#define SHOWN_MAX 65536u /* ducklings whose going is noticed */
+
+/* Between the client's thread, which hears, and this one, which asks and prints. */
+struct follower {
+    pthread_mutex_t lock;
+    pthread_cond_t heard_some;
+    char (*heard)[ID_TEXT_SIZE]; /* ducklings whose record changed */
+    size_t heard_count, heard_capacity;
+    char (*shown)[ID_TEXT_SIZE];
+    size_t shown_count, shown_capacity;
+};
+
+static bool hear(void *context, const Duck__Reply *event)
+{
+    struct follower *follower = context;
+    const Duck__EventView *view = event->event;
+
+    if (strcmp(view->kind, "record") != 0 || strncmp(view->duckling, "dkl_", 4) != 0)
+        return true;
+    pthread_mutex_lock(&follower->lock);
+    if (follower->heard_count == follower->heard_capacity) {
+        follower->heard_capacity = follower->heard_capacity ? 2 * follower->heard_capacity : 64;
+        follower->heard =
+            memory_resize(follower->heard, follower->heard_capacity * sizeof *follower->heard);
+    }
+    snprintf(follower->heard[follower->heard_count++], ID_TEXT_SIZE, "%s", view->duckling);
+    pthread_cond_signal(&follower->heard_some);
+    pthread_mutex_unlock(&follower->lock);
+    return true;
+}
+
+/* Returns where it stands among the shown; their number: it is not. */
+static size_t find_shown(const struct follower *follower, const char *duckling)
+{
+    size_t at = 0;
+
+    while (at < follower->shown_count && strcmp(follower->shown[at], duckling) != 0)
+        at++;
+    return at;
+}
+
+static void note_shown(struct follower *follower, const char *duckling)
+{
+    if (find_shown(follower, duckling) < follower->shown_count ||
+        follower->shown_count == SHOWN_MAX)
+        return;
+    if (follower->shown_count == follower->shown_capacity) {
+        follower->shown_capacity = follower->shown_capacity ? 2 * follower->shown_capacity : 64;
+        follower->shown =
+            memory_resize(follower->shown, follower->shown_capacity * sizeof *follower->shown);
+    }
+    snprintf(follower->shown[follower->shown_count++], ID_TEXT_SIZE, "%s", duckling);
+}
+
+static void print_line(json_t *line)
+{
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(line);
+}
+
+static void show(const struct call *call, struct follower *follower,
+                 const Duck__DirectoryEntry *entry)
+{
+    note_shown(follower, entry->duckling);
+    if (call->json)
+        print_line(json_of_message(entry));
+    else
+        print_entry(entry);
+    fflush(stdout);
+}
+
+/* It was shown, and is no longer among what was asked for. */
+static void show_gone(const struct call *call, struct follower *follower, const char *duckling)
+{
+    size_t at = find_shown(follower, duckling);
+
+    if (at == follower->shown_count)
+        return;
+    memcpy(follower->shown[at], follower->shown[--follower->shown_count], ID_TEXT_SIZE);
+    if (call->json)
+        print_line(json_pack("{s:s, s:b}", "duckling", duckling, "gone", true));
+    else
+        printf("%s  gone\n", duckling);
+    fflush(stdout);
+}
+
+/* What the filter says of one duckling, or of all. False: the node does not answer. */
+static bool look(const struct call *call, struct duck *duck, struct follower *follower,
+                 const char *duckling)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Reply *reply;
+    bool is_answered;
+
+    read_query(call, &query);
+    if (duckling && query.duckling[0] && strcmp(query.duckling, duckling) != 0)
+        return true;
+    if (duckling)
+        query.duckling = lent_text(duckling);
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    reply = duck_call_wait(duck, &request, 0);
+    is_answered = reply->answer_case == DUCK__REPLY__ANSWER_DIRECTORY;
+    if (!is_answered && reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+        fail(call, reply->problem->code, "%s", reply->problem->message);
+    for (size_t i = 0; is_answered && i < reply->directory->n_entries; i++)
+        show(call, follower, reply->directory->entries[i]);
+    if (is_answered && duckling && reply->directory->n_entries == 0)
+        show_gone(call, follower, duckling);
+    duck_reply_free(reply);
+    return is_answered;
+}
+
+static void await_change(struct follower *follower, char duckling[ID_TEXT_SIZE])
+{
+    pthread_mutex_lock(&follower->lock);
+    while (follower->heard_count == 0)
+        pthread_cond_wait(&follower->heard_some, &follower->lock);
+    memcpy(duckling, follower->heard[0], ID_TEXT_SIZE);
+    memmove(follower->heard, follower->heard + 1,
+            --follower->heard_count * sizeof *follower->heard);
+    pthread_mutex_unlock(&follower->lock);
+}
+
+/* Until the node goes, or the terminal says stop. */
+static int follow(struct call *call)
+{
+    static struct follower follower = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                       .heard_some = PTHREAD_COND_INITIALIZER};
+    const char *problem = "";
+    struct duck *duck = NULL;
+    char duckling[ID_TEXT_SIZE];
+    bool goes_on;
+
+    if (duck_connect(&duck, call->options.socket, &problem) != 0)
+        return fail(call, "unreachable", "%s (%s)", problem, call->options.socket);
+    duck_call_follow(duck, NULL, true, hear, &follower);
+    goes_on = look(call, duck, &follower, NULL);
+    while (goes_on) {
+        await_change(&follower, duckling);
+        goes_on = look(call, duck, &follower, duckling);
+    }
+    duck_close(duck);
+    return 1;
+}
+
 static int directory(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
-    uint64_t limit = 0, alive_s = 0;
     Duck__Reply *reply;
     int result;
 
-    if (!call_number(call, "limit", &limit) || !call_number(call, "alive", &alive_s))
+    if (!read_query(call, &query))
         return 2;
-    query.capability = lent_text(call_flag(call, "capability"));
-    query.text = lent_text(call_flag(call, "text"));
-    query.host = lent_text(call_flag(call, "host"));
-    query.duckling = lent_text(call->argument_count > 0 ? call->arguments[0] : "");
-    query.cursor = lent_text(call_flag(call, "cursor"));
-    query.alive_within_ms = alive_s * 1000;
-    query.live_host = call_has(call, "live-host");
-    query.limit = (uint32_t)(limit > UINT32_MAX ? UINT32_MAX : limit);
+    if (call_has(call, "follow"))
+        return follow(call);
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;
     reply = ask(call, &request, &result);
@@ -177,6 +385,8 @@ static int unpeck(struct call *call)
 const struct command directory_commands[] = {
     {"hatch", "NAME", 1, 1, "Hatch a duckling on this node.", hatch_flags,
      "ducknode hatch 'Weather Duck' --capability weather.forecast", hatch},
+    {"profile", "DUCKLING", 1, 1, "Change what the directory says of a duckling of this node.",
+     profile_flags, "ducknode profile dkl_… --bio 'knows the weather of tomorrow'", profile},
     {"directory", "[DUCKLING]", 0, 1, "Find ducklings anywhere in the network.", directory_flags,
      "ducknode directory --capability weather.forecast", directory},
     {"bonds", "[DUCKLING]", 0, 1, "The bonds of the ducklings that live here.", NULL,

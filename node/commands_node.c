@@ -222,7 +222,7 @@ static int show_id(struct call *call)
     return 0;
 }
 
-/* ---- status, peers, metrics ---- */
+/* ---- status, metrics ---- */
 
 static int status(struct call *call)
 {
@@ -263,45 +263,12 @@ static int status(struct call *call)
     return 0;
 }
 
-static int peers(struct call *call)
-{
-    Duck__Request request = DUCK__REQUEST__INIT;
-    Duck__PeersQuery query = DUCK__PEERS_QUERY__INIT;
-    Duck__Reply *reply;
-    char since[32];
-    int result;
-
-    request.order_case = DUCK__REQUEST__ORDER_PEERS;
-    request.peers = &query;
-    reply = ask(call, &request, &result);
-    if (!reply)
-        return result;
-    if (call->json)
-        print_json(json_of_message(reply->peers));
-    for (size_t i = 0; !call->json && i < reply->peers->n_peers; i++) {
-        const Duck__PeerView *peer = reply->peers->peers[i];
-
-        printf("%s  %-8s %-21s", peer->node_id, peer->state,
-               peer->n_addresses ? peer->addresses[0] : "-");
-        if (strcmp(peer->state, "linked") == 0)
-            printf("  since %s  %" PRIu64 " in, %" PRIu64 " out  %u us",
-                   time_text(peer->since_ms, since), peer->frames_in, peer->frames_out,
-                   peer->round_trip_us);
-        else if (peer->last_fault[0])
-            printf("  %s", peer->last_fault);
-        printf("  %s\n", peer->display_name);
-    }
-    if (!call->json && reply->peers->n_peers == 0)
-        printf("no other node is known: ducknode join HOST:PORT\n");
-    duck_reply_free(reply);
-    return 0;
-}
-
 static int metrics(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
     Duck__Reply *reply;
+    char name[COUNTER_NAME_SIZE];
     int result;
 
     request.order_case = DUCK__REQUEST__ORDER_METRICS;
@@ -313,7 +280,7 @@ static int metrics(struct call *call)
         json_t *document = json_of_message(reply->metrics), *counters = json_object();
 
         for (size_t i = 0; i < reply->metrics->n_counters; i++)
-            json_object_set_new(counters, reply->metrics->counters[i]->name,
+            json_object_set_new(counters, counter_name(reply->metrics->counters[i], name),
                                 json_real(reply->metrics->counters[i]->value));
         json_object_set_new(document, "counters", counters);
         print_json(document);
@@ -323,31 +290,10 @@ static int metrics(struct call *call)
         printf("%u nodes, %" PRIu64 " ducklings, %" PRIu64 " connections, %" PRIu64 " pecks\n",
                reply->metrics->nodes, total->ducklings, total->connections, total->pecks);
         for (size_t i = 0; i < reply->metrics->n_counters; i++)
-            printf("%-42s %.0f\n", reply->metrics->counters[i]->name,
+            printf("%-56s %.0f\n", counter_name(reply->metrics->counters[i], name),
                    reply->metrics->counters[i]->value);
     }
     duck_reply_free(reply);
-    return 0;
-}
-
-static int join(struct call *call)
-{
-    Duck__Request request = DUCK__REQUEST__INIT;
-    Duck__JoinOrder order = DUCK__JOIN_ORDER__INIT;
-    Duck__Reply *reply;
-    int result;
-
-    order.address = (char *)(uintptr_t)call->arguments[0];
-    request.order_case = DUCK__REQUEST__ORDER_JOIN;
-    request.join = &order;
-    reply = ask(call, &request, &result);
-    if (!reply)
-        return result;
-    duck_reply_free(reply);
-    if (call->json)
-        print_json(json_pack("{s:s}", "joining", call->arguments[0]));
-    else
-        printf("joining %s: ducknode peers shows how it goes\n", call->arguments[0]);
     return 0;
 }
 
@@ -423,10 +369,6 @@ const struct command node_commands[] = {
      run_flags, "ducknode run --listen 0.0.0.0:7117 --join alice.example:7117", run},
     {"status", "", 0, 0, "How the running node is.", NULL, "ducknode status --json", status},
     {"id", "", 0, 0, "Who this node is; it need not run.", NULL, "ducknode id", show_id},
-    {"peers", "", 0, 0, "The other nodes that are known, and the links to them.", NULL,
-     "ducknode peers", peers},
-    {"join", "ADDRESS", 1, 1, "Link with another node: host:port, or nod_…@host:port.", NULL,
-     "ducknode join alice.example:7117", join},
     {"metrics", "", 0, 0, "Counters of the network, and of this process.", NULL, "ducknode metrics",
      metrics},
     {"mail", "", 0, 0, "The gateway's letters, where no mail server is configured.", NULL,

@@ -9,6 +9,7 @@
 #include "core/agent.h"
 #include "fault.h"
 #include "inbox.h"
+#include "roster.h"
 #include "transport.h"
 
 #define LOCAL_CLIENTS_MAX 64u
@@ -25,11 +26,18 @@
 
 struct local_api;
 
+/* What the node around the agent counts. */
+struct local_figures {
+    uint64_t inbox_messages;
+    uint64_t refused[INTAKE_VERDICTS];
+};
+
 struct local_api_settings {
     const char *socket_path;
     const char *store_path;               /* for the readers */
     struct inbox *inbox;
     struct transport *transport;          /* for peers; may be NULL in tests */
+    struct roster *roster;                /* the same */
     struct id node;
     struct bytes network, node_chain, display_name;
     const char *version, *gateway_url;    /* no gateway: empty */
@@ -38,7 +46,7 @@ struct local_api_settings {
     size_t listening_count;
     size_t readers;                       /* threads: 1 or 2 */
     /* Status figures, kept by the loop; called on readers. */
-    void (*figures)(void *context, struct agent_figures *figures, uint64_t *inbox_messages);
+    void (*figures)(void *context, struct agent_figures *figures, struct local_figures *node);
     bool (*gateway_is_up)(void *context);
     /* Nodes that are dead or have left, as far as is known: at most `max`. NULL: nobody knows. */
     size_t (*dead_nodes)(void *context, struct id *nodes, size_t max);
@@ -49,7 +57,8 @@ struct local_api_settings {
 int local_api_open(struct local_api **opened, const struct local_api_settings *settings);
 void local_api_close(struct local_api *api); /* NULL is fine */
 
-/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, after the commit. Copies what it keeps. */
+/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, _MEMBER_CHANGED, after the
+ * commit. Copies what it keeps. */
 void local_api_perform(struct local_api *api, const struct effect *effect);
 void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
 

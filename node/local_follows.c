@@ -1,5 +1,6 @@
 /* Followers: who is told of changes as they happen. Who is too slow is told less, and how much
- * less. Everything in this file but local_api_link_changed is done under the lock. */
+ * less. Everything in this file but
+ * what any thread may call is done under the lock. */
 #include "clock.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
@@ -29,6 +30,26 @@ static void tell_followers_of(struct local_api *api, const struct id *duckling,
         if (id_equal(&follower->awaited, duckling))
             tell_follower(follower, view);
     }
+}
+
+/* Of the whole node, from any thread. */
+static void tell_of_node(struct local_api *api, const struct id *node, const char *kind,
+                         const char *state)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    static const struct id everything;
+    char with[ID_TEXT_SIZE];
+
+    if (!api)
+        return; /* links may come before there is anybody to tell */
+    view.kind = (char *)kind;
+    view.with = (char *)id_text(ID_NODE, node, with);
+    view.state = (char *)state;
+    view.at_ms = clock_wall_ms();
+    pthread_mutex_lock(&api->lock);
+    tell_followers_of(api, &everything, &view);
+    pthread_mutex_unlock(&api->lock);
+    local_api_flush(api);
 }
 
 static void tell_followers(struct local_api *api, const struct id *duckling, Duck__EventView *view)
@@ -88,20 +109,20 @@ void local_follows_tell_record(struct local_api *api, const struct effect *effec
         tell_follower(RING_OWNER(ring, struct request, directory), &view);
 }
 
-void local_api_link_changed(struct local_api *api, const struct id *node, bool up)
+void local_follows_tell_member(struct local_api *api, const struct effect *effect)
 {
     Duck__EventView view = DUCK__EVENT_VIEW__INIT;
     static const struct id nobody;
     char with[ID_TEXT_SIZE];
 
-    if (!api)
-        return; /* links may come before there is anybody to tell */
-    view.kind = "link";
-    view.with = (char *)id_text(ID_NODE, node, with);
-    view.state = up ? "up" : "down";
+    view.kind = "member";
+    view.with = (char *)id_text(ID_NODE, &effect->member_changed.node, with);
+    view.state = (char *)gossip_state_name(effect->member_changed.state);
     view.at_ms = clock_wall_ms();
-    pthread_mutex_lock(&api->lock);
     tell_followers(api, &nobody, &view);
-    pthread_mutex_unlock(&api->lock);
-    local_api_flush(api);
+}
+
+void local_api_link_changed(struct local_api *api, const struct id *node, bool up)
+{
+    tell_of_node(api, node, "link", up ? "up" : "down");
 }

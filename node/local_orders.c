@@ -445,6 +445,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         order->kind = ORDER_PULSE;
         return read_id(ID_DUCKLING, asked->pulse->duckling, false, "duckling", &order->duckling,
                        refusal);
+    case DUCK__REQUEST__ORDER_LEAVE:
+        order->kind = ORDER_LEAVE;
+        return true;
     case DUCK__REQUEST__ORDER_PECK:
         wish->kind = REQUEST_PECK;
         return read_peck_query(asked->peck, wish, refusal);
@@ -459,6 +462,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_CERTIFICATE:
     case DUCK__REQUEST__ORDER_PEERS:
     case DUCK__REQUEST__ORDER_METRICS:
+    case DUCK__REQUEST__ORDER_GOSSIP:
         wish->kind = REQUEST_QUESTION;
         return true;
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:

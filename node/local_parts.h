@@ -269,6 +269,7 @@ void local_answer_nothing_taken(struct request *request);
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect);
 void local_follows_tell_bond(struct local_api *api, const struct effect *effect);
 void local_follows_tell_record(struct local_api *api, const struct effect *effect);
+void local_follows_tell_member(struct local_api *api, const struct effect *effect);
 
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 
@@ -278,6 +279,7 @@ void local_ask(struct local_api *api, struct question *question); /* under the l
 
 void *local_new(struct local_view *view, size_t size); /* zeroed */
 char *local_id(struct local_view *view, enum id_kind kind, const struct id *id); /* zero: "" */
+char *local_text(struct local_view *view, struct bytes bytes);
 /* Makes `reply` (Duck__Reply) a problem. */
 void local_problem(struct local_view *view, void *reply, enum refusal_code code,
                    const char *message, const char *field);
@@ -306,6 +308,15 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
 void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
 void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_peers.c: other nodes ---- */
+
+void local_view_peers(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_figures.c: what is counted ---- */
+
+void local_view_metrics(struct local_view *view, void *reply);
+void local_view_gossip(struct local_view *view, void *reply);
 
 /* ---- local_directory.c: who is there, provably ---- */
 

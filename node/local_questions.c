@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define PEERS_IN_ANSWER_MAX 5000u
 #define GATEWAY_URL_SIZE 1024u /* a line of its file, with NUL */
 #define SKEW_WORTH_TELLING_MS ((int64_t)MINUTE_MS)
 
@@ -57,7 +56,7 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
     return false;
 }
 
-static char *text_for(struct local_view *view, struct bytes bytes)
+char *local_text(struct local_view *view, struct bytes bytes)
 {
     char *text = local_new(view, bytes.size + 1);
 
@@ -140,15 +139,14 @@ static void judge_parts(struct local_view *view, bool is_restoring, Duck__Status
     judge_clock(view, status);
 }
 
-static void read_figures(struct local_view *view, struct agent_figures *figures,
-                         uint64_t *inbox_messages)
+static void read_figures(struct local_view *view, struct agent_figures *figures)
 {
     const struct local_api_settings *settings = &view->api->settings;
+    struct local_figures node = {0};
 
     *figures = (struct agent_figures){0};
-    *inbox_messages = 0;
     if (settings->figures)
-        settings->figures(settings->context, figures, inbox_messages);
+        settings->figures(settings->context, figures, &node);
 }
 
 /* The configured port may be 0: which one it became, only the gateway knows. */
@@ -170,13 +168,12 @@ static void view_status(struct local_view *view, Duck__Reply *reply)
     Duck__StatusAnswer *status = local_new(view, sizeof *status);
     struct local_api *api = view->api;
     struct agent_figures figures;
-    uint64_t inbox_messages;
 
-    read_figures(view, &figures, &inbox_messages);
+    read_figures(view, &figures);
     duck__status_answer__init(status);
     status->node_id = local_id(view, ID_NODE, &api->settings.node);
     status->version = api->version;
-    status->network = text_for(view, api->network);
+    status->network = local_text(view, api->network);
     status->started_ms = api->started_wall_ms;
     status->now_ms = clock_wall_ms();
     status->listening = api->listening;
@@ -187,193 +184,11 @@ static void view_status(struct local_view *view, Duck__Reply *reply)
     status->hosted = (uint32_t)figures.hosted;
     status->outbox = figures.outbox;
     status->inbox = figures.tray;
-    status->display_name = text_for(view, api->display_name);
+    status->display_name = local_text(view, api->display_name);
     status->gateway_url = *api->gateway_url ? gateway_url(view) : api->gateway_url;
     judge_parts(view, figures.restoring, status);
     reply->answer_case = DUCK__REPLY__ANSWER_STATUS;
     reply->status = status;
-}
-
-/* ---- peers ---- */
-
-/* What a node says of itself, from its record. */
-static void describe(struct local_view *view, const struct id *node, Duck__PeerView *peer)
-{
-    struct bytes wire = store_view_node_record(view->reader, node, &view->scratch);
-    struct envelope envelope;
-    struct node_content content;
-    struct record record;
-
-    if (!wire.data ||
-        envelope_parse(wire, ENVELOPE_RECORD, &view->scratch, &envelope) != ENVELOPE_TAKEN ||
-        record_parse(envelope.body, &view->scratch, &record) != RECORD_OK ||
-        node_content_parse(record.content, &view->scratch, &content) != RECORD_OK)
-        return;
-    peer->display_name = text_for(view, content.display_name);
-    peer->addresses = local_new(view, (content.address_count + 1) * sizeof *peer->addresses);
-    for (size_t i = 0; i < content.address_count; i++)
-        peer->addresses[peer->n_addresses++] = text_for(view, content.addresses[i]);
-}
-
-static Duck__PeerView *compose_peer(struct local_view *view, const struct transport_link_info *link)
-{
-    Duck__PeerView *peer = local_new(view, sizeof *peer);
-
-    duck__peer_view__init(peer);
-    peer->node_id = local_id(view, ID_NODE, &link->node);
-    peer->state = "linked";
-    peer->dialled_here = link->dialled_here;
-    peer->since_ms = link->up_wall_ms;
-    peer->frames_in = link->frames_in;
-    peer->frames_out = link->frames_out;
-    peer->bytes_in = link->bytes_in;
-    peer->bytes_out = link->bytes_out;
-    peer->round_trip_us = link->round_trip_us;
-    describe(view, &link->node, peer);
-    if (peer->n_addresses == 0) { /* it says none: where it is seen */
-        peer->addresses = local_new(view, sizeof *peer->addresses);
-        peer->addresses[peer->n_addresses++] = text_for(view, bytes_of_text(link->address));
-    }
-    return peer;
-}
-
-static void view_peers(struct local_view *view, Duck__Reply *reply)
-{
-    Duck__PeerList *list = local_new(view, sizeof *list);
-    struct transport_link_info *links;
-    struct transport_figures figures;
-    size_t count = 0;
-
-    duck__peer_list__init(list);
-    if (view->api->settings.transport) {
-        transport_figures(view->api->settings.transport, &figures);
-        count = figures.links_up < PEERS_IN_ANSWER_MAX ? figures.links_up : PEERS_IN_ANSWER_MAX;
-        links = local_new(view, (count + 1) * sizeof *links);
-        count = transport_links(view->api->settings.transport, links, count);
-        list->peers = local_new(view, (count + 1) * sizeof *list->peers);
-        for (size_t i = 0; i < count; i++)
-            list->peers[list->n_peers++] = compose_peer(view, &links[i]);
-    }
-    reply->answer_case = DUCK__REPLY__ANSWER_PEERS;
-    reply->peers = list;
-}
-
-/* ---- metrics ---- */
-
-static Duck__MetricsCounters *compose_counters(struct local_view *view,
-                                               const struct metrics_content *counters)
-{
-    Duck__MetricsCounters *composed = local_new(view, sizeof *composed);
-
-    duck__metrics_counters__init(composed);
-    composed->ducklings = counters->ducklings;
-    composed->birth_certificates = counters->birth_certificates;
-    composed->connections = counters->connections;
-    composed->eggs = counters->eggs;
-    composed->space_ducks = counters->space_ducks;
-    composed->pecks = counters->pecks;
-    composed->pageviews = counters->pageviews;
-    return composed;
-}
-
-struct named {
-    const char *name, *help, *kind;
-    double value;
-};
-
-static void add_counters(struct local_view *view, const struct named *list, size_t count,
-                         Duck__MetricsAnswer *metrics)
-{
-    for (size_t i = 0; i < count; i++) {
-        Duck__NamedCounter *counter = local_new(view, sizeof *counter);
-
-        duck__named_counter__init(counter);
-        counter->name = (char *)list[i].name;
-        counter->help = (char *)list[i].help;
-        counter->kind = (char *)list[i].kind;
-        counter->value = list[i].value;
-        metrics->counters[metrics->n_counters++] = counter;
-    }
-}
-
-static void name_counters(struct local_view *view, const struct agent_figures *figures,
-                          uint64_t inbox_messages, Duck__MetricsAnswer *metrics)
-{
-    struct transport_figures links = {0};
-    size_t queued = 0;
-
-    if (view->api->settings.transport)
-        transport_figures(view->api->settings.transport, &links);
-    pthread_mutex_lock(&view->api->lock);
-    for (struct ring *ring = view->api->questions.next; ring != &view->api->questions;
-         ring = ring->next)
-        queued++;
-    pthread_mutex_unlock(&view->api->lock);
-
-    const struct named list[] = {
-        {"ducknode_links", "Live links to other nodes.", "gauge", (double)figures->links},
-        {"ducknode_known_nodes", "Nodes with a record in the directory.", "gauge",
-         (double)figures->nodes},
-        {"ducknode_records", "Records in the directory.", "gauge", (double)figures->records},
-        {"ducknode_hosted_ducklings", "Ducklings that live on this node.", "gauge",
-         (double)figures->hosted},
-        {"ducknode_bonds", "Bonds that end on this node.", "gauge", (double)figures->bonds},
-        {"ducknode_outbox_pecks", "Pecks that await their last receipt.", "gauge",
-         (double)figures->outbox},
-        {"ducknode_tray_pecks", "Pecks that await an agent or an owner.", "gauge",
-         (double)figures->tray},
-        {"ducknode_inbox_messages", "Messages that await the loop.", "gauge",
-         (double)inbox_messages},
-        {"ducknode_local_questions", "Questions that await a reader.", "gauge", (double)queued},
-        {"ducknode_signature_checks_total", "Signatures of pecks, receipts and records checked.",
-         "counter", (double)figures->signature_checks},
-        {"ducknode_pecks_refused_total", "Pecks of other nodes that were refused.", "counter",
-         (double)figures->pecks_refused},
-        {"ducknode_receipts_refused_total", "Receipts that were refused.", "counter",
-         (double)figures->receipts_refused},
-        {"ducknode_records_refused_total", "Records that were refused.", "counter",
-         (double)figures->records_refused},
-        {"ducknode_connections_accepted_total", "Connections of other nodes.", "counter",
-         (double)links.accepted},
-        {"ducknode_connections_refused_total", "Connections closed at once, by a limit.", "counter",
-         (double)links.accepts_refused},
-        {"ducknode_handshakes_failed_total", "Handshakes that did not end in a link.", "counter",
-         (double)links.handshakes_failed},
-        {"ducknode_handshakes_pending", "Handshakes under way.", "gauge",
-         (double)links.handshakes_pending},
-        {"ducknode_frames_in_total", "Frames from other nodes.", "counter",
-         (double)links.frames_in},
-        {"ducknode_frames_out_total", "Frames to other nodes.", "counter",
-         (double)links.frames_out},
-        {"ducknode_frames_refused_total", "Frames of a bad form or signature.", "counter",
-         (double)links.frames_refused},
-        {"ducknode_bytes_in_total", "Bytes from other nodes.", "counter", (double)links.bytes_in},
-        {"ducknode_bytes_out_total", "Bytes to other nodes.", "counter", (double)links.bytes_out},
-        {"ducknode_links_closed_total", "Links that ended.", "counter", (double)links.links_closed},
-        {"ducknode_dials_total", "Connections begun from here.", "counter", (double)links.dials},
-        {"ducknode_dials_failed_total", "Connections begun from here that failed.", "counter",
-         (double)links.dials_failed},
-        {"ducknode_sends_refused_total", "Frames that a full link did not take.", "counter",
-         (double)links.sends_refused},
-    };
-    metrics->counters = local_new(view, sizeof list / sizeof *list * sizeof *metrics->counters);
-    add_counters(view, list, sizeof list / sizeof *list, metrics);
-}
-
-static void view_metrics(struct local_view *view, Duck__Reply *reply)
-{
-    Duck__MetricsAnswer *metrics = local_new(view, sizeof *metrics);
-    struct agent_figures figures;
-    uint64_t inbox_messages;
-
-    read_figures(view, &figures, &inbox_messages);
-    duck__metrics_answer__init(metrics);
-    metrics->total = compose_counters(view, &figures.total);
-    metrics->nodes = (uint32_t)figures.metrics_nodes;
-    metrics->this_node = compose_counters(view, &figures.counters);
-    name_counters(view, &figures, inbox_messages, metrics);
-    reply->answer_case = DUCK__REPLY__ANSWER_METRICS;
-    reply->metrics = metrics;
 }
 
 /* ---- readers ---- */
@@ -391,9 +206,11 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
     else if (asked->order_case == DUCK__REQUEST__ORDER_CERTIFICATE)
         local_view_certificate(view, asked->certificate, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_PEERS)
-        view_peers(view, reply);
+        local_view_peers(view, asked->peers, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_METRICS)
-        view_metrics(view, reply);
+        local_view_metrics(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_GOSSIP)
+        local_view_gossip(view, reply);
     else
         assert(!"this is no question");
 }

@@ -408,5 +408,7 @@ void local_tell(struct local_api *api, const struct effect *effect)
         local_follows_tell_bond(api, effect);
     } else if (effect->kind == EFFECT_RECORD_CHANGED) {
         local_follows_tell_record(api, effect);
+    } else if (effect->kind == EFFECT_MEMBER_CHANGED) {
+        local_follows_tell_member(api, effect);
     }
 }

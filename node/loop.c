@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sodium.h>
 
+#define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
@@ -38,7 +39,8 @@ struct loop {
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     struct arena scratch;
-    bool disk_full;
+    bool disk_full, members_changed;
+    uint64_t roster_ms;   /* steady: when the roster was brought up to date */
     pthread_mutex_t lock; /* of figures */
     struct agent_figures figures;
 };
@@ -119,6 +121,8 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     loop->performer.inbox = settings->inbox;
     loop->performer.transport = settings->transport;
     loop->performer.node = settings->node;
+    loop->performer.stop = settings->stop;
+    loop->performer.context = settings->context;
     loop->start = message_new(KIB);
     loop->start->event.kind = EVENT_START;
     loop->figures.restoring = true;
@@ -386,9 +390,48 @@ static int decide(struct loop *loop, struct turn *turn)
     return 0;
 }
 
+/* Called for what a turn lets out. */
+static void note_members(struct loop *loop, const struct effects *effects)
+{
+    for (size_t i = 0; i < effects->count; i++)
+        loop->members_changed |= effects->list[i].kind == EFFECT_MEMBER_CHANGED ||
+                                 (effects->list[i].kind == EFFECT_RECORD_CHANGED &&
+                                  effects->list[i].record_changed.kind == RECORD_NODE);
+}
+
+/* While somebody is suspected accusers come, and no state changes. */
+static bool roster_is_old(struct loop *loop, const struct moment *at)
+{
+    size_t counts[GOSSIP_STATES];
+
+    if (loop->members_changed)
+        return true;
+    if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
+        return false;
+    roster_counts(loop->settings.roster, counts);
+    return counts[GOSSIP_SUSPECT] > 0;
+}
+
+static void update_roster(struct loop *loop)
+{
+    struct moment at = clock_read();
+    struct agent_member *members;
+    size_t count;
+
+    if (!loop->settings.roster || !roster_is_old(loop, &at))
+        return;
+    loop->members_changed = false;
+    loop->roster_ms = at.now_ms;
+    members = memory_take(NODES_MAX * sizeof *members);
+    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    roster_update(loop->settings.roster, members, count, at.wall_ms);
+    memory_give_back(members);
+}
+
 /* Lets a turn out: all that it promises is on the disk. */
 static void let_out(struct loop *loop, struct turn *turn)
 {
+    note_members(loop, &turn->effects);
     perform(&loop->performer, &turn->effects, &turn->at);
     perform_late(&loop->performer, &turn->at);
     effects_clear(&turn->effects);
@@ -480,9 +523,11 @@ int loop_run(struct loop *loop)
         return fault;
     }
     loop->start = NULL;
+    loop->members_changed = true;
     fault = run_turn(loop, messages);
     while (!fault) {
         note_figures(loop);
+        update_roster(loop);
         messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);

@@ -8,6 +8,7 @@
 
 #include "inbox.h"
 #include "local_api.h"
+#include "roster.h"
 #include "store.h"
 #include "transport.h"
 
@@ -19,7 +20,10 @@ struct loop_settings {
     struct store *store;
     struct inbox *inbox;
     struct transport *transport;
+    struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
+    void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
+    void *context;
 };
 
 /* All pointers are borrowed for the loop's life, but for the agent's addresses. */

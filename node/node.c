@@ -49,6 +49,7 @@ struct node {
     char store_path[OPTIONS_PATH_SIZE + 16];
     struct store *store;
     struct inbox *inbox;
+    struct roster *roster;
     struct transport *transport;
     struct loop *loop;
     struct local_api *api;
@@ -244,7 +245,7 @@ static void on_up(void *context, const struct id *id, struct bytes introduction,
     tell_local_api(node, id, true);
 }
 
-static void on_down(void *context, const struct id *id, const char *reason)
+static void on_down(void *context, const struct id *id, const char *reason, bool goodbye)
 {
     struct node *node = context;
     struct message *message = message_new(KIB);
@@ -253,6 +254,7 @@ static void on_down(void *context, const struct id *id, const char *reason)
     log_write(LOG_INFO, "link", "%s: %s", id_text(ID_NODE, id, text), reason);
     message->event.kind = EVENT_LINK_DOWN;
     message->event.node = *id;
+    message->event.link.goodbye = goodbye;
     inbox_give(node->inbox, message);
     tell_local_api(node, id, false);
 }
@@ -430,6 +432,12 @@ static size_t find_addresses(const struct node *node,
     return count;
 }
 
+static void stop_node(void *context)
+{
+    (void)context;
+    kill(getpid(), SIGTERM);
+}
+
 static int open_loop(struct node *node)
 {
     char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];
@@ -448,7 +456,9 @@ static int open_loop(struct node *node)
         .store = node->store,
         .inbox = node->inbox,
         .transport = node->transport,
+        .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+        .stop = stop_node,
     };
     int fault;
 
@@ -463,16 +473,19 @@ static int open_loop(struct node *node)
     return fault;
 }
 
-static void read_figures(void *context, struct agent_figures *figures, uint64_t *messages)
+static void read_figures(void *context, struct agent_figures *figures,
+                         struct local_figures *node_figures)
 {
     struct node *node = context;
     size_t count, bytes;
 
     loop_figures(node->loop, figures);
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i < WORKERS; i++) {
         figures->signature_checks += intake_signature_checks(node->intakes[i]);
+        intake_count_refusals(node->intakes[i], node_figures->refused);
+    }
     inbox_figures(node->inbox, &count, &bytes);
-    *messages = count;
+    node_figures->inbox_messages = count;
 }
 
 static bool gateway_is_up(void *context)
@@ -480,12 +493,6 @@ static bool gateway_is_up(void *context)
     const struct node *node = context;
 
     return supervisor_is_up(node->supervisor);
-}
-
-static void stop_node(void *context)
-{
-    (void)context;
-    kill(getpid(), SIGTERM);
 }
 
 /* The host as configured, the port as bound. */
@@ -510,6 +517,7 @@ static int open_local_api(struct node *node)
         .store_path = node->store_path,
         .inbox = node->inbox,
         .transport = node->transport,
+        .roster = node->roster,
         .node = node->id,
         .network = bytes_of_text(node->options->network),
         .node_chain = node->chain,
@@ -637,6 +645,7 @@ static int open_all(struct node *node)
         return fault;
     make_session_key(node);
     node->inbox = inbox_new();
+    node->roster = roster_new();
     open_intakes(node);
     snprintf(node->gateway_url_file, sizeof node->gateway_url_file, "%s/gateway/url",
              node->options->state_dir);
@@ -676,6 +685,7 @@ static void close_all(struct node *node)
     transport_close(node->transport);
     loop_free(node->loop);
     store_close(node->store);
+    roster_free(node->roster);
     inbox_free(node->inbox);
     for (size_t i = 0; i < WORKERS; i++)
         intake_free(node->intakes[i]);

@@ -169,6 +169,7 @@ static void dial(struct performer *performer, const struct effect *effect)
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at)
 {
     const struct effect *receipt = NULL; /* the one kept last: what a FRAME_RECEIPT carries */
+    bool stops = false;                  /* after all that this turn says */
 
     for (size_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
@@ -209,7 +210,14 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_INTRODUCE:
             transport_introduce(performer->transport, effect->introduce.introduction);
             break;
+        case EFFECT_HANG_UP:
+            transport_hang_up(performer->transport, &effect->hang_up.node, effect->hang_up.reason);
+            break;
+        case EFFECT_STOP:
+            stops = true;
+            break;
         case EFFECT_REPLY:
+        case EFFECT_MEMBER_CHANGED:
         case EFFECT_PECK_CHANGED:
         case EFFECT_BOND_CHANGED:
         case EFFECT_RECORD_CHANGED:
@@ -222,6 +230,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
         }
     }
     arena_reset(&performer->scratch);
+    if (stops && performer->stop)
+        performer->stop(performer->context);
 }
 
 void perform_late(struct performer *performer, const struct moment *at)

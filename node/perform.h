@@ -20,6 +20,8 @@ struct performer {
     struct transport *transport;
     struct local_api *api; /* may be NULL */
     struct id node;
+    void (*stop)(void *context); /* may be NULL */
+    void *context;
     struct arena scratch;
     struct late_receipt *late;
     size_t late_count, late_capacity;

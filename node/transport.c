@@ -441,6 +441,16 @@ void transport_flush(struct transport *transport)
     }
 }
 
+void transport_hang_up(struct transport *transport, const struct id *node, const char *reason)
+{
+    struct link *link = peers_hold_current(transport, node);
+
+    if (!link)
+        return;
+    link_hang_up(link, reason);
+    link_drop(link);
+}
+
 bool transport_has_link(struct transport *transport, const struct id *node)
 {
     struct link *link = peers_hold_current(transport, node);
@@ -471,6 +481,26 @@ size_t transport_links(struct transport *transport, struct transport_link_info *
     return count;
 }
 
+void transport_count(struct transport *transport, bool out, uint8_t kind, size_t size)
+{
+    size_t at = kind < TRANSPORT_KINDS ? kind : 0;
+
+    atomic_fetch_add_explicit(out ? &transport->out[at].frames : &transport->in[at].frames, 1,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(out ? &transport->out[at].bytes : &transport->in[at].bytes, size,
+                              memory_order_relaxed);
+}
+
+static void read_kinds(struct transport *transport, struct transport_figures *figures)
+{
+    for (size_t i = 0; i < TRANSPORT_KINDS; i++) {
+        figures->kind_frames_in[i] = atomic_load(&transport->in[i].frames);
+        figures->kind_frames_out[i] = atomic_load(&transport->out[i].frames);
+        figures->kind_bytes_in[i] = atomic_load(&transport->in[i].bytes);
+        figures->kind_bytes_out[i] = atomic_load(&transport->out[i].bytes);
+    }
+}
+
 void transport_figures(struct transport *transport, struct transport_figures *figures)
 {
     pthread_mutex_lock(&transport->lock);
@@ -490,4 +520,5 @@ void transport_figures(struct transport *transport, struct transport_figures *fi
             figures->links_up += peer->current != NULL;
     figures->handshakes_pending = transport->pending_count;
     pthread_mutex_unlock(&transport->lock);
+    read_kinds(transport, figures);
 }

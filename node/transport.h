@@ -52,7 +52,8 @@ struct transport_handlers {
     void *context;
     /* A verified introduction is packed in `introduction`. */
     void (*up)(void *context, const struct id *node, struct bytes introduction, bool dialled_here);
-    void (*down)(void *context, const struct id *node, const char *reason);
+    /* `goodbye`: either end hung up, on purpose; nobody failed. */
+    void (*down)(void *context, const struct id *node, const char *reason, bool goodbye);
     void (*dial_failed)(void *context, const struct id *node, struct bytes address, const char *reason);
     /* An inner frame, opened: `worker` (below `workers`) names the thread, so that each can have its
      * own intake. Returns false when the frame was refused for a bad signature or form: counted
@@ -93,13 +94,22 @@ int transport_dial(struct transport *transport, struct bytes address, const stru
 int transport_send(struct transport *transport, const struct id *node, uint8_t kind, struct bytes body);
 void transport_flush(struct transport *transport);
 
+/* Ends the link on purpose: says goodbye, lets what was sent arrive, and closes; `down` follows. `reason` is
+ * a constant. Nothing more can be sent meanwhile. No link: nothing is done. */
+void transport_hang_up(struct transport *transport, const struct id *node, const char *reason);
+
 bool transport_has_link(struct transport *transport, const struct id *node);
 size_t transport_links(struct transport *transport, struct transport_link_info *infos, size_t max);
+
+#define TRANSPORT_KINDS 32u /* of inner frames that are counted apart; others count as kind 0 */
 
 struct transport_figures {
     uint64_t accepted, accepts_refused, handshakes_failed, frames_in, frames_out, bytes_in, bytes_out,
         frames_refused, links_closed, dials, dials_failed, sends_refused;
     uint64_t links_up, handshakes_pending;
+    /* By kind of inner frame; bytes as they were before sealing. */
+    uint64_t kind_frames_in[TRANSPORT_KINDS], kind_frames_out[TRANSPORT_KINDS];
+    uint64_t kind_bytes_in[TRANSPORT_KINDS], kind_bytes_out[TRANSPORT_KINDS];
 };
 void transport_figures(struct transport *transport, struct transport_figures *figures);
 

@@ -186,6 +186,11 @@ static bool hand_over(struct link *link, size_t worker, struct bytes inner)
     uint8_t kind = inner.data[0];
     struct bytes body = bytes_of(inner.data + 1, inner.size - 1);
 
+    transport_count(link->transport, false, kind, inner.size);
+    if (kind == FRAME_GOODBYE) {
+        link_take_goodbye(link);
+        return body.size == 0;
+    }
     if (kind != FRAME_PING && kind != FRAME_PONG)
         return handlers->frame(handlers->context, worker, &link->node, kind, body);
     if (body.size != PING_SIZE)

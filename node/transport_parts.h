@@ -100,6 +100,8 @@ struct link {
     uint64_t replaced_ms;
     bool last_ping_sent;             /* no frame of ours follows it */
     bool drained;                    /* and its pong came: all was handled */
+    const char *hung_up;             /* by us, why: it drains, though nothing replaced it; or NULL */
+    bool goodbye;                    /* by the other end */
     uint64_t ping_token, ping_sent_us, pinged_ms;
     uint32_t ping_wait_ms, pings_missed;
     struct id node;                  /* once up */
@@ -185,6 +187,7 @@ struct transport {
     size_t listener_count;
     uint8_t hash_key[16];
     atomic_size_t large_buffers;
+    struct { atomic_uint_least64_t frames, bytes; } in[TRANSPORT_KINDS], out[TRANSPORT_KINDS];
 
     pthread_mutex_t lock;
     /* Under the lock. */
@@ -230,6 +233,8 @@ void transport_leave_pending(struct transport *transport, struct link *link); /*
 void transport_log(const struct transport *transport, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+void transport_count(struct transport *transport, bool out, uint8_t kind, size_t size);
+
 /* ---- transport_link.c ---- */
 
 /* Takes the stream over, and a place among links_alive that the caller took. `dial` NULL: accepted
@@ -264,6 +269,8 @@ void link_leave_pending(struct link *link);
 void link_send_ping(struct link *link, bool last);
 void link_send_last_ping(struct link *link);
 void link_take_pong(struct link *link, struct bytes body);
+void link_hang_up(struct link *link, const char *reason);
+void link_take_goodbye(struct link *link);
 /* Looks after deadlines; true when something is due within a few sweeps. */
 bool link_sweep(struct link *link, uint64_t now_ms);
 

@@ -228,7 +228,8 @@ void peers_dismiss(struct link *link)
     peer->links--;
     if (peer->links == 0 && peer->told_up) {
         begin_to_tell(transport, peer);
-        handlers->down(handlers->context, &link->node, link->reason);
+        handlers->down(handlers->context, &link->node, link->reason,
+                       link->hung_up || link->goodbye);
         end_telling(transport, peer, false);
     }
     /* The node may have come back while that was told; then its link dismisses it. */

@@ -53,7 +53,36 @@ void link_take_pong(struct link *link, struct bytes body)
         peers_confirm(link);
     }
     if (drained)
-        link_close(link, "replaced by another link");
+        link_close(link, link->hung_up ? link->hung_up : "replaced by another link");
+}
+
+/* ---- goodbyes ---- */
+
+/* Drains as a link that was replaced does: all that was sent before arrives. */
+void link_hang_up(struct link *link, const char *reason)
+{
+    bool first;
+
+    pthread_mutex_lock(&link->lock);
+    first = !link->replaced && link->state == LINK_UP;
+    if (first) {
+        link->replaced = true;
+        link->replaced_ms = clock_now_ms();
+        link->last_ping_sent = link->drained = false;
+        link->hung_up = reason;
+    }
+    pthread_mutex_unlock(&link->lock);
+    if (!first)
+        return;
+    link_send_own(link, FRAME_GOODBYE, bytes_of(NULL, 0));
+    link_send_last_ping(link);
+}
+
+void link_take_goodbye(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->goodbye = true;
+    pthread_mutex_unlock(&link->lock);
 }
 
 /* ---- deadlines ---- */
@@ -71,7 +100,7 @@ static const char *what_is_late(const struct link *link, uint64_t now_ms)
     if (link->writing && now_ms > link->wrote_ms + limits->write_stall_ms)
         return "the other end does not read";
     if (link->replaced && now_ms > moved_ms + DRAIN_MS)
-        return "replaced by another link";
+        return link->hung_up ? link->hung_up : "replaced by another link";
     if (link->receiving && link->pings_missed > PINGS_MISSED_MAX)
         return "no answer to pings";
     return NULL;

@@ -225,6 +225,7 @@ static enum session_verdict seal(struct link *link, uint8_t kind, struct bytes b
         lead = 0;
     } while (done < body.size);
     link->info.frames_out++;
+    transport_count(link->transport, true, kind, body.size + 1);
     return SESSION_TAKEN;
 }
 

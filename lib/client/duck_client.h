@@ -122,7 +122,7 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 
 /* ---- events ---- */
 struct duck_event {
-    const char *kind;     /* "peck", "bond", "record", "link" */
+    const char *kind;     /* "peck", "bond", "record", "link", "member" */
     const char *duckling, *with, *peck_id, *state;
     bool incoming;
     uint64_t at_ms, dropped;

@@ -162,6 +162,17 @@ static void make_directory(struct agent *agent)
     agent->directory = directory_new(&settings);
 }
 
+static struct gossip *gossip_for(struct agent *agent)
+{
+    struct gossip_settings settings = {.self = agent->node,
+                                       .nodes_max = NODES_MAX,
+                                       .contact = agent_find_contact,
+                                       .context = agent};
+
+    dice_fill(&agent->dice, settings.dice_seed, sizeof settings.dice_seed);
+    return gossip_new(&settings);
+}
+
 struct agent *agent_new(const struct agent_settings *settings)
 {
     struct agent *agent = memory_take(sizeof *agent);
@@ -177,8 +188,8 @@ struct agent *agent_new(const struct agent_settings *settings)
 
     dice_init(&agent->dice, settings->dice_seed);
     make_directory(agent);
-    dice_fill(&agent->dice, seed, sizeof seed);
-    agent->gossip = gossip_new(&agent->node, NODES_MAX, seed);
+    arena_init(&agent->contact_memory, PARSE_BUDGET(RECORD_SIZE_MAX));
+    agent->gossip = gossip_for(agent);
     dice_fill(&agent->dice, seed, sizeof seed);
     agent->outbox = outbox_new(OUTBOX_MAX, seed);
     dice_fill(&agent->dice, seed, sizeof seed);
@@ -202,6 +213,7 @@ void agent_free(struct agent *agent)
     directory_free(agent->directory);
     record_pool_free(agent->record_pool);
     gossip_free(agent->gossip);
+    arena_free(&agent->contact_memory);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
     tray_free(agent->tray);
@@ -317,7 +329,8 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_link_down(agent, event, effects);
         break;
     case EVENT_DIAL_FAILED:
-        gossip_dial_failed(agent->gossip, event->dial_failed.address, event->at.now_ms);
+        gossip_dial_failed(agent->gossip, &event->node, event->dial_failed.address,
+                           event->at.now_ms);
         break;
     case EVENT_PECK:
         if (event->peck.known) {
@@ -350,6 +363,15 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         for (size_t i = 0; i < event->records.count; i++)
             agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
         break;
+    case EVENT_PROBE:
+    case EVENT_PROBE_ACK:
+    case EVENT_PROBE_REQUEST:
+    case EVENT_PROBE_NACK:
+        agent_take_probe(agent, event);
+        break;
+    case EVENT_ACCUSATION:
+        agent_take_accusation(agent, event, effects);
+        break;
     case EVENT_ORDER:
         agent_take_order(agent, event->order, &event->at, effects);
         break;
@@ -368,6 +390,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
     agent_refresh_records(agent, at, effects);
+    agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);
     agent_dial(agent, at, effects);
@@ -410,9 +433,11 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .pecks_refused = agent->pecks_refused,
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
+        .live_nodes = gossip_live(agent->gossip) + 1,
     };
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);
     figures->proofs = directory_proof_count(agent->directory);
+    gossip_figures(agent->gossip, &figures->membership);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
 }

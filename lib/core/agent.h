@@ -53,9 +53,26 @@ struct agent_figures {
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */
     size_t proofs;            /* owners that gave one version to two records */
+    size_t live_nodes;                 /* members that are alive or suspect, with this node */
+    struct gossip_figures membership;  /* probes, accusations, own health */
     bool restoring;            /* the store is still being read: filled in by who does it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);
+
+/* Who is there, as far as this node can tell: for status answers, from the loop's thread only (others
+ * order ORDER_MEMBERS). Returns how many were written; this node is not among them. */
+struct agent_member {
+    struct id node;
+    enum gossip_state state;
+    struct version version;     /* of its node record; zero: none is held */
+    bool linked, dialled_here, seed;
+    uint32_t accusers;          /* distinct */
+    uint64_t suspicion_ends_ms; /* Unix time; 0: not suspected */
+    uint32_t attempts;          /* to dial it, that failed in a row */
+    uint64_t next_dial_ms;      /* Unix time; 0: none is planned */
+};
+size_t agent_members(const struct agent *agent, const struct moment *at,
+                     struct agent_member *members, size_t max);
 
 #endif

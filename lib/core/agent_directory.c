@@ -13,20 +13,15 @@ static bool is_own(const struct agent *agent, const struct id *owner)
 /* What a record means to the other machines. */
 static void learn(struct agent *agent, const struct record *record)
 {
-    struct node_content content;
-    struct arena arena;
-
     if ((record->kind != RECORD_NODE && record->kind != RECORD_REVOCATION) ||
         id_equal(&record->owner, &agent->node))
         return;
-    if (record->deleted || record->kind == RECORD_REVOCATION) {
+    if (record->kind == RECORD_REVOCATION)
         gossip_forget(agent->gossip, &record->owner);
-        return;
-    }
-    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
-    if (node_content_parse(record->content, &arena, &content) == RECORD_OK)
-        gossip_learn(agent->gossip, &record->owner, &content);
-    arena_free(&arena);
+    else if (record->deleted)
+        gossip_leave(agent->gossip, &record->owner);
+    else
+        gossip_learn(agent->gossip, &record->owner, record->version);
 }
 
 static void note_drop(struct agent *agent, const struct directory_drop *dropped)
@@ -42,8 +37,11 @@ static void note_change(struct agent *agent, const struct record *record,
 
     if (!hash_equal(&outcome->replaced.hash, &none))
         note_drop(agent, &outcome->replaced);
-    for (size_t i = 0; i < outcome->dropped_count; i++)
+    for (size_t i = 0; i < outcome->dropped_count; i++) {
         note_drop(agent, &outcome->dropped[i]);
+        if (outcome->dropped[i].kind == RECORD_NODE)
+            gossip_forget(agent->gossip, &record->owner);
+    }
     agent_note_stamp(agent, record->kind, record->version, &record->hash, true);
 }
 
@@ -235,11 +233,13 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
     for (size_t i = 0; i < content.address_count; i++)
         content.addresses[i] = agent->settings.addresses[i];
     memcpy(content.session_key, agent->settings.session_key, sizeof content.session_key);
-    statement.content = node_content_pack(&content, &effects->arena);
+    statement.deleted = agent->leaving;
+    if (!agent->leaving)
+        statement.content = node_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
-    if (wire.size == 0)
+    if (wire.size == 0 || agent->leaving)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
     effect->introduce.introduction =
@@ -326,7 +326,7 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
-    size_t count;
+    size_t count, nodes = 0;
 
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
@@ -342,7 +342,10 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
     for (size_t i = 0; i < count; i++) {
         note_drop(agent, &ended[i]);
         drop_record(&ended[i], effects);
+        nodes += ended[i].kind == RECORD_NODE;
     }
+    if (nodes > 0)
+        agent_forget_expired(agent);
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)

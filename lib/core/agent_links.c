@@ -47,7 +47,6 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
     struct introduction introduction;
     struct arena arena;
 
-    gossip_link_up(agent->gossip, &event->node, event->at.now_ms);
     agent_log(effects, LOG_INFO, "link up with %s, %s", id_text(ID_NODE, &event->node, text),
               event->link.dialled_here ? "dialled here" : "dialled there");
     if (event->link.introduction.size > 0) {
@@ -64,6 +63,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         }
         arena_free(&arena);
     }
+    gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);
     agent_check_sets(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
 }
@@ -72,7 +72,7 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
 {
     char text[ID_TEXT_SIZE];
 
-    gossip_link_down(agent->gossip, &event->node, event->at.now_ms);
+    gossip_link_down(agent->gossip, &event->node, event->link.goodbye, event->at.now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_link_down(agent->repairs[i], &event->node, event->at.now_ms);
     agent_log(effects, LOG_INFO, "link down with %s", id_text(ID_NODE, &event->node, text));
@@ -80,16 +80,14 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
 
 void agent_dial(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    struct gossip_member member;
-    size_t address;
+    struct gossip_dial dial;
 
-    while (gossip_poll_dial(agent->gossip, at->now_ms, &member, &address)) {
+    while (gossip_poll_dial(agent->gossip, at->now_ms, &dial)) {
         struct effect *effect = effects_add(effects, EFFECT_DIAL);
 
-        effect->dial.node = member.node;
-        effect->dial.address =
-            arena_copy(&effects->arena, bytes_of_text(member.addresses[address]));
-        effect->dial.session_key_known = member.session_key_known;
-        memcpy(effect->dial.session_key, member.session_key, sizeof member.session_key);
+        effect->dial.node = dial.node;
+        effect->dial.address = arena_copy(&effects->arena, bytes_of_text(dial.address));
+        effect->dial.session_key_known = dial.session_key_known;
+        memcpy(effect->dial.session_key, dial.session_key, sizeof dial.session_key);
     }
 }

@@ -548,6 +548,29 @@ static void count(struct agent *agent, const struct order *order, struct effects
     reply(effects, order);
 }
 
+static void leave(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects)
+{
+    agent_leave(agent, at, effects);
+    reply(effects, order);
+    effects_add(effects, EFFECT_STOP);
+}
+
+static void list_members(const struct agent *agent, const struct order *order,
+                         const struct moment *at, struct effects *effects)
+{
+    size_t count = gossip_count(agent->gossip);
+    size_t max = order->limit && order->limit < count ? order->limit : count;
+    struct agent_member *members = arena_take(&effects->arena, (max + 1) * sizeof *members);
+    struct effect *effect;
+
+    assert(members);
+    count = agent_members(agent, at, members, max);
+    effect = reply(effects, order);
+    effect->reply.members = members;
+    effect->reply.member_count = count;
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
@@ -606,6 +629,12 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_PULSE:
         pulse(agent, order, duckling, at, effects);
+        break;
+    case ORDER_LEAVE:
+        leave(agent, order, at, effects);
+        break;
+    case ORDER_MEMBERS:
+        list_members(agent, order, at, effects);
         break;
     }
 }

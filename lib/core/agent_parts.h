@@ -90,9 +90,17 @@ struct agent {
     struct repair *repairs[RECORD_SETS];
     struct served_audit audits[RECORD_SETS];
     struct reconcile *responder;
+    struct set_watch {
+        uint64_t sum;          /* the last that was looked at */
+        uint64_t since_ms;     /* it has stayed */
+        uint64_t suggested_ms; /* a repair, by sums that differ */
+    } watches[RECORD_SETS];
 
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS];
+
+    struct arena contact_memory; /* of the contact that gossip asked for last */
+    bool leaving;                /* ORDER_LEAVE was carried out */
 };
 
 /* ---- agent.c ---- */
@@ -163,6 +171,15 @@ bool agent_unpeck(struct agent *agent, const struct order *order, const struct m
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
+/* ---- agent_membership.c ---- */
+bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
+void agent_take_probe(struct agent *agent, const struct event *event);
+void agent_take_accusation(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+/* Carries out what gossip decided. */
+void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
+void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,

@@ -184,7 +184,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     if (agent_find_host(agent, &peck->to, &host)) {
         is_here = id_equal(&host, &agent->node);
         is_linked = !is_here && gossip_is_linked(agent->gossip, &host);
-        if (!is_here && !is_linked)
+        if (!is_here)
             gossip_want(agent->gossip, &host, at->now_ms);
     }
     effect = effects_add(effects, EFFECT_KEEP_PECK);
@@ -670,9 +670,10 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
     outbox_sent(agent->outbox, &copy.peck, at->now_ms);
     if (!agent_find_host(agent, &copy.to, &host))
         return;
-    if (!id_equal(&host, &agent->node) && !gossip_is_linked(agent->gossip, &host)) {
+    if (!id_equal(&host, &agent->node)) {
         gossip_want(agent->gossip, &host, at->now_ms);
-        return;
+        if (!gossip_is_linked(agent->gossip, &host))
+            return;
     }
     if (copy.state == PECK_QUEUED) {
         struct effect *effect = effects_add(effects, EFFECT_KEEP_STATE);

@@ -50,12 +50,25 @@ uint64_t agent_set_sum(const struct agent *agent, enum record_set set)
     return sum;
 }
 
+/* What is on its way makes sums differ for a moment; so a difference counts when ours has stayed for
+ * a while. Where something is always on its way, it counts now and then all the same. */
 void agent_compare_sums(struct agent *agent, const struct id *node,
                         const uint64_t sums[RECORD_SETS], const struct moment *at)
 {
-    for (int i = 0; i < RECORD_SETS; i++)
-        if (sums[i] != agent_set_sum(agent, (enum record_set)(i + 1)))
-            repair_suggest(agent->repairs[i], node, true, at->now_ms);
+    for (int i = 0; i < RECORD_SETS; i++) {
+        struct set_watch *watch = &agent->watches[i];
+        uint64_t sum = agent_set_sum(agent, (enum record_set)(i + 1));
+
+        if (sum != watch->sum) {
+            watch->sum = sum;
+            watch->since_ms = at->now_ms;
+        }
+        if (sums[i] == sum || (at->now_ms < watch->since_ms + SUMS_SETTLE_MS &&
+                               at->now_ms < watch->suggested_ms + SUMS_PATIENCE_MS))
+            continue;
+        watch->suggested_ms = at->now_ms;
+        repair_suggest(agent->repairs[i], node, true, at->now_ms);
+    }
 }
 
 void agent_check_sets(struct agent *agent, const struct id *node, const struct moment *at)

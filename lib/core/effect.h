@@ -6,6 +6,7 @@
 #define DUCK_CORE_EFFECT_H
 
 #include "event.h"
+#include "gossip.h"
 
 enum effect_kind {
     /* Keep on disk. */
@@ -27,11 +28,15 @@ enum effect_kind {
     EFFECT_SEND_RECORDS,
     EFFECT_DIAL,
     EFFECT_INTRODUCE,
+    EFFECT_HANG_UP,
     /* To the local API. */
     EFFECT_REPLY,
     EFFECT_PECK_CHANGED,
     EFFECT_BOND_CHANGED,
     EFFECT_RECORD_CHANGED,
+    EFFECT_MEMBER_CHANGED,
+    /* To this process: end, as if it had been told to. */
+    EFFECT_STOP,
     /* To the log. */
     EFFECT_LOG,
 };
@@ -43,6 +48,12 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_RECORDS = 5,
     FRAME_PING = 6,
     FRAME_PONG = 7,
+    FRAME_PROBE = 8,
+    FRAME_PROBE_ACK = 9,
+    FRAME_PROBE_REQUEST = 10,
+    FRAME_PROBE_NACK = 11,
+    FRAME_ACCUSATION = 12,
+    FRAME_GOODBYE = 18, /* the transport's, as 6 and 7 */
     FRAME_RECONCILE = 13,
     FRAME_FETCH = 14,
     FRAME_FETCHED = 15,
@@ -77,6 +88,7 @@ struct fetch_answer {
     bool is_last, has_next;
     struct stamp next;
 };
+struct agent_member;
 
 struct effect {
     enum effect_kind kind;
@@ -163,6 +175,8 @@ struct effect {
             struct bytes chain;              /* hatch */
             const struct id *taken;          /* take: handed out, in order */
             size_t taken_count;
+            const struct agent_member *members; /* members: see agent.h */
+            size_t member_count;
         } reply;
         struct {
             enum box box;
@@ -183,6 +197,14 @@ struct effect {
             struct id owner;
             uint32_t kind;
         } record_changed;
+        struct {
+            struct id node;
+            enum gossip_state state;
+        } member_changed;
+        struct {
+            struct id node;
+            const char *reason;              /* a constant */
+        } hang_up;
         struct {
             enum log_level level;
             const char *text;                /* one line */

@@ -12,11 +12,9 @@
 #define SMALL_BODY_MAX 1024u /* bytes: signed from the stack */
 
 static const char *const type_names[] = {
-    [ENVELOPE_CERTIFICATE] = "duck/certificate/1",
-    [ENVELOPE_PECK] = "duck/peck/1",
-    [ENVELOPE_RECEIPT] = "duck/receipt/1",
-    [ENVELOPE_RECORD] = "duck/record/1",
-    [ENVELOPE_BATCH] = "duck/batch/1",
+    [ENVELOPE_CERTIFICATE] = "duck/certificate/1", [ENVELOPE_PECK] = "duck/peck/1",
+    [ENVELOPE_RECEIPT] = "duck/receipt/1",         [ENVELOPE_RECORD] = "duck/record/1",
+    [ENVELOPE_ACCUSATION] = "duck/accusation/1",   [ENVELOPE_BATCH] = "duck/batch/1",
 };
 
 const char *envelope_type_name(enum envelope_type type)
@@ -56,6 +54,8 @@ size_t envelope_size_max(enum envelope_type type)
         return RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX;
     case ENVELOPE_RECORD:
         return RECORD_SIZE_MAX;
+    case ENVELOPE_ACCUSATION:
+        return ACCUSATION_SIZE_MAX;
     case ENVELOPE_BATCH:
         return 0;
     }

@@ -11,6 +11,7 @@ enum envelope_type {
     ENVELOPE_PECK,        /* "duck/peck/1" */
     ENVELOPE_RECEIPT,     /* "duck/receipt/1" */
     ENVELOPE_RECORD,      /* "duck/record/1" */
+    ENVELOPE_ACCUSATION,  /* "duck/accusation/1" */
     ENVELOPE_BATCH,       /* "duck/batch/1": only inside, as what a batch's signature is over */
 };
 

@@ -2,6 +2,7 @@
 #ifndef DUCK_CORE_EVENT_H
 #define DUCK_CORE_EVENT_H
 
+#include "accusation.h"
 #include "audit.h"
 #include "bond.h"
 #include "certificate.h"
@@ -33,6 +34,11 @@ enum event_kind {
     EVENT_RECEIPT,
     EVENT_REFUSAL,
     EVENT_RECORDS,
+    EVENT_PROBE,
+    EVENT_PROBE_ACK,
+    EVENT_PROBE_REQUEST,
+    EVENT_PROBE_NACK,
+    EVENT_ACCUSATION,
     EVENT_RECONCILE,
     EVENT_FETCH,
     EVENT_FETCHED,
@@ -57,6 +63,8 @@ enum order_kind {
     ORDER_JOIN,
     ORDER_COUNT,
     ORDER_PULSE,
+    ORDER_LEAVE,   /* say that this node leaves the network, then stop */
+    ORDER_MEMBERS, /* who is there, as far as this node can tell */
 };
 
 struct order_profile {
@@ -79,7 +87,7 @@ struct order {
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
                                     reply_to, idempotency_key, trace */
     uint64_t expires_in_ms;      /* send; 0: the default */
-    uint32_t limit;              /* take */
+    uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take */
     const struct id *pecks;      /* ack, give back */
     size_t peck_count;
@@ -144,6 +152,7 @@ struct event {
         struct {
             struct bytes introduction;              /* of the other end, packed; may be empty */
             bool dialled_here;
+            bool goodbye;                           /* down: ended on purpose, by either end */
         } link;
         struct {
             struct bytes address;
@@ -169,6 +178,17 @@ struct event {
             const struct offered_record *items;
             size_t count;
         } records;
+        struct {
+            uint32_t nonce;
+            uint64_t sums[2];                       /* directory, metrics; of probe and ack */
+            struct id target;                       /* of a request */
+        } probe;
+        struct {
+            struct accusation accusation;
+            struct hash hash;
+            bool expired;                           /* good for nothing but to be refuted */
+            struct bytes wire, chain;
+        } accusation;
         struct {
             enum record_set set;
             uint32_t session;

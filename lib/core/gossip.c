@@ -1,53 +1,28 @@
-/* What every turn looks at (when to dial whom) is a row of small plans beside the members, whose
- * addresses make them large: ten thousand plans are looked through in some microseconds. */
-#include "gossip.h"
+/* Members stand in one array, a hash table of their indexes beside it. Who is merely alive is an id
+ * and nothing else: ten thousand nodes of a simulation may each know the ten thousand others. */
+#include "gossip_parts.h"
 
 #include <assert.h>
-#include <sodium.h>
 
-_Static_assert(DICE_SEED_SIZE >= crypto_shorthash_KEYBYTES, "a key for the index");
+_Static_assert(sizeof(struct member) == 24, "a member that is alive and no more");
 
-struct plan {
-    uint64_t due_ms;     /* the next dial; while dialling: then the try counts as lost */
-    uint64_t dialled_ms; /* the last try */
-    uint64_t up_ms;      /* of the link, if linked */
-    uint64_t wanted_until_ms;
-    bool linked, dialling, wanted, nameless;
-    uint8_t seed_addresses; /* the operator's; they stand first */
-    uint8_t tried;          /* which address the try is for */
-};
+#define MEMBERS_FIRST 64u
+#define SLOTS_FIRST 128u
+#define QUEUE_FIRST 16u
 
-struct gossip {
-    struct id self;
-    size_t count, max;
-    struct gossip_member *members;
-    struct plan *plans; /* of the member with the same index */
-    uint32_t *slots;    /* open addressing by id: index + 1; nameless seeds are not in it */
-    size_t slot_mask;
-    uint8_t slot_key[crypto_shorthash_KEYBYTES]; /* ids can be chosen; where they fall cannot */
-    size_t links, dials;
-    uint64_t wake_ms; /* nothing is due before */
-    uint64_t down_ms; /* when a link went down last */
-    struct dice dice;
-};
-
-struct gossip *gossip_new(const struct id *self, size_t nodes_max, const uint8_t dice_seed[32])
+struct gossip *gossip_new(const struct gossip_settings *settings)
 {
     struct gossip *gossip = memory_take(sizeof *gossip);
-    size_t slots = 2;
 
-    assert(nodes_max > 0 && nodes_max < UINT32_MAX);
-    while (slots < 2 * nodes_max)
-        slots *= 2;
-    gossip->self = *self;
-    gossip->max = nodes_max;
-    gossip->members = memory_take(nodes_max * sizeof *gossip->members);
-    gossip->plans = memory_take(nodes_max * sizeof *gossip->plans);
-    gossip->slots = memory_take(slots * sizeof *gossip->slots);
-    gossip->slot_mask = slots - 1;
-    gossip->wake_ms = MOMENT_NEVER;
-    dice_init(&gossip->dice, dice_seed);
-    dice_fill(&gossip->dice, gossip->slot_key, sizeof gossip->slot_key);
+    assert(settings->nodes_max > 0 && settings->nodes_max < NOBODY && settings->contact);
+    gossip->settings = *settings;
+    gossip->free_peer = NOBODY;
+    gossip->refute_ms = gossip->planned_ms = MOMENT_NEVER;
+    gossip->dial_wake_ms = gossip->suspicion_wake_ms = MOMENT_NEVER;
+    dice_init(&gossip->dice, settings->dice_seed);
+    dice_fill(&gossip->dice, gossip->key, sizeof gossip->key);
+    gossip->slot_count = SLOTS_FIRST;
+    gossip->slots = memory_take(gossip->slot_count * sizeof *gossip->slots);
     return gossip;
 }
 
@@ -55,20 +30,37 @@ void gossip_free(struct gossip *gossip)
 {
     if (!gossip)
         return;
+    for (uint32_t i = 0; i < gossip->peer_slots; i++)
+        if (gossip->peers[i].member != NOBODY)
+            gossip_clear_suspicion(gossip, &gossip->peers[i]);
+    for (size_t i = 0; i < gossip->seed_count; i++)
+        memory_give_back(gossip->seeds[i].address);
+    for (size_t i = 0; i < gossip->queue_count; i++)
+        memory_give_back(gossip->queue[gossip->queue_first + i].owned);
+    memory_give_back(gossip->lent);
+    memory_give_back(gossip->queue);
     memory_give_back(gossip->members);
-    memory_give_back(gossip->plans);
     memory_give_back(gossip->slots);
+    memory_give_back(gossip->peers);
+    memory_give_back(gossip->links);
+    memory_give_back(gossip->seeds);
+    memory_give_back(gossip->seen);
     memory_give_back(gossip);
 }
 
 /* ---- the index ---- */
 
-static size_t home_slot(const struct gossip *gossip, const struct id *node)
+uint64_t gossip_hash(const struct gossip *gossip, struct bytes bytes)
 {
     uint64_t hash;
 
-    crypto_shorthash((uint8_t *)&hash, node->bytes, ID_SIZE, gossip->slot_key);
-    return hash & gossip->slot_mask;
+    crypto_shorthash((uint8_t *)&hash, bytes.data, bytes.size, gossip->key);
+    return hash;
+}
+
+static size_t home_slot(const struct gossip *gossip, const struct id *node)
+{
+    return gossip_hash(gossip, id_bytes(node)) & (gossip->slot_count - 1);
 }
 
 /* The slot where `node` is, or where it would go. */
@@ -78,23 +70,23 @@ static size_t slot_of(const struct gossip *gossip, const struct id *node)
 
     while (gossip->slots[slot] != 0 &&
            !id_equal(&gossip->members[gossip->slots[slot] - 1].node, node))
-        slot = (slot + 1) & gossip->slot_mask;
+        slot = (slot + 1) & (gossip->slot_count - 1);
     return slot;
 }
 
 /* Moves back what stood behind the gap, so that no search ends too early. */
 static void clear_slot(struct gossip *gossip, size_t gap)
 {
-    size_t slot = gap;
+    size_t mask = gossip->slot_count - 1, slot = gap;
 
     for (;;) {
         size_t home;
 
-        slot = (slot + 1) & gossip->slot_mask;
+        slot = (slot + 1) & mask;
         if (gossip->slots[slot] == 0)
             break;
         home = home_slot(gossip, &gossip->members[gossip->slots[slot] - 1].node);
-        if (((slot - home) & gossip->slot_mask) < ((slot - gap) & gossip->slot_mask))
+        if (((slot - home) & mask) < ((slot - gap) & mask))
             continue;
         gossip->slots[gap] = gossip->slots[slot];
         gap = slot;
@@ -102,379 +94,364 @@ static void clear_slot(struct gossip *gossip, size_t gap)
     gossip->slots[gap] = 0;
 }
 
-#define NOBODY SIZE_MAX
+static void widen(struct gossip *gossip)
+{
+    memory_give_back(gossip->slots);
+    gossip->slot_count *= 2;
+    gossip->slots = memory_take(gossip->slot_count * sizeof *gossip->slots);
+    for (uint32_t i = 0; i < gossip->count; i++)
+        gossip->slots[slot_of(gossip, &gossip->members[i].node)] = i + 1;
+}
 
-static size_t find(const struct gossip *gossip, const struct id *node)
+uint32_t gossip_member_index(const struct gossip *gossip, const struct id *node)
 {
     uint32_t index = gossip->slots[slot_of(gossip, node)];
 
     return index ? index - 1 : NOBODY;
 }
 
+/* ---- peers ---- */
+
+static uint32_t take_peer_slot(struct gossip *gossip)
+{
+    uint32_t slot = gossip->free_peer;
+
+    if (slot != NOBODY) {
+        gossip->free_peer = gossip->peers[slot].next_free;
+        return slot;
+    }
+    if (gossip->peer_slots == gossip->peer_capacity) {
+        gossip->peer_capacity += gossip->peer_capacity / 4 + 8;
+        gossip->peers = memory_resize(gossip->peers, gossip->peer_capacity * sizeof *gossip->peers);
+    }
+    return gossip->peer_slots++;
+}
+
+struct peer *gossip_peer(struct gossip *gossip, uint32_t member)
+{
+    uint32_t slot;
+
+    assert(member < gossip->count);
+    if (gossip->members[member].peer)
+        return &gossip->peers[gossip->members[member].peer - 1];
+    slot = take_peer_slot(gossip);
+    gossip->members[member].peer = slot + 1;
+    gossip->peers[slot] = (struct peer){.member = member, .recorded = true, .due_ms = MOMENT_NEVER};
+    return &gossip->peers[slot];
+}
+
+struct peer *gossip_peer_of(const struct gossip *gossip, const struct id *node)
+{
+    uint32_t member = gossip_member_index(gossip, node);
+
+    if (member == NOBODY || !gossip->members[member].peer)
+        return NULL;
+    return &gossip->peers[gossip->members[member].peer - 1];
+}
+
+static void release_peer(struct gossip *gossip, struct peer *peer)
+{
+    gossip->members[peer->member].peer = 0;
+    peer->member = NOBODY;
+    peer->next_free = gossip->free_peer;
+    gossip->free_peer = (uint32_t)(peer - gossip->peers);
+}
+
+void gossip_settle_peer(struct gossip *gossip, struct peer *peer)
+{
+    if (peer->linked || peer->dialling || peer->seed || peer->wanted || peer->urgent ||
+        peer->attempts > 0 || peer->suspicion)
+        return;
+    if (!peer->recorded)
+        gossip_drop(gossip, peer->member);
+    else if (peer->state == GOSSIP_ALIVE && peer->due_ms == MOMENT_NEVER)
+        release_peer(gossip, peer);
+}
+
+bool gossip_is_live(const struct peer *peer)
+{
+    return peer->recorded && (peer->state == GOSSIP_ALIVE || peer->state == GOSSIP_SUSPECT);
+}
+
+void gossip_set_recorded(struct gossip *gossip, struct peer *peer, bool recorded)
+{
+    gossip->not_live -= !gossip_is_live(peer);
+    peer->recorded = recorded;
+    gossip->not_live += !gossip_is_live(peer);
+}
+
+void gossip_set_state(struct gossip *gossip, struct peer *peer, enum gossip_state state)
+{
+    struct gossip_output *output;
+
+    if (peer->state == state)
+        return;
+    gossip->not_live -= !gossip_is_live(peer);
+    peer->state = (uint8_t)state;
+    gossip->not_live += !gossip_is_live(peer);
+    gossip->dial_wake_ms = 0;
+    output = gossip_say(gossip, GOSSIP_CHANGED, gossip_id(gossip, peer));
+    output->state = state;
+}
+
 /* ---- members ---- */
 
-static bool has_address(const struct gossip_member *member, struct bytes address)
+void gossip_drop(struct gossip *gossip, uint32_t i)
 {
-    for (size_t i = 0; i < member->address_count; i++)
-        if (bytes_equal(bytes_of_text(member->addresses[i]), address))
-            return true;
-    return false;
-}
+    struct member *member = &gossip->members[i], *last = &gossip->members[gossip->count - 1];
 
-static size_t find_nameless(const struct gossip *gossip, struct bytes address)
-{
-    for (size_t i = 0; i < gossip->count; i++)
-        if (gossip->plans[i].nameless && has_address(&gossip->members[i], address))
-            return i;
-    return NOBODY;
-}
+    if (member->peer) {
+        struct peer *peer = &gossip->peers[member->peer - 1];
 
-static void plan_dial(struct gossip *gossip, size_t i, uint64_t at_ms)
-{
-    gossip->plans[i].due_ms = gossip->members[i].next_dial_ms = at_ms;
-    if (at_ms < gossip->wake_ms)
-        gossip->wake_ms = at_ms;
-}
-
-static void look_again(struct gossip *gossip)
-{
-    gossip->wake_ms = 0; /* there is room: who waited for it may be due */
-}
-
-static void end_dial(struct gossip *gossip, size_t i)
-{
-    if (!gossip->plans[i].dialling)
-        return;
-    gossip->plans[i].dialling = gossip->members[i].dialling = false;
-    gossip->dials--;
-    look_again(gossip);
-}
-
-static void name(struct gossip *gossip, size_t i, const struct id *node)
-{
-    gossip->plans[i].nameless = false;
-    gossip->slots[slot_of(gossip, node)] = (uint32_t)i + 1;
-    gossip->members[i].node = *node;
-}
-
-static void drop(struct gossip *gossip, size_t i)
-{
-    size_t last = gossip->count - 1;
-
-    end_dial(gossip, i);
-    if (gossip->plans[i].linked) {
-        gossip->links--;
-        look_again(gossip);
+        assert(!peer->linked);
+        gossip_end_attempt(gossip, peer);
+        gossip_clear_suspicion(gossip, peer);
+        gossip->not_live -= !gossip_is_live(peer);
+        release_peer(gossip, peer);
     }
-    if (!gossip->plans[i].nameless)
-        clear_slot(gossip, slot_of(gossip, &gossip->members[i].node));
-    if (i != last) {
-        if (!gossip->plans[last].nameless)
-            gossip->slots[slot_of(gossip, &gossip->members[last].node)] = (uint32_t)i + 1;
-        gossip->members[i] = gossip->members[last];
-        gossip->plans[i] = gossip->plans[last];
+    clear_slot(gossip, slot_of(gossip, &member->node));
+    if (member != last) {
+        gossip->slots[slot_of(gossip, &last->node)] = i + 1;
+        *member = *last;
+        if (member->peer)
+            gossip->peers[member->peer - 1].member = i;
     }
     gossip->count--;
 }
 
-/* `node` NULL: a seed without an id. NOBODY: the table is full. */
-static size_t add(struct gossip *gossip, const struct id *node)
+static bool is_stranger(const struct gossip *gossip, const struct member *member)
 {
-    size_t i = gossip->count;
+    const struct peer *peer;
 
-    if (gossip->count == gossip->max)
+    if (!member->peer)
+        return true;
+    peer = &gossip->peers[member->peer - 1];
+    return !peer->linked && !peer->dialling && !peer->seed && !peer->wanted && !peer->urgent;
+}
+
+/* Whom the operator names and who is linked has a place before one that was only heard of. */
+static void make_room(struct gossip *gossip)
+{
+    uint32_t start = (uint32_t)dice_below(&gossip->dice, gossip->count);
+
+    for (uint32_t step = 0; step < gossip->count; step++) {
+        uint32_t i = (start + step) % gossip->count;
+
+        if (!is_stranger(gossip, &gossip->members[i]))
+            continue;
+        gossip_drop(gossip, i);
+        return;
+    }
+}
+
+uint32_t gossip_add(struct gossip *gossip, const struct id *node, bool before_strangers)
+{
+    if (gossip->count == gossip->settings.nodes_max && before_strangers)
+        make_room(gossip);
+    if (gossip->count == gossip->settings.nodes_max)
         return NOBODY;
-    memset(&gossip->members[i], 0, sizeof gossip->members[i]);
-    gossip->plans[i] = (struct plan){.due_ms = MOMENT_NEVER, .nameless = true};
-    if (node)
-        name(gossip, i, node);
-    gossip->count++;
-    return i;
-}
+    if (gossip->count == gossip->capacity) {
+        size_t capacity = gossip->capacity + gossip->capacity / 8 + MEMBERS_FIRST;
 
-/* Whom the operator names and who is linked has a place before a stranger that was only heard of. */
-static size_t add_before_strangers(struct gossip *gossip, const struct id *node)
-{
-    size_t start = dice_below(&gossip->dice, gossip->max);
-
-    for (size_t step = 0; gossip->count == gossip->max && step < gossip->max; step++) {
-        size_t i = (start + step) % gossip->max;
-        const struct plan *plan = &gossip->plans[i];
-
-        if (!plan->linked && !plan->dialling && !plan->wanted && !gossip->members[i].seed)
-            drop(gossip, i);
+        if (capacity > gossip->settings.nodes_max)
+            capacity = gossip->settings.nodes_max;
+        gossip->members = memory_resize(gossip->members, capacity * sizeof *gossip->members);
+        gossip->capacity = (uint32_t)capacity;
     }
-    return add(gossip, node);
+    if ((size_t)(gossip->count + 1) * 4 > gossip->slot_count * 3)
+        widen(gossip);
+    gossip->slots[slot_of(gossip, node)] = gossip->count + 1;
+    gossip->members[gossip->count] = (struct member){.node = *node};
+    return gossip->count++;
 }
 
-static void set_address(struct gossip_member *member, size_t i, struct bytes address)
+/* ---- records ---- */
+
+static void learn_again(struct gossip *gossip, struct peer *peer, struct version version)
 {
-    memset(member->addresses[i], 0, sizeof member->addresses[i]);
-    memcpy(member->addresses[i], address.data, address.size);
-}
-
-static bool is_address(struct bytes address)
-{
-    return address.size > 0 && address.size <= ADDRESS_MAX &&
-           !memchr(address.data, 0, address.size);
-}
-
-/* Puts the operator's address behind those that he named before, and before a record's. */
-static bool add_seed_address(struct gossip_member *member, struct plan *plan, struct bytes address)
-{
-    char others[NODE_ADDRESSES_MAX][ADDRESS_MAX + 1];
-    size_t kept = plan->seed_addresses, count = member->address_count;
-
-    for (size_t i = 0; i < kept; i++)
-        if (bytes_equal(bytes_of_text(member->addresses[i]), address))
-            return true;
-    if (kept == NODE_ADDRESSES_MAX)
-        return false;
-    memcpy(others, member->addresses, sizeof others);
-    set_address(member, kept, address);
-    plan->seed_addresses++;
-    member->address_count = kept + 1;
-    for (size_t i = kept; i < count && member->address_count < NODE_ADDRESSES_MAX; i++)
-        if (!bytes_equal(bytes_of_text(others[i]), address))
-            memcpy(member->addresses[member->address_count++], others[i], sizeof others[i]);
-    member->next_address = kept;
-    return true;
-}
-
-bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct id *node)
-{
-    size_t nameless = find_nameless(gossip, address);
-    size_t i = node ? find(gossip, node) : nameless;
-
-    if (!is_address(address))
-        return false;
-    if (node && id_equal(node, &gossip->self))
-        return true;
-    if (node && nameless != NOBODY) {
-        drop(gossip, nameless); /* it has a name now */
-        i = find(gossip, node);
-    }
-    if (i == NOBODY)
-        i = add_before_strangers(gossip, node);
-    if (i == NOBODY || !add_seed_address(&gossip->members[i], &gossip->plans[i], address))
-        return false;
-    gossip->members[i].seed = true;
-    if (!gossip->plans[i].linked && !gossip->plans[i].dialling)
-        plan_dial(gossip, i, 0);
-    return true;
-}
-
-/* Takes over what the record says. Returns whether it is something new. */
-static bool update(struct gossip_member *member, const struct plan *plan,
-                   const struct node_content *content)
-{
-    struct gossip_member before = *member;
-
-    memcpy(member->session_key, content->session_key, sizeof member->session_key);
-    member->session_key_known = true;
-    memset(member->addresses[plan->seed_addresses], 0,
-           (NODE_ADDRESSES_MAX - plan->seed_addresses) * sizeof *member->addresses);
-    member->address_count = plan->seed_addresses;
-    for (size_t i = 0; i < content->address_count && member->address_count < NODE_ADDRESSES_MAX;
-         i++)
-        if (is_address(content->addresses[i]) && !has_address(member, content->addresses[i]))
-            set_address(member, member->address_count++, content->addresses[i]);
-    return !before.session_key_known || member->address_count != before.address_count ||
-           memcmp(member->session_key, before.session_key, sizeof before.session_key) != 0 ||
-           memcmp(member->addresses, before.addresses, sizeof before.addresses) != 0;
-}
-
-bool gossip_learn(struct gossip *gossip, const struct id *node, const struct node_content *content)
-{
-    size_t i = find(gossip, node);
-    struct plan *plan;
-
-    if (id_equal(node, &gossip->self))
-        return true;
-    if (i == NOBODY)
-        i = add(gossip, node);
-    if (i == NOBODY)
-        return false;
-    plan = &gossip->plans[i];
-    if (!update(&gossip->members[i], plan, content) || plan->linked || plan->dialling)
-        return true;
+    gossip_set_recorded(gossip, peer, true);
+    if (peer->state == GOSSIP_LEFT)
+        gossip_set_state(gossip, peer, GOSSIP_ALIVE);
+    gossip_suspicion_learn(gossip, peer, version);
+    gossip_void_probe(gossip, gossip_id(gossip, peer));
     /* It may be reached where it was not; but no record makes us dial oftener than this. */
-    if (gossip->members[i].address_count == 0)
-        plan_dial(gossip, i, MOMENT_NEVER);
-    else if (gossip->members[i].attempts == 0 && plan->dialled_ms == 0)
-        plan_dial(gossip, i, 0);
-    else if (plan->due_ms > plan->dialled_ms + GOSSIP_REDIAL_MS)
-        plan_dial(gossip, i, plan->dialled_ms + GOSSIP_REDIAL_MS);
+    if (!peer->linked && !peer->dialling && peer->attempts > 0 &&
+        peer->due_ms > peer->dialled_ms + GOSSIP_REDIAL_MS)
+        gossip_plan_dial(gossip, peer, peer->dialled_ms + GOSSIP_REDIAL_MS);
+    gossip_settle_peer(gossip, peer);
+}
+
+bool gossip_learn(struct gossip *gossip, const struct id *node, struct version version)
+{
+    uint32_t i = gossip_member_index(gossip, node);
+    struct gossip_output *output;
+
+    if (id_equal(node, &gossip->settings.self))
+        return true;
+    gossip->dial_wake_ms = 0;
+    if (i != NOBODY && gossip->members[i].peer) {
+        learn_again(gossip, &gossip->peers[gossip->members[i].peer - 1], version);
+        return true;
+    }
+    if (i != NOBODY)
+        return true;
+    i = gossip_add(gossip, node, false);
+    if (i == NOBODY)
+        return false;
+    output = gossip_say(gossip, GOSSIP_CHANGED, node);
+    output->state = GOSSIP_ALIVE;
+    return true;
+}
+
+bool gossip_leave(struct gossip *gossip, const struct id *node)
+{
+    uint32_t i = gossip_member_index(gossip, node);
+    struct peer *peer;
+
+    if (id_equal(node, &gossip->settings.self))
+        return true;
+    if (i == NOBODY)
+        i = gossip_add(gossip, node, false);
+    if (i == NOBODY)
+        return false;
+    peer = gossip_peer(gossip, i);
+    gossip_clear_suspicion(gossip, peer);
+    gossip_set_recorded(gossip, peer, true);
+    gossip_set_state(gossip, peer, GOSSIP_LEFT);
+    peer->wanted = false;
+    peer->attempts = 0;
+    if (!peer->dialling)
+        peer->due_ms = MOMENT_NEVER;
     return true;
 }
 
 void gossip_forget(struct gossip *gossip, const struct id *node)
 {
-    size_t i = find(gossip, node);
-    struct gossip_member *member;
+    uint32_t i = gossip_member_index(gossip, node);
+    struct peer *peer;
 
     if (i == NOBODY)
         return;
-    member = &gossip->members[i];
-    if (!member->seed && !member->linked) {
-        drop(gossip, i);
+    peer = gossip_peer(gossip, i);
+    if (!peer->seed && !peer->linked) {
+        gossip_drop(gossip, i);
         return;
     }
-    member->session_key_known = false;
-    member->address_count = gossip->plans[i].seed_addresses;
+    gossip_clear_suspicion(gossip, peer);
+    gossip_set_state(gossip, peer, GOSSIP_ALIVE);
+    gossip_set_recorded(gossip, peer, false);
+    peer->sought = peer->seed && !peer->linked;
+    if (peer->sought && !peer->dialling && peer->due_ms == MOMENT_NEVER)
+        gossip_plan_dial(gossip, peer, 0);
 }
 
-/* ---- links ---- */
+/* ---- what is said ---- */
 
-/* The wait before the next try: doubles with every round through the addresses. */
-static uint64_t back_off_ms(struct gossip *gossip, const struct gossip_member *member)
+struct gossip_output *gossip_say(struct gossip *gossip, enum gossip_output_kind kind,
+                                 const struct id *node)
 {
-    uint64_t most_ms = member->wanted ? DIAL_EAGER_MAX_MS : DIAL_MAX_MS;
-    uint64_t rounds = member->attempts > 0 ? (member->attempts - 1) / member->address_count : 0;
-    uint64_t wait_ms = DIAL_FIRST_MS;
+    struct queued *queued;
 
-    for (uint64_t i = 0; i < rounds && wait_ms < most_ms; i++)
-        wait_ms *= 2;
-    return dice_jitter_ms(&gossip->dice, wait_ms < most_ms ? wait_ms : most_ms);
-}
-
-void gossip_link_up(struct gossip *gossip, const struct id *node, uint64_t now_ms)
-{
-    size_t i = find(gossip, node);
-    struct plan *plan;
-
-    if (id_equal(node, &gossip->self))
-        return;
-    if (i == NOBODY)
-        i = add_before_strangers(gossip, node);
-    if (i == NOBODY)
-        return;
-    end_dial(gossip, i);
-    plan = &gossip->plans[i];
-    if (plan->linked)
-        return;
-    plan->linked = gossip->members[i].linked = true;
-    plan->wanted = gossip->members[i].wanted = false;
-    plan->up_ms = now_ms;
-    plan_dial(gossip, i, MOMENT_NEVER);
-    gossip->links++;
-}
-
-/* A link went down, perhaps the one that a seed without an id had led to. */
-static void try_nameless_again(struct gossip *gossip, uint64_t now_ms)
-{
-    for (size_t i = 0; i < gossip->count; i++) {
-        struct plan *plan = &gossip->plans[i];
-        uint64_t at_ms = now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS);
-
-        if (!plan->nameless || plan->dialling || plan->due_ms != MOMENT_NEVER)
-            continue;
-        if (gossip->links > 0 && at_ms < plan->dialled_ms + GOSSIP_REDIAL_MS)
-            at_ms = plan->dialled_ms + GOSSIP_REDIAL_MS;
-        plan_dial(gossip, i, at_ms);
+    if (gossip->queue_count == 0)
+        gossip->queue_first = 0;
+    if (gossip->queue_first + gossip->queue_count == gossip->queue_capacity) {
+        gossip->queue_capacity += gossip->queue_capacity + QUEUE_FIRST;
+        gossip->queue =
+            memory_resize(gossip->queue, gossip->queue_capacity * sizeof *gossip->queue);
     }
+    queued = &gossip->queue[gossip->queue_first + gossip->queue_count++];
+    *queued = (struct queued){.output = {.kind = kind, .node = *node}};
+    return &queued->output;
 }
 
-void gossip_link_down(struct gossip *gossip, const struct id *node, uint64_t now_ms)
+static uint64_t sooner(uint64_t left, uint64_t right)
 {
-    size_t i = find(gossip, node);
-    struct gossip_member *member;
-    struct plan *plan;
+    return left < right ? left : right;
+}
 
-    if (i == NOBODY || !gossip->plans[i].linked)
+/* A wake that was planned and missed by so much: this node was paused, or starved. What did not
+ * come meanwhile says nothing about others. */
+void gossip_notice_pause(struct gossip *gossip, uint64_t now_ms)
+{
+    uint64_t planned_ms = gossip->planned_ms;
+
+    if (planned_ms == MOMENT_NEVER || now_ms <= planned_ms + GOSSIP_PAUSED_MS)
         return;
-    member = &gossip->members[i];
-    plan = &gossip->plans[i];
-    plan->linked = member->linked = false;
-    gossip->links--;
-    gossip->down_ms = now_ms;
-    look_again(gossip);
-    /* Who takes a link only to close it is dialled ever more seldom, like who does not answer. */
-    if (now_ms - plan->up_ms >= GOSSIP_SETTLED_MS)
-        member->attempts = 0;
-    else if (member->attempts < UINT32_MAX)
-        member->attempts++;
-    if (member->address_count > 0)
-        plan_dial(gossip, i, now_ms + back_off_ms(gossip, member));
-    else if (!member->session_key_known)
-        drop(gossip, i); /* forgotten, or never known: it was here as long as its link */
-    try_nameless_again(gossip, now_ms);
+    gossip->planned_ms = MOMENT_NEVER;
+    gossip->figures.pauses++;
+    gossip_void_probes(gossip);
+    gossip_worsen(gossip, 2);
+    gossip_suspicion_wait(gossip, now_ms);
+    gossip_extend_dials(gossip, now_ms - planned_ms);
 }
 
-static void fail(struct gossip *gossip, size_t i, uint64_t now_ms)
+bool gossip_poll(struct gossip *gossip, uint64_t now_ms, struct gossip_output *output)
 {
-    struct gossip_member *member = &gossip->members[i];
-    struct plan *plan = &gossip->plans[i];
+    struct queued *queued;
 
-    end_dial(gossip, i);
-    if (member->attempts < UINT32_MAX)
-        member->attempts++;
-    member->next_address = plan->tried + 1u;
-    if (plan->wanted && plan->wanted_until_ms <= now_ms)
-        plan->wanted = member->wanted = false;
-    if (member->address_count > 0)
-        plan_dial(gossip, i, now_ms + back_off_ms(gossip, member));
-    else
-        plan_dial(gossip, i, MOMENT_NEVER);
-}
-
-void gossip_dial_failed(struct gossip *gossip, struct bytes address, uint64_t now_ms)
-{
-    for (size_t i = 0; i < gossip->count; i++) {
-        const struct plan *plan = &gossip->plans[i];
-
-        if (plan->dialling &&
-            bytes_equal(bytes_of_text(gossip->members[i].addresses[plan->tried]), address)) {
-            fail(gossip, i, now_ms);
-            return;
-        }
+    memory_give_back(gossip->lent);
+    gossip->lent = NULL;
+    gossip_notice_pause(gossip, now_ms);
+    gossip->planned_ms = MOMENT_NEVER;
+    gossip_suspicion_turn(gossip, now_ms);
+    gossip_probe_turn(gossip, now_ms);
+    if (gossip->queue_count == 0) {
+        gossip->answers = 0;
+        gossip->planned_ms = sooner(gossip->suspicion_wake_ms, gossip_probe_wake_ms(gossip));
+        return false;
     }
+    queued = &gossip->queue[gossip->queue_first++];
+    gossip->queue_count--;
+    *output = queued->output;
+    gossip->lent = queued->owned;
+    return true;
 }
 
-/* Nothing more was heard of a try: the news of its failure was lost; or it was of a seed without
- * an id, and one of the links that came up is its. */
-static void lose(struct gossip *gossip, size_t i, uint64_t now_ms)
+uint64_t gossip_wake_at_ms(const struct gossip *gossip)
 {
-    const struct plan *plan = &gossip->plans[i];
-
-    if (!plan->nameless || gossip->links == 0 || gossip->down_ms >= plan->dialled_ms) {
-        fail(gossip, i, now_ms);
-        return;
-    }
-    end_dial(gossip, i);
-    gossip->members[i].attempts = 0;
-    plan_dial(gossip, i, MOMENT_NEVER);
-}
-
-void gossip_want(struct gossip *gossip, const struct id *node, uint64_t now_ms)
-{
-    size_t i = find(gossip, node);
-    struct plan *plan;
-
-    if (i == NOBODY || gossip->plans[i].linked)
-        return;
-    plan = &gossip->plans[i];
-    plan->wanted_until_ms = now_ms + GOSSIP_WANTED_MS;
-    if (plan->wanted)
-        return;
-    plan->wanted = gossip->members[i].wanted = true;
-    look_again(gossip);
-    if (!plan->dialling && gossip->members[i].address_count > 0 && plan->due_ms > now_ms)
-        plan_dial(gossip, i, now_ms);
+    if (gossip->queue_count > 0)
+        return 0;
+    return sooner(sooner(gossip->dial_wake_ms, gossip->refute_ms),
+                  sooner(gossip->suspicion_wake_ms, gossip_probe_wake_ms(gossip)));
 }
 
 /* ---- questions ---- */
 
+const char *gossip_state_name(enum gossip_state state)
+{
+    switch (state) {
+    case GOSSIP_ALIVE:
+        return "alive";
+    case GOSSIP_SUSPECT:
+        return "suspect";
+    case GOSSIP_DEAD:
+        return "dead";
+    case GOSSIP_LEFT:
+        return "left";
+    }
+    return "";
+}
+
 bool gossip_is_linked(const struct gossip *gossip, const struct id *node)
 {
-    size_t i = find(gossip, node);
+    const struct peer *peer = gossip_peer_of(gossip, node);
 
-    return i != NOBODY && gossip->plans[i].linked;
+    return peer && peer->linked && !peer->hanging;
 }
 
 size_t gossip_links(const struct gossip *gossip)
 {
-    return gossip->links;
+    return gossip->link_count;
+}
+
+size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < gossip->link_count && count < max; i++)
+        if (!gossip->peers[gossip->links[i]].hanging)
+            nodes[count++] = *gossip_id(gossip, &gossip->peers[gossip->links[i]]);
+    return count;
 }
 
 size_t gossip_count(const struct gossip *gossip)
@@ -482,112 +459,72 @@ size_t gossip_count(const struct gossip *gossip)
     return gossip->count;
 }
 
-size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max)
+size_t gossip_live(const struct gossip *gossip)
 {
-    size_t most = max < gossip->links ? max : gossip->links, count = 0;
-
-    for (size_t i = 0; count < most; i++)
-        if (gossip->plans[i].linked)
-            nodes[count++] = gossip->members[i].node;
-    return count;
+    return gossip->count - gossip->not_live;
 }
 
-const struct gossip_member *gossip_find(const struct gossip *gossip, const struct id *node)
+void gossip_at(const struct gossip *gossip, size_t index, struct gossip_member *member)
 {
-    size_t i = find(gossip, node);
+    const struct peer *peer;
 
-    return i == NOBODY ? NULL : &gossip->members[i];
-}
-
-const struct gossip_member *gossip_at(const struct gossip *gossip, size_t index)
-{
     assert(index < gossip->count);
-    return &gossip->members[index];
+    *member = (struct gossip_member){
+        .node = gossip->members[index].node, .recorded = true, .next_dial_ms = MOMENT_NEVER};
+    if (!gossip->members[index].peer)
+        return;
+    peer = &gossip->peers[gossip->members[index].peer - 1];
+    member->state = (enum gossip_state)peer->state;
+    member->recorded = peer->recorded;
+    member->linked = peer->linked;
+    member->dialled_here = peer->linked && peer->dialled_here;
+    member->dialling = peer->dialling;
+    member->seed = peer->seed;
+    member->wanted = peer->wanted;
+    member->chosen = peer->linked && peer->chosen;
+    member->attempts = peer->attempts;
+    if (!peer->linked && !peer->dialling)
+        member->next_dial_ms = peer->due_ms;
+    if (!peer->suspicion)
+        return;
+    member->accusers = (uint32_t)peer->suspicion->count;
+    if (peer->state == GOSSIP_SUSPECT)
+        member->suspicion_ends_ms = peer->suspicion->ends_ms;
 }
 
-/* ---- dialling ---- */
-
-/* Few nodes are all linked; beyond the active view only those that pecks wait for. */
-static bool may_dial(const struct gossip *gossip, const struct plan *plan)
+bool gossip_find(const struct gossip *gossip, const struct id *node, struct gossip_member *member)
 {
-    return !plan->linked && !plan->dialling && gossip->dials < GOSSIP_DIALS_MAX &&
-           (plan->wanted || gossip->links + gossip->dials < ACTIVE_LINKS_MAX);
-}
+    uint32_t i = gossip_member_index(gossip, node);
 
-/* Is a node linked that says it is reached at the seed's address? Then the seed is served. */
-static bool is_served(const struct gossip *gossip, size_t seed)
-{
-    struct bytes address = bytes_of_text(gossip->members[seed].addresses[0]);
-
-    for (size_t i = 0; i < gossip->count; i++)
-        if (gossip->plans[i].linked && has_address(&gossip->members[i], address))
-            return true;
-    return false;
-}
-
-/* One of those that are due, by chance: who all know the same nodes shall not all link the same
- * few. Who is wanted goes first. */
-static size_t choose(struct gossip *gossip, uint64_t now_ms)
-{
-    size_t counts[2] = {0}; /* strangers, wanted */
-    size_t skip;
-    bool wanted;
-
-    for (size_t i = 0; i < gossip->count; i++)
-        if (gossip->plans[i].due_ms <= now_ms && may_dial(gossip, &gossip->plans[i]))
-            counts[gossip->plans[i].wanted]++;
-    wanted = counts[1] > 0;
-    if (counts[wanted] == 0)
-        return NOBODY;
-    skip = dice_below(&gossip->dice, counts[wanted]);
-    for (size_t i = 0; i < gossip->count; i++)
-        if (gossip->plans[i].due_ms <= now_ms && may_dial(gossip, &gossip->plans[i]) &&
-            gossip->plans[i].wanted == wanted && skip-- == 0)
-            return i;
-    return NOBODY;
-}
-
-static void plan_wake(struct gossip *gossip)
-{
-    gossip->wake_ms = MOMENT_NEVER;
-    for (size_t i = 0; i < gossip->count; i++) {
-        const struct plan *plan = &gossip->plans[i];
-
-        if (plan->due_ms < gossip->wake_ms && (plan->dialling || may_dial(gossip, plan)))
-            gossip->wake_ms = plan->due_ms;
-    }
-}
-
-bool gossip_poll_dial(struct gossip *gossip, uint64_t now_ms, struct gossip_member *member,
-                      size_t *address)
-{
-    struct plan *plan;
-    size_t i;
-
-    if (now_ms < gossip->wake_ms)
+    if (i == NOBODY)
         return false;
-    for (i = 0; i < gossip->count && gossip->dials > 0; i++)
-        if (gossip->plans[i].dialling && gossip->plans[i].due_ms <= now_ms)
-            lose(gossip, i, now_ms);
-    while ((i = choose(gossip, now_ms)) != NOBODY && gossip->plans[i].nameless &&
-           is_served(gossip, i))
-        plan_dial(gossip, i, MOMENT_NEVER);
-    if (i == NOBODY) {
-        plan_wake(gossip);
-        return false;
-    }
-    plan = &gossip->plans[i];
-    plan->tried = (uint8_t)(gossip->members[i].next_address % gossip->members[i].address_count);
-    plan->dialled_ms = now_ms;
-    plan->due_ms = now_ms + GOSSIP_ANSWER_WITHIN_MS;
-    plan->dialling = gossip->members[i].dialling = true;
-    gossip->dials++;
-    *address = plan->tried;
-    *member = gossip->members[i];
+    gossip_at(gossip, i, member);
     return true;
 }
 
-uint64_t gossip_wake_at_ms(const struct gossip *gossip)
+void gossip_figures(const struct gossip *gossip, struct gossip_figures *figures)
 {
-    return gossip->wake_ms;
+    *figures = gossip->figures;
+}
+
+size_t gossip_memory_bytes(const struct gossip *gossip)
+{
+    size_t bytes = sizeof *gossip + gossip->capacity * sizeof *gossip->members +
+                   gossip->slot_count * sizeof *gossip->slots +
+                   gossip->peer_capacity * sizeof *gossip->peers +
+                   gossip->link_capacity * sizeof *gossip->links +
+                   gossip->queue_capacity * sizeof *gossip->queue;
+
+    if (gossip->seen)
+        bytes += GOSSIP_ACCUSATIONS_SEEN * sizeof *gossip->seen;
+    if (gossip->seeds)
+        bytes += GOSSIP_SEEDS_MAX * sizeof *gossip->seeds;
+    for (uint32_t i = 0; i < gossip->peer_slots; i++) {
+        const struct peer *peer = &gossip->peers[i];
+
+        if (peer->member != NOBODY && peer->suspicion)
+            bytes +=
+                sizeof *peer->suspicion + peer->suspicion->wire_size + peer->suspicion->chain_size;
+    }
+    return bytes;
 }

@@ -11,11 +11,13 @@
 #include <stdio.h>
 
 #define REASON_SIZE 160
+#define FRAME_TAGS_MAX 16u /* of two fields and their lengths */
 
 struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
     _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
+    uint64_t refused[INTAKE_VERDICTS];
 };
 
 struct intake *intake_new(const struct intake_settings *settings)
@@ -42,6 +44,12 @@ uint64_t intake_signature_checks(const struct intake *intake)
     return intake->alone + batch_roots_added(intake->roots);
 }
 
+void intake_count_refusals(const struct intake *intake, uint64_t refused[INTAKE_VERDICTS])
+{
+    for (size_t i = 0; i < INTAKE_VERDICTS; i++)
+        refused[i] += intake->refused[i];
+}
+
 const char *intake_verdict_text(enum intake_verdict verdict)
 {
     switch (verdict) {
@@ -65,6 +73,8 @@ const char *intake_verdict_text(enum intake_verdict verdict)
         return "made for another network";
     case INTAKE_EXPIRED:
         return "its time is over, or not yet come";
+    case INTAKE_UNKNOWN_SIGNER:
+        return "its signer's certificates are not known";
     case INTAKE_CONTRADICTED:
         return "the signer's certificates contradict those that are held";
     }
@@ -92,6 +102,8 @@ const char *intake_verdict_code(enum intake_verdict verdict)
         return "other_network";
     case INTAKE_EXPIRED:
         return "expired";
+    case INTAKE_UNKNOWN_SIGNER:
+        return "unknown_signer";
     case INTAKE_CONTRADICTED:
         return "contradicted";
     }
@@ -468,6 +480,7 @@ static const struct offered_record *open_items(struct intake *intake, Duck__Reco
             ++*count;
             continue;
         }
+        intake->refused[verdict]++;
         if ((*refused)++ == 0) {
             *first = verdict;
             say(reason, "%s", why[0] ? why : intake_verdict_text(verdict));
@@ -526,12 +539,132 @@ bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind
         quota = intake->settings.news;
     else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED)
         quota = intake->settings.asked;
+    /* A question of five bytes can have the largest answer. */
+    if ((kind == FRAME_RECONCILE || kind == FRAME_FETCH) && size < RECONCILE_FRAME_MAX)
+        size = RECONCILE_FRAME_MAX;
     if (!quota)
         return true;
     enter(intake);
     admits = quota_take(quota, node, size, wall_ms);
     leave(intake);
     return admits;
+}
+
+static enum intake_verdict open_probe(struct bytes body, enum event_kind kind, struct arena *arena,
+                                      struct event *event)
+{
+    Duck__ProbeFrame *frame = unpack(&duck__probe_frame__descriptor, body, arena);
+
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->probe.nonce = frame->nonce;
+    event->probe.sums[0] = frame->directory_sum;
+    event->probe.sums[1] = frame->metrics_sum;
+    event->kind = kind;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_probe_request(struct bytes body, struct arena *arena,
+                                              struct event *event)
+{
+    Duck__ProbeRequestFrame *frame = unpack(&duck__probe_request_frame__descriptor, body, arena);
+
+    if (!frame || !id_from_bytes(borrowed(frame->target), &event->probe.target))
+        return INTAKE_MALFORMED;
+    event->probe.nonce = frame->nonce;
+    event->kind = EVENT_PROBE_REQUEST;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_probe_nack(struct bytes body, struct arena *arena,
+                                           struct event *event)
+{
+    Duck__ProbeNackFrame *frame = unpack(&duck__probe_nack_frame__descriptor, body, arena);
+
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->probe.nonce = frame->nonce;
+    event->kind = EVENT_PROBE_NACK;
+    return INTAKE_TAKEN;
+}
+
+/* The chain that came along, or the one that is held. */
+static enum intake_verdict find_chain(struct intake *intake, const struct id *signer,
+                                      struct arena *arena, struct bytes *chain)
+{
+    if (chain->size > 0)
+        return INTAKE_TAKEN;
+    enter(intake);
+    *chain = arena_copy(arena, keyring_chain(intake->settings.keyring, signer));
+    leave(intake);
+    return chain->size > 0 ? INTAKE_TAKEN : INTAKE_UNKNOWN_SIGNER;
+}
+
+/* One accusation comes in over several links: its signature is checked once. */
+static enum intake_verdict check_once(struct intake *intake, struct bytes wire,
+                                      const struct envelope *envelope, struct bytes chain,
+                                      uint64_t wall_ms, struct arena *arena, struct signer *signer,
+                                      char reason[REASON_SIZE])
+{
+    struct hash parts[2] = {hash_of(wire), hash_of(chain)};
+    struct hash entry = hash_of(bytes_of(parts, sizeof parts));
+    enum certificate_verdict why;
+    enum intake_verdict verdict;
+
+    if (batch_roots_has(intake->roots, &entry))
+        return find_signer(intake, chain, wall_ms + CLOCK_SKEW_MAX_MS, arena, signer, &why);
+    verdict = check_signature(intake, envelope, chain, wall_ms, arena, signer, reason);
+    if (verdict == INTAKE_TAKEN && envelope->batch.size == 0) {
+        batch_roots_add(intake->roots, &entry);
+        intake->alone--; /* it is counted among what was added */
+    }
+    return verdict;
+}
+
+static enum intake_verdict open_accusation(struct intake *intake, struct bytes body,
+                                           uint64_t wall_ms, struct arena *arena,
+                                           struct event *event, char reason[REASON_SIZE])
+{
+    struct accusation *accusation = &event->accusation.accusation;
+    enum accusation_verdict form;
+    Duck__AccusationFrame *frame;
+    enum intake_verdict verdict;
+    struct envelope envelope;
+    struct signer signer;
+
+    if (body.size > CHAIN_SIZE_MAX + ACCUSATION_SIZE_MAX + FRAME_TAGS_MAX)
+        return INTAKE_MALFORMED;
+    frame = unpack(&duck__accusation_frame__descriptor, body, arena);
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->accusation.wire = borrowed(frame->accusation);
+    event->accusation.chain = borrowed(frame->chain);
+    verdict = parse_envelope(event->accusation.wire, ENVELOPE_ACCUSATION, arena, &envelope, reason);
+    if (verdict == INTAKE_TAKEN)
+        verdict = find_chain(intake, &envelope.signer, arena, &event->accusation.chain);
+    if (verdict == INTAKE_TAKEN)
+        verdict = check_once(intake, event->accusation.wire, &envelope, event->accusation.chain,
+                             wall_ms, arena, &signer, reason);
+    if (verdict != INTAKE_TAKEN)
+        return verdict;
+    form = accusation_parse(envelope.body, arena, accusation);
+    if (form != ACCUSATION_OK) {
+        say(reason, "%s", accusation_verdict_text(form));
+        return INTAKE_BAD_BODY;
+    }
+    if (!bytes_equal(accusation->network, intake->settings.network))
+        return INTAKE_OTHER_NETWORK;
+    if (!id_equal(&signer.id, &accusation->accuser) || signer.kind != IDENTITY_NODE)
+        return INTAKE_WRONG_SIGNER;
+    form = accusation_judge_dates(accusation, wall_ms);
+    if (form == ACCUSATION_FROM_FUTURE) {
+        say(reason, "%s", accusation_verdict_text(form));
+        return INTAKE_EXPIRED;
+    }
+    event->accusation.expired = form == ACCUSATION_EXPIRED;
+    event->accusation.hash = envelope.hash;
+    event->kind = EVENT_ACCUSATION;
+    return INTAKE_TAKEN;
 }
 
 enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, struct bytes body,
@@ -566,10 +699,28 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
     case FRAME_RECORDS:
         verdict = open_records(intake, body, wall_ms, arena, event, refused, reason);
         break;
+    case FRAME_PROBE:
+        verdict = open_probe(body, EVENT_PROBE, arena, event);
+        break;
+    case FRAME_PROBE_ACK:
+        verdict = open_probe(body, EVENT_PROBE_ACK, arena, event);
+        break;
+    case FRAME_PROBE_REQUEST:
+        verdict = open_probe_request(body, arena, event);
+        break;
+    case FRAME_PROBE_NACK:
+        verdict = open_probe_nack(body, arena, event);
+        break;
+    case FRAME_ACCUSATION:
+        verdict = open_accusation(intake, body, wall_ms, arena, event, reason);
+        break;
     case FRAME_PING:
     case FRAME_PONG:
+    case FRAME_GOODBYE:
         break;
     }
+    if (verdict != INTAKE_TAKEN && *refused == 0)
+        intake->refused[verdict]++; /* records are counted one by one */
     if (verdict != INTAKE_TAKEN && reason[0] == 0)
         say(reason, "%s", intake_verdict_text(verdict));
     return verdict;
@@ -623,6 +774,42 @@ struct bytes frame_pack_refusal(const struct id *peck, const char *code, const c
     frame.code = lent(bytes_of_text(code));
     frame.reason = lent(bytes_of_text(reason));
     frame.final = final;
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena)
+{
+    Duck__ProbeFrame frame = DUCK__PROBE_FRAME__INIT;
+
+    frame.nonce = nonce;
+    frame.directory_sum = sums[0];
+    frame.metrics_sum = sums[1];
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena)
+{
+    Duck__ProbeRequestFrame frame = DUCK__PROBE_REQUEST_FRAME__INIT;
+
+    frame.nonce = nonce;
+    frame.target = lent(id_bytes(target));
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena)
+{
+    Duck__ProbeNackFrame frame = DUCK__PROBE_NACK_FRAME__INIT;
+
+    frame.nonce = nonce;
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena)
+{
+    Duck__AccusationFrame frame = DUCK__ACCUSATION_FRAME__INIT;
+
+    frame.chain = lent(chain);
+    frame.accusation = lent(accusation);
     return pack(&frame.base, arena);
 }
 

@@ -32,8 +32,10 @@ enum intake_verdict {
     INTAKE_BAD_BODY,
     INTAKE_OTHER_NETWORK,
     INTAKE_EXPIRED,
+    INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
 };
+#define INTAKE_VERDICTS (INTAKE_CONTRADICTED + 1u)
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */
@@ -64,6 +66,9 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
 /* How many signatures of pecks, receipts and records were checked: a batch counts once. */
 uint64_t intake_signature_checks(const struct intake *intake);
 
+/* Adds how many records, and other frames as a whole, were refused, by verdict. */
+void intake_count_refusals(const struct intake *intake, uint64_t refused[INTAKE_VERDICTS]);
+
 /* Packs frames; the result is in `arena`. */
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
@@ -73,6 +78,10 @@ struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena
 struct bytes frame_pack_fetch(const struct event *event, struct arena *arena);     /* .fetch */
 struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
                                 const struct bytes *records, size_t count, struct arena *arena);
+struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena); /* and ack */
+struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena);
+struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena);
+struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena);
 struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
                                 size_t count, struct arena *arena);
 

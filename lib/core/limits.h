@@ -28,6 +28,7 @@
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
+#define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
@@ -58,6 +59,7 @@
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
+#define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
 #define LEASE_MS (60 * SECOND_MS)
@@ -88,7 +90,9 @@
 #define PROOFS_MAX 4096u          /* owners that gave one version to two records */
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
-#define ACTIVE_LINKS_MAX 64u
+#define ACTIVE_LINKS_MAX 64u      /* lasting links; of more the least useful close */
+#define FULL_MESH_NODES_MAX 20u   /* so many other live nodes are all linked */
+#define LINKS_CHOSEN 4u           /* beyond that: dialled here, to members chosen by chance */
 #define KEYRING_MAX 65536u        /* verified chains held */
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
@@ -102,11 +106,14 @@
 #define NEWS_BYTES_BURST (1u * MIB)      /* … and a thousand at once */
 #define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
 #define ASKED_BYTES_BURST (64u * MIB)
-#define NEWS_SLOTS_MAX 4096u             /* changed records that wait for their rides */
+#define NEWS_SLOTS_MAX 256u              /* changed records that wait for their rides; of a larger crowd the rest is left to repair */
 #define NEWS_HOLDERS_MAX 24u             /* neighbours of a slot; the budget's upper end */
+#define NEWS_GATHER_MS 20ull             /* between rounds */
 #define NEWS_RIDE_MS 100ull              /* between rides, and up to as much again */
 #define NEWS_CLIPPED_MAX 32u             /* rides that a change waits while others fill the frames */
 #define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
+#define SUMS_SETTLE_MS SECOND_MS         /* differing sums count when ours has stayed so long … */
+#define SUMS_PATIENCE_MS (15 * SECOND_MS) /* … or when none counted for so long */
 #define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
@@ -120,7 +127,7 @@
 #define RECONCILE_LIST_BELOW 8u          /* stamps */
 #define RECONCILE_LIST_BELOW_MAX 64u
 #define RECONCILE_FRAME_MIN 4096u        /* bytes */
-#define RECONCILE_FRAME_MAX (64u * KIB)  /* of a message written, default */
+#define RECONCILE_FRAME_MAX (320u * KIB) /* of a message written: a thousand scattered differences in a million take three round trips */
 #define RECONCILE_TAKE_MAX (512u * KIB)  /* of a message read: peers may write more */
 #define RECONCILE_NEEDS_MAX 20000u       /* hashes a session */
 #define RECONCILE_HAVES_MAX 1000u        /* hashes a session: advice only */

@@ -31,7 +31,8 @@ struct news {
     uint8_t key[crypto_shorthash_KEYBYTES];
     struct dice dice;
     uint64_t now_ms, wake_ms;
-    bool is_clipped; /* the round: somebody could not be told all at once */
+    uint64_t round_ms; /* the next round is not before */
+    bool is_clipped;   /* the round: somebody could not be told all at once */
     uint64_t added, told, replaced, crowded_out;
 };
 
@@ -181,7 +182,7 @@ void news_add(struct news *news, const struct record *record, const struct id *f
     slot->budget = (uint8_t)(budget < NEWS_HOLDERS_MAX ? budget : NEWS_HOLDERS_MAX);
     slot->step = (uint8_t)(id_is_zero(from) ? slot->budget : (slot->budget + 1) / 2);
     slot->allowed = slot->step;
-    slot->due_ms = now_ms;
+    slot->due_ms = id_is_zero(from) || now_ms > news->round_ms ? now_ms : news->round_ms;
     if (!id_is_zero(from))
         note_holder(slot, from);
     list = &news->lists[slot->class];
@@ -193,7 +194,8 @@ void news_add(struct news *news, const struct record *record, const struct id *f
     news->buckets[name & news->mask] = slot;
     news->count++;
     news->added++;
-    news->wake_ms = now_ms;
+    if (slot->due_ms < news->wake_ms)
+        news->wake_ms = slot->due_ms;
 }
 
 void news_heard(struct news *news, const struct record *record, const struct id *from)
@@ -268,6 +270,7 @@ void news_end(struct news *news, uint64_t now_ms)
 {
     uint64_t ride_ms = now_ms + NEWS_RIDE_MS + dice_below(&news->dice, NEWS_RIDE_MS);
 
+    news->round_ms = now_ms + NEWS_GATHER_MS;
     news->wake_ms = MOMENT_NEVER;
     for (int class = 0; class < NEWS_CLASSES; class ++)
         for (struct slot *slot = news->lists[class].newest, *older; slot; slot = older) {

@@ -3,7 +3,8 @@
  * Rumour mongering with a counter (Demers et al., "Epidemic algorithms for replicated database
  * maintenance", 1987): a change is told at once to half of the neighbours that its budget allows,
  * and then, each NEWS_RIDE_MS or so, to more of those that have not shown to hold it, until the
- * budget is used up. What is lost on the way repair finds.
+ * budget is used up. What is lost on the way repair finds. What others said waits until the last
+ * round is NEWS_GATHER_MS ago: so a lone change is told at once, and of a crowd many share a frame.
  *
  * There is one slot for each (owner, kind, key): a newer version takes the place of one that still
  * waits. Newest first; each class of records has its share of what goes to a neighbour at once, so

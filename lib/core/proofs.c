@@ -81,7 +81,7 @@ static uint32_t take_oldest(struct proofs *proofs)
     while (*link != number)
         link = &proofs->list[*link].next;
     *link = proofs->list[number].next;
-    proofs->oldest = (proofs->oldest + 1) % proofs->max;
+    proofs->oldest = proofs->oldest + 1 < proofs->max ? proofs->oldest + 1 : 0;
     return number;
 }
 

@@ -117,8 +117,9 @@ static void on_up(void *context, const struct id *node, struct bytes introductio
     atomic_store(&side->up, true);
 }
 
-static void on_down(void *context, const struct id *node, const char *reason)
+static void on_down(void *context, const struct id *node, const char *reason, bool goodbye)
 {
+    (void)goodbye;
     struct side *side = context;
 
     (void)node;

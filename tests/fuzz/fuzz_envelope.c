@@ -2,6 +2,7 @@
  * The first byte chooses the parser. */
 #include "people.h"
 
+#include "core/accusation.h"
 #include "core/peck.h"
 #include "core/receipt.h"
 #include "core/record.h"
@@ -21,6 +22,7 @@ static void open_envelope(struct bytes wire, enum envelope_type type, struct are
 static void open_content(const struct record *record, struct arena *arena)
 {
     struct attestation_content attestation;
+    struct revocation_content revocation;
     struct duckling_content duckling;
     struct metrics_content metrics;
     struct node_content node;
@@ -29,6 +31,8 @@ static void open_content(const struct record *record, struct arena *arena)
         MUST(node.address_count <= NODE_ADDRESSES_MAX);
     if (duckling_content_parse(record->content, arena, &duckling) == RECORD_OK)
         MUST(duckling.capability_count <= DUCKLING_CAPABILITIES_MAX);
+    if (revocation_content_parse(record->content, arena, &revocation) == RECORD_OK)
+        MUST(revocation.reason.size <= REVOCATION_REASON_MAX);
     (void)metrics_content_parse(record->content, &metrics);
     (void)attestation_content_parse(record->content, arena, &attestation);
 }
@@ -52,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes body = bytes_of(size > 0 ? data + 1 : data, size > 0 ? size - 1 : 0);
     struct introduction introduction;
     struct receipt receipt;
+    struct accusation accusation;
     struct record record;
     struct arena arena;
     struct chain chain;
@@ -59,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     arena_init(&arena, 4 * PARSE_BUDGET(size) + 64 * KIB);
-    switch (data[0] % 9) {
+    switch (data[0] % 10) {
     case 0:
         open_envelope(body, ENVELOPE_CERTIFICATE, &arena);
         break;
@@ -90,6 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 8:
         (void)introduction_open(body, bytes_of_text(PEOPLE_NETWORK), PEOPLE_WALL_MS, &arena,
                                 &introduction);
+        break;
+    case 9:
+        if (accusation_parse(body, &arena, &accusation) == ACCUSATION_OK)
+            MUST(!id_equal(&accusation.accuser, &accusation.accused));
         break;
     default:
         break;

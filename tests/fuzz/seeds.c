@@ -87,6 +87,8 @@ static struct bytes record_body(const struct id *owner, uint32_t kind, struct by
                             .content = content};
     struct bytes body = {0};
 
+    if (kind == RECORD_REVOCATION)
+        record.not_after_ms = PEOPLE_WALL_MS + REVOCATION_LIFE_MAX_MS;
     MUST(record_pack(&record, &memory, &body) == RECORD_OK);
     return body;
 }
@@ -108,6 +110,14 @@ static struct bytes metrics_body(void)
     const struct metrics_content content = {.ducklings = 1, .pecks = 2};
 
     return record_body(&alice.id, RECORD_METRICS, metrics_content_pack(&content, &memory));
+}
+
+static struct bytes revocation_body(void)
+{
+    const struct revocation_content content = {
+        .subject = duck.id, .reason = bytes_of_text("stolen"), .revoked_at_ms = PEOPLE_WALL_MS};
+
+    return record_body(&duck.id, RECORD_REVOCATION, revocation_content_pack(&content, &memory));
 }
 
 static struct bytes sealed(enum envelope_type type, const struct person *by, struct bytes body)
@@ -137,11 +147,41 @@ static void write_envelopes(void)
     write_kind("envelope", "receipt_body", 5, receipt_body(RECEIPT_DONE, PECK_ANSWERED));
     write_kind("envelope", "duckling_body", 6, duckling_body());
     write_kind("envelope", "metrics_body", 6, metrics_body());
+    write_kind("envelope", "revocation_body", 6, revocation_body());
     write_kind("envelope", "chain", 7, duck.chain);
     write_kind("envelope", "introduction", 8, person_introduction(&alice, &memory));
 }
 
 /* ---- inner frames ---- */
+
+static struct bytes accusation_body(void)
+{
+    const struct accusation accusation = {.network = bytes_of_text(PEOPLE_NETWORK),
+                                          .accuser = alice.id,
+                                          .accused = bob.id,
+                                          .version = {.ms = PEOPLE_WALL_MS},
+                                          .made_ms = PEOPLE_WALL_MS,
+                                          .not_after_ms = PEOPLE_WALL_MS + ACCUSATION_LIFE_MS};
+    struct bytes body = {0};
+
+    MUST(accusation_pack(&accusation, &memory, &body) == ACCUSATION_OK);
+    return body;
+}
+
+static void write_membership_frames(void)
+{
+    const uint64_t sums[2] = {0x0123456789abcdefull, 42};
+    struct bytes accusation = sealed(ENVELOPE_ACCUSATION, &alice, accusation_body());
+
+    write_kind("intake", "probe", FRAME_PROBE, frame_pack_probe(7, sums, &memory));
+    write_kind("intake", "probe_ack", FRAME_PROBE_ACK, frame_pack_probe(7, sums, &memory));
+    write_kind("intake", "probe_request", FRAME_PROBE_REQUEST,
+               frame_pack_probe_request(7, &bob.id, &memory));
+    write_kind("intake", "probe_nack", FRAME_PROBE_NACK, frame_pack_probe_nack(7, &memory));
+    write_kind("intake", "accusation", FRAME_ACCUSATION,
+               frame_pack_accusation(alice.chain, accusation, &memory));
+    write_kind("envelope", "accusation_body", 9, accusation_body());
+}
 
 static void write_frames(void)
 {
@@ -186,6 +226,7 @@ static void write_frames(void)
     write_kind("intake", "fetched", FRAME_FETCHED,
                frame_pack_fetched(&answer, chains, records, 2, &memory));
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
+    write_membership_frames();
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
 

@@ -7,6 +7,10 @@
  *     peck TARGET GOOD|BODY|SIGNATURE|CHAIN     a peck to that duckling, whole or with one bit turned
  *     receipt PECK-HASH-IN-HEX FROM TO          a `taken` receipt that is not ours to give
  *     record GOOD|BODY|SIGNATURE|CHAIN          a duckling's record
+ *     record FORGED                             one that another key signed
+ *     record EXPIRED                            one that has ended
+ *     record FIRST | OLDER | TWIN               of a second duckling: one that holds; then one of a version
+ *                                               below it, and another one of the same version
  *
  * Answers: "sent", and for pecks what came back: "refused CODE REASON", "taken", or "silence".
  * A link that the other side closed is dialled again. */
@@ -34,7 +38,8 @@ struct identity {
 struct hostile {
     struct arena memory;
     struct bytes network;
-    struct identity node, duckling;
+    struct identity node, duckling, second;
+    uint64_t first_ms; /* version of the second duckling's FIRST */
     struct noise_pair pair;
     struct transport *transport;
     const char *address;
@@ -69,19 +74,28 @@ static void be_born(struct hostile *hostile, enum identity_kind kind, struct ide
     identity->chain = chain_pack(&certificate, 1, &hostile->memory);
 }
 
-static struct bytes make_record(struct hostile *hostile, const struct identity *owner,
-                                enum record_kind kind, struct bytes content)
+/* `lives_ms` may be over: then it has ended. */
+static struct bytes make_record_at(struct hostile *hostile, const struct identity *owner,
+                                   enum record_kind kind, struct bytes content, uint64_t version_ms,
+                                   uint64_t not_after_ms)
 {
     struct record record = {.network = hostile->network,
                             .owner = owner->id,
                             .kind = kind,
-                            .version = {clock_wall_ms(), 0},
-                            .not_after_ms = clock_wall_ms() + HOUR_MS,
+                            .version = {version_ms, 0},
+                            .not_after_ms = not_after_ms,
                             .content = content};
     struct bytes body;
 
     must(record_pack(&record, &hostile->memory, &body) == RECORD_OK, "cannot pack a record");
     return envelope_seal(ENVELOPE_RECORD, &owner->id, owner->key, body, &hostile->memory, NULL);
+}
+
+static struct bytes make_record(struct hostile *hostile, const struct identity *owner,
+                                enum record_kind kind, struct bytes content)
+{
+    return make_record_at(hostile, owner, kind, content, clock_wall_ms(),
+                          clock_wall_ms() + HOUR_MS);
 }
 
 /* ---- the link ---- */
@@ -110,10 +124,11 @@ static void on_up(void *context, const struct id *node, struct bytes introductio
     pthread_mutex_unlock(&hostile->lock);
 }
 
-static void on_down(void *context, const struct id *node, const char *reason)
+static void on_down(void *context, const struct id *node, const char *reason, bool goodbye)
 {
     struct hostile *hostile = context;
 
+    (void)goodbye;
     (void)node;
     (void)reason;
     pthread_mutex_lock(&hostile->lock);
@@ -327,15 +342,55 @@ static void send_receipt(struct hostile *hostile, const char *hash, const char *
     printf("sent\n");
 }
 
-static void send_record(struct hostile *hostile, const char *where)
+static struct bytes content_named(struct hostile *hostile, const char *name)
 {
     struct duckling_content content = {
-        .host = hostile->node.id, .display_name = bytes_of_text(where), .accepts_pecks = true};
-    struct bytes chain = copy_of(hostile, hostile->duckling.chain);
-    struct bytes wire = make_record(hostile, &hostile->duckling, RECORD_DUCKLING,
-                                    duckling_content_pack(&content, &hostile->memory));
+        .host = hostile->node.id, .display_name = bytes_of_text(name), .accepts_pecks = true};
 
-    turn_a_bit(where, wire, chain);
+    return duckling_content_pack(&content, &hostile->memory);
+}
+
+/* What holds by its signature, if by that. */
+static bool make_untimely(struct hostile *hostile, const char *what, struct bytes *wire)
+{
+    struct bytes content = content_named(hostile, what);
+    struct identity forger = hostile->duckling;
+    uint64_t now_ms = clock_wall_ms();
+
+    if (strcmp(what, "FORGED") == 0) {
+        forger.key = hostile->second.key;
+        *wire = make_record(hostile, &forger, RECORD_DUCKLING, content);
+    } else if (strcmp(what, "EXPIRED") == 0) {
+        *wire = make_record_at(hostile, &hostile->duckling, RECORD_DUCKLING, content,
+                               now_ms - MINUTE_MS, now_ms - SECOND_MS);
+    } else if (strcmp(what, "FIRST") == 0) {
+        hostile->first_ms = now_ms;
+        *wire = make_record(hostile, &hostile->second, RECORD_DUCKLING, content);
+    } else if (strcmp(what, "OLDER") == 0) {
+        *wire = make_record_at(hostile, &hostile->second, RECORD_DUCKLING, content,
+                               hostile->first_ms - SECOND_MS, now_ms + HOUR_MS);
+    } else if (strcmp(what, "TWIN") == 0) {
+        *wire = make_record_at(hostile, &hostile->second, RECORD_DUCKLING, content,
+                               hostile->first_ms, now_ms + HOUR_MS);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void send_record(struct hostile *hostile, const char *what)
+{
+    bool of_second =
+        strcmp(what, "FIRST") == 0 || strcmp(what, "OLDER") == 0 || strcmp(what, "TWIN") == 0;
+    struct bytes chain =
+        copy_of(hostile, of_second ? hostile->second.chain : hostile->duckling.chain);
+    struct bytes wire;
+
+    if (!make_untimely(hostile, what, &wire)) {
+        wire =
+            make_record(hostile, &hostile->duckling, RECORD_DUCKLING, content_named(hostile, what));
+        turn_a_bit(what, wire, chain);
+    }
     link_up(hostile);
     send_frame(hostile, FRAME_RECORDS, frame_pack_records(&chain, &wire, 1, &hostile->memory));
     printf("sent\n");
@@ -355,6 +410,7 @@ int main(int argc, char **argv)
     hostile.network = bytes_of_text(argv[2]);
     be_born(&hostile, IDENTITY_NODE, &hostile.node);
     be_born(&hostile, IDENTITY_DUCKLING, &hostile.duckling);
+    be_born(&hostile, IDENTITY_DUCKLING, &hostile.second);
     open_transport(&hostile);
     while (fgets(line, sizeof line, stdin)) {
         int words = sscanf(line, "%15s %127s %127s %127s", what, one, two, three);

@@ -2,6 +2,7 @@
 and never served to anybody. And garbage leaves the node serving."""
 
 import os
+import re
 import socket
 import subprocess
 import urllib.parse
@@ -55,6 +56,45 @@ def a_record_with_one_bit_turned_is_refused_and_served_to_nobody():
 
             until("the good record at bob", lambda: names(pond.bob) == ["GOOD"])
             assert names(pond.alice) == ["GOOD"]
+
+
+def what_no_node_may_serve_is_served_by_none_of_three_and_shown_with_its_reason():
+    with Pond("alice", "bob", "carol") as pond:
+        def names(node):
+            return sorted(entry["display_name"] for entry in node.json("directory")["entries"])
+
+        def counted(name, label):
+            return pond.alice.json("gossip")["counters"][f"ducknode_gossip_{name}_total{{{label}}}"]
+
+        with Hostile(pond.alice) as hostile:
+            assert hostile("record FIRST") == "sent"
+            for node in pond.nodes:
+                until("the good record", lambda node=node: names(node) == ["FIRST"])
+            for what, name, label, log in (
+                    ("FORGED", "refused", 'reason="bad_signature"', r"is refused: .*signature"),
+                    ("EXPIRED", "refused", 'reason="expired"', r"is refused: .*(ended|expired)"),
+                    ("OLDER", "records", 'verdict="older"', None),
+                    ("TWIN", "records", 'verdict="equivocation"',
+                     r"two \w+ records of one owner have the same version")):
+                before = counted(name, label)
+                assert hostile(f"record {what}") == "sent"
+                until(f"{what} to be counted", lambda: counted(name, label) > before)
+                if log:
+                    pond.alice.says(log)
+            assert hostile("record GOOD") == "sent"  # in order: what came before it was judged
+            for node in pond.nodes:
+                until("the last record", lambda node=node: "GOOD" in names(node))
+            for node in pond.nodes:
+                served = names(node)
+                assert not {"FORGED", "EXPIRED", "OLDER"} & set(served), (node.name, served)
+            text = pond.alice.command("gossip").stdout
+            assert re.search(r"^refused +.*bad_signature 1.*expired 1$", text, re.MULTILINE), text
+            assert re.search(r"^equivocators +1$", text, re.MULTILINE), text
+            # Prometheus says the same.
+            status, body, headers = pond.alice.http("GET", "/metrics", raw=True)
+            assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
+            assert b'ducknode_gossip_refused_total{reason="expired"} 1\n' in body, body
+            assert body.count(b"# TYPE ducknode_gossip_refused_total counter\n") == 1, body
 
 
 def a_receipt_by_a_node_that_is_not_the_targets_is_refused():
@@ -120,5 +160,6 @@ def ten_thousand_garbage_connections_leave_the_node_serving():
 
 run(a_peck_with_one_bit_turned_is_refused_with_its_reason_and_logged,
     a_record_with_one_bit_turned_is_refused_and_served_to_nobody,
+    what_no_node_may_serve_is_served_by_none_of_three_and_shown_with_its_reason,
     a_receipt_by_a_node_that_is_not_the_targets_is_refused,
     ten_thousand_garbage_connections_leave_the_node_serving)

@@ -31,7 +31,7 @@ struct test_node {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* What was told. */
-    atomic_uint ups, downs, dials_failed;
+    atomic_uint ups, downs, dials_failed, goodbyes;
     struct id up_node, down_node;
     char reason[160];
     uint64_t frames, bytes, refused;
@@ -101,12 +101,14 @@ static inline void test_node_on_up(void *context, const struct id *id, struct by
     pthread_mutex_unlock(&node->lock);
 }
 
-static inline void test_node_on_down(void *context, const struct id *id, const char *reason)
+static inline void test_node_on_down(void *context, const struct id *id, const char *reason,
+                                     bool goodbye)
 {
     struct test_node *node = context;
 
     pthread_mutex_lock(&node->lock);
     node->downs++;
+    node->goodbyes += goodbye;
     node->down_node = *id;
     snprintf(node->reason, sizeof node->reason, "%s", reason);
     pthread_cond_broadcast(&node->changed);

@@ -9,7 +9,7 @@
 #define BATCH_COUNT 5
 
 static const enum envelope_type types[] = {ENVELOPE_CERTIFICATE, ENVELOPE_PECK, ENVELOPE_RECEIPT,
-                                           ENVELOPE_RECORD};
+                                           ENVELOPE_RECORD, ENVELOPE_ACCUSATION};
 static const struct id alice = {{0xA1, 1, 2, 3}};
 static struct identity_key *key, *other;
 static struct public_key public, others;
@@ -158,6 +158,7 @@ START_TEST(the_signed_bytes_are_those_of_the_specification)
         {ENVELOPE_PECK, "DUCKv1 11 duck/peck/1 5 hello"},
         {ENVELOPE_RECEIPT, "DUCKv1 14 duck/receipt/1 5 hello"},
         {ENVELOPE_RECORD, "DUCKv1 13 duck/record/1 5 hello"},
+        {ENVELOPE_ACCUSATION, "DUCKv1 17 duck/accusation/1 5 hello"},
     };
 
     for (size_t i = 0; i < 4; i++) {

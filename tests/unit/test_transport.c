@@ -480,6 +480,53 @@ START_TEST(a_link_that_ends_is_reported_once_on_each_side)
 }
 END_TEST
 
+START_TEST(a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends)
+{
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    send_numbered(&alice, &bob, TEST_FRAME, 1, 8);
+    transport_hang_up(alice.transport, &bob.id, "not needed");
+    ck_assert_int_eq(transport_send(alice.transport, &bob.id, TEST_FRAME, bytes_of_text("late")),
+                     FAULT_CLOSED);
+    transport_hang_up(alice.transport, &bob.id, "not needed");
+    test_node_await(&bob, bob.downs == 1);
+    test_node_await(&alice, alice.downs == 1);
+    ck_assert_uint_eq(alice.goodbyes, 1);
+    ck_assert_uint_eq(bob.goodbyes, 1);
+    ck_assert_str_eq(alice.reason, "not needed");
+    ck_assert_uint_eq(bob.frames,
+                      1); /* what was sent before arrives; nobody hears of the goodbye */
+    ck_assert_uint_eq(figures_of(&bob).frames_refused, 0);
+    transport_hang_up(alice.transport, &bob.id, "not needed"); /* no link: nothing is done */
+    stop_both();
+}
+END_TEST
+
+START_TEST(a_link_that_breaks_is_no_goodbye)
+{
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    test_node_stop(&bob);
+    test_node_await(&alice, alice.downs == 1);
+    ck_assert_uint_eq(alice.goodbyes, 0);
+    test_node_stop(&alice);
+}
+END_TEST
+
+START_TEST(a_node_that_was_hung_up_on_can_be_linked_again)
+{
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    transport_hang_up(bob.transport, &alice.id, "not needed");
+    test_node_await(&alice, alice.downs == 1);
+    test_node_await(&bob, bob.downs == 1);
+    ck_assert_int_eq(test_node_dial(&alice, &bob, true, true), 0);
+    test_node_await(&alice, alice.ups == 2);
+    test_node_await(&bob, bob.ups == 2);
+    stop_both();
+}
+END_TEST
+
 START_TEST(what_was_sent_before_closing_arrives)
 {
     start_both(NULL);
@@ -875,6 +922,9 @@ int main(void)
     tcase_add_test(frames, a_handler_that_waits_stops_the_reading);
     tcase_add_test(frames, refused_frames_close_the_link_at_the_limit);
     tcase_add_test(links, a_link_that_ends_is_reported_once_on_each_side);
+    tcase_add_test(links, a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends);
+    tcase_add_test(links, a_link_that_breaks_is_no_goodbye);
+    tcase_add_test(links, a_node_that_was_hung_up_on_can_be_linked_again);
     tcase_add_test(links, what_was_sent_before_closing_arrives);
     tcase_add_test(links, pings_measure_the_round_trip);
     tcase_add_test(links, a_quiet_link_stays_up_by_pings);

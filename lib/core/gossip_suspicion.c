@@ -1,0 +1,386 @@
+/* Suspicion: from the first accusation to a refutation or the end.
+ *
+ * Each node decides for itself from the accusations that it holds. The time that the accused has
+ * to refute begins long and shrinks with each distinct accuser (Lifeguard, section IV-B):
+ *
+ *   max(min, max - (max - min) * log(n) / log(needed)),   n accusers of `needed`
+ *
+ * `needed` is GOSSIP_ACCUSERS, or as many as there can be. One who lies alone gives the accused all
+ * of it, and the accused refutes with a newer record. */
+#include "gossip_parts.h"
+
+#include <assert.h>
+
+#define NEPER_Q16 45426ull   /* ln 2 */
+#define LOG_10_OF_2 30103ull /* times 100000 */
+
+const char *gossip_verdict_text(enum gossip_verdict verdict)
+{
+    switch (verdict) {
+    case GOSSIP_COUNTED:
+        return "counted";
+    case GOSSIP_ACCUSES_US:
+        return "accuses this node";
+    case GOSSIP_KNOWN:
+        return "heard before";
+    case GOSSIP_STALE:
+        return "a newer record of the accused is held";
+    case GOSSIP_ENOUGH:
+        return "the accused has enough accusers, or is gone";
+    case GOSSIP_STRANGER:
+        return "the accuser is no live member";
+    case GOSSIP_UNKNOWN:
+        return "the accused is not known";
+    case GOSSIP_TOO_MANY:
+        return "the accuser has too many others under suspicion";
+    }
+    return "";
+}
+
+/* Binary logarithm of n (1 or more), times 2^16: sixteen squarings. */
+static uint64_t log2_q16(uint64_t n)
+{
+    unsigned whole = 63u - (unsigned)__builtin_clzll(n);
+    uint64_t x = whole > 31 ? n >> (whole - 31) : n << (31 - whole); /* in [1, 2), times 2^31 */
+    uint64_t log = whole;
+
+    for (int bit = 0; bit < 16; bit++) {
+        x = (x * x) >> 31;
+        log <<= 1;
+        if (x >> 32) {
+            log |= 1;
+            x >>= 1;
+        }
+    }
+    return log;
+}
+
+static uint64_t suspicion_min_ms(size_t nodes)
+{
+    uint64_t ms = (GOSSIP_SUSPICION_MIN_MS * log2_q16(nodes) * LOG_10_OF_2 / 100000) >> 16;
+
+    return ms > GOSSIP_SUSPICION_MIN_MS ? ms : GOSSIP_SUSPICION_MIN_MS;
+}
+
+uint64_t gossip_suspicion_ms(size_t nodes, size_t accusers)
+{
+    uint64_t min_ms = suspicion_min_ms(nodes), most_ms = GOSSIP_SUSPICION_MAX_TIMES * min_ms;
+    size_t needed = nodes - 1 < GOSSIP_ACCUSERS ? nodes - 1 : GOSSIP_ACCUSERS; /* all but itself */
+
+    if (accusers >= needed)
+        return min_ms;
+    return most_ms - (most_ms - min_ms) * log2_q16(accusers) / log2_q16(needed);
+}
+
+/* ---- what is held of it ---- */
+
+bool gossip_is_accused_by(const struct peer *peer, const struct id *accuser)
+{
+    for (size_t i = 0; peer->suspicion && i < peer->suspicion->count; i++)
+        if (id_equal(&peer->suspicion->accusers[i].node, accuser))
+            return true;
+    return false;
+}
+
+void gossip_clear_suspicion(struct gossip *gossip, struct peer *peer)
+{
+    (void)gossip;
+    if (!peer->suspicion)
+        return;
+    memory_give_back(peer->suspicion->owned);
+    memory_give_back(peer->suspicion);
+    peer->suspicion = NULL;
+}
+
+static void absolve(struct gossip *gossip, struct peer *peer)
+{
+    if (peer->state == GOSSIP_SUSPECT && gossip_is_accused_by(peer, &gossip->settings.self))
+        gossip->figures.false_alarms++;
+    gossip_clear_suspicion(gossip, peer);
+    if (peer->state == GOSSIP_SUSPECT || peer->state == GOSSIP_DEAD)
+        gossip_set_state(gossip, peer, GOSSIP_ALIVE);
+}
+
+void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct version version)
+{
+    struct suspicion *suspicion = peer->suspicion;
+    size_t kept = 0;
+
+    if (peer->state == GOSSIP_DEAD && !suspicion) {
+        gossip_set_state(gossip, peer, GOSSIP_ALIVE);
+        return;
+    }
+    for (size_t i = 0; suspicion && i < suspicion->count; i++)
+        if (version_compare(suspicion->accusers[i].version, version) >= 0)
+            suspicion->accusers[kept++] = suspicion->accusers[i];
+    if (!suspicion)
+        return;
+    if (kept == 0)
+        absolve(gossip, peer);
+    else
+        suspicion->count = kept;
+}
+
+/* It is told of the accusation, so that it refutes for everybody. */
+void gossip_proof_of_life(struct gossip *gossip, struct peer *peer)
+{
+    struct suspicion *suspicion = peer->suspicion;
+
+    if (suspicion && suspicion->owned) {
+        struct gossip_output *output =
+            gossip_say(gossip, GOSSIP_SEND_ACCUSED, gossip_id(gossip, peer));
+        struct queued *queued = (struct queued *)output; /* its first member */
+
+        output->wire = bytes_of(suspicion->owned, suspicion->wire_size);
+        output->chain = bytes_of(suspicion->owned + suspicion->wire_size, suspicion->chain_size);
+        queued->owned = suspicion->owned;
+        suspicion->owned = NULL;
+    }
+    absolve(gossip, peer);
+}
+
+/* ---- accusations ---- */
+
+static bool was_seen(const struct gossip *gossip, uint64_t hash)
+{
+    for (size_t i = 0; gossip->seen && i < GOSSIP_ACCUSATIONS_SEEN; i++)
+        if (gossip->seen[i] == hash)
+            return true;
+    return false;
+}
+
+static void note_seen(struct gossip *gossip, uint64_t hash)
+{
+    if (!gossip->seen)
+        gossip->seen = memory_take(GOSSIP_ACCUSATIONS_SEEN * sizeof *gossip->seen);
+    gossip->seen[gossip->seen_next] = hash;
+    gossip->seen_next = (gossip->seen_next + 1) % GOSSIP_ACCUSATIONS_SEEN;
+}
+
+static bool may_accuse(const struct gossip *gossip, const struct id *accuser)
+{
+    const struct peer *peer;
+
+    if (id_equal(accuser, &gossip->settings.self))
+        return true;
+    if (gossip_member_index(gossip, accuser) == NOBODY)
+        return false;
+    peer = gossip_peer_of(gossip, accuser);
+    return !peer || gossip_is_live(peer);
+}
+
+static size_t count_accused_by(const struct gossip *gossip, const struct id *accuser)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < gossip->peer_slots; i++)
+        if (gossip->peers[i].member != NOBODY && gossip->peers[i].state == GOSSIP_SUSPECT)
+            count += gossip_is_accused_by(&gossip->peers[i], accuser);
+    return count;
+}
+
+static void plan_refutation(struct gossip *gossip, struct version version, uint64_t now_ms)
+{
+    if (gossip->refute_ms == MOMENT_NEVER) {
+        gossip->refute_ms = now_ms;
+        if (gossip->refuted_ms && now_ms < gossip->refuted_ms + GOSSIP_REFUTE_EVERY_MS)
+            gossip->refute_ms = gossip->refuted_ms + GOSSIP_REFUTE_EVERY_MS;
+        gossip->refute_version = version;
+    }
+    if (version_compare(version, gossip->refute_version) > 0)
+        gossip->refute_version = version;
+}
+
+static enum gossip_verdict judge(struct gossip *gossip, const struct gossip_accusation *accusation,
+                                 uint64_t hash, struct version held)
+{
+    uint32_t i = gossip_member_index(gossip, &accusation->accused);
+    const struct peer *peer;
+
+    if (!may_accuse(gossip, &accusation->accuser))
+        return GOSSIP_STRANGER;
+    if (i == NOBODY)
+        return GOSSIP_UNKNOWN;
+    if (version_compare(accusation->version, held) < 0)
+        return GOSSIP_STALE;
+    if (was_seen(gossip, hash))
+        return GOSSIP_KNOWN;
+    if (count_accused_by(gossip, &accusation->accuser) >= GOSSIP_ACCUSED_PER_MEMBER_MAX)
+        return GOSSIP_TOO_MANY;
+    if (!gossip->members[i].peer)
+        return GOSSIP_COUNTED;
+    peer = &gossip->peers[gossip->members[i].peer - 1];
+    if (!peer->recorded)
+        return GOSSIP_UNKNOWN;
+    if (!gossip_is_live(peer) || (peer->suspicion && peer->suspicion->count == GOSSIP_ACCUSERS))
+        return GOSSIP_ENOUGH;
+    return gossip_is_accused_by(peer, &accusation->accuser) ? GOSSIP_KNOWN : GOSSIP_COUNTED;
+}
+
+static void keep_wire(struct suspicion *suspicion, const struct gossip_accusation *accusation)
+{
+    if (suspicion->owned && version_compare(accusation->version, suspicion->version) <= 0)
+        return;
+    memory_give_back(suspicion->owned);
+    suspicion->version = accusation->version;
+    suspicion->wire_size = accusation->wire.size;
+    suspicion->chain_size = accusation->chain.size;
+    suspicion->owned = memory_take(accusation->wire.size + accusation->chain.size + 1);
+    if (accusation->wire.size > 0)
+        memcpy(suspicion->owned, accusation->wire.data, accusation->wire.size);
+    if (accusation->chain.size > 0)
+        memcpy(suspicion->owned + accusation->wire.size, accusation->chain.data,
+               accusation->chain.size);
+}
+
+static void plan_end(struct gossip *gossip, struct suspicion *suspicion)
+{
+    suspicion->ends_ms =
+        suspicion->began_ms + gossip_suspicion_ms(gossip_live(gossip) + 1, suspicion->count);
+    if (suspicion->ends_ms < gossip->suspicion_wake_ms)
+        gossip->suspicion_wake_ms = suspicion->ends_ms;
+}
+
+static void count(struct gossip *gossip, const struct gossip_accusation *accusation,
+                  uint64_t now_ms)
+{
+    struct peer *peer = gossip_peer(gossip, gossip_member_index(gossip, &accusation->accused));
+    struct suspicion *suspicion = peer->suspicion;
+
+    if (!suspicion) {
+        suspicion = peer->suspicion = memory_take(sizeof *suspicion);
+        suspicion->began_ms = now_ms;
+    }
+    suspicion->accusers[suspicion->count++] =
+        (struct accuser){.node = accusation->accuser, .version = accusation->version};
+    keep_wire(suspicion, accusation);
+    gossip_set_state(gossip, peer, GOSSIP_SUSPECT);
+    plan_end(gossip, suspicion);
+    /* Whoever is linked with the accused looks for itself, at once. */
+    if (peer->linked && !peer->hanging && !id_equal(&accusation->accuser, &gossip->settings.self))
+        gossip_probe(gossip, peer, PROBE_DIRECT, now_ms);
+}
+
+enum gossip_verdict gossip_take_accusation(struct gossip *gossip,
+                                           const struct gossip_accusation *accusation,
+                                           struct version held, uint64_t now_ms)
+{
+    uint64_t hash = gossip_hash(gossip, bytes_of(accusation->hash.bytes, HASH_SIZE));
+    bool is_ours = id_equal(&accusation->accuser, &gossip->settings.self);
+    enum gossip_verdict verdict;
+
+    if (id_equal(&accusation->accused, &gossip->settings.self)) {
+        if (version_compare(accusation->version, held) < 0)
+            return GOSSIP_STALE;
+        plan_refutation(gossip, accusation->version, now_ms);
+        return GOSSIP_ACCUSES_US;
+    }
+    verdict = judge(gossip, accusation, hash, held);
+    if (verdict != GOSSIP_COUNTED) {
+        gossip->figures.accusations_refused +=
+            verdict == GOSSIP_STRANGER || verdict == GOSSIP_UNKNOWN || verdict == GOSSIP_TOO_MANY;
+        return verdict;
+    }
+    note_seen(gossip, hash);
+    if (is_ours)
+        gossip->figures.accusations_made++;
+    else
+        gossip->figures.accusations_heard++;
+    count(gossip, accusation, now_ms);
+    return verdict;
+}
+
+/* ceil(1.5 ln(N + 1)) */
+static size_t news_budget(size_t nodes)
+{
+    uint64_t product = 3 * NEPER_Q16 * log2_q16(nodes + 1); /* times 2^33 */
+
+    return (product + (1ull << 33) - 1) >> 33;
+}
+
+size_t gossip_pass_on(struct gossip *gossip, const struct gossip_accusation *accusation,
+                      const struct id *from, struct id *nodes, size_t max)
+{
+    bool is_ours = id_equal(&accusation->accuser, &gossip->settings.self);
+    size_t count = 0, first, budget = news_budget(gossip_live(gossip) + 1);
+    uint64_t met = 0;
+
+    if (max > 0 && gossip_is_linked(gossip, &accusation->accused))
+        nodes[count++] = accusation->accused;
+    first = count;
+    if (is_ours || budget > max - first)
+        budget = max - first;
+    for (size_t i = 0; i < gossip->link_count; i++) {
+        const struct peer *peer = &gossip->peers[gossip->links[i]];
+        const struct id *node = gossip_id(gossip, peer);
+        uint64_t place;
+
+        if (peer->hanging || id_equal(node, &accusation->accused) || id_equal(node, from) ||
+            id_equal(node, &accusation->accuser))
+            continue;
+        place = met < budget ? met : dice_below(&gossip->dice, met + 1);
+        met++;
+        if (place >= budget)
+            continue;
+        nodes[first + place] = *node;
+        if (count <= first + place)
+            count = first + place + 1;
+    }
+    return count;
+}
+
+/* ---- time ---- */
+
+void gossip_suspicion_wait(struct gossip *gossip, uint64_t now_ms)
+{
+    uint64_t least_ms = now_ms + suspicion_min_ms(gossip_live(gossip) + 1);
+
+    for (uint32_t i = 0; i < gossip->peer_slots; i++) {
+        const struct peer *peer = &gossip->peers[i];
+
+        if (peer->member != NOBODY && peer->state == GOSSIP_SUSPECT && peer->suspicion &&
+            peer->suspicion->ends_ms < least_ms)
+            peer->suspicion->ends_ms = least_ms;
+    }
+}
+
+static void end_suspicion(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
+{
+    if (peer->linked && peer->suspicion->acked_ms) {
+        gossip_proof_of_life(gossip, peer); /* we know better; and it hears of it once more */
+        return;
+    }
+    gossip_set_state(gossip, peer, GOSSIP_DEAD);
+    peer->chosen = false;
+    if (!peer->linked && !peer->dialling && peer->due_ms == MOMENT_NEVER)
+        gossip_plan_dial(gossip, peer, now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS));
+}
+
+static void refute_turn(struct gossip *gossip, uint64_t now_ms)
+{
+    if (gossip->refute_ms > now_ms)
+        return;
+    gossip->refute_ms = MOMENT_NEVER;
+    gossip->refuted_ms = now_ms;
+    gossip->figures.refutations++;
+    gossip_worsen(gossip, 1);
+    gossip_say(gossip, GOSSIP_REFUTE, &gossip->settings.self)->version = gossip->refute_version;
+}
+
+void gossip_suspicion_turn(struct gossip *gossip, uint64_t now_ms)
+{
+    refute_turn(gossip, now_ms);
+    if (gossip->suspicion_wake_ms > now_ms)
+        return;
+    gossip->suspicion_wake_ms = MOMENT_NEVER;
+    for (uint32_t i = 0; i < gossip->peer_slots; i++) {
+        struct peer *peer = &gossip->peers[i];
+
+        if (peer->member == NOBODY || peer->state != GOSSIP_SUSPECT)
+            continue;
+        if (peer->suspicion->ends_ms <= now_ms)
+            end_suspicion(gossip, peer, now_ms);
+        else if (peer->suspicion->ends_ms < gossip->suspicion_wake_ms)
+            gossip->suspicion_wake_ms = peer->suspicion->ends_ms;
+    }
+}

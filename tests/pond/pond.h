@@ -1,0 +1,127 @@
+/* pond: N whole agents in one thread, on one made-up clock, network and disk.
+ *
+ * What a node does around its agent (node/loop.c, perform.c, transport.c, store.c) is done here on
+ * made-up time; the agents, intake, signatures and records are the real ones. One seed gives one
+ * pond, to the byte: pond_trace_hash of two runs with the same wish is the same.
+ *
+ * Laws are checked while it runs; the first broken one stops the pond, and pond_broken says which,
+ * when, what came before, and how to see it again. Method: deterministic simulation with swarm
+ * testing (Groce et al., 2012). */
+#ifndef DUCK_TESTS_POND_H
+#define DUCK_TESTS_POND_H
+
+#include "core/agent.h"
+
+#include <stdio.h>
+
+enum fault {                     /* bits of pond_wish.faults */
+    FAULT_LOSS = 1 << 0,         /* a frame that a full queue did not take */
+    FAULT_DELAY = 1 << 1,        /* slow links, and links of different speed */
+    FAULT_DUPLICATE = 1 << 2,    /* a frame comes twice */
+    FAULT_PARTITION = 1 << 3,    /* two groups, one node alone; both ways or one */
+    FAULT_CLOG = 1 << 4,         /* all that goes to or from a node takes seconds */
+    FAULT_PAUSE = 1 << 5,        /* a node stands still for 1 to 30 s, then gets all at once */
+    FAULT_CRASH = 1 << 6,        /* the process ends, also in the middle of a turn, and starts again */
+    FAULT_POWER = 1 << 7,        /* the machine ends: what was not synced may be gone, links stay half open */
+    FAULT_CLOCK = 1 << 8,        /* wall clocks differ by up to 2 min, and jump */
+    FAULT_DISK = 1 << 9,         /* no turn can be kept for a while */
+    FAULT_SLOW = 1 << 10,        /* turns take a while, so that messages gather */
+    FAULT_ALL = (1 << 11) - 1,
+};
+
+enum habit {                     /* bits of pond_wish.habits: what hostile nodes do */
+    HABIT_FORGE = 1 << 0,        /* changed records; records of others, signed by oneself */
+    HABIT_REPLAY = 1 << 1,       /* old versions, old pecks, old receipts */
+    HABIT_EQUIVOCATE = 1 << 2,   /* two records of one version, one to each half */
+    HABIT_FLOOD = 1 << 3,        /* records, identities, frames without sense */
+    HABIT_ECLIPSE = 1 << 4,      /* dial one victim with all one has */
+    HABIT_LIE = 1 << 5,          /* digests that say too little, too much, or nothing true */
+    HABIT_ALL = (1 << 6) - 1,
+};
+
+struct pond_wish {
+    uint64_t seed;
+    size_t nodes, hostile, ducklings;
+    unsigned faults, habits;     /* which may be drawn; the seed draws which are, and how often */
+    uint32_t loss_ppm;           /* of frames, always; beside what the faults draw */
+    uint32_t latency_us;         /* one way, of the middle link; 0: 10 ms */
+    uint32_t changes_per_minute; /* of tracked changes of records, in the whole pond */
+    bool pecks;                  /* ducklings ask, approve, take and answer, while faults go on */
+    bool steady;                 /* faults are as wished, not drawn: all that are named happen */
+    bool trace;                  /* every line to `out` */
+    bool story;                  /* lines are kept for pond_story, with what each node learns */
+    FILE *out;                   /* of `trace`; NULL: stdout */
+    size_t seeds_known;          /* how many others each node is told of at birth; 0: one or two */
+};
+
+struct pond;
+
+struct pond *pond_new(const struct pond_wish *wish);
+void pond_free(struct pond *pond); /* NULL is fine */
+
+/* Goes on for so long. False when a law is broken: now, or before. */
+bool pond_run(struct pond *pond, uint64_t ms);
+uint64_t pond_now_ms(const struct pond *pond);
+
+/* Faults begin with pond_begin_faults; pond_end_faults heals all: paths, clocks, disks, and who was
+ * down starts. From then on hostile nodes rest, and no order is given. */
+void pond_begin_faults(struct pond *pond);
+void pond_end_faults(struct pond *pond);
+
+void pond_begin_changes(struct pond *pond); /* those of pond_wish.changes_per_minute */
+
+/* All healthy nodes hold the same records; `*why` says what differs. */
+bool pond_agrees(struct pond *pond, char why[256]);
+
+/* Runs until they do, at most so long, after faults ended; not agreeing is a broken law. */
+bool pond_run_until_agreed(struct pond *pond, uint64_t ms);
+
+/* By the first broken law: a text of several lines; NULL: none. */
+const char *pond_broken(const struct pond *pond);
+uint64_t pond_trace_hash(const struct pond *pond);
+
+/* ---- for stories: single nodes, by their place from 0 ---- */
+
+#define ALICE 0u
+#define BOB 1u
+#define CAROL 2u
+
+void pond_stop(struct pond *pond, size_t node, bool power_cut);
+void pond_start(struct pond *pond, size_t node);
+void pond_pause(struct pond *pond, size_t node, uint64_t ms);
+void pond_split(struct pond *pond, const size_t *side, size_t count, bool one_way);
+void pond_heal(struct pond *pond);
+void pond_hatch(struct pond *pond, size_t node, const char *name);
+void pond_rename(struct pond *pond, size_t node, const char *name); /* its first duckling */
+size_t pond_records(const struct pond *pond, size_t node);
+size_t pond_links(const struct pond *pond, size_t node);
+struct version pond_version(const struct pond *pond, size_t holder, size_t owner); /* of a node record */
+const char *pond_story(struct pond *pond); /* lines since the last call, or since the pond began */
+/* A record of `owner` as `liar` would change it comes to `node` over their link. */
+void pond_forge(struct pond *pond, size_t liar, size_t owner, size_t node);
+uint64_t pond_refused(const struct pond *pond, size_t node); /* frames whose intake said no */
+
+/* ---- figures ---- */
+
+struct pond_figures {
+    size_t healthy, records_min, records_max;
+    size_t degree_min, degree_max;
+    double degree_mean;
+    uint64_t frames, bytes, turns, happenings; /* bytes with the headers that a wire would add */
+    double bytes_per_node_s_mean, bytes_per_node_s_max; /* since pond_figures_begin */
+    size_t changes, changes_whole;             /* tracked; and held by every healthy node */
+    double copies_mean;                        /* of one change, that one node got */
+    uint64_t half_ms, most_ms, all_ms;         /* worst of the changes: until 50 %, 99.9 %, all hold it */
+    double half_ms_mean, most_ms_mean, all_ms_mean;
+    unsigned hops_max;
+    uint64_t suspected, false_deaths, false_ms; /* healthy nodes held suspect or dead, and for how long */
+    uint64_t agreed_at_ms;                     /* when all agreed first, MOMENT_NEVER: not yet */
+    uint64_t refused_frames, offences, lost, dials, dials_failed;
+    uint64_t crashes, power_cuts, pauses, partitions, clogs, jumps, disks_full, duplicates;
+    uint64_t pecks, handed_out, answered;
+    uint64_t opened, opened_again;             /* frames whose intake ran; that a cache answered */
+};
+void pond_figures(struct pond *pond, struct pond_figures *figures);
+void pond_figures_begin(struct pond *pond); /* rates are counted from here */
+
+#endif

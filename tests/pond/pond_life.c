@@ -1,0 +1,353 @@
+/* What goes on in the pond beside the gossip: ducklings hatch, change, ask for bonds, peck; owners
+ * decide; agents take, acknowledge, answer, and now and then die with what they took. */
+#include "pond_parts.h"
+
+#define STEP_MIN_US (20 * MS_US)
+#define STEP_MAX_US (400 * MS_US)
+#define TAKEN_AT_ONCE 4u
+#define TASKS_MAX 64u
+
+struct asked { /* by ticket: what an answer is about */
+    enum order_kind kind;
+    struct id duckling, peck;
+};
+
+struct life {
+    struct duck {
+        struct id id;
+        uint32_t node;
+    } * ducks;
+    size_t duck_count, duck_capacity, hatching;
+    struct asked *asked; /* of ticket i + 1 */
+    size_t asked_capacity;
+    struct task { /* handed to an agent, which has not begun */
+        uint32_t node;
+        struct id duckling, peck;
+    } tasks[TASKS_MAX];
+    size_t task_count;
+};
+
+struct life *life_new(void)
+{
+    return memory_take(sizeof(struct life));
+}
+
+void life_free(struct life *life)
+{
+    memory_give_back(life->ducks);
+    memory_give_back(life->asked);
+    memory_give_back(life);
+}
+
+static struct order *ask(struct pond *pond, struct message *message, enum order_kind kind,
+                         const struct id *duckling)
+{
+    struct life *life = pond->life;
+    struct order *order = node_order(message, kind, duckling);
+
+    if (pond->ticket == life->asked_capacity) {
+        life->asked_capacity = life->asked_capacity ? life->asked_capacity * 2 : 64;
+        life->asked = memory_resize(life->asked, life->asked_capacity * sizeof *life->asked);
+    }
+    life->asked[pond->ticket] = (struct asked){.kind = kind, .duckling = *duckling};
+    order->ticket = ++pond->ticket;
+    return order;
+}
+
+static void about(struct pond *pond, const struct id *peck)
+{
+    pond->life->asked[pond->ticket - 1].peck = *peck;
+}
+
+static struct bytes number(struct message *message, const char *before, uint64_t which,
+                           const char *behind)
+{
+    char text[NAME_MAX_BYTES];
+
+    snprintf(text, sizeof text, "%s%llu%s", before, (unsigned long long)which, behind);
+    return arena_copy(&message->arena, bytes_of_text(text));
+}
+
+/* ---- identities ---- */
+
+void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked)
+{
+    static const struct id nobody;
+    struct message *message = message_make();
+    struct order *order = ask(pond, message, ORDER_HATCH, &nobody);
+
+    dice_fill(&pond->life_dice, order->seeds, sizeof order->seeds);
+    order->profile.set_display_name = true;
+    order->profile.display_name = name ? arena_copy(&message->arena, bytes_of_text(name))
+                                       : number(message, "duck ", pond->ticket, "");
+    order->profile.accepts_pecks = true;
+    message->tracked = tracked;
+    node_take(pond, node, message);
+}
+
+void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,
+                 const char *name, bool tracked)
+{
+    struct message *message = message_make();
+    struct order *order = ask(pond, message, ORDER_PROFILE, duckling);
+
+    order->profile.set_display_name = true;
+    order->profile.display_name = name ? arena_copy(&message->arena, bytes_of_text(name))
+                                       : number(message, "renamed ", pond->ticket, "");
+    message->tracked = tracked;
+    node_take(pond, node, message);
+}
+
+static struct pond_node *any_node(struct pond *pond)
+{
+    struct pond_node *node = &pond->nodes[dice_below(&pond->life_dice, pond->wish.nodes)];
+
+    return node->up ? node : NULL;
+}
+
+void life_change(struct pond *pond)
+{
+    struct pond_node *node = any_node(pond);
+    uint64_t every_us = 60000 * MS_US / pond->wish.changes_per_minute;
+
+    if (pond->hostile_rest)
+        return;
+    plan(pond, every_us, (struct happening){.kind = HAPPENING_CHANGE});
+    if (!node)
+        return;
+    if (node->store.duckling_count == 0)
+        life_hatch(pond, node, NULL, true);
+    else
+        life_rename(pond, node, &node->store.ducklings[0].id, NULL, true);
+}
+
+/* ---- orders ---- */
+
+static const struct duck *any_duck(struct pond *pond)
+{
+    struct life *life = pond->life;
+    const struct duck *duck;
+
+    if (life->duck_count == 0)
+        return NULL;
+    duck = &life->ducks[dice_below(&pond->life_dice, life->duck_count)];
+    return pond->nodes[duck->node].up ? duck : NULL;
+}
+
+static void send(struct pond *pond, enum peck_kind kind)
+{
+    const struct duck *from = any_duck(pond), *to = from ? any_duck(pond) : NULL;
+    struct message *message;
+    struct order *order;
+
+    if (!to || id_equal(&from->id, &to->id))
+        return;
+    message = message_make();
+    order = ask(pond, message, ORDER_SEND, &from->id);
+    order->send.from = from->id;
+    order->send.to = to->id;
+    order->send.kind = kind;
+    if (kind == PECK_ACTION) {
+        order->send.action = bytes_of_text("query");
+        order->send.payload = number(message, "{\"number\":", pond->ticket, "}");
+    } else {
+        order->send.scopes[0] = bytes_of_text("query");
+        order->send.scope_count = 1;
+    }
+    node_take(pond, &pond->nodes[from->node], message);
+}
+
+/* An owner looks at what waits on a node, and decides one. */
+static void decide(struct pond *pond)
+{
+    struct pond_node *node = any_node(pond);
+    struct kept_peck *peck = NULL;
+    struct message *message;
+    struct order *order;
+    bool denies = dice_below(&pond->life_dice, 5) == 0;
+
+    for (size_t i = 0; node && i < node->store.peck_count && !peck; i++)
+        if (node->store.in_order[i]->box == BOX_IN &&
+            node->store.in_order[i]->state == PECK_PENDING)
+            peck = node->store.in_order[i];
+    if (!peck)
+        return;
+    message = message_make();
+    order = ask(pond, message, denies ? ORDER_DENY : ORDER_APPROVE, &peck->to);
+    about(pond, &peck->by_id.id);
+    order->peck = peck->by_id.id;
+    if (!denies)
+        laws_watch(pond, &order->peck)->approved = true;
+    if (!denies && peck->kind == PECK_BOND_REQUEST) {
+        struct bytes *scopes = arena_take(&message->arena, sizeof *scopes);
+
+        scopes[0] = bytes_of_text("query");
+        order->scopes = scopes;
+        order->scope_count = 1;
+    }
+    node_take(pond, node, message);
+}
+
+static void take(struct pond *pond)
+{
+    const struct duck *duck = any_duck(pond);
+    struct message *message;
+    struct order *order;
+
+    if (!duck)
+        return;
+    message = message_make();
+    order = ask(pond, message, ORDER_TAKE, &duck->id);
+    order->limit = TAKEN_AT_ONCE;
+    order->lease_ms = between(&pond->life_dice, LEASE_MIN_MS, 10 * SECOND_MS);
+    node_take(pond, &pond->nodes[duck->node], message);
+}
+
+static void end_bond(struct pond *pond)
+{
+    struct pond_node *node = any_node(pond);
+    const struct bond *bond;
+    const struct owner *owner;
+    struct message *message;
+
+    if (!node || node->store.bond_count == 0)
+        return;
+    bond = &node->store.bonds[dice_below(&pond->life_dice, node->store.bond_count)];
+    owner = records_owner(pond->records, &bond->approver);
+    message = message_make();
+    ask(pond, message, ORDER_UNPECK,
+        owner && owner->node == node->index ? &bond->approver : &bond->requester)
+        ->bond = bond->id;
+    node_take(pond, node, message);
+}
+
+/* ---- agents ---- */
+
+/* An agent does what was handed to it, maybe long after its lease ended. */
+static void work(struct pond *pond)
+{
+    struct life *life = pond->life;
+    size_t which = life->task_count ? dice_below(&pond->life_dice, life->task_count) : 0;
+    struct task task = life->tasks[which];
+    struct message *message;
+    struct order *order;
+
+    if (life->task_count == 0)
+        return;
+    life->tasks[which] = life->tasks[--life->task_count];
+    if (dice_below(&pond->life_dice, 5) == 0)
+        return; /* the agent died with it */
+    message = message_make();
+    order = ask(pond, message, ORDER_ACK, &task.duckling);
+    about(pond, &task.peck);
+    order->pecks =
+        (const struct id *)arena_copy(&message->arena, bytes_of(&task.peck, sizeof task.peck)).data;
+    order->peck_count = 1;
+    node_take(pond, &pond->nodes[task.node], message);
+    if (dice_below(&pond->life_dice, 5) == 0)
+        return; /* it thinks for longer than this pond lives */
+    message = message_make();
+    order = ask(pond, message, ORDER_ANSWER, &task.duckling);
+    about(pond, &task.peck);
+    order->peck = task.peck;
+    order->result = bytes_of_text("{}");
+    node_take(pond, &pond->nodes[task.node], message);
+}
+
+void life_step(struct pond *pond)
+{
+    struct life *life = pond->life;
+
+    if (pond->hostile_rest)
+        return;
+    plan(pond, between(&pond->life_dice, STEP_MIN_US, STEP_MAX_US),
+         (struct happening){.kind = HAPPENING_LIFE});
+    if (life->hatching < pond->wish.ducklings && dice_below(&pond->life_dice, 3) == 0) {
+        struct pond_node *node = any_node(pond);
+
+        life->hatching += node != NULL;
+        if (node)
+            life_hatch(pond, node, NULL, false);
+        return;
+    }
+    if (!pond->wish.pecks)
+        return;
+    switch (dice_below(&pond->life_dice, 16)) {
+    case 0:
+        if (any_duck(pond)) {
+            const struct duck *duck = &life->ducks[dice_below(&pond->life_dice, life->duck_count)];
+
+            life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);
+        }
+        break;
+    case 1:
+        end_bond(pond);
+        break;
+    case 2:
+    case 3:
+        send(pond, PECK_BOND_REQUEST);
+        break;
+    case 4:
+    case 5:
+    case 6:
+        decide(pond);
+        break;
+    case 7:
+    case 8:
+        take(pond);
+        break;
+    case 9:
+    case 10:
+    case 11:
+        work(pond);
+        break;
+    default:
+        send(pond, PECK_ACTION);
+        break;
+    }
+}
+
+void life_hear(struct pond *pond, struct pond_node *node, const struct effect *reply)
+{
+    struct life *life = pond->life;
+    struct asked asked;
+
+    trace_mix(pond, reply->reply.ticket, reply->reply.code);
+    if (reply->reply.ticket == 0 || reply->reply.ticket > pond->ticket)
+        return;
+    asked = life->asked[reply->reply.ticket - 1];
+    if (reply->reply.code != REFUSAL_NONE)
+        return;
+    if (asked.kind == ORDER_HATCH) {
+        if (life->duck_count == life->duck_capacity) {
+            life->duck_capacity = life->duck_capacity ? life->duck_capacity * 2 : 16;
+            life->ducks = memory_resize(life->ducks, life->duck_capacity * sizeof *life->ducks);
+        }
+        life->ducks[life->duck_count++] = (struct duck){reply->reply.duckling, node->index};
+    } else if (asked.kind == ORDER_SEND) {
+        pond->sums.pecks++;
+        laws_watch(pond, &reply->reply.peck)->ordered = true;
+    } else if (asked.kind == ORDER_ACK) {
+        laws_watch(pond, &asked.peck)->acknowledged = true;
+    } else if (asked.kind == ORDER_ANSWER) {
+        pond->sums.answered++;
+        laws_watch(pond, &asked.peck)->answered = true;
+    } else if (asked.kind == ORDER_TAKE) {
+        for (size_t i = 0; i < reply->reply.taken_count && life->task_count < TASKS_MAX; i++)
+            life->tasks[life->task_count++] =
+                (struct task){node->index, asked.duckling, reply->reply.taken[i]};
+    }
+}
+
+/* ---- for stories ---- */
+
+void pond_hatch(struct pond *pond, size_t node, const char *name)
+{
+    life_hatch(pond, &pond->nodes[node], name, false);
+}
+
+void pond_rename(struct pond *pond, size_t node, const char *name)
+{
+    assert(pond->nodes[node].store.duckling_count > 0);
+    life_rename(pond, &pond->nodes[node], &pond->nodes[node].store.ducklings[0].id, name, false);
+}

@@ -1,0 +1,308 @@
+/* Stories: what nodes log, and what they learn, as one text. Compared word for word. */
+#include "pond.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define SEED 7
+
+static struct pond *pond_of(size_t nodes)
+{
+    struct pond_wish wish = {.seed = SEED, .nodes = nodes, .story = true, .latency_us = 10000};
+
+    ck_assert(identity_self_test());
+    return pond_new(&wish);
+}
+
+/* A pond that has formed; its story begins now. */
+static struct pond *formed_pond_of(size_t nodes)
+{
+    struct pond *pond = pond_of(nodes);
+
+    ck_assert(pond_run(pond, 10 * SECOND_MS));
+    pond_story(pond);
+    return pond;
+}
+
+static void expect(struct pond *pond, uint64_t ms, const char *story)
+{
+    ck_assert_msg(pond_run(pond, ms), "%s", pond_broken(pond));
+    ck_assert_str_eq(pond_story(pond), story);
+}
+
+START_TEST(two_nodes_meet_and_know_each_other)
+{
+    struct pond *pond = pond_of(2);
+
+    expect(pond, SECOND_MS,
+           "[      0] alice starts\n"
+           "[      0] bob   starts\n"
+           "[      0] alice 0 ducklings, 1 records, 0 pecks out, 0 pecks in\n"
+           "[      0] bob   0 ducklings, 1 records, 0 pecks out, 0 pecks in\n"
+           "[     26] alice link up with bob, dialled here\n"
+           "[     26] alice learns bob's node record\n"
+           "[     26] alice bob is alive\n"
+           "[     33] bob   link up with alice, dialled there\n"
+           "[     33] bob   learns alice's node record\n"
+           "[     33] bob   alice is alive\n"
+           "[     42] alice learns bob's metrics record\n"
+           "[     48] bob   learns alice's metrics record\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_new_duckling_is_known_to_the_other_node_one_way_later)
+{
+    struct pond *pond = formed_pond_of(2);
+
+    pond_hatch(pond, ALICE, "Dot");
+    expect(pond, SECOND_MS,
+           "[  10007] bob   learns alice's duckling record\n"
+           "[  10007] bob   learns alice's metrics record\n");
+    pond_rename(pond, ALICE, "Dotty");
+    expect(pond, SECOND_MS, "[  11006] bob   learns alice's duckling record\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(news_reaches_all_of_ten_nodes)
+{
+    struct pond *pond = formed_pond_of(10);
+
+    pond_hatch(pond, ALICE, "Dot");
+    expect(pond, SECOND_MS,
+           "[  10007] erin  learns alice's duckling record\n"
+           "[  10007] erin  learns alice's metrics record\n"
+           "[  10007] bob   learns alice's duckling record\n"
+           "[  10007] bob   learns alice's metrics record\n"
+           "[  10008] heidi learns alice's duckling record\n"
+           "[  10008] heidi learns alice's metrics record\n"
+           "[  10009] dave  learns alice's duckling record\n"
+           "[  10009] dave  learns alice's metrics record\n"
+           "[  10009] judy  learns alice's duckling record\n"
+           "[  10009] judy  learns alice's metrics record\n"
+           "[  10009] carol learns alice's duckling record\n"
+           "[  10009] carol learns alice's metrics record\n"
+           "[  10009] grace learns alice's duckling record\n"
+           "[  10009] grace learns alice's metrics record\n"
+           "[  10010] frank learns alice's duckling record\n"
+           "[  10010] frank learns alice's metrics record\n"
+           "[  10014] ivan  learns alice's duckling record\n"
+           "[  10014] ivan  learns alice's metrics record\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_short_partition_is_no_more_than_a_delay)
+{
+    static const size_t cut_off[] = {BOB};
+    struct pond *pond = formed_pond_of(3);
+
+    pond_split(pond, cut_off, 1, false);
+    pond_hatch(pond, ALICE, "Dot");
+    expect(pond, 5 * SECOND_MS,
+           "[  10000]       1 of 3 are cut off\n"
+           "[  10017] carol learns alice's duckling record\n"
+           "[  10017] carol learns alice's metrics record\n"
+           "[  11033] bob   carol does not answer: accused\n"
+           "[  11033] bob   carol is suspect\n"
+           "[  12026] alice bob does not answer: accused\n"
+           "[  12026] alice bob is suspect\n"
+           "[  12033] carol bob does not answer: accused\n"
+           "[  12033] carol bob is suspect\n"
+           "[  13033] bob   alice does not answer: accused\n"
+           "[  13033] bob   alice is suspect\n"
+           "[  13526] alice bob is dead\n"
+           "[  13533] carol bob is dead\n");
+    pond_heal(pond);
+    expect(pond, 5 * SECOND_MS,
+           "[  15000]       all paths are whole\n"
+           "[  15000] bob   learns alice's duckling record\n"
+           "[  15000] bob   learns alice's metrics record\n"
+           "[  15000] carol bob is alive\n"
+           "[  15000] alice bob is alive\n"
+           "[  15000] alice carol is suspect\n"
+           "[  15000] carol this node was accused of not answering: refuted\n"
+           "[  15000] bob   this node was accused of not answering: refuted\n"
+           "[  15000] carol alice is suspect\n"
+           "[  15000] alice this node was accused of not answering: refuted\n"
+           "[  15007] bob   learns alice's node record\n"
+           "[  15007] bob   alice is alive\n"
+           "[  15007] alice learns bob's node record\n"
+           "[  15009] carol learns bob's node record\n"
+           "[  15009] bob   learns carol's node record\n"
+           "[  15009] bob   carol is alive\n"
+           "[  15017] alice learns carol's node record\n"
+           "[  15017] alice carol is alive\n"
+           "[  15018] carol learns alice's node record\n"
+           "[  15018] carol alice is alive\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_long_partition_ends_links_and_heals_by_itself)
+{
+    static const size_t cut_off[] = {BOB};
+    struct pond *pond = formed_pond_of(3);
+
+    pond_split(pond, cut_off, 1, false);
+    pond_hatch(pond, ALICE, "Dot");
+    expect(pond, 90 * SECOND_MS,
+           "[  10000]       1 of 3 are cut off\n"
+           "[  10017] carol learns alice's duckling record\n"
+           "[  10017] carol learns alice's metrics record\n"
+           "[  11033] bob   carol does not answer: accused\n"
+           "[  11033] bob   carol is suspect\n"
+           "[  12026] alice bob does not answer: accused\n"
+           "[  12026] alice bob is suspect\n"
+           "[  12033] carol bob does not answer: accused\n"
+           "[  12033] carol bob is suspect\n"
+           "[  13033] bob   alice does not answer: accused\n"
+           "[  13033] bob   alice is suspect\n"
+           "[  13526] alice bob is dead\n"
+           "[  13533] carol bob is dead\n"
+           "[  17033] bob   carol is dead\n"
+           "[  19033] bob   alice is dead\n"
+           "[  72351] bob   link down with alice\n"
+           "[  72410] bob   link down with carol\n"
+           "[  73110] alice link down with bob\n"
+           "[  78423] carol link down with bob\n");
+    pond_heal(pond);
+    expect(pond, 60 * SECOND_MS,
+           "[ 100000]       all paths are whole\n"
+           "[ 100243] bob   link up with carol, dialled here\n"
+           "[ 100243] bob   carol is alive\n"
+           "[ 100251] carol link up with bob, dialled there\n"
+           "[ 100251] carol bob is alive\n"
+           "[ 100252] carol this node was accused of not answering: refuted\n"
+           "[ 100260] bob   this node was accused of not answering: refuted\n"
+           "[ 100260] bob   learns carol's node record\n"
+           "[ 100268] alice learns carol's node record\n"
+           "[ 100269] carol learns bob's node record\n"
+           "[ 100288] alice learns bob's node record\n"
+           "[ 100288] alice bob is alive\n"
+           "[ 100295] bob   learns alice's duckling record\n"
+           "[ 100295] bob   learns alice's metrics record\n"
+           "[ 108845] bob   link up with alice, dialled here\n"
+           "[ 108845] bob   alice is alive\n"
+           "[ 108852] alice link up with bob, dialled there\n"
+           "[ 108853] alice this node was accused of not answering: refuted\n"
+           "[ 108860] bob   learns alice's node record\n"
+           "[ 108868] carol learns alice's node record\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_node_that_restarts_publishes_a_higher_version)
+{
+    struct pond *pond = formed_pond_of(2);
+    struct version before = pond_version(pond, ALICE, BOB), after;
+
+    pond_stop(pond, BOB, false);
+    expect(pond, SECOND_MS,
+           "[  10000] bob   ends\n"
+           "[  10006] alice link down with bob\n");
+    pond_start(pond, BOB);
+    expect(pond, 5 * SECOND_MS,
+           "[  11000] bob   starts\n"
+           "[  11000] bob   0 ducklings, 4 records, 0 pecks out, 0 pecks in\n"
+           "[  11000] bob   alice is alive\n"
+           "[  11006] alice bob does not answer: accused\n"
+           "[  11006] alice bob is suspect\n"
+           "[  11026] bob   link up with alice, dialled here\n"
+           "[  11032] alice link up with bob, dialled there\n"
+           "[  11032] alice learns bob's node record\n"
+           "[  11032] alice bob is alive\n"
+           "[  11078] alice learns bob's metrics record\n");
+    after = pond_version(pond, ALICE, BOB);
+    ck_assert_int_gt(version_compare(after, before), 0);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
+{
+    struct pond *pond = formed_pond_of(3);
+    struct version before = pond_version(pond, BOB, CAROL);
+
+    pond_forge(pond, ALICE, CAROL, BOB);
+    expect(pond, SECOND_MS,
+           "[  10007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
+    ck_assert_int_eq(version_compare(pond_version(pond, BOB, CAROL), before), 0);
+    ck_assert_uint_eq(pond_refused(pond, BOB), 1);
+    pond_forge(pond, ALICE, CAROL, BOB);
+    pond_forge(pond, ALICE, CAROL, BOB);
+    expect(pond, 3 * SECOND_MS,
+           "[  11007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
+           "[  11007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
+           "[  11007] bob   link down with alice\n"
+           "[  11014] alice link down with bob\n"
+           "[  11053] bob   link up with alice, dialled here\n"
+           "[  11060] alice link up with bob, dialled there\n");
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(a_node_that_stood_still_gets_everything_at_once)
+{
+    struct pond *pond = formed_pond_of(2);
+
+    pond_pause(pond, BOB, 20 * SECOND_MS);
+    pond_hatch(pond, ALICE, "Dot");
+    pond_hatch(pond, ALICE, "Dash");
+    expect(pond, 19 * SECOND_MS,
+           "[  10000] bob   stands still for 20000 ms\n"
+           "[  11026] alice bob does not answer: accused\n"
+           "[  11026] alice bob is suspect\n"
+           "[  12526] alice bob is dead\n");
+    expect(pond, 3 * SECOND_MS,
+           "[  30000] bob   learns alice's duckling record\n"
+           "[  30000] bob   learns alice's duckling record\n"
+           "[  30000] bob   learns alice's metrics record\n"
+           "[  30000] bob   this node was accused of not answering: refuted\n"
+           "[  30007] alice bob is alive\n"
+           "[  30007] alice learns bob's node record\n");
+    pond_free(pond);
+}
+END_TEST
+
+/* ---- the laws can be broken ---- */
+
+START_TEST(ponds_that_do_not_agree_break_the_law)
+{
+    static const size_t cut_off[] = {BOB};
+    struct pond *pond = formed_pond_of(3);
+
+    pond_split(pond, cut_off, 1, false);
+    pond_hatch(pond, ALICE, "Dot");
+    ck_assert(!pond_run_until_agreed(pond, 5 * SECOND_MS));
+    ck_assert_ptr_nonnull(strstr(pond_broken(pond), "hold the same records"));
+    ck_assert_ptr_nonnull(strstr(pond_broken(pond), "record of alice"));
+    ck_assert_ptr_nonnull(strstr(pond_broken(pond), "seed 7"));
+    pond_free(pond);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stories");
+    TCase *stories = tcase_create("stories");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(stories, 30);
+    tcase_add_test(stories, two_nodes_meet_and_know_each_other);
+    tcase_add_test(stories, a_new_duckling_is_known_to_the_other_node_one_way_later);
+    tcase_add_test(stories, news_reaches_all_of_ten_nodes);
+    tcase_add_test(stories, a_short_partition_is_no_more_than_a_delay);
+    tcase_add_test(stories, a_long_partition_ends_links_and_heals_by_itself);
+    tcase_add_test(stories, a_node_that_restarts_publishes_a_higher_version);
+    tcase_add_test(stories, a_forged_record_is_refused_and_the_third_ends_the_link);
+    tcase_add_test(stories, a_node_that_stood_still_gets_everything_at_once);
+    tcase_add_test(stories, ponds_that_do_not_agree_break_the_law);
+    suite_add_tcase(suite, stories);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

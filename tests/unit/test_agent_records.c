@@ -1,0 +1,269 @@
+/* What an agent makes of records from other nodes: kept, dropped, counted by how the offer ended. */
+#include "births.h"
+#include "core/agent.h"
+#include "directory_bed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct agent *agent;
+static struct identity_key *key;
+static struct effects effects;
+static struct moment at = {.now_ms = 1000, .wall_ms = BORN_MS};
+
+static struct agent *agent_of(uint32_t number, size_t records_max, struct record_pool *shared)
+{
+    struct agent_settings settings = {.network = bytes_of_text("pond"),
+                                      .records_max = records_max,
+                                      .record_pool = shared,
+                                      .session_not_after_ms = BORN_MS + DAY_MS};
+    struct id identity;
+
+    settings.node_key = key;
+    settings.node_chain = birth_chain(IDENTITY_NODE, number, 1, &arena, &identity);
+    return agent_new(&settings);
+}
+
+static void set_up_agent(void)
+{
+    ck_assert(identity_self_test());
+    set_up();
+    effects_init(&effects);
+    key = birth_key(1);
+    agent = agent_of(1, 0, NULL);
+}
+
+static void tear_down_agent(void)
+{
+    agent_free(agent);
+    identity_key_free(key);
+    effects_free(&effects);
+    tear_down();
+}
+
+static void tell(struct agent *to, struct record record)
+{
+    struct offered_record offered = {
+        .record = record, .wire = bytes_of_text("wire"), .chain = bytes_of_text("chain")};
+    struct event event = {.kind = EVENT_RECORDS, .at = at, .node = {{9}}};
+
+    event.records.items = &offered;
+    event.records.count = 1;
+    effects_clear(&effects);
+    agent_step(to, &event, &effects);
+}
+
+static size_t count_of(enum effect_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == kind;
+    return count;
+}
+
+static uint64_t count_by(const struct agent *of, enum directory_verdict verdict)
+{
+    struct agent_figures figures;
+
+    agent_figures(of, &figures);
+    return figures.records_by_verdict[verdict];
+}
+
+static void expire(struct agent *of, uint64_t ms)
+{
+    struct event event = {.kind = EVENT_START, .at = at};
+
+    at.wall_ms += ms;
+    at.now_ms += ms;
+    event.at = at;
+    agent_step(of, &event, &effects);
+    effects_clear(&effects);
+    agent_settle(of, &at, &effects);
+}
+
+START_TEST(what_is_taken_is_kept_and_what_is_not_is_not)
+{
+    struct record record = skill(1, "a", 1, 1000);
+
+    tell(agent, record);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    tell(agent, record);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    tell(agent, skill(1, "a", 0, 1000));
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_TAKEN), 1);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_SAME), 1);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_OLDER), 1);
+}
+END_TEST
+
+START_TEST(what_ended_is_dropped_with_its_mark_and_refused)
+{
+    tell(agent, skill(1, "a", 1, 1000));
+    expire(agent, 2000);
+    ck_assert_uint_eq(count_of(EFFECT_DROP_RECORD), 1);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_DROP_RECORD)
+            ck_assert_uint_eq(effects.list[i].record.mark_until_ms,
+                              BORN_MS + 1 + RECORD_LIFE_MAX_MS);
+    tell(agent, skill(1, "a", 0, 9000));
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_BEHIND), 1);
+}
+END_TEST
+
+START_TEST(what_the_quota_puts_out_is_dropped)
+{
+    char name[16];
+
+    for (unsigned i = 0; i < RECORDS_PER_OWNER_MAX; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        tell(agent, skill(1, name, i + 1, 1000));
+    }
+    tell(agent, skill(1, "newest", 100, 1000));
+    ck_assert_uint_eq(count_of(EFFECT_DROP_RECORD), 1);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    tell(agent, skill(1, "oldest", 0, 1000));
+    ck_assert_uint_eq(effects.list[0].kind == EFFECT_LOG, 1);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_QUOTA), 1);
+}
+END_TEST
+
+START_TEST(a_full_directory_says_so)
+{
+    struct agent *small = agent_of(1, 10, NULL);
+
+    for (uint32_t owner = 0; owner < 12; owner++)
+        tell(small, skill(owner, "", 0, 1000));
+    ck_assert_uint_eq(count_by(small, DIRECTORY_TAKEN), 9);
+    ck_assert_uint_eq(count_by(small, DIRECTORY_FULL), 3);
+    agent_free(small);
+}
+END_TEST
+
+START_TEST(a_revocation_drops_what_its_owner_said)
+{
+    tell(agent, node(1, 0));
+    tell(agent, skill(1, "a", 0, 1000));
+    tell(agent, revocation(1, 0, REVOCATION_LIFE_MAX_MS));
+    ck_assert_uint_eq(count_of(EFFECT_DROP_RECORD), 2);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    tell(agent, skill(1, "a", 1, 1000));
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    ck_assert_uint_eq(count_by(agent, DIRECTORY_REVOKED), 1);
+}
+END_TEST
+
+/* Our key was stolen, and our owner said so elsewhere. */
+START_TEST(a_revocation_of_ourselves_is_not_outbid)
+{
+    struct id self;
+    struct record revoked = revocation(1, 0, REVOCATION_LIFE_MAX_MS);
+    struct agent_figures figures;
+
+    birth_chain(IDENTITY_NODE, 1, 1, &arena, &self);
+    revoked.owner = self;
+    tell(agent, revoked);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    expire(agent, 1); /* EVENT_START would publish our node record */
+    agent_figures(agent, &figures);
+    ck_assert_uint_eq(figures.records, 1);
+    ck_assert_uint_eq(figures.nodes, 0);
+}
+END_TEST
+
+START_TEST(both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept)
+{
+    struct record one = skill(1, "a", 0, 1000), other = twin(one, "other");
+    bool other_is_greater = is_greater(&other, &one);
+    struct agent_figures figures;
+
+    tell(agent, one);
+    tell(agent, other);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), other_is_greater);
+    ck_assert_uint_eq(count_of(EFFECT_LOG) > 0, 1);
+    agent_figures(agent, &figures);
+    ck_assert_uint_eq(figures.proofs, 1);
+    ck_assert_uint_eq(figures.records_by_verdict[DIRECTORY_EQUIVOCATION], 1);
+    ck_assert_uint_eq(figures.records, 1);
+}
+END_TEST
+
+static const struct effect *reply_to(struct order *order)
+{
+    struct event event = {.kind = EVENT_ORDER, .at = at};
+
+    event.order = order;
+    effects_clear(&effects);
+    agent_step(agent, &event, &effects);
+    agent_settle(agent, &at, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_REPLY)
+            return &effects.list[i];
+    ck_abort_msg("an order was not answered");
+    return NULL;
+}
+
+START_TEST(no_peck_goes_to_who_is_quarantined)
+{
+    struct record one = duckling(50, 0, 60), other = duckling(50, 0, 61);
+    struct order hatch = {.kind = ORDER_HATCH, .seeds = {{1}, {2}}}, send = {.kind = ORDER_SEND};
+
+    hatch.profile.set_display_name = true;
+    hatch.profile.display_name = bytes_of_text("sender");
+    expire(agent, 0); /* starts it */
+    send.send.from = reply_to(&hatch)->reply.duckling;
+    send.send.to = one.owner;
+    send.send.kind = PECK_ACTION;
+    send.send.action = bytes_of_text("weather.forecast");
+    send.send.payload = bytes_of_text("{}");
+    send.duckling = send.send.from;
+    tell(agent, one);
+    ck_assert_int_eq(reply_to(&send)->reply.code, REFUSAL_NONE);
+    tell(agent, other);
+    ck_assert_int_eq(reply_to(&send)->reply.code, REFUSAL_UNKNOWN_TARGET);
+    at.wall_ms += QUARANTINE_MS - 1;
+    ck_assert_int_eq(reply_to(&send)->reply.code, REFUSAL_UNKNOWN_TARGET);
+}
+END_TEST
+
+START_TEST(agents_may_share_a_pool)
+{
+    struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
+
+    for (uint32_t owner = 10; owner < 20; owner++) {
+        tell(one, skill(owner, "", 0, 1000));
+        tell(other, skill(owner, "", 0, 1000));
+    }
+    ck_assert_uint_eq(record_pool_count(pool), 10);
+    agent_free(one);
+    ck_assert_uint_eq(record_pool_count(pool), 10);
+    agent_free(other);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("agent records");
+    TCase *tcase = tcase_create("agent records");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tcase, set_up_agent, tear_down_agent);
+    tcase_add_test(tcase, what_is_taken_is_kept_and_what_is_not_is_not);
+    tcase_add_test(tcase, what_ended_is_dropped_with_its_mark_and_refused);
+    tcase_add_test(tcase, what_the_quota_puts_out_is_dropped);
+    tcase_add_test(tcase, a_full_directory_says_so);
+    tcase_add_test(tcase, a_revocation_drops_what_its_owner_said);
+    tcase_add_test(tcase, a_revocation_of_ourselves_is_not_outbid);
+    tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
+    tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
+    tcase_add_test(tcase, agents_may_share_a_pool);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,523 @@
+/* Accusations, and what state they bring a member to. */
+#include "gossip_bed.h"
+
+/* N nodes with this one: their minimum and maximum of suspicion. */
+static void learn_nodes(uint32_t nodes)
+{
+    learn_many(nodes - 1);
+    settle();
+}
+
+/* ---- how long ---- */
+
+START_TEST(suspicion_is_long_with_one_accuser_and_short_with_three)
+{
+    ck_assert_uint_eq(gossip_suspicion_ms(10, 3), GOSSIP_SUSPICION_MIN_MS);
+    ck_assert_uint_eq(gossip_suspicion_ms(10, 1), 4 * GOSSIP_SUSPICION_MIN_MS);
+    /* 1 - log 2 / log 3 = 0.369 of the way back */
+    ck_assert_uint_ge(gossip_suspicion_ms(10, 2), 1500 + 1660);
+    ck_assert_uint_le(gossip_suspicion_ms(10, 2), 1500 + 1662);
+}
+END_TEST
+
+START_TEST(suspicion_grows_with_the_logarithm_of_the_network)
+{
+    ck_assert_uint_eq(gossip_suspicion_ms(2, 3), 1500);
+    ck_assert_uint_eq(gossip_suspicion_ms(10, 3), 1500);
+    ck_assert_uint_ge(gossip_suspicion_ms(16, 3), 1804); /* 1500 x 1.204 */
+    ck_assert_uint_le(gossip_suspicion_ms(16, 3), 1807);
+    ck_assert_uint_ge(gossip_suspicion_ms(100, 3), 2998);
+    ck_assert_uint_le(gossip_suspicion_ms(100, 3), 3000);
+    ck_assert_uint_ge(gossip_suspicion_ms(10000, 3), 5997);
+    ck_assert_uint_le(gossip_suspicion_ms(10000, 3), 6000);
+    ck_assert_uint_lt(gossip_suspicion_ms(10000, 1), ACCUSATION_LIFE_MS);
+}
+END_TEST
+
+START_TEST(where_there_are_fewer_than_three_others_fewer_are_enough)
+{
+    ck_assert_uint_eq(gossip_suspicion_ms(2, 1), 1500);
+    ck_assert_uint_eq(gossip_suspicion_ms(3, 1), 6000);
+    ck_assert_uint_eq(gossip_suspicion_ms(3, 2), 1500);
+    ck_assert_uint_eq(gossip_suspicion_ms(4, 3), 1500);
+    ck_assert_uint_eq(gossip_suspicion_ms(1, 1), 1500); /* nobody else is left */
+}
+END_TEST
+
+/* ---- the way to the end ---- */
+
+START_TEST(one_accuser_gives_the_accused_all_the_time)
+{
+    learn_nodes(10);
+    ck_assert_int_eq(accuse(1, 0), GOSSIP_COUNTED);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).accusers, 1);
+    ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
+    pass(5999);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(gossip_live(bed.gossip), 9);
+    pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(gossip_live(bed.gossip), 8);
+    ck_assert_uint_eq(count_said(GOSSIP_CHANGED, 0), 3); /* new, suspect, dead */
+}
+END_TEST
+
+START_TEST(three_accusers_shorten_it_from_the_first_on)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(1000);
+    accuse(2, 0);
+    accuse(3, 0);
+    ck_assert_uint_eq(member(0).suspicion_ends_ms, BED_START_MS + 1500);
+    pass(499);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(a_third_accuser_that_comes_late_ends_it_at_once)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(2000);
+    accuse(2, 0);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    accuse(3, 0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(an_accuser_counts_once_and_a_fourth_changes_nothing)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    ck_assert_int_eq(say_word(&word), GOSSIP_COUNTED);
+    ck_assert_int_eq(say_word(&word), GOSSIP_KNOWN);
+    ck_assert_int_eq(accuse(1, 0), GOSSIP_KNOWN);
+    ck_assert_uint_eq(member(0).accusers, 1);
+    accuse(2, 0);
+    ck_assert_int_eq(accuse(3, 0), GOSSIP_COUNTED);
+    ck_assert_int_eq(accuse(4, 0), GOSSIP_ENOUGH);
+    pass(1500);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_int_eq(accuse(5, 0), GOSSIP_ENOUGH);
+    ck_assert_uint_eq(figures().accusations_heard, 3);
+}
+END_TEST
+
+/* ---- who may accuse whom ---- */
+
+START_TEST(only_live_members_accuse)
+{
+    struct id seed = id_number(50), left = id_number(2);
+
+    learn_nodes(10);
+    ck_assert_int_eq(accuse(77, 0), GOSSIP_STRANGER);
+    up(60); /* linked, but no record of it */
+    ck_assert_int_eq(accuse(60, 0), GOSSIP_STRANGER);
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), &seed);
+    ck_assert_int_eq(accuse(50, 0), GOSSIP_STRANGER);
+    gossip_leave(bed.gossip, &left);
+    ck_assert_int_eq(accuse(2, 0), GOSSIP_STRANGER);
+    accuse(3, 1);
+    ck_assert_int_eq(accuse(1, 0), GOSSIP_COUNTED); /* suspected itself, but not dead */
+    pass(6000);
+    ck_assert_int_eq(member(1).state, GOSSIP_DEAD);
+    ck_assert_int_eq(accuse(1, 4), GOSSIP_STRANGER);
+    ck_assert_uint_eq(figures().accusations_refused, 5);
+}
+END_TEST
+
+START_TEST(only_members_with_a_record_are_accused)
+{
+    struct id left = id_number(2);
+
+    learn_nodes(10);
+    ck_assert_int_eq(accuse(1, 77), GOSSIP_UNKNOWN);
+    up(60);
+    ck_assert_int_eq(accuse(1, 60), GOSSIP_UNKNOWN);
+    gossip_leave(bed.gossip, &left);
+    ck_assert_int_eq(accuse(1, 2), GOSSIP_ENOUGH);
+}
+END_TEST
+
+START_TEST(one_accuser_has_at_most_64_under_suspicion)
+{
+    learn_nodes(BED_NODES);
+    for (uint32_t i = 1; i <= GOSSIP_ACCUSED_PER_MEMBER_MAX; i++)
+        ck_assert_int_eq(accuse(0, i), GOSSIP_COUNTED);
+    ck_assert_int_eq(accuse(0, 100), GOSSIP_TOO_MANY);
+    ck_assert_int_eq(accuse(1, 100), GOSSIP_COUNTED);
+    learn(5); /* one of them refutes */
+    ck_assert_int_eq(accuse(0, 101), GOSSIP_COUNTED);
+}
+END_TEST
+
+/* ---- refutation ---- */
+
+START_TEST(a_newer_record_refutes_and_the_same_does_not)
+{
+    struct gossip_accusation word;
+    struct id id = id_number(0);
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    ck_assert_int_eq(say_word(&word), GOSSIP_COUNTED);
+    gossip_learn(bed.gossip, &id, word.version);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+    word.hash.bytes[20]++; /* said anew, of the old version */
+    ck_assert_int_eq(say_word(&word), GOSSIP_STALE);
+    pass(7000);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(figures().false_alarms, 0); /* it was not ours */
+}
+END_TEST
+
+START_TEST(accusations_of_a_newer_version_outlive_a_record_between)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    accuse(1, 0);
+    word = word_against(2, 0);
+    word.version.ms += 2;
+    ck_assert_int_eq(say_word(&word), GOSSIP_COUNTED);
+    learn(0); /* refutes the first only */
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).accusers, 1);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+}
+END_TEST
+
+START_TEST(a_newer_record_brings_the_dead_back)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(gossip_live(bed.gossip), 9);
+}
+END_TEST
+
+START_TEST(our_own_false_alarm_is_counted)
+{
+    learn_nodes(10);
+    ck_assert_int_eq(accuse(UINT32_MAX, 0), GOSSIP_COUNTED);
+    learn(0);
+    ck_assert_uint_eq(figures().false_alarms, 1);
+    ck_assert_uint_eq(figures().accusations_made, 1);
+}
+END_TEST
+
+/* _i: suspected or dead. */
+START_TEST(a_handshake_is_proof_of_life_and_tells_the_accused)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(_i ? 6000 : 0);
+    ck_assert_int_eq(member(0).state, _i ? GOSSIP_DEAD : GOSSIP_SUSPECT);
+    up(0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_ACCUSED, 0), 1);
+    ck_assert_int_eq(accuse(2, 0), GOSSIP_COUNTED); /* nothing of it is forgiven in advance */
+}
+END_TEST
+
+START_TEST(what_the_accused_is_told_are_the_bytes_that_came)
+{
+    struct gossip_output output;
+    bool told = false;
+
+    learn_nodes(10);
+    accuse(1, 0);
+    settle();
+    up(0);
+    while (gossip_poll(bed.gossip, bed.now_ms, &output)) {
+        if (output.kind != GOSSIP_SEND_ACCUSED)
+            continue;
+        told = true;
+        ck_assert(bytes_equal(output.wire, bytes_of_text("wire")));
+        ck_assert(bytes_equal(output.chain, bytes_of_text("chain")));
+    }
+    ck_assert(told);
+}
+END_TEST
+
+START_TEST(a_dead_member_that_speaks_over_its_link_lives)
+{
+    struct id id = id_number(0);
+
+    learn_nodes(10);
+    up(0);
+    bed.silent[0] = true;
+    accuse(1, 0);
+    pass(7000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    forget_said();
+    gossip_take_probe(bed.gossip, &id, 5, bed.now_ms);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_ACCUSED, 0), 1);
+}
+END_TEST
+
+START_TEST(a_neighbour_that_answers_us_does_not_die_by_others_word)
+{
+    learn_nodes(10);
+    up(0);
+    accuse(1, 0);
+    accuse(2, 0);
+    accuse(3, 0);
+    pass(10 * SECOND_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_ACCUSED, 0), 1); /* it should refute for others */
+}
+END_TEST
+
+/* ---- confirming ---- */
+
+START_TEST(an_accused_neighbour_is_probed_at_once_and_accused_if_it_is_silent)
+{
+    learn_nodes(10);
+    for (uint32_t i = 0; i < 5; i++)
+        up(i);
+    pass(300);
+    bed.silent[0] = true;
+    forget_said();
+    accuse(1, 0);
+    settle();
+    ck_assert_uint_eq(said_at(GOSSIP_SEND_PROBE, 0), bed.now_ms);
+    pass(GOSSIP_PROBE_EVERY_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE, 0), 1);
+    ck_assert_uint_eq(member(0).accusers, 2);
+}
+END_TEST
+
+START_TEST(who_is_no_neighbour_of_the_accused_confirms_nothing)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i < 5; i++)
+        up(i);
+    pass(300);
+    forget_said();
+    accuse(1, 0);
+    pass(GOSSIP_PROBE_EVERY_MS);
+    ck_assert_uint_eq(count_kind(GOSSIP_ACCUSE), 0);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_PROBE, 0), 0);
+}
+END_TEST
+
+/* ---- passing on ---- */
+
+static size_t pass_on(uint32_t accuser, uint32_t accused, uint32_t from, struct id *nodes,
+                      size_t max)
+{
+    struct gossip_accusation word = word_against(accuser, accused);
+    struct id id = id_number(from);
+
+    return gossip_pass_on(bed.gossip, &word, &id, nodes, max);
+}
+
+START_TEST(the_accused_is_told_first)
+{
+    struct id nodes[64];
+
+    learn_nodes(30);
+    for (uint32_t i = 0; i < 20; i++)
+        up(i);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_uint_gt(pass_on(UINT32_MAX, 7, UINT32_MAX, nodes, 64), 1);
+        ck_assert_uint_eq(number_of(&nodes[0]), 7);
+    }
+}
+END_TEST
+
+START_TEST(ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back)
+{
+    struct id nodes[64];
+    bool told[40] = {false};
+    size_t count;
+
+    learn_nodes(100);
+    for (uint32_t i = 0; i < 40; i++)
+        up(i);
+    ck_assert_uint_eq(pass_on(UINT32_MAX, 50, UINT32_MAX, nodes, 64), 40);
+    ck_assert_uint_eq(pass_on(UINT32_MAX, 50, UINT32_MAX, nodes, 10), 10);
+    for (int round = 0; round < 50; round++) {
+        count = pass_on(1, 50, 2, nodes, 64);
+        ck_assert_uint_eq(count, 7); /* 1.5 ln 101 = 6.92 */
+        for (size_t i = 0; i < count; i++) {
+            ck_assert_uint_ne(number_of(&nodes[i]), 1);
+            ck_assert_uint_ne(number_of(&nodes[i]), 2);
+            told[number_of(&nodes[i])] = true;
+            for (size_t j = 0; j < i; j++)
+                ck_assert(!id_equal(&nodes[i], &nodes[j]));
+        }
+    }
+    for (uint32_t i = 3; i < 40; i++)
+        ck_assert(told[i]); /* by chance, each in its turn */
+}
+END_TEST
+
+/* ---- this node ---- */
+
+START_TEST(an_accusation_of_this_node_is_refuted_at_once_and_costs_health)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    word.accused = bed.self;
+    word.version = (struct version){7, 1};
+    ck_assert_int_eq(gossip_take_accusation(bed.gossip, &word, (struct version){7, 1}, bed.now_ms),
+                     GOSSIP_ACCUSES_US);
+    settle();
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
+    ck_assert_int_eq(version_compare(bed.said[bed.said_count - 1].version, (struct version){7, 1}),
+                     0);
+    ck_assert_uint_eq(figures().health, 1);
+    ck_assert_uint_eq(figures().refutations, 1);
+    ck_assert_int_eq(gossip_take_accusation(bed.gossip, &word, (struct version){7, 2}, bed.now_ms),
+                     GOSSIP_STALE);
+}
+END_TEST
+
+START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    word.accused = bed.self;
+    for (uint64_t i = 1; i <= 10; i++) {
+        word.version = (struct version){i, 0};
+        gossip_take_accusation(bed.gossip, &word, (struct version){1, 0}, bed.now_ms);
+        settle();
+    }
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
+    pass(GOSSIP_REFUTE_EVERY_MS - 1);
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
+    pass(1);
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 2);
+    ck_assert_uint_eq(bed.said[bed.said_count - 1].version.ms, 10);
+}
+END_TEST
+
+/* ---- leaving ---- */
+
+START_TEST(who_left_is_not_accused_dialled_or_counted_and_may_come_back)
+{
+    struct id id = id_number(0);
+
+    learn_nodes(10);
+    for (uint32_t i = 0; i < 9; i++)
+        up(i);
+    pass(100);
+    accuse(1, 0);
+    settle();
+    forget_said();
+    gossip_leave(bed.gossip, &id);
+    down(0);
+    pass_unreached(10 * MINUTE_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_LEFT);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE, 0), 0);
+    ck_assert_uint_eq(count_said(GOSSIP_CHANGED, 0), 1);
+    ck_assert_uint_eq(gossip_live(bed.gossip), 8);
+    ck_assert_uint_eq(member(0).attempts, 0);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(gossip_live(bed.gossip), 9);
+}
+END_TEST
+
+START_TEST(one_that_is_first_heard_of_as_gone_is_gone)
+{
+    struct id id = id_number(3);
+    struct gossip_dial dialled;
+
+    ck_assert(gossip_leave(bed.gossip, &id));
+    settle();
+    ck_assert_int_eq(member(3).state, GOSSIP_LEFT);
+    ck_assert(!dial(&dialled));
+}
+END_TEST
+
+START_TEST(every_verdict_says_what_it_is)
+{
+    for (int i = GOSSIP_COUNTED; i <= GOSSIP_TOO_MANY; i++)
+        ck_assert_uint_gt(strlen(gossip_verdict_text((enum gossip_verdict)i)), 0);
+    ck_assert_str_eq(gossip_state_name(GOSSIP_ALIVE), "alive");
+    ck_assert_str_eq(gossip_state_name(GOSSIP_SUSPECT), "suspect");
+    ck_assert_str_eq(gossip_state_name(GOSSIP_DEAD), "dead");
+    ck_assert_str_eq(gossip_state_name(GOSSIP_LEFT), "left");
+}
+END_TEST
+
+static TCase *states(void)
+{
+    TCase *tcase = tcase_create("states");
+
+    tcase_add_test(tcase, suspicion_is_long_with_one_accuser_and_short_with_three);
+    tcase_add_test(tcase, suspicion_grows_with_the_logarithm_of_the_network);
+    tcase_add_test(tcase, where_there_are_fewer_than_three_others_fewer_are_enough);
+    tcase_add_test(tcase, one_accuser_gives_the_accused_all_the_time);
+    tcase_add_test(tcase, three_accusers_shorten_it_from_the_first_on);
+    tcase_add_test(tcase, a_third_accuser_that_comes_late_ends_it_at_once);
+    tcase_add_test(tcase, an_accuser_counts_once_and_a_fourth_changes_nothing);
+    tcase_add_test(tcase, only_live_members_accuse);
+    tcase_add_test(tcase, only_members_with_a_record_are_accused);
+    tcase_add_test(tcase, one_accuser_has_at_most_64_under_suspicion);
+    tcase_add_test(tcase, every_verdict_says_what_it_is);
+    return tcase;
+}
+
+static TCase *lives(void)
+{
+    TCase *tcase = tcase_create("lives");
+
+    tcase_add_test(tcase, a_newer_record_refutes_and_the_same_does_not);
+    tcase_add_test(tcase, accusations_of_a_newer_version_outlive_a_record_between);
+    tcase_add_test(tcase, a_newer_record_brings_the_dead_back);
+    tcase_add_test(tcase, our_own_false_alarm_is_counted);
+    tcase_add_loop_test(tcase, a_handshake_is_proof_of_life_and_tells_the_accused, 0, 2);
+    tcase_add_test(tcase, what_the_accused_is_told_are_the_bytes_that_came);
+    tcase_add_test(tcase, a_dead_member_that_speaks_over_its_link_lives);
+    tcase_add_test(tcase, a_neighbour_that_answers_us_does_not_die_by_others_word);
+    tcase_add_test(tcase, an_accused_neighbour_is_probed_at_once_and_accused_if_it_is_silent);
+    tcase_add_test(tcase, who_is_no_neighbour_of_the_accused_confirms_nothing);
+    tcase_add_test(tcase, the_accused_is_told_first);
+    tcase_add_test(tcase, ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back);
+    tcase_add_test(tcase, an_accusation_of_this_node_is_refuted_at_once_and_costs_health);
+    tcase_add_test(tcase, refutations_come_at_most_once_a_second_and_above_all_that_was_said);
+    tcase_add_test(tcase, who_left_is_not_accused_dialled_or_counted_and_may_come_back);
+    tcase_add_test(tcase, one_that_is_first_heard_of_as_gone_is_gone);
+    return tcase;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("gossip_suspicion");
+    TCase *tcases[] = {states(), lives()};
+
+    for (size_t i = 0; i < sizeof tcases / sizeof *tcases; i++) {
+        tcase_add_checked_fixture(tcases[i], bed_begin, bed_end);
+        suite_add_tcase(suite, tcases[i]);
+    }
+    return bed_run(suite);
+}
