@@ -7,8 +7,6 @@
 #include "store.h"
 #include "wire/local.pb-c.h"
 
-#include <stdlib.h>
-
 #define TIERS_COMPUTED 1u  /* the highest that is */
 #define STORE_PAGES_MAX 4u /* looked through for one page */
 #define SEARCH_TEXT_MAX 1024u
@@ -153,23 +151,18 @@ static bool read_search(struct local_view *view, const Duck__DirectoryQuery *que
            local_read_cursor(view, query->cursor, &filter->after, reply);
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    return id_compare(left, right);
-}
-
+/* Those on nodes that are dead or have left. The roster is in order of their ids. */
 static void leave_out_dead(struct local_view *view, const Duck__DirectoryQuery *query,
                            struct directory_filter *filter)
 {
-    const struct local_api_settings *settings = &view->api->settings;
+    struct roster *roster = view->api->settings.roster;
     struct id *nodes;
 
-    if (!query->live_host || !settings->dead_nodes)
+    if (!query->live_host || !roster)
         return;
     nodes = local_new(view, NODES_MAX * sizeof *nodes);
-    filter->dead_host_count = settings->dead_nodes(settings->context, nodes, NODES_MAX);
-    qsort(nodes, filter->dead_host_count, sizeof *nodes, compare_ids);
     filter->dead_hosts = nodes;
+    filter->dead_host_count = roster_gone(roster, nodes, NODES_MAX);
 }
 
 void local_view_directory(struct local_view *view, const void *asked, void *reply)

@@ -49,7 +49,7 @@ struct rig {
     bool stopped;
     void (*decide)(struct rig *rig, const struct order *order); /* on the loop's thread */
     struct id peck;
-    atomic_bool is_restoring, is_node_dead;
+    atomic_bool is_restoring;
 };
 
 static struct rig rig;
@@ -199,15 +199,6 @@ static void figures(void *context, struct agent_figures *agent, struct local_fig
     node->refused[INTAKE_BAD_BODY] = 2;
 }
 
-static size_t dead_nodes(void *context, struct id *nodes, size_t max)
-{
-    (void)context;
-    ck_assert_uint_ge(max, 2);
-    memset(nodes, 0xff, 2 * sizeof *nodes); /* out of order, and one that nobody knows */
-    nodes[1] = rig.bed.node.id;
-    return rig.is_node_dead ? 2 : 1;
-}
-
 static bool is_stopped(void)
 {
     return rig.stopped;
@@ -241,7 +232,6 @@ static struct local_api_settings settings(void)
         .listening_count = 1,
         .readers = 2,
         .figures = figures,
-        .dead_nodes = dead_nodes,
         .stop = stop,
     };
 }
@@ -913,19 +903,25 @@ END_TEST
 
 START_TEST(ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for)
 {
+    struct agent_member members[3] = {{.node = {{0xff}}, .state = GOSSIP_LEFT},
+                                      {.node = {{1}}, .state = GOSSIP_DEAD}},
+                        sorted[3];
     struct duck_search search = {.live_host = true};
     struct duck_answer *answer;
     struct duck_entry entry;
 
     keep_duckling(&rig.bed.alice, "Alice", "a");
     start(NULL);
-    answer = duck_search(rig.duck, &search);
-    ck_assert(duck_entry(answer, 0, &entry));
-    duck_answer_free(answer);
-    rig.is_node_dead = true;
-    answer = duck_search(rig.duck, &search);
-    ck_assert(!duck_entry(answer, 0, &entry));
-    duck_answer_free(answer);
+    for (int state = 0; state < (int)GOSSIP_STATES; state++) {
+        bool is_gone = state == GOSSIP_DEAD || state == GOSSIP_LEFT;
+
+        memcpy(sorted, members, sizeof members);
+        sorted[2] = (struct agent_member){.node = rig.bed.node.id, .state = state};
+        roster_update(rig.roster, sorted, 3, 1);
+        answer = duck_search(rig.duck, &search);
+        ck_assert_int_eq(duck_entry(answer, 0, &entry), !is_gone);
+        duck_answer_free(answer);
+    }
     search.live_host = false;
     answer = duck_search(rig.duck, &search);
     ck_assert(duck_entry(answer, 0, &entry));
