@@ -496,6 +496,27 @@ START_TEST(what_is_wrong_with_a_chain_is_said)
 }
 END_TEST
 
+/* Of a chain that was opened before, all but the signatures is looked at. */
+START_TEST(a_kept_chain_is_read_without_its_signatures)
+{
+    struct id identity;
+    struct bytes wire = birth_chain(IDENTITY_DUCKLING, KEYS, 3, &arena, &identity);
+    uint8_t *unsigned_wire = arena_take(&arena, wire.size);
+    struct chain chain;
+
+    memcpy(unsigned_wire, wire.data, wire.size);
+    unsigned_wire[wire.size - 1] ^= 1; /* the last byte is the signature's */
+    ck_assert_int_eq(open_chain(bytes_of(unsigned_wire, wire.size), &chain),
+                     CERTIFICATE_BAD_ENVELOPE);
+    ck_assert_int_eq(chain_read(bytes_of(unsigned_wire, wire.size), &arena, &chain),
+                     CERTIFICATE_TAKEN);
+    ck_assert_uint_eq(chain.count, 3);
+    ck_assert(id_equal(&chain.identity, &identity));
+    ck_assert_int_eq(chain_read(bytes_of(wire.data, wire.size - 1), &arena, &chain),
+                     CERTIFICATE_MALFORMED);
+}
+END_TEST
+
 START_TEST(no_certificates_are_no_chain)
 {
     static const uint8_t unknown_field[] = {0x12, 0x00}, cut[] = {0x0A, 0x05, 0x00};
@@ -618,6 +639,7 @@ int main(void)
     tcase_set_timeout(wrong, 60);
     tcase_add_loop_test(wrong, what_is_wrong_with_a_chain_is_said, 0,
                         sizeof wrongs / sizeof *wrongs);
+    tcase_add_test(wrong, a_kept_chain_is_read_without_its_signatures);
     tcase_add_test(wrong, no_certificates_are_no_chain);
     tcase_add_test(wrong, a_chain_of_nothings_is_refused);
     tcase_add_test(wrong, a_chain_has_64_kib_and_not_a_byte_more);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -48,6 +49,7 @@ struct rig {
     bool stopped;
     void (*decide)(struct rig *rig, const struct order *order); /* on the loop's thread */
     struct id peck;
+    atomic_bool is_restoring;
 };
 
 static struct rig rig;
@@ -186,6 +188,7 @@ static void figures(void *context, struct agent_figures *agent, struct local_fig
 {
     (void)context;
     agent->links = 3;
+    agent->restoring = rig.is_restoring;
     agent->records = 77;
     agent->counters.pecks = 5;
     agent->total.pecks = 50;
@@ -546,6 +549,25 @@ START_TEST(the_status_tells_what_the_loop_knows)
 }
 END_TEST
 
+START_TEST(the_status_says_that_the_store_is_still_being_read)
+{
+    Duck__StatusQuery query = DUCK__STATUS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+
+    start(NULL);
+    request.order_case = DUCK__REQUEST__ORDER_STATUS;
+    request.status = &query;
+    for (int restoring = 1; restoring >= 0; restoring--) {
+        rig.is_restoring = restoring;
+        reply = duck_call_wait(rig.duck, &request, 0);
+        ck_assert_str_eq(reply->status->parts[0]->name, "store");
+        ck_assert_str_eq(reply->status->parts[0]->status, restoring ? "degraded" : "operational");
+        duck_reply_free(reply);
+    }
+}
+END_TEST
+
 START_TEST(metrics_are_this_nodes_and_all_nodes)
 {
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
@@ -875,6 +897,34 @@ START_TEST(a_bond_that_both_ends_attest_makes_tier_1)
     answer = duck_search(rig.duck, &search);
     ck_assert(duck_entry(answer, 0, &entry));
     ck_assert_uint_eq(entry.tier, 1);
+    duck_answer_free(answer);
+}
+END_TEST
+
+START_TEST(ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for)
+{
+    struct agent_member members[3] = {{.node = {{0xff}}, .state = GOSSIP_LEFT},
+                                      {.node = {{1}}, .state = GOSSIP_DEAD}},
+                        sorted[3];
+    struct duck_search search = {.live_host = true};
+    struct duck_answer *answer;
+    struct duck_entry entry;
+
+    keep_duckling(&rig.bed.alice, "Alice", "a");
+    start(NULL);
+    for (int state = 0; state < (int)GOSSIP_STATES; state++) {
+        bool is_gone = state == GOSSIP_DEAD || state == GOSSIP_LEFT;
+
+        memcpy(sorted, members, sizeof members);
+        sorted[2] = (struct agent_member){.node = rig.bed.node.id, .state = state};
+        roster_update(rig.roster, sorted, 3, 1);
+        answer = duck_search(rig.duck, &search);
+        ck_assert_int_eq(duck_entry(answer, 0, &entry), !is_gone);
+        duck_answer_free(answer);
+    }
+    search.live_host = false;
+    answer = duck_search(rig.duck, &search);
+    ck_assert(duck_entry(answer, 0, &entry));
     duck_answer_free(answer);
 }
 END_TEST
@@ -1921,6 +1971,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_path_over_107_bytes_is_refused);
     tcase_add_test(tests, a_socket_in_use_is_busy_and_one_left_behind_is_replaced);
     tcase_add_test(tests, the_status_tells_what_the_loop_knows);
+    tcase_add_test(tests, the_status_says_that_the_store_is_still_being_read);
+    tcase_add_test(tests, ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for);
     tcase_add_test(tests, metrics_are_this_nodes_and_all_nodes);
     tcase_add_test(tests, peers_are_all_nodes_that_are_known_linked_or_not);
     tcase_add_test(tests, the_gossip_is_told_by_counters_of_one_table);
