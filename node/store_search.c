@@ -130,6 +130,12 @@ static void follow(struct search *search)
 
 /* ---- one candidate ---- */
 
+struct candidate {
+    struct id owner;
+    struct hash hash;
+    bool bonded;
+};
+
 static bool has_row(struct store_reader *reader, sqlite3_stmt *statement)
 {
     bool is_there = false;
@@ -194,13 +200,13 @@ static bool is_dead(const struct directory_filter *filter, const struct id *host
                                                   sizeof *host, compare_hosts) != NULL;
 }
 
-/* What the record's head says; `*owner` is written when it passes. */
-static bool passes_head(struct search *search, int64_t number, struct id *owner)
+/* What the record's head says; `*found` is written when it passes. */
+static bool passes_head(struct search *search, int64_t number, struct candidate *found)
 {
     const struct directory_filter *filter = search->filter;
     sqlite3_stmt *statement = store_prepare(
         &search->reader->directory, STATEMENT_SEARCH_RECORD,
-        "SELECT owner, host FROM record WHERE number = ?1 AND kind = 2 AND flags & 1 = 0 "
+        "SELECT owner, host, hash FROM record WHERE number = ?1 AND kind = 2 AND flags & 1 = 0 "
         "AND not_after_ms > ?2 AND version_ms >= ?3");
     bool passes = false;
 
@@ -208,19 +214,21 @@ static bool passes_head(struct search *search, int64_t number, struct id *owner)
     store_bind_number(statement, 2, filter->wall_ms);
     store_bind_number(statement, 3, filter->seen_since_ms);
     while (store_next_row(&search->reader->directory, statement)) {
+        struct bytes hash = store_column_bytes(statement, 2);
         struct id host;
 
-        passes = store_column_id(statement, 0, owner) && store_column_id(statement, 1, &host) &&
+        passes = store_column_id(statement, 0, &found->owner) &&
+                 store_column_id(statement, 1, &host) && hash.size == HASH_SIZE &&
                  !is_dead(filter, &host);
+        if (passes)
+            memcpy(found->hash.bytes, hash.data, HASH_SIZE);
     }
     return passes;
 }
 
-static bool passes(struct search *search, int64_t number, bool *bonded)
+static bool passes(struct search *search, int64_t number, struct candidate *found)
 {
-    struct id owner;
-
-    if (!passes_head(search, number, &owner))
+    if (!passes_head(search, number, found))
         return false;
     if (search->has_tags && search->source != SOURCE_TAGS &&
         !is_matched(search, STATEMENT_SEARCH_TAG,
@@ -231,10 +239,10 @@ static bool passes(struct search *search, int64_t number, bool *bonded)
                     "SELECT 1 FROM word WHERE word MATCH ?1 AND rowid = ?2", &search->words,
                     number))
         return false;
-    if (is_barred(search, number, &owner))
+    if (is_barred(search, number, &found->owner))
         return false;
-    *bonded = is_bonded(search, &owner);
-    return *bonded || !search->filter->bonded;
+    found->bonded = is_bonded(search, &found->owner);
+    return found->bonded || !search->filter->bonded;
 }
 
 /* ---- a page ---- */
@@ -250,9 +258,9 @@ static bool begins_alike(const struct search *search, const struct duckling_cont
     return false;
 }
 
-/* False: the arena has no room for it, or it is not whole. */
-static bool read_duckling(struct search *search, int64_t number, struct arena *arena,
-                          struct stored_duckling *duckling)
+/* False: the arena has no room for it, or it is not what was kept. */
+static bool read_duckling(struct search *search, int64_t number, const struct candidate *found,
+                          struct arena *arena, struct stored_duckling *duckling)
 {
     sqlite3_stmt *statement =
         store_prepare(&search->reader->directory, STATEMENT_SEARCH_BYTES,
@@ -267,9 +275,12 @@ static bool read_duckling(struct search *search, int64_t number, struct arena *a
         duckling->chain = arena_copy(arena, store_column_bytes(statement, 1));
     }
     duckling->place = (uint64_t)number;
+    duckling->bonded = found->bonded;
     return duckling->wire.data && duckling->chain.data &&
            envelope_parse(duckling->wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
+           hash_equal(&envelope.hash, &found->hash) && id_equal(&envelope.signer, &found->owner) &&
            record_parse(envelope.body, arena, &duckling->record) == RECORD_OK &&
+           id_equal(&duckling->record.owner, &found->owner) &&
            duckling_content_parse(duckling->record.content, arena, &duckling->content) == RECORD_OK;
 }
 
@@ -282,16 +293,15 @@ static size_t fill_page(struct search *search, struct arena *arena,
 
     while (store_next_row(&search->reader->directory, search->numbers)) {
         int64_t number = sqlite3_column_int64(search->numbers, 0);
-        bool bonded;
+        struct candidate found;
 
         *next = last;
         if (count == filter->limit || looked_at++ == SEARCH_LOOKED_AT_MAX)
             break;
-        if (passes(search, number, &bonded)) {
+        if (passes(search, number, &found)) {
             size_t taken = arena->taken;
 
-            if (read_duckling(search, number, arena, &ducklings[count])) {
-                ducklings[count].bonded = bonded;
+            if (read_duckling(search, number, &found, arena, &ducklings[count])) {
                 count += !search->by_beginning || begins_alike(search, &ducklings[count].content);
             } else if (taken > taken_before) {
                 break; /* there is no room: the next page begins with it */

@@ -476,6 +476,24 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader,
     return longer(chain, view_chain_of(&reader->directory, certificate, arena));
 }
 
+bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
+                                const struct id *certificate)
+{
+    sqlite3_stmt *statement;
+    bool has = false;
+
+    if (!store_reader_has_directory(reader))
+        return false;
+    statement = store_prepare(&reader->directory, STATEMENT_VIEW_HAS_CERTIFICATE,
+                              "SELECT 1 FROM certificate c CROSS JOIN identity i "
+                              "ON i.number = c.identity WHERE c.id = ?1 AND i.id = ?2");
+    store_bind_id(statement, 1, certificate);
+    store_bind_id(statement, 2, owner);
+    while (store_next_row(&reader->directory, statement))
+        has = true;
+    return has;
+}
+
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena)
 {

@@ -53,7 +53,7 @@ static bool read_hash(ProtobufCBinaryData data, struct hash *hash)
     return true;
 }
 
-static enum certificate_verdict read_body(const Duck__CertificateBody *body,
+static enum certificate_verdict read_body(const Duck__CertificateBody *body, bool is_known,
                                           struct certificate *certificate)
 {
     if (body->kind != IDENTITY_NODE && body->kind != IDENTITY_DUCKLING)
@@ -81,7 +81,8 @@ static enum certificate_verdict read_body(const Duck__CertificateBody *body,
     certificate->sequence = body->sequence;
     if (certificate->issued_ms == 0 || certificate->not_after_ms <= certificate->issued_ms)
         return CERTIFICATE_BACK_IN_TIME;
-    return identity_admit(&certificate->public_key) ? CERTIFICATE_TAKEN : CERTIFICATE_KEY_REFUSED;
+    return is_known || identity_admit(&certificate->public_key) ? CERTIFICATE_TAKEN
+                                                                : CERTIFICATE_KEY_REFUSED;
 }
 
 /* Certificate 0 names neither itself nor one before it; every other names both. */
@@ -116,7 +117,7 @@ static enum certificate_verdict open_one(struct bytes wire, bool is_known, struc
         return CERTIFICATE_MALFORMED;
     certificate->hash = envelope.hash;
     certificate->wire = wire;
-    verdict = read_body(body, certificate);
+    verdict = read_body(body, is_known, certificate);
     if (verdict == CERTIFICATE_TAKEN)
         verdict = read_links(body, certificate);
     if (verdict != CERTIFICATE_TAKEN)
@@ -195,9 +196,17 @@ enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, stru
     return open_all(wire, false, arena, chain);
 }
 
-enum certificate_verdict chain_read(struct bytes wire, struct arena *arena, struct chain *chain)
+enum certificate_verdict chain_read(struct bytes wire, const struct id *identity,
+                                    struct arena *arena, struct chain *chain)
 {
-    return open_all(wire, true, arena, chain);
+    struct chain read;
+    enum certificate_verdict verdict = open_all(wire, true, arena, &read);
+
+    if (verdict == CERTIFICATE_TAKEN && !id_equal(&read.identity, identity))
+        verdict = CERTIFICATE_OTHER_IDENTITY;
+    if (verdict == CERTIFICATE_TAKEN)
+        *chain = read;
+    return verdict;
 }
 
 enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_ms,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -898,6 +899,69 @@ START_TEST(a_bond_that_both_ends_attest_makes_tier_1)
     ck_assert(duck_entry(answer, 0, &entry));
     ck_assert_uint_eq(entry.tier, 1);
     duck_answer_free(answer);
+}
+END_TEST
+
+static void put_chain(struct bytes chain)
+{
+    char path[128];
+    sqlite3_stmt *statement;
+    sqlite3 *database;
+
+    snprintf(path, sizeof path, "%s/directory.db", rig.bed.directory);
+    ck_assert_int_eq(sqlite3_open(path, &database), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(database, "UPDATE identity SET chain = ?1", -1, &statement, NULL),
+        SQLITE_OK);
+    sqlite3_bind_blob(statement, 1, chain.data, (int)chain.size, SQLITE_STATIC);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+}
+
+static void expect_hosted(bool hosted)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+
+    query.duckling = alice;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    reply = duck_call_wait(rig.duck, &request, 0);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_DIRECTORY);
+    ck_assert_uint_eq(reply->directory->n_entries, 1);
+    ck_assert_uint_eq(reply->directory->entries[0]->n_tier_evidence, hosted);
+    duck_reply_free(reply);
+}
+
+/* Signatures are not checked for each page; what the disk did to a chain is found all the same. */
+START_TEST(a_chain_that_is_not_what_was_kept_is_no_evidence)
+{
+    const char *none[] = {NULL};
+    struct id certificate;
+    struct bytes rotated = author_rotated_chain(&rig.bed.alice, &rig.bed.arena, &certificate);
+    struct effect kept = make_duckling_record(&rig.bed.alice, &rig.bed.node.id, "Alice", "a bio",
+                                              none, clock_wall_ms() - MINUTE_MS, &rig.bed.arena);
+    uint8_t *turned = memory_copy(rotated.data, rotated.size);
+
+    kept.record.item.chain = rotated;
+    bed_keep(&rig.bed, &kept, 1);
+    start(NULL);
+    expect_hosted(true);
+    put_chain(bytes_of(rotated.data, rotated.size - 1));
+    expect_hosted(false);
+    put_chain(rig.bed.bob.chain);
+    expect_hosted(false);
+    put_chain(rig.bed.alice.chain); /* shorter, and still hers */
+    expect_hosted(true);
+    turned[rotated.size - 64 - 80] ^= 1; /* in what the last certificate says */
+    put_chain(bytes_of(turned, rotated.size));
+    expect_hosted(false);
+    turned[rotated.size - 64 - 80] ^= 1;
+    put_chain(bytes_of(turned, rotated.size));
+    expect_hosted(true);
+    memory_give_back(turned);
 }
 END_TEST
 
@@ -1972,6 +2036,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_socket_in_use_is_busy_and_one_left_behind_is_replaced);
     tcase_add_test(tests, the_status_tells_what_the_loop_knows);
     tcase_add_test(tests, the_status_says_that_the_store_is_still_being_read);
+    tcase_add_test(tests, a_chain_that_is_not_what_was_kept_is_no_evidence);
     tcase_add_test(tests, ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for);
     tcase_add_test(tests, metrics_are_this_nodes_and_all_nodes);
     tcase_add_test(tests, peers_are_all_nodes_that_are_known_linked_or_not);
