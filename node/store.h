@@ -157,14 +157,6 @@ bool store_view_has_certificate(struct store_reader *reader, const struct id *ow
 /* The node record of a node; .data NULL: none. */
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena);
-/* What is held, to compare nodes by: those that hold the same records show the same. Reads every record's
- * row, not its bytes. */
-struct stored_set {
-    uint64_t records, bytes;       /* of packed envelopes */
-    uint8_t fingerprint[16];       /* sum of the first halves of the records' hashes, little-endian */
-};
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics);
 
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
 

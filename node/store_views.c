@@ -523,36 +523,3 @@ size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size
             count++;
     return count;
 }
-
-static void add_to_set(struct stored_set *set, const uint8_t hash[HASH_SIZE], uint64_t size)
-{
-    unsigned carry = 0;
-
-    set->records++;
-    set->bytes += size;
-    for (size_t i = 0; i < sizeof set->fingerprint; i++) {
-        carry += (unsigned)set->fingerprint[i] + hash[i];
-        set->fingerprint[i] = (uint8_t)(carry & 255);
-        carry >>= 8;
-    }
-}
-
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics)
-{
-    sqlite3_stmt *statement;
-
-    *directory = *metrics = (struct stored_set){0};
-    if (!store_reader_has_directory(reader))
-        return;
-    statement = store_prepare(&reader->directory, STATEMENT_VIEW_SETS,
-                              "SELECT r.kind, r.hash, length(w.wire) FROM record r "
-                              "JOIN record_wire w ON w.number = r.number");
-    while (store_next_row(&reader->directory, statement)) {
-        struct bytes hash = store_column_bytes(statement, 1);
-
-        if (hash.size == HASH_SIZE)
-            add_to_set(sqlite3_column_int64(statement, 0) == RECORD_METRICS ? metrics : directory,
-                       hash.data, (uint64_t)sqlite3_column_int64(statement, 2));
-    }
-}
