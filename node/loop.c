@@ -15,7 +15,7 @@
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 #define UNDO_REST 4ull            /* times what undoing took: so long no other turn is tried… */
-#define UNDO_REST_MAX_MS 1000ull  /* …or others would think that this node is dead */
+#define UNDO_REST_MAX_MS 1000ull  /* …and no longer, or others would take this node for dead */
 
 #define PRUNE_EVERY_MS HOUR_MS
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
@@ -338,8 +338,9 @@ static void keep(struct loop *loop, struct turn *turn)
     }
 }
 
-/* What undoing costs follows what the store holds, the directory above all. So it is done for at
- * most a fifth of the time, or up to once a second, and what comes meanwhile waits for one turn. */
+/* What undoing costs follows what the store holds, the directory above all. So it takes a fifth of
+ * the time at most; where that would be a rest of over a second, more. What comes meanwhile is
+ * decided in one turn. */
 static void rest(struct loop *loop, uint64_t began_ms)
 {
     uint64_t now_ms = clock_read().now_ms, took_ms = now_ms - began_ms;
