@@ -22,9 +22,9 @@ struct search {
     enum source source;
     struct match words, tags;
     bool has_words, has_tags;
-    char beginning[NAME_MAX_BYTES + 1]; /* of a capability, shared by too many to spell out… */
-    bool by_beginning;                  /* …so each record is read */
-    bool has_quarantine;                /* anybody is in it */
+    bool by_beginning;   /* of a capability, shared by too many to spell out: each record is read */
+    bool has_quarantine; /* anybody is in it */
+    struct arena scratch; /* of one candidate */
     sqlite3_stmt *numbers;
 };
 
@@ -61,7 +61,6 @@ static bool plan_capability(struct search *search, struct bytes capability)
     search->tags.text[before] = 0;
     search->has_tags = false;
     search->by_beginning = true;
-    memcpy(search->beginning, text, sizeof text);
     return true;
 }
 
@@ -131,7 +130,7 @@ static void follow(struct search *search)
 /* ---- one candidate ---- */
 
 struct candidate {
-    struct id owner;
+    struct id owner, host;
     struct hash hash;
     bool bonded;
 };
@@ -215,24 +214,66 @@ static bool passes_head(struct search *search, int64_t number, struct candidate 
     store_bind_number(statement, 3, filter->seen_since_ms);
     while (store_next_row(&search->reader->directory, statement)) {
         struct bytes hash = store_column_bytes(statement, 2);
-        struct id host;
 
         passes = store_column_id(statement, 0, &found->owner) &&
-                 store_column_id(statement, 1, &host) && hash.size == HASH_SIZE &&
-                 !is_dead(filter, &host);
+                 store_column_id(statement, 1, &found->host) && hash.size == HASH_SIZE &&
+                 !is_dead(filter, &found->host);
         if (passes)
             memcpy(found->hash.bytes, hash.data, HASH_SIZE);
     }
     return passes;
 }
 
+static bool has_capability(const struct directory_filter *filter,
+                           const struct duckling_content *content)
+{
+    struct bytes wanted = filter->capability;
+    bool is_beginning = wanted.size > 0 && wanted.data[wanted.size - 1] == '*';
+
+    wanted.size -= is_beginning;
+    for (size_t i = 0; i < content->capability_count; i++) {
+        struct bytes capability = content->capabilities[i];
+
+        if (is_beginning && capability.size > wanted.size)
+            capability.size = wanted.size;
+        if (bytes_equal(capability, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* What `tag` would say of one record. To ask it costs three times as much as to read the record. */
+static bool has_tags(struct search *search, int64_t number, const struct candidate *found)
+{
+    const struct directory_filter *filter = search->filter;
+    struct duckling_content content;
+    struct envelope envelope;
+    sqlite3_stmt *statement;
+    struct record record;
+    bool has = false;
+
+    if (!id_is_zero(&filter->host) && !id_equal(&filter->host, &found->host))
+        return false;
+    if (filter->capability.size == 0)
+        return true;
+    statement = store_prepare(&search->reader->directory, STATEMENT_SEARCH_TAG,
+                              "SELECT wire FROM record_wire WHERE number = ?1");
+    sqlite3_bind_int64(statement, 1, number);
+    arena_reset(&search->scratch);
+    while (store_next_row(&search->reader->directory, statement))
+        has = envelope_parse(store_column_bytes(statement, 0), ENVELOPE_RECORD, &search->scratch,
+                             &envelope) == ENVELOPE_TAKEN &&
+              record_parse(envelope.body, &search->scratch, &record) == RECORD_OK &&
+              duckling_content_parse(record.content, &search->scratch, &content) == RECORD_OK &&
+              has_capability(filter, &content);
+    return has;
+}
+
 static bool passes(struct search *search, int64_t number, struct candidate *found)
 {
     if (!passes_head(search, number, found))
         return false;
-    if (search->has_tags && search->source != SOURCE_TAGS &&
-        !is_matched(search, STATEMENT_SEARCH_TAG,
-                    "SELECT 1 FROM tag WHERE tag MATCH ?1 AND rowid = ?2", &search->tags, number))
+    if (search->has_tags && search->source != SOURCE_TAGS && !has_tags(search, number, found))
         return false;
     if (search->has_words && search->source != SOURCE_WORDS &&
         !is_matched(search, STATEMENT_SEARCH_WORD,
@@ -246,17 +287,6 @@ static bool passes(struct search *search, int64_t number, struct candidate *foun
 }
 
 /* ---- a page ---- */
-
-static bool begins_alike(const struct search *search, const struct duckling_content *content)
-{
-    size_t size = strlen(search->beginning);
-
-    for (size_t i = 0; i < content->capability_count; i++)
-        if (content->capabilities[i].size >= size &&
-            memcmp(content->capabilities[i].data, search->beginning, size) == 0)
-            return true;
-    return false;
-}
 
 /* False: the arena has no room for it, or it is not what was kept. */
 static bool read_duckling(struct search *search, int64_t number, const struct candidate *found,
@@ -302,7 +332,7 @@ static size_t fill_page(struct search *search, struct arena *arena,
             size_t taken = arena->taken;
 
             if (read_duckling(search, number, &found, arena, &ducklings[count])) {
-                count += !search->by_beginning || begins_alike(search, &ducklings[count].content);
+                count += !search->by_beginning || has_capability(filter, &ducklings[count].content);
             } else if (taken > taken_before) {
                 break; /* there is no room: the next page begins with it */
             }
@@ -334,12 +364,14 @@ size_t store_view_directory(struct store_reader *reader, const struct directory_
         return 0;
     search = memory_take(sizeof *search);
     search->reader = reader;
+    arena_init(&search->scratch, 2 * PARSE_BUDGET(RECORD_SIZE_MAX));
     search->filter = filter;
     search->has_quarantine = is_anybody_in_quarantine(reader);
     if (plan(search)) {
         follow(search);
         count = fill_page(search, arena, ducklings, next);
     }
+    arena_free(&search->scratch);
     memory_give_back(search);
     store_reader_end(&reader->directory);
     return count;
