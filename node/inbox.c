@@ -122,10 +122,15 @@ int inbox_try_give(struct inbox *inbox, struct message *message)
     return give(inbox, message, false);
 }
 
+static struct timespec timespec_of(uint64_t steady_ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(steady_ms / 1000),
+                             .tv_nsec = (long)(steady_ms % 1000) * 1000000};
+}
+
 static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
 {
-    struct timespec until = {.tv_sec = (time_t)(wake_at_ms / 1000),
-                             .tv_nsec = (long)(wake_at_ms % 1000) * 1000000};
+    struct timespec until = timespec_of(wake_at_ms);
     int passed = 0;
 
     inbox->taker_waits = true;
@@ -160,6 +165,17 @@ struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *close
         pthread_cond_broadcast(&inbox->room);
     pthread_mutex_unlock(&inbox->lock);
     return taken ? chain : NULL;
+}
+
+void inbox_rest(struct inbox *inbox, uint64_t until_ms)
+{
+    struct timespec until = timespec_of(until_ms);
+    int passed = 0;
+
+    pthread_mutex_lock(&inbox->lock);
+    while (!inbox->closed && passed != ETIMEDOUT)
+        passed = pthread_cond_timedwait(&inbox->something, &inbox->lock, &until);
+    pthread_mutex_unlock(&inbox->lock);
 }
 
 void inbox_poke(struct inbox *inbox)

@@ -38,6 +38,9 @@ int inbox_try_give(struct inbox *inbox, struct message *message);
 /* Waits until something is there, `wake_at_ms` (steady) has come, or the inbox is closed; returns a chain of at most
  * TURN_MESSAGES_MAX messages, or NULL. `*closed` tells when nothing will come any more. */
 struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed);
+
+/* Waits until `until_ms` (steady) has come, or the inbox is closed, whatever is in it. */
+void inbox_rest(struct inbox *inbox, uint64_t until_ms);
 void inbox_poke(struct inbox *inbox); /* ends one wait, now or the next, without a message */
 void inbox_close(struct inbox *inbox);
 void inbox_figures(struct inbox *inbox, size_t *messages, size_t *bytes);

@@ -48,8 +48,6 @@ struct local_api_settings {
     /* Status figures, kept by the loop; called on readers. */
     void (*figures)(void *context, struct agent_figures *figures, struct local_figures *node);
     bool (*gateway_is_up)(void *context);
-    /* Nodes that are dead or have left, as far as is known: at most `max`. NULL: nobody knows. */
-    size_t (*dead_nodes)(void *context, struct id *nodes, size_t max);
     void (*stop)(void *context);          /* StopOrder */
     void *context;
 };

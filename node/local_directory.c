@@ -1,12 +1,15 @@
 /* The directory, as this node can prove it to itself. A tier is computed here, from signed
- * evidence, each time that somebody asks: nobody's record asserts one. */
+ * evidence, each time that somebody asks: nobody's record asserts one.
+ *
+ * Signatures are checked before anything is kept, and not again for each page: directory.db is
+ * this node's memory, written by its loop alone. What a disk did to it since is found by the hashes
+ * that everything signed is named by. Whoever trusts no node checks the record and the chain, which
+ * come with each entry. */
 #include "clock.h"
 #include "core/certificate.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
-
-#include <stdlib.h>
 
 #define TIERS_COMPUTED 1u  /* the highest that is */
 #define STORE_PAGES_MAX 4u /* looked through for one page */
@@ -61,11 +64,14 @@ static struct evidence weigh(struct local_view *view, const struct stored_duckli
         .is_bonded = stored->bonded,
     };
 
-    if (chain_open(stored->chain, &view->scratch, &chain) != CERTIFICATE_TAKEN)
+    if (chain_read(stored->chain, &stored->record.owner, &view->scratch, &chain) !=
+        CERTIFICATE_TAKEN)
         return evidence;
     *certificate = id_of(&chain.certificates[chain.count - 1].hash);
-    evidence.chain_is_valid = id_equal(&chain.identity, &stored->record.owner) &&
-                              chain_key_at(&chain, clock_wall_ms(), &key) == CERTIFICATE_TAKEN;
+    evidence.chain_is_valid =
+        (chain.count == 1 ||
+         store_view_has_certificate(view->reader, &stored->record.owner, certificate)) &&
+        chain_key_at(&chain, clock_wall_ms(), &key) == CERTIFICATE_TAKEN;
     return evidence;
 }
 
@@ -152,23 +158,18 @@ static bool read_search(struct local_view *view, const Duck__DirectoryQuery *que
            local_read_cursor(view, query->cursor, &filter->after, reply);
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    return id_compare(left, right);
-}
-
+/* Those on nodes that are dead or have left. The roster is in order of their ids. */
 static void leave_out_dead(struct local_view *view, const Duck__DirectoryQuery *query,
                            struct directory_filter *filter)
 {
-    const struct local_api_settings *settings = &view->api->settings;
+    struct roster *roster = view->api->settings.roster;
     struct id *nodes;
 
-    if (!query->live_host || !settings->dead_nodes)
+    if (!query->live_host || !roster)
         return;
     nodes = local_new(view, NODES_MAX * sizeof *nodes);
-    filter->dead_host_count = settings->dead_nodes(settings->context, nodes, NODES_MAX);
-    qsort(nodes, filter->dead_host_count, sizeof *nodes, compare_ids);
     filter->dead_hosts = nodes;
+    filter->dead_host_count = roster_gone(roster, nodes, NODES_MAX);
 }
 
 void local_view_directory(struct local_view *view, const void *asked, void *reply)

@@ -44,6 +44,10 @@ static const struct counter {
     {"ducknode_local_questions", "", "gauge", AT(questions), "Questions that await a reader."},
     {"ducknode_local_waits", "", "gauge", AT(waits),
      "Requests that wait for something to happen, or for their time to be over."},
+    {"ducknode_turns_undone_total", "", "counter", AT(agent.turns_undone),
+     "Turns that could not be kept, as on a full disk."},
+    {"ducknode_turns_undoing_milliseconds_total", "", "counter", AT(agent.undoing_ms),
+     "What it took to undo them."},
     {"ducknode_signature_checks_total", "", "counter", AT(agent.signature_checks),
      "Signatures of pecks, receipts and records checked."},
     {"ducknode_pecks_refused_total", "", "counter", AT(agent.pecks_refused),
@@ -305,13 +309,12 @@ void local_view_metrics(struct local_view *view, void *reply)
     answer->metrics = metrics;
 }
 
-static Duck__RecordSet *compose_set(struct local_view *view, const struct stored_set *set)
+static Duck__RecordSet *compose_set(struct local_view *view, const struct agent_set *set)
 {
     Duck__RecordSet *composed = local_new(view, sizeof *composed);
 
     duck__record_set__init(composed);
     composed->records = set->records;
-    composed->bytes = set->bytes;
     composed->fingerprint.len = sizeof set->fingerprint;
     composed->fingerprint.data = local_new(view, sizeof set->fingerprint);
     memcpy(composed->fingerprint.data, set->fingerprint, sizeof set->fingerprint);
@@ -322,15 +325,13 @@ void local_view_gossip(struct local_view *view, void *reply)
 {
     Duck__GossipAnswer *gossip = local_new(view, sizeof *gossip);
     struct list list = {.view = view, .prefix = GOSSIP_PREFIX};
-    struct stored_set directory, metrics;
     Duck__Reply *answer = reply;
     struct sources sources;
 
     read_sources(view, &sources);
-    store_view_sets(view->reader, &directory, &metrics);
     duck__gossip_answer__init(gossip);
-    gossip->directory = compose_set(view, &directory);
-    gossip->metrics = compose_set(view, &metrics);
+    gossip->directory = compose_set(view, &sources.agent.sets[RECORD_SET_DIRECTORY - 1]);
+    gossip->metrics = compose_set(view, &sources.agent.sets[RECORD_SET_METRICS - 1]);
     name_counters(&list, &sources);
     gossip->counters = list.counters;
     gossip->n_counters = list.count;

@@ -15,6 +15,8 @@
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
+#define UNDO_REST 4ull            /* times what undoing took: so long no other turn is tried… */
+#define UNDO_REST_MAX_MS 1000ull  /* …and no longer, or others would take this node for dead */
 
 #define PRUNE_EVERY_MS HOUR_MS
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
@@ -51,6 +53,8 @@ struct loop {
     uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
     struct arena scratch;
     bool disk_full, members_changed;
+    uint64_t rest_until_ms; /* steady: after a turn that was undone */
+    uint64_t turns_undone, undoing_ms;
     struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
     size_t joined_count;
     uint64_t roster_ms;   /* steady: when the roster was brought up to date */
@@ -335,11 +339,26 @@ static void keep(struct loop *loop, struct turn *turn)
     }
 }
 
+/* What undoing costs follows what the store holds, the directory above all. So it takes a fifth of
+ * the time at most; where that would be a rest of over a second, more. What comes meanwhile is
+ * decided in one turn. */
+static void rest(struct loop *loop, uint64_t began_ms)
+{
+    uint64_t now_ms = clock_read().now_ms, took_ms = now_ms - began_ms;
+    uint64_t rest_ms =
+        UNDO_REST * took_ms < UNDO_REST_MAX_MS ? UNDO_REST * took_ms : UNDO_REST_MAX_MS;
+
+    loop->rest_until_ms = now_ms + rest_ms;
+    loop->turns_undone++;
+    loop->undoing_ms += took_ms;
+}
+
 /* The turn never happened: memory is made anew from what the disk holds, and whoever ordered
  * something is told. Pecks from other nodes got no receipt, so they come again. */
 static int undo(struct loop *loop, struct turn *turn)
 {
     struct event resume = {.kind = EVENT_RESUME, .at = turn->at};
+    uint64_t began_ms = clock_read().now_ms;
     struct effects told;
     int fault;
 
@@ -381,6 +400,7 @@ static int undo(struct loop *loop, struct turn *turn)
         effects_clear(&loop->unheard);
     }
     turn->promises = false; /* only tells, and what it tells is not on the disk */
+    rest(loop, began_ms);
     return fault;
 }
 
@@ -436,7 +456,8 @@ static int decide(struct loop *loop, struct turn *turn)
     turn->kept = 0;
     turn->open = turn->promises = false;
     turn->fault = 0;
-    for (struct message *message = turn->messages; message; message = message->next) {
+    for (struct message *message = turn->messages; message && !turn->fault;
+         message = message->next) {
         message->event.at = turn->at;
         remember_join(loop, message);
         look_up(loop, message);
@@ -567,6 +588,8 @@ static void note_figures(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     agent_figures(loop->agent, &loop->figures);
+    loop->figures.turns_undone = loop->turns_undone;
+    loop->figures.undoing_ms = loop->undoing_ms;
     pthread_mutex_unlock(&loop->lock);
 }
 
@@ -617,6 +640,8 @@ int loop_run(struct loop *loop)
     while (!fault) {
         note_figures(loop);
         update_roster(loop);
+        if (loop->disk_full)
+            inbox_rest(loop->settings.inbox, loop->rest_until_ms);
         messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);

@@ -173,7 +173,8 @@ struct stored_duckling {
 
 /* In the order in which their owners became known here. Returns how many; `*next` is where the next
  * page begins, 0 at the end. A page may be short, even empty, and go on: so many records are looked
- * at for one, and not more. Left out: whoever is in quarantine or has a revocation in the directory.
+ * at for one, and not more. Left out: whoever is in quarantine or has a revocation in the directory, and
+ * records that are no longer what was kept (by their hash; their signatures were checked then).
  * Of the words that begin like one of `text` the first SEARCH_ENDINGS_MAX count, in their order. */
 #define SEARCH_LOOKED_AT_MAX 2048u
 #define SEARCH_ENDINGS_MAX 64u
@@ -186,17 +187,13 @@ struct bytes store_view_chain(struct store_reader *reader, const struct id *iden
 struct bytes store_view_chain_of_certificate(struct store_reader *reader, const struct id *certificate,
                                              struct arena *arena);
 
+/* Is it one of those after the first of `owner`, in the chain that came with a record? */
+bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
+                                const struct id *certificate);
+
 /* The node record of a node; .data NULL: none. */
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena);
-/* What is held, to compare nodes by: those that hold the same records show the same. Reads every record's
- * row, not its bytes. */
-struct stored_set {
-    uint64_t records, bytes;       /* of packed envelopes */
-    uint8_t fingerprint[16];       /* sum of the first halves of the records' hashes, little-endian */
-};
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics);
 
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
 

@@ -107,9 +107,9 @@ enum statement {
     STATEMENT_VIEW_BONDS,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_CERTIFICATE,
+    STATEMENT_VIEW_HAS_CERTIFICATE,
     STATEMENT_VIEW_NODE,
     STATEMENT_VIEW_HOSTED,
-    STATEMENT_VIEW_SETS,
     STATEMENT_VIEW_AUDIT,
     STATEMENT_VIEW_AUDIT_PAGES,
     STATEMENT_VIEW_AUDIT_CHECKPOINTS,
@@ -352,12 +352,29 @@ int store_owner_drop(struct store *store, int64_t number, const struct id *id);
 int store_owners_file(struct store *store);
 
 /* ---- store_records.c ---- */
+
+/* A record that is held, with its bytes where they are needed. */
+struct held_record {
+    int64_t number; /* 0: none */
+    struct hash hash;
+    uint32_t kind;
+    bool deleted;
+};
+
+/* The record at `number`, parsed into the store's arena. False: it is not there, or not whole. */
+bool store_read_held(struct store *store, int64_t number, struct record *record);
 int store_keep_record(struct store *store, const struct effect *effect);
 /* Empty, and no fault: it is not held, or the arena is full. */
 int store_find_wire(struct store *store, const struct hash *hash, struct arena *arena,
                     struct bytes *wire);
 int store_drop_record(struct store *store, const struct effect *effect);
 int store_restore_records(struct store *store, const struct restoring *restoring);
+
+/* ---- store_sides.c ---- */
+
+/* From what `held` says, which is at `number` or nowhere, to what `new` says; NULL: it goes. */
+int store_replace_sides(struct store *store, const struct held_record *held, int64_t number,
+                        const struct record *new);
 
 /* ---- store_marks.c: marks and proofs ---- */
 int store_keep_mark(struct store *store, int64_t number, uint64_t until_ms); /* of that record */
@@ -372,7 +389,26 @@ void store_reader_end(struct store_connection *connection);
 /* False: there is no directory.db to read at the moment. */
 bool store_reader_has_directory(struct store_reader *reader);
 
-/* ---- store_search.c ---- */
+/* ---- store_match.c ---- */
+#define MATCH_MAX (16u * SEARCH_ENDINGS_MAX * 32u) /* bytes */
+
+/* A query of FTS5 in the making. Terms are quoted, and no tokenizer leaves a quote in one. */
+struct match {
+    char text[MATCH_MAX];
+    size_t size;
+    bool is_full;
+};
+
+void match_append(struct match *match, const char *before, const char *term, const char *behind);
+
+/* False: nothing can match. */
+bool match_words(struct store_reader *reader, struct bytes text, struct match *match);
+
+/* Spells out a beginning as alternatives: ("data" OR "dataset"). Returns how many there are,
+ * SEARCH_ENDINGS_MAX + 1 when there are more than that; then the first ones stand there. */
+size_t match_beginning(struct store_reader *reader, bool is_tag, const char *beginning,
+                       struct match *match);
+
 bool store_search_open_words(struct store_reader *reader); /* of a connection newly made */
 void store_search_close_words(struct store_reader *reader);
 

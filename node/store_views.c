@@ -476,6 +476,24 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader,
     return longer(chain, view_chain_of(&reader->directory, certificate, arena));
 }
 
+bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
+                                const struct id *certificate)
+{
+    sqlite3_stmt *statement;
+    bool has = false;
+
+    if (!store_reader_has_directory(reader))
+        return false;
+    statement = store_prepare(&reader->directory, STATEMENT_VIEW_HAS_CERTIFICATE,
+                              "SELECT 1 FROM certificate c CROSS JOIN identity i "
+                              "ON i.number = c.identity WHERE c.id = ?1 AND i.id = ?2");
+    store_bind_id(statement, 1, certificate);
+    store_bind_id(statement, 2, owner);
+    while (store_next_row(&reader->directory, statement))
+        has = true;
+    return has;
+}
+
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena)
 {
@@ -504,37 +522,4 @@ size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size
         if (count < max && store_column_id(statement, 0, &ducklings[count]))
             count++;
     return count;
-}
-
-static void add_to_set(struct stored_set *set, const uint8_t hash[HASH_SIZE], uint64_t size)
-{
-    unsigned carry = 0;
-
-    set->records++;
-    set->bytes += size;
-    for (size_t i = 0; i < sizeof set->fingerprint; i++) {
-        carry += (unsigned)set->fingerprint[i] + hash[i];
-        set->fingerprint[i] = (uint8_t)(carry & 255);
-        carry >>= 8;
-    }
-}
-
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics)
-{
-    sqlite3_stmt *statement;
-
-    *directory = *metrics = (struct stored_set){0};
-    if (!store_reader_has_directory(reader))
-        return;
-    statement = store_prepare(&reader->directory, STATEMENT_VIEW_SETS,
-                              "SELECT r.kind, r.hash, length(w.wire) FROM record r "
-                              "JOIN record_wire w ON w.number = r.number");
-    while (store_next_row(&reader->directory, statement)) {
-        struct bytes hash = store_column_bytes(statement, 1);
-
-        if (hash.size == HASH_SIZE)
-            add_to_set(sqlite3_column_int64(statement, 0) == RECORD_METRICS ? metrics : directory,
-                       hash.data, (uint64_t)sqlite3_column_int64(statement, 2));
-    }
 }

@@ -128,8 +128,8 @@ def restored(alice):
 
 
 def cache():
-    """A node with many records in directory.db: DUCK_BENCH_RECORDS, a million."""
-    records = os.environ.get("DUCK_BENCH_RECORDS", "1000000")
+    """A node with many records in directory.db: DUCK_BENCH_RECORDS, as many as it may hold."""
+    records = os.environ.get("DUCK_BENCH_RECORDS", "999990")
     program = os.path.join(BENCH, "bench_cache")
     with Pond("alice") as pond:
         alice = pond.alice

@@ -198,6 +198,29 @@ START_TEST(both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept)
 }
 END_TEST
 
+START_TEST(what_is_held_is_told_of_each_set_by_a_fingerprint)
+{
+    struct record one = skill(1, "a", 0, 1000), other = skill(1, "b", 0, 1000);
+    struct agent_figures none, held, more;
+
+    agent_figures(agent, &none);
+    tell(agent, one);
+    agent_figures(agent, &held);
+    tell(agent, one); /* again */
+    tell(agent, other);
+    agent_figures(agent, &more);
+    ck_assert_uint_eq(none.sets[RECORD_SET_DIRECTORY - 1].records, 0);
+    ck_assert_uint_eq(held.sets[RECORD_SET_DIRECTORY - 1].records, 1);
+    ck_assert_uint_eq(more.sets[RECORD_SET_DIRECTORY - 1].records, 2);
+    ck_assert_mem_ne(none.sets[RECORD_SET_DIRECTORY - 1].fingerprint,
+                     held.sets[RECORD_SET_DIRECTORY - 1].fingerprint, RECORDSET_PRINT_SIZE);
+    ck_assert_mem_ne(held.sets[RECORD_SET_DIRECTORY - 1].fingerprint,
+                     more.sets[RECORD_SET_DIRECTORY - 1].fingerprint, RECORDSET_PRINT_SIZE);
+    ck_assert_mem_eq(&none.sets[RECORD_SET_METRICS - 1], &more.sets[RECORD_SET_METRICS - 1],
+                     sizeof none.sets[0]);
+}
+END_TEST
+
 static const struct effect *reply_to(struct order *order)
 {
     struct event event = {.kind = EVENT_ORDER, .at = at};
@@ -529,6 +552,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tcase, set_up_agent, tear_down_agent);
+    tcase_add_test(tcase, what_is_held_is_told_of_each_set_by_a_fingerprint);
     tcase_add_test(tcase, what_is_taken_is_kept_and_what_is_not_is_not);
     tcase_add_test(tcase, what_ended_is_dropped_with_its_mark_and_refused);
     tcase_add_test(tcase, what_the_quota_puts_out_is_dropped);

@@ -176,6 +176,41 @@ START_TEST(a_poke_ends_one_wait_even_if_it_comes_first)
 }
 END_TEST
 
+START_TEST(a_rest_lasts_its_time_whatever_comes)
+{
+    struct inbox *inbox = inbox_new();
+    uint64_t until_ms = clock_read().now_ms + 60;
+    bool closed;
+
+    inbox_give(inbox, numbered(1));
+    inbox_poke(inbox);
+    inbox_rest(inbox, until_ms);
+    ck_assert_uint_ge(clock_read().now_ms, until_ms);
+    inbox_rest(inbox, until_ms); /* which is over */
+    ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 1);
+    ck_assert(!closed);
+    inbox_free(inbox);
+}
+END_TEST
+
+static void *rest_long(void *inbox)
+{
+    inbox_rest(inbox, clock_read().now_ms + HOUR_MS);
+    return NULL;
+}
+
+START_TEST(closing_ends_a_rest)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, rest_long, inbox), 0);
+    inbox_close(inbox);
+    pthread_join(thread, NULL);
+    inbox_free(inbox);
+}
+END_TEST
+
 #define GIVERS 4u
 #define EACH 20000u
 
@@ -222,6 +257,8 @@ int main(void)
     tcase_add_test(tests, a_message_larger_than_the_inbox_passes_alone);
     tcase_add_test(tests, giving_waits_for_room);
     tcase_add_test(tests, a_closed_inbox_takes_nothing_and_lets_waiters_go);
+    tcase_add_test(tests, a_rest_lasts_its_time_whatever_comes);
+    tcase_add_test(tests, closing_ends_a_rest);
     tcase_add_test(tests, a_poke_ends_one_wait_even_if_it_comes_first);
     tcase_add_test(tests, nothing_is_lost_between_many_givers_and_one_taker);
     suite_add_tcase(suite, tests);
