@@ -1,5 +1,6 @@
 /* A chain under one lock. Both conditions are signalled only when somebody waits: at full speed
- * nobody does, and a give costs no system call. */
+ * nobody does, and a give costs no system call; and after the lock was let go, or who wakes would
+ * sleep again at once. */
 #include "inbox.h"
 
 #include "clock.h"
@@ -81,6 +82,7 @@ static bool has_room(const struct inbox *inbox, size_t size)
 
 static int give(struct inbox *inbox, struct message *message, bool wait)
 {
+    bool wakes = false;
     int fault = 0;
 
     if (!message->size)
@@ -102,11 +104,12 @@ static int give(struct inbox *inbox, struct message *message, bool wait)
         inbox->end = &message->next;
         inbox->messages++;
         inbox->bytes += message->size;
-        if (inbox->taker_waits)
-            pthread_cond_signal(&inbox->something);
+        wakes = inbox->taker_waits;
     }
     pthread_mutex_unlock(&inbox->lock);
 
+    if (wakes)
+        pthread_cond_signal(&inbox->something);
     if (fault)
         message_free(message);
     return fault;
@@ -164,11 +167,14 @@ struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *close
 
 void inbox_poke(struct inbox *inbox)
 {
+    bool wakes;
+
     pthread_mutex_lock(&inbox->lock);
     inbox->poked = true;
-    if (inbox->taker_waits)
-        pthread_cond_signal(&inbox->something);
+    wakes = inbox->taker_waits;
     pthread_mutex_unlock(&inbox->lock);
+    if (wakes)
+        pthread_cond_signal(&inbox->something);
 }
 
 void inbox_close(struct inbox *inbox)
