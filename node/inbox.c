@@ -17,6 +17,7 @@ struct inbox {
     size_t givers_waiting;
     struct message *first, **end;
     size_t messages, bytes;
+    uint64_t left_at_us; /* since when a message waits for company; 0: none does */
 };
 
 struct message *message_new(size_t budget)
@@ -80,7 +81,26 @@ static bool has_room(const struct inbox *inbox, size_t size)
            (inbox->messages < INBOX_MESSAGES_MAX && inbox->bytes + size <= INBOX_BYTES_MAX);
 }
 
-static int give(struct inbox *inbox, struct message *message, bool wait)
+/* Under the lock. Who takes is let sleep while the message may still get company. */
+static bool may_sleep(struct inbox *inbox)
+{
+    uint64_t now_us = clock_now_us();
+
+    if (!inbox->left_at_us)
+        inbox->left_at_us = now_us;
+    return now_us - inbox->left_at_us < INBOX_COMPANY_US;
+}
+
+/* Under the lock. */
+static bool must_wake(struct inbox *inbox, bool leaves)
+{
+    if (!inbox->taker_waits || (leaves && may_sleep(inbox)))
+        return false;
+    inbox->taker_waits = false; /* once is enough */
+    return true;
+}
+
+static int give(struct inbox *inbox, struct message *message, bool wait, bool leaves)
 {
     bool wakes = false;
     int fault = 0;
@@ -91,6 +111,8 @@ static int give(struct inbox *inbox, struct message *message, bool wait)
 
     pthread_mutex_lock(&inbox->lock);
     while (wait && !inbox->closed && !has_room(inbox, message->size)) {
+        if (must_wake(inbox, false)) /* company enough for what was left */
+            pthread_cond_signal(&inbox->something);
         inbox->givers_waiting++;
         pthread_cond_wait(&inbox->room, &inbox->lock);
         inbox->givers_waiting--;
@@ -104,7 +126,7 @@ static int give(struct inbox *inbox, struct message *message, bool wait)
         inbox->end = &message->next;
         inbox->messages++;
         inbox->bytes += message->size;
-        wakes = inbox->taker_waits;
+        wakes = must_wake(inbox, leaves);
     }
     pthread_mutex_unlock(&inbox->lock);
 
@@ -117,12 +139,33 @@ static int give(struct inbox *inbox, struct message *message, bool wait)
 
 int inbox_give(struct inbox *inbox, struct message *message)
 {
-    return give(inbox, message, true);
+    return give(inbox, message, true, false);
 }
 
 int inbox_try_give(struct inbox *inbox, struct message *message)
 {
-    return give(inbox, message, false);
+    return give(inbox, message, false, false);
+}
+
+int inbox_leave(struct inbox *inbox, struct message *message)
+{
+    return give(inbox, message, true, true);
+}
+
+int inbox_try_leave(struct inbox *inbox, struct message *message)
+{
+    return give(inbox, message, false, true);
+}
+
+void inbox_wake(struct inbox *inbox)
+{
+    bool wakes;
+
+    pthread_mutex_lock(&inbox->lock);
+    wakes = inbox->first && must_wake(inbox, false);
+    pthread_mutex_unlock(&inbox->lock);
+    if (wakes)
+        pthread_cond_signal(&inbox->something);
 }
 
 static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
@@ -131,8 +174,8 @@ static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
                              .tv_nsec = (long)(wake_at_ms % 1000) * 1000000};
     int passed = 0;
 
-    inbox->taker_waits = true;
     while (!inbox->first && !inbox->closed && !inbox->poked && passed != ETIMEDOUT) {
+        inbox->taker_waits = true;
         if (wake_at_ms == MOMENT_NEVER)
             passed = pthread_cond_wait(&inbox->something, &inbox->lock);
         else
@@ -158,6 +201,7 @@ struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *close
     if (!inbox->first)
         inbox->end = &inbox->first;
     inbox->messages -= taken;
+    inbox->left_at_us = 0;
     *closed = inbox->closed && !inbox->first && taken == 0;
     if (inbox->givers_waiting)
         pthread_cond_broadcast(&inbox->room);
@@ -171,7 +215,7 @@ void inbox_poke(struct inbox *inbox)
 
     pthread_mutex_lock(&inbox->lock);
     inbox->poked = true;
-    wakes = inbox->taker_waits;
+    wakes = must_wake(inbox, false);
     pthread_mutex_unlock(&inbox->lock);
     if (wakes)
         pthread_cond_signal(&inbox->something);

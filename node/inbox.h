@@ -11,6 +11,7 @@
 #define INBOX_MESSAGES_MAX 4096u
 #define INBOX_BYTES_MAX (64u * MIB)
 #define TURN_MESSAGES_MAX 512u
+#define INBOX_COMPANY_US 300u /* a message that was left waits no longer for others */
 
 struct message {
     struct message *next;
@@ -34,6 +35,12 @@ void inbox_free(struct inbox *inbox); /* frees what is in it */
  * which the message is freed. Both: FAULT_CLOSED once the inbox is closed. */
 int inbox_give(struct inbox *inbox, struct message *message);
 int inbox_try_give(struct inbox *inbox, struct message *message);
+
+/* The same, for what comes many at a time: who takes sleeps on, up to INBOX_COMPANY_US, so that a turn answers them all.
+ * inbox_wake follows the last. */
+int inbox_leave(struct inbox *inbox, struct message *message);
+int inbox_try_leave(struct inbox *inbox, struct message *message);
+void inbox_wake(struct inbox *inbox);
 
 /* Waits until something is there, `wake_at_ms` (steady) has come, or the inbox is closed; returns a chain of at most
  * TURN_MESSAGES_MAX messages, or NULL. `*closed` tells when nothing will come any more. */

@@ -190,7 +190,7 @@ static void give_order(struct local_client *client, uint64_t id, const struct wi
     message->order.ticket = request->ticket;
     message->size = sizeof *message + frame_size;
     local_wait_for_order(request, message, wish);
-    fault = inbox_try_give(client->api->settings.inbox, message);
+    fault = inbox_try_leave(client->api->settings.inbox, message);
     if (fault)
         local_refuse(request, REFUSAL_BUSY,
                      fault == FAULT_CLOSED ? "the node is stopping"
@@ -303,6 +303,7 @@ static void receive_ended(void *context)
     }
     client->in.end += nng_aio_count(client->receive_aio);
     is_ours = take_frames(client, &stops);
+    inbox_wake(api->settings.inbox);
     local_api_flush(api);
     if (stops && api->settings.stop)
         api->settings.stop(api->settings.context);

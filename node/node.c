@@ -314,7 +314,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
         message->event.node = *from;
         message->size = body.size;
         offends = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
-        inbox_give(node->inbox, message);
+        inbox_leave(node->inbox, message);
         return !offends;
     }
     message_free(message);
@@ -324,6 +324,13 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
               id_text(ID_NODE, from, text), reason);
     tell_refused(node, from, &peck, verdict, reason);
     return !intake_verdict_offends(verdict);
+}
+
+static void on_frames_end(void *context)
+{
+    struct node *node = context;
+
+    inbox_wake(node->inbox);
 }
 
 static void on_log(void *context, enum log_level level, const char *text)
@@ -384,6 +391,7 @@ static int open_transport(struct node *node)
                      .down = on_down,
                      .dial_failed = on_dial_failed,
                      .frame = on_frame,
+                     .frames_end = on_frames_end,
                      .log = on_log},
     };
     int fault;
