@@ -68,10 +68,13 @@ static void wait_for_sweep(struct local_api *api)
     struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                              .tv_nsec = (long)(until_ms % 1000) * 1000000};
 
-    if (api->armed > 0 || api->accept_at_ms)
+    if (api->armed > 0 || api->accept_at_ms) {
         pthread_cond_timedwait(&api->for_sweeper, &api->lock, &until);
-    else
-        pthread_cond_wait(&api->for_sweeper, &api->lock);
+        return;
+    }
+    api->sweeper_rests = true;
+    pthread_cond_wait(&api->for_sweeper, &api->lock);
+    api->sweeper_rests = false;
 }
 
 /* Under the lock, let go meanwhile. */

@@ -199,6 +199,7 @@ struct local_api {
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
+    bool sweeper_rests;      /* until it is told: nothing was armed */
     uint64_t swept_tick;
     struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
 
