@@ -29,10 +29,11 @@ void local_api_flush(struct local_api *api)
     local_start_sends(clients, count);
 }
 
-void local_api_perform(struct local_api *api, const struct effect *effect)
+void local_api_perform(struct local_api *api, const struct effect *effects, size_t count)
 {
     pthread_mutex_lock(&api->lock);
-    local_tell(api, effect);
+    for (size_t i = 0; i < count; i++)
+        local_tell(api, &effects[i]);
     pthread_mutex_unlock(&api->lock);
 }
 
