@@ -14,7 +14,7 @@ struct inbox {
     pthread_mutex_t lock;
     pthread_cond_t something, room;
     bool taker_waits, closed, poked;
-    size_t givers_waiting;
+    size_t givers_waiting, least; /* how many messages who waits for them wants */
     struct message *first, **end;
     size_t messages, bytes;
     uint64_t left_at_us; /* since when a message waits for company; 0: none does */
@@ -96,6 +96,8 @@ static bool must_wake(struct inbox *inbox, bool leaves)
 {
     if (!inbox->taker_waits || (leaves && may_sleep(inbox)))
         return false;
+    if (inbox->messages < inbox->least && !inbox->givers_waiting && !inbox->poked)
+        return false;
     inbox->taker_waits = false; /* once is enough */
     return true;
 }
@@ -111,9 +113,9 @@ static int give(struct inbox *inbox, struct message *message, bool wait, bool le
 
     pthread_mutex_lock(&inbox->lock);
     while (wait && !inbox->closed && !has_room(inbox, message->size)) {
+        inbox->givers_waiting++;
         if (must_wake(inbox, false)) /* company enough for what was left */
             pthread_cond_signal(&inbox->something);
-        inbox->givers_waiting++;
         pthread_cond_wait(&inbox->room, &inbox->lock);
         inbox->givers_waiting--;
     }
@@ -168,13 +170,19 @@ void inbox_wake(struct inbox *inbox)
         pthread_cond_signal(&inbox->something);
 }
 
-static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
+static bool has_enough(const struct inbox *inbox)
+{
+    return inbox->closed || inbox->poked ||
+           (inbox->first && (inbox->messages >= inbox->least || inbox->givers_waiting));
+}
+
+static void wait_for_enough(struct inbox *inbox, uint64_t wake_at_ms)
 {
     struct timespec until = {.tv_sec = (time_t)(wake_at_ms / 1000),
                              .tv_nsec = (long)(wake_at_ms % 1000) * 1000000};
     int passed = 0;
 
-    while (!inbox->first && !inbox->closed && !inbox->poked && passed != ETIMEDOUT) {
+    while (!has_enough(inbox) && passed != ETIMEDOUT) {
         inbox->taker_waits = true;
         if (wake_at_ms == MOMENT_NEVER)
             passed = pthread_cond_wait(&inbox->something, &inbox->lock);
@@ -186,11 +194,18 @@ static void wait_for_something(struct inbox *inbox, uint64_t wake_at_ms)
 
 struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed)
 {
+    return inbox_take_many(inbox, 1, wake_at_ms, closed);
+}
+
+struct message *inbox_take_many(struct inbox *inbox, size_t least, uint64_t wake_at_ms,
+                                bool *closed)
+{
     struct message *chain, **end;
     size_t taken = 0;
 
     pthread_mutex_lock(&inbox->lock);
-    wait_for_something(inbox, wake_at_ms);
+    inbox->least = least;
+    wait_for_enough(inbox, wake_at_ms);
     chain = inbox->first;
     for (end = &inbox->first; *end && taken < TURN_MESSAGES_MAX; end = &(*end)->next) {
         inbox->bytes -= (*end)->size;

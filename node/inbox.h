@@ -45,6 +45,8 @@ void inbox_wake(struct inbox *inbox);
 /* Waits until something is there, `wake_at_ms` (steady) has come, or the inbox is closed; returns a chain of at most
  * TURN_MESSAGES_MAX messages, or NULL. `*closed` tells when nothing will come any more. */
 struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed);
+/* The same, but sleeps until `least` messages are there, or no more have room. */
+struct message *inbox_take_many(struct inbox *inbox, size_t least, uint64_t wake_at_ms, bool *closed);
 void inbox_poke(struct inbox *inbox); /* ends one wait, now or the next, without a message */
 void inbox_close(struct inbox *inbox);
 void inbox_figures(struct inbox *inbox, size_t *messages, size_t *bytes);
