@@ -220,21 +220,18 @@ enum envelope_verdict envelope_parse(struct bytes wire, enum envelope_type expec
 }
 
 /* Names one verified root: whose, of what size, and by which signature. */
-static struct hash root_entry(const struct public_key *key, const uint8_t body[BATCH_BODY_SIZE],
-                              const struct signature *signature)
+static void write_root(const struct public_key *key, const uint8_t body[BATCH_BODY_SIZE],
+                       const struct signature *signature, uint8_t root[BATCH_ROOT_SIZE])
 {
-    uint8_t bytes[PUBLIC_KEY_SIZE + BATCH_BODY_SIZE + SIGNATURE_SIZE];
-
-    memcpy(bytes, key->bytes, PUBLIC_KEY_SIZE);
-    memcpy(bytes + PUBLIC_KEY_SIZE, body, BATCH_BODY_SIZE);
-    memcpy(bytes + PUBLIC_KEY_SIZE + BATCH_BODY_SIZE, signature->bytes, SIGNATURE_SIZE);
-    return hash_of(bytes_of(bytes, sizeof bytes));
+    memcpy(root, key->bytes, PUBLIC_KEY_SIZE);
+    memcpy(root + PUBLIC_KEY_SIZE, body, BATCH_BODY_SIZE);
+    memcpy(root + PUBLIC_KEY_SIZE + BATCH_BODY_SIZE, signature->bytes, SIGNATURE_SIZE);
 }
 
 enum envelope_verdict envelope_verify(const struct envelope *envelope, const struct public_key *key,
                                       struct batch_roots *roots)
 {
-    uint8_t body[BATCH_BODY_SIZE];
+    uint8_t body[BATCH_BODY_SIZE], whole[BATCH_ROOT_SIZE];
     struct hash root, entry;
 
     if (envelope->batch.size == 0)
@@ -244,13 +241,18 @@ enum envelope_verdict envelope_verify(const struct envelope *envelope, const str
     if (!batch_climb(&envelope->hash, &envelope->batch, &root))
         return ENVELOPE_BAD_PATH;
     batch_body(envelope->batch.size, &root, body);
-    entry = root_entry(key, body, &envelope->signature);
-    if (roots && batch_roots_has(roots, &entry))
+    write_root(key, body, &envelope->signature, whole);
+    if (roots && batch_roots_is_last(roots, whole))
         return ENVELOPE_TAKEN;
-    if (!verify(ENVELOPE_BATCH, bytes_of(body, sizeof body), &envelope->signature, key))
-        return ENVELOPE_BAD_SIGNATURE;
+    entry = hash_of(bytes_of(whole, sizeof whole));
+    if (!roots || !batch_roots_has(roots, &entry)) {
+        if (!verify(ENVELOPE_BATCH, bytes_of(body, sizeof body), &envelope->signature, key))
+            return ENVELOPE_BAD_SIGNATURE;
+        if (roots)
+            batch_roots_add(roots, &entry);
+    }
     if (roots)
-        batch_roots_add(roots, &entry);
+        batch_roots_set_last(roots, whole);
     return ENVELOPE_TAKEN;
 }
 
