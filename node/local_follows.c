@@ -61,11 +61,22 @@ static void tell_followers(struct local_api *api, const struct id *duckling, Duc
         tell_followers_of(api, duckling, view);
 }
 
+/* By nobody, mostly: then nothing is written for them. */
+static bool is_followed(const struct local_api *api, const struct id *duckling)
+{
+    static const struct id everything;
+
+    return !ring_is_alone(&api->follows[local_shelf(&everything)]) ||
+           !ring_is_alone(&api->follows[local_shelf(duckling)]);
+}
+
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
 {
     Duck__EventView view = DUCK__EVENT_VIEW__INIT;
     char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], peck[ID_TEXT_SIZE];
 
+    if (!is_followed(api, &effect->changed.duckling))
+        return;
     view.kind = "peck";
     view.duckling = (char *)id_text(ID_DUCKLING, &effect->changed.duckling, duckling);
     view.with = (char *)id_text(ID_DUCKLING, &effect->changed.with, with);

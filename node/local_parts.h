@@ -151,7 +151,7 @@ struct local_client {
     struct local_api *api;
     struct ring ring;
     struct local_stream stream;
-    nng_aio *receive_aio, *send_aio;
+    nng_aio *receive_aio, *send_aio, *try_aio;
     size_t uses;             /* what is under way outside the lock; freed at 0 when closing */
     bool closing, paused, sending_now;
     struct local_buffer in;  /* belongs to whoever receives */
@@ -199,6 +199,7 @@ struct local_api {
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
+    bool sweeper_rests;      /* until it is told: nothing was armed */
     uint64_t swept_tick;
     struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
 

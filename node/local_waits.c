@@ -119,7 +119,8 @@ void local_arm(struct request *request, uint64_t deadline_ms)
     if (tick <= api->swept_tick) /* it is over already: the next tick ends it */
         tick = api->swept_tick + 1;
     ring_put_last(&api->wheel[tick % WHEEL_SLOTS], &request->wheel);
-    if (api->armed++ == 0)
+    api->armed++;
+    if (api->sweeper_rests) /* else it looks at the next tick */
         pthread_cond_signal(&api->for_sweeper);
 }
 

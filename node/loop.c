@@ -22,6 +22,9 @@
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
+/* A sync under way is the time for more to come: the next turn is worth its signature and its own
+ * sync when it has as many, or when this one is done. */
+#define TURN_MESSAGES_WANTED 64
 
 /* One turn, from the messages that it answers to what it does about them. */
 struct turn {
@@ -565,11 +568,14 @@ static int run_turn(struct loop *loop, struct message *messages)
 {
     struct turn *turn = &loop->turns[loop->syncing == &loop->turns[0]];
     bool is_large;
-    int fault;
+    int fault = 0;
 
     turn->messages = messages;
     is_large = count_messages(turn) >= OVERLAP_MESSAGES_MIN;
-    fault = decide(loop, turn);
+    if (syncer_is_done(loop->syncer)) /* whoever waits for that turn came first */
+        fault = finish_sync(loop);
+    if (!fault)
+        fault = decide(loop, turn);
     if (!fault)
         fault = finish_sync(loop);
     if (!fault && turn->promises && is_large) {
@@ -642,7 +648,8 @@ int loop_run(struct loop *loop)
         update_roster(loop);
         if (loop->disk_full)
             inbox_rest(loop->settings.inbox, loop->rest_until_ms);
-        messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
+        messages = inbox_take_many(loop->settings.inbox, loop->syncing ? TURN_MESSAGES_WANTED : 1,
+                                   wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);
         if (messages || wake_at_ms(loop) <= clock_read().now_ms)

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -328,7 +329,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
         message->event.node = *from;
         message->size = body.size;
         offends = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
-        inbox_give(node->inbox, message);
+        inbox_leave(node->inbox, message);
         return !offends;
     }
     message_free(message);
@@ -338,6 +339,13 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
               id_text(ID_NODE, from, text), reason);
     tell_refused(node, from, &peck, verdict, reason);
     return !intake_verdict_offends(verdict);
+}
+
+static void on_frames_end(void *context)
+{
+    struct node *node = context;
+
+    inbox_wake(node->inbox);
 }
 
 static void on_log(void *context, enum log_level level, const char *text)
@@ -407,6 +415,7 @@ static int open_transport(struct node *node)
                      .dial_failed = on_dial_failed,
                      .answered = on_answered,
                      .frame = on_frame,
+                     .frames_end = on_frames_end,
                      .log = on_log},
     };
     int fault;
@@ -747,12 +756,24 @@ static void say_stopping(struct node *node, const sigset_t *signals)
         sigtimedwait(signals, NULL, &most);
 }
 
+#define KEPT_BY_MALLOC                                                                             \
+    (4 * 1024 * 1024) /* bytes at the end of each of its heaps; by default 128 KiB */
+
+/* A large turn's messages are two megabytes, made and given back some ten times a second: what malloc hands to the
+ * system each time, it has to ask for again, page by page. */
+static void keep_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_BY_MALLOC);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BY_MALLOC / 4); /* named too, or it would stay where it began */
+}
+
 int node_run(const struct options *options)
 {
     struct node node = {.options = options, .lock = -1};
     sigset_t signals;
     int fault, signal_number;
 
+    keep_memory();
     log_configure(options->log_format, options->log_level);
     seal_process();
     if (!identity_self_test()) {

@@ -222,15 +222,15 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_PECK_CHANGED:
         case EFFECT_BOND_CHANGED:
         case EFFECT_RECORD_CHANGED:
-            if (performer->api)
-                local_api_perform(performer->api, effect);
-            break;
+            break; /* told below */
         case EFFECT_LOG:
             log_write(effect->log.level, "agent", "%s", effect->log.text);
             break;
         }
     }
     arena_reset(&performer->scratch);
+    if (performer->api)
+        local_api_perform(performer->api, effects->list, effects->count);
     if (stops && performer->stop)
         performer->stop(performer->context);
 }

@@ -63,6 +63,8 @@ struct transport_handlers {
      * own intake. Returns false when the frame was refused for a bad signature or form: counted
      * against the link. Blocks when the node cannot take more: then the link is not read on. */
     bool (*frame)(void *context, size_t worker, const struct id *node, uint8_t kind, struct bytes body);
+    /* All inner frames that came together were handed over. NULL is fine. */
+    void (*frames_end)(void *context);
     void (*log)(void *context, enum log_level level, const char *text);
 };
 

@@ -15,6 +15,9 @@
 struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
+    uint8_t last_chain[CHAIN_SIZE_MAX]; /* the next thing is mostly of the same signer… */
+    size_t last_size;                   /* 0: none */
+    struct hash last_hash;              /* …and then its chain is not hashed again */
     _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
     uint64_t refused[INTAKE_VERDICTS];
 };
@@ -145,18 +148,31 @@ struct signer {
     enum certificate_verdict dates;
 };
 
+static const struct hash *hash_chain(struct intake *intake, struct bytes chain)
+{
+    if (intake->last_size > 0 &&
+        bytes_equal(chain, bytes_of(intake->last_chain, intake->last_size)))
+        return &intake->last_hash;
+    intake->last_hash = hash_of(chain);
+    intake->last_size = chain.size <= CHAIN_SIZE_MAX ? chain.size : 0;
+    if (intake->last_size > 0)
+        memcpy(intake->last_chain, chain.data, chain.size);
+    return &intake->last_hash;
+}
+
 static enum intake_verdict find_signer(struct intake *intake, struct bytes chain, uint64_t at_ms,
                                        struct arena *arena, struct signer *signer,
                                        enum certificate_verdict *why)
 {
     struct keyring *ring = intake->settings.keyring;
+    const struct hash *hash = hash_chain(intake, chain);
     enum keyring_verdict held;
     struct chain opened;
 
     *why = CERTIFICATE_TAKEN;
     enter(intake);
     held =
-        keyring_find(ring, chain, at_ms, &signer->id, &signer->kind, &signer->key, &signer->dates);
+        keyring_find(ring, hash, at_ms, &signer->id, &signer->kind, &signer->key, &signer->dates);
     leave(intake);
     if (held == KEYRING_UNKNOWN) {
         /* The dear part is outside the lock: of each certificate its key and its signature. */
@@ -166,7 +182,7 @@ static enum intake_verdict find_signer(struct intake *intake, struct bytes chain
         enter(intake);
         held = keyring_keep(ring, &opened);
         if (held == KEYRING_TAKEN)
-            held = keyring_find(ring, chain, at_ms, &signer->id, &signer->kind, &signer->key,
+            held = keyring_find(ring, hash, at_ms, &signer->id, &signer->kind, &signer->key,
                                 &signer->dates);
         leave(intake);
     }
@@ -281,7 +297,7 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
         check_signature(intake, &envelope, event->peck.chain, wall_ms, arena, &signer, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
-    form = peck_parse(envelope.body, arena, &event->peck.peck);
+    form = peck_parse_named(envelope.body, &envelope.hash, arena, &event->peck.peck);
     if (form != PECK_OK) {
         say(reason, "%s", peck_verdict_text(form));
         return INTAKE_BAD_BODY;

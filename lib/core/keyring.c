@@ -235,12 +235,11 @@ static enum certificate_verdict key_at(const struct held *held, uint64_t wall_ms
     return verdict;
 }
 
-enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint64_t wall_ms,
+enum keyring_verdict keyring_find(struct keyring *ring, const struct hash *hash, uint64_t wall_ms,
                                   struct id *identity, enum identity_kind *kind,
                                   struct public_key *key, enum certificate_verdict *dates)
 {
-    struct hash hash = hash_of(chain);
-    const struct way *way = find_way(ring, &hash);
+    const struct way *way = find_way(ring, hash);
 
     if (!way)
         return KEYRING_UNKNOWN;

@@ -22,9 +22,9 @@ enum keyring_verdict {
 struct keyring *keyring_new(size_t chains_max);
 void keyring_free(struct keyring *ring); /* NULL is fine */
 
-/* Is exactly this chain, or a longer one of the same identity, held? Then `*identity`, `*kind`, and
+/* Is exactly the chain of this hash, or a longer one of the same identity, held? Then `*identity`, `*kind`, and
  * the key that spoke at `wall_ms`; `*dates` is CERTIFICATE_TAKEN, _NOT_YET or _EXPIRED. */
-enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint64_t wall_ms,
+enum keyring_verdict keyring_find(struct keyring *ring, const struct hash *hash, uint64_t wall_ms,
                                   struct id *identity, enum identity_kind *kind,
                                   struct public_key *key, enum certificate_verdict *dates);
 

@@ -1,6 +1,6 @@
 /* Pecks between two running nodes, through their local APIs: what a client of this host sees.
  *
- *     bench_pecks SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS SUFFIX
+ *     bench_pecks SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX
  *
  * A peck counts when its `taken` receipt is back: stored on both sides, signed, verified. The
  * limit of a rate: all cores at once doing nothing but two signatures and two checks for each peck,
@@ -251,8 +251,10 @@ int main(int argc, char **argv)
     struct duck *a = NULL, *b = NULL;
     double seconds;
 
-    if (argc != 8) {
-        fprintf(stderr, "usage: %s SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS SUFFIX\n", argv[0]);
+    if (argc != 9) {
+        fprintf(stderr,
+                "usage: %s SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX\n",
+                argv[0]);
         return 2;
     }
     seconds = atof(argv[6]);
@@ -265,10 +267,10 @@ int main(int argc, char **argv)
         const char *pids[2] = {argv[2], argv[4]};
         char name[64];
 
-        if (argv[7][0] == 0)
+        if (argv[8][0] == 0)
             round_trips(a, seconds, argv[5]);
-        snprintf(name, sizeof name, "peck_throughput%s", argv[7]);
-        throughput(a, pids, seconds, 64, name);
+        snprintf(name, sizeof name, "peck_throughput%s", argv[8]);
+        throughput(a, pids, seconds, (size_t)atol(argv[7]), name);
     }
     duck_close(a);
     duck_close(b);

@@ -103,7 +103,7 @@ static void *loop(void *context)
 
 static void tell(const struct effect *effect)
 {
-    local_api_perform(rig.api, effect);
+    local_api_perform(rig.api, effect, 1);
 }
 
 static struct effect reply_to(uint64_t ticket)
