@@ -14,7 +14,8 @@ struct inbox {
     pthread_mutex_t lock;
     pthread_cond_t something, room;
     bool taker_waits, closed, poked;
-    size_t givers_waiting, least; /* how many messages who waits for them wants */
+    bool givers_waiting; /* some do, since the last take */
+    size_t least;        /* how many messages who waits for them wants */
     struct message *first, **end;
     size_t messages, bytes;
     uint64_t left_at_us; /* since when a message waits for company; 0: none does */
@@ -113,11 +114,10 @@ static int give(struct inbox *inbox, struct message *message, bool wait, bool le
 
     pthread_mutex_lock(&inbox->lock);
     while (wait && !inbox->closed && !has_room(inbox, message->size)) {
-        inbox->givers_waiting++;
+        inbox->givers_waiting = true;
         if (must_wake(inbox, false)) /* company enough for what was left */
             pthread_cond_signal(&inbox->something);
         pthread_cond_wait(&inbox->room, &inbox->lock);
-        inbox->givers_waiting--;
     }
     if (inbox->closed)
         fault = FAULT_CLOSED;
@@ -225,6 +225,7 @@ struct message *inbox_take_many(struct inbox *inbox, size_t least, uint64_t wake
     *closed = inbox->closed && !inbox->first && taken == 0;
     if (inbox->givers_waiting)
         pthread_cond_broadcast(&inbox->room);
+    inbox->givers_waiting = false; /* who finds no room says so again */
     pthread_mutex_unlock(&inbox->lock);
     return taken ? chain : NULL;
 }
