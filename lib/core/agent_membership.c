@@ -84,8 +84,9 @@ void agent_take_accusation(struct agent *agent, const struct event *event, struc
 
 /* ---- what gossip decides ---- */
 
-static void accuse(struct agent *agent, const struct id *accused, const struct moment *at,
-                   struct effects *effects)
+/* `again`: it is dead here, and nothing changes by it; but it may hear of it, and refute. */
+static void accuse(struct agent *agent, const struct id *accused, bool again,
+                   const struct moment *at, struct effects *effects)
 {
     struct accusation said = {.network = agent->settings.network,
                               .accuser = agent->node,
@@ -104,6 +105,10 @@ static void accuse(struct agent *agent, const struct id *accused, const struct m
         return; /* its record has ended meanwhile */
     accusation.wire = envelope_seal(ENVELOPE_ACCUSATION, &agent->node, agent->settings.node_key,
                                     body, &effects->arena, &accusation.hash);
+    if (again) {
+        pass_on(agent, &accusation, &agent->node, effects);
+        return;
+    }
     if (gossip_take_accusation(agent->gossip, &accusation, said.version, at->now_ms) !=
         GOSSIP_COUNTED)
         return;
@@ -180,7 +185,10 @@ static void heed(struct agent *agent, const struct gossip_output *output, const 
         hang_up(output, effects);
         break;
     case GOSSIP_ACCUSE:
-        accuse(agent, &output->node, at, effects);
+        accuse(agent, &output->node, false, at, effects);
+        break;
+    case GOSSIP_ACCUSE_AGAIN:
+        accuse(agent, &output->node, true, at, effects);
         break;
     case GOSSIP_REFUTE:
         refute(agent, output->version, at, effects);

@@ -28,6 +28,8 @@
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
 #define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
 #define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */
+#define GOSSIP_DOUBT_FIRST_MS (2 * SECOND_MS)    /* after a verdict of few it is said again, if nothing came… */
+#define GOSSIP_DOUBTS_MAX 6u                     /* …each time after twice as long, so often: 2 min */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
 #define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */
@@ -165,6 +167,7 @@ enum gossip_output_kind {
     GOSSIP_SEND_ACCUSED, /* to node, which is alive: wire, chain of an accusation that it should refute */
     GOSSIP_HANG_UP,      /* on node, for `reason` */
     GOSSIP_ACCUSE,       /* node: sign it, then gossip_take_accusation */
+    GOSSIP_ACCUSE_AGAIN, /* node, which is dead here: sign it, and pass it on */
     GOSSIP_REFUTE,       /* publish the own node record anew, above `version` */
     GOSSIP_CHANGED,      /* node has another state now, or is new */
 };

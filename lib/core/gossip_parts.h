@@ -30,6 +30,8 @@ struct accuser {
 struct suspicion {
     uint64_t began_ms, ends_ms;
     uint64_t acked_ms;      /* by a probe of ours since; 0: not */
+    uint64_t doubt_ms;      /* of a dead one: when the accusation is said again; MOMENT_NEVER */
+    unsigned doubts;        /* so often it was */
     struct accuser accusers[GOSSIP_ACCUSERS];
     size_t count;
     struct version version; /* the highest that is accused: wire and chain are of that one */

@@ -301,6 +301,7 @@ static void count(struct gossip *gossip, const struct gossip_accusation *accusat
     if (!suspicion) {
         suspicion = peer->suspicion = memory_take(sizeof *suspicion);
         suspicion->began_ms = now_ms;
+        suspicion->doubt_ms = MOMENT_NEVER;
     }
     suspicion->held = held;
     *place_for_accuser(suspicion) =
@@ -388,6 +389,31 @@ void gossip_suspicion_wait(struct gossip *gossip, uint64_t now_ms)
     }
 }
 
+/* Where many accuse, the accused hears of it from many. Whom few hold dead may not know it: they may
+ * have been cut off when they said so. So they say it again, until it is refuted, or for a while. */
+static void plan_doubt(struct gossip *gossip, struct suspicion *suspicion, uint64_t now_ms)
+{
+    size_t live = gossip_live(gossip) + 1; /* with this node */
+    size_t needed = live < GOSSIP_ACCUSERS ? live : GOSSIP_ACCUSERS;
+
+    suspicion->doubt_ms = suspicion->count >= needed || suspicion->doubts == GOSSIP_DOUBTS_MAX
+                              ? MOMENT_NEVER
+                              : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
+}
+
+static bool is_doubted(const struct peer *peer)
+{
+    return peer->state == GOSSIP_DEAD && peer->suspicion &&
+           peer->suspicion->doubt_ms != MOMENT_NEVER;
+}
+
+static void doubt(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
+{
+    gossip_say(gossip, GOSSIP_ACCUSE_AGAIN, gossip_id(gossip, peer));
+    peer->suspicion->doubts++;
+    plan_doubt(gossip, peer->suspicion, now_ms);
+}
+
 static void end_suspicion(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
 {
     if (peer->linked && peer->suspicion->acked_ms) {
@@ -399,6 +425,7 @@ static void end_suspicion(struct gossip *gossip, struct peer *peer, uint64_t now
         return;
     }
     gossip_set_state(gossip, peer, GOSSIP_DEAD);
+    plan_doubt(gossip, peer->suspicion, now_ms);
     peer->chosen = false;
     if (!peer->linked && !peer->dialling && peer->due_ms == MOMENT_NEVER)
         gossip_plan_dial(gossip, peer, now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS));
@@ -440,11 +467,15 @@ void gossip_suspicion_turn(struct gossip *gossip, uint64_t now_ms)
             continue;
         if (peer->state == GOSSIP_SUSPECT && peer->suspicion->ends_ms <= now_ms)
             end_suspicion(gossip, peer, now_ms);
+        if (is_doubted(peer) && peer->suspicion->doubt_ms <= now_ms)
+            doubt(gossip, peer, now_ms);
         if (waits_to_hang_up(peer) && hang_up_ms(peer) <= now_ms)
             gossip_hang_up(gossip, peer, "it does not answer", now_ms);
         if (peer->state == GOSSIP_SUSPECT)
             wake_by(gossip, peer->suspicion->ends_ms);
         else if (waits_to_hang_up(peer))
             wake_by(gossip, hang_up_ms(peer));
+        if (is_doubted(peer))
+            wake_by(gossip, peer->suspicion->doubt_ms);
     }
 }

@@ -64,6 +64,47 @@ START_TEST(one_accuser_gives_the_accused_all_the_time)
 }
 END_TEST
 
+START_TEST(a_verdict_of_one_is_said_again_until_it_is_refuted)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+    pass(GOSSIP_DOUBT_FIRST_MS - 1);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+    pass(1);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 1);
+    pass(2 * GOSSIP_DOUBT_FIRST_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+    learn(0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    pass(HOUR_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+}
+END_TEST
+
+START_TEST(a_verdict_of_one_is_said_again_six_times_and_no_more)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(6000 + 10 * MINUTE_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), GOSSIP_DOUBTS_MAX);
+}
+END_TEST
+
+START_TEST(a_verdict_of_three_is_not_said_again)
+{
+    learn_nodes(10);
+    for (uint32_t accuser = 1; accuser <= 3; accuser++)
+        accuse(accuser, 0);
+    pass(10 * MINUTE_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+}
+END_TEST
+
 START_TEST(three_accusers_shorten_it_from_the_first_on)
 {
     learn_nodes(10);
@@ -666,6 +707,9 @@ static TCase *states(void)
     tcase_add_test(tcase, suspicion_grows_with_the_logarithm_of_the_network);
     tcase_add_test(tcase, where_there_are_fewer_than_three_others_fewer_are_enough);
     tcase_add_test(tcase, one_accuser_gives_the_accused_all_the_time);
+    tcase_add_test(tcase, a_verdict_of_one_is_said_again_until_it_is_refuted);
+    tcase_add_test(tcase, a_verdict_of_one_is_said_again_six_times_and_no_more);
+    tcase_add_test(tcase, a_verdict_of_three_is_not_said_again);
     tcase_add_test(tcase, three_accusers_shorten_it_from_the_first_on);
     tcase_add_test(tcase, a_third_accuser_that_comes_late_ends_it_at_once);
     tcase_add_test(tcase, an_accuser_counts_once_and_a_fourth_changes_nothing);

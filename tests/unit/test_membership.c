@@ -281,6 +281,7 @@ static void carry_out(uint32_t number, const struct gossip_output *output)
         end_link(number, to, true);
         break;
     case GOSSIP_ACCUSE:
+    case GOSSIP_ACCUSE_AGAIN:
         word = make_word(number, to);
         hear_word(number, &word, number);
         break;
