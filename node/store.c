@@ -22,6 +22,7 @@
 #include "log.h"
 #include "node_1.sql.h"
 #include "node_2.sql.h"
+#include "node_3.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -34,7 +35,8 @@
 #include <unistd.h>
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
-static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2};
+static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2,
+                                                     schema_node_3};
 
 /* ---- a connection ---- */
 
@@ -528,7 +530,8 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_DUCKLING] = store_keep_duckling, [EFFECT_KEEP_PROFILE] = store_keep_profile,
         [EFFECT_KEEP_PECK] = store_keep_peck,         [EFFECT_KEEP_STATE] = store_keep_state,
         [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
-        [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
+        [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_COUNT] = store_keep_count,
+        [EFFECT_KEEP_RECORD] = store_keep_record,
         [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
         [EFFECT_KEEP_COUNTERS] = store_keep_counters,
     };
@@ -651,6 +654,8 @@ int store_restore(struct store *store, const struct moment *at,
 
     if (!fault)
         fault = store_restore_bonds(store, &restoring);
+    if (!fault)
+        fault = store_restore_threads(store, &restoring);
     if (!fault)
         fault = store_restore_records(store, &restoring);
     if (!fault)

@@ -329,8 +329,10 @@ static enum intake_verdict open_refusal(struct bytes body, struct arena *arena, 
     event->refusal.code = borrowed(frame->code);
     event->refusal.reason = borrowed(frame->reason);
     event->refusal.final = frame->final;
+    event->refusal.retry_after_ms = frame->retry_after_ms;
     if (!bytes_are_name(event->refusal.code) || event->refusal.code.size > NAME_MAX_BYTES ||
         event->refusal.reason.size > RECEIPT_PROBLEM_MAX ||
+        event->refusal.retry_after_ms > MUTE_LATEST_MS ||
         !bytes_are_text(event->refusal.reason, false))
         return INTAKE_BAD_BODY;
     event->kind = EVENT_REFUSAL;
@@ -772,7 +774,7 @@ struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct
 }
 
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
-                                bool final, struct arena *arena)
+                                bool final, uint64_t retry_after_ms, struct arena *arena)
 {
     Duck__RefusalFrame frame = DUCK__REFUSAL_FRAME__INIT;
 
@@ -780,6 +782,7 @@ struct bytes frame_pack_refusal(const struct id *peck, const char *code, const c
     frame.code = lent(bytes_of_text(code));
     frame.reason = lent(bytes_of_text(reason));
     frame.final = final;
+    frame.retry_after_ms = retry_after_ms;
     return pack(&frame.base, arena);
 }
 

@@ -117,7 +117,7 @@ static void keep(struct node *node, const struct effect *effect)
         node->bonds_ended++;
         break;
     case EFFECT_BOND_CHANGED:
-        node->ends_told += !effect->bond_changed.made;
+        node->ends_told += effect->bond_changed.change == BOND_ENDED;
         break;
     default:
         break;
