@@ -320,6 +320,11 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
 void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
 
+/* ---- local_audit.c: what was done ---- */
+
+void local_view_audit(struct local_view *view, const void *query, void *reply);
+void local_view_audit_log(struct local_view *view, const void *query, void *reply);
+
 /* ---- local_peers.c: other nodes ---- */
 
 void local_view_peers(struct local_view *view, const void *query, void *reply);

@@ -694,6 +694,7 @@ END_TEST
 /* ---- from version 2 ---- */
 
 static const char back_to_version_2[] =
+    "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
     "DROP TABLE bond_thread; DROP TABLE ending;"
     "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
     "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
