@@ -327,23 +327,19 @@ static bool read_bond_scopes(const ProtobufCBinaryData *asked, size_t count,
     return read_scopes(asked, count, scopes, refusal);
 }
 
-static bool read_terms(const Duck__BondTerms *asked, struct order *order,
+static bool read_terms(const Duck__BondTerms *asked, uint32_t named, struct order *order,
                        struct local_refusal *refusal)
 {
     struct bond_terms *terms = &order->terms;
     const char *wrong, *field;
 
+    if (named >= BOND_TERM_STOP_WORDS << 1)
+        return malformed(refusal, "terms_named", "there is no such term of a bond");
+    order->terms_set = named;
     if (!asked)
         return true;
     if (asked->n_stop_words > BOND_STOP_WORDS_MAX)
         return malformed(refusal, "stop_words", "a bond has at most 8 stop words");
-    order->terms_set = (asked->set_per_minute ? BOND_TERM_PER_MINUTE : 0u) |
-                       (asked->set_per_day ? BOND_TERM_PER_DAY : 0u) |
-                       (asked->set_budget ? BOND_TERM_BUDGET : 0u) |
-                       (asked->set_rounds ? BOND_TERM_ROUNDS : 0u) |
-                       (asked->set_cool_down_ms ? BOND_TERM_COOL_DOWN : 0u) |
-                       (asked->set_muted_until_ms ? BOND_TERM_MUTED_UNTIL : 0u) |
-                       (asked->set_stop_words ? BOND_TERM_STOP_WORDS : 0u);
     terms->per_minute = asked->per_minute;
     terms->per_day = asked->per_day;
     terms->budget = asked->budget;
@@ -365,7 +361,7 @@ static bool read_bond(const Duck__BondOrder *asked, struct message *message,
     order->kind = ORDER_BOND;
     order->not_after_ms = asked->not_after_ms;
     return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
-           read_terms(asked->terms, order, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
            read_id(ID_BOND, asked->bond_id, false, "bond_id", &order->bond, refusal);
 }
@@ -378,7 +374,7 @@ static bool read_approval(const Duck__ApproveOrder *asked, struct message *messa
     order->kind = ORDER_APPROVE;
     order->not_after_ms = asked->not_after_ms;
     return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
-           read_terms(asked->terms, order, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
