@@ -240,9 +240,8 @@ static void find_thread(struct loop *loop, struct message *message)
 
     if (id_is_zero(&order->send.reply_to))
         return;
-    order->held.thread =
-        store_find_thread(loop->settings.store, &order->send.reply_to, &order->send.from,
-                          &order->send.to, &message->arena);
+    order->held.thread = store_find_thread(loop->settings.store, &order->send.reply_to,
+                                           &order->send.from, &order->send.to, &message->arena);
     order_join_thread(order);
 }
 
@@ -335,8 +334,7 @@ static void look_up(struct loop *loop, struct message *message)
         look_up_order(loop, message);
     if (event->kind != EVENT_PECK)
         return;
-    event->peck.known =
-        store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
+    event->peck.known = store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
     if (!event->peck.known && !id_is_zero(&peck->reply_to))
         event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
                                                &peck->to, &message->arena);

@@ -37,7 +37,7 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
-                                                     schema_node_4};
+                                                      schema_node_4};
 
 /* ---- a connection ---- */
 
@@ -537,9 +537,8 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_PECK] = store_keep_peck,         [EFFECT_KEEP_STATE] = store_keep_state,
         [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_COUNT] = store_keep_count,
-        [EFFECT_KEEP_RECORD] = store_keep_record,
-        [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
-        [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_RECORD] = store_keep_record,     [EFFECT_DROP_RECORD] = store_drop_record,
+        [EFFECT_KEEP_PROOF] = store_keep_proof,       [EFFECT_KEEP_COUNTERS] = store_keep_counters,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;

@@ -121,8 +121,8 @@ void store_read_bond(sqlite3_stmt *statement, struct bond *bond)
     bond->made_ms = store_column_number(statement, 4);
     bond->not_after_ms = store_column_number(statement, 5);
     read_terms(statement, &bond->terms);
-    bond->terms.stop_word_count = store_split_lines(
-        store_column_bytes(statement, 12), bond->terms.stop_words, BOND_STOP_WORDS_MAX);
+    bond->terms.stop_word_count = store_split_lines(store_column_bytes(statement, 12),
+                                                    bond->terms.stop_words, BOND_STOP_WORDS_MAX);
     bond->terms_ms = store_column_number(statement, 13);
     bond->use.day = store_column_number(statement, 14);
     bond->use.used_today = store_column_number(statement, 15);
@@ -159,9 +159,9 @@ int store_restore_threads(struct store *store, const struct restoring *restoring
 {
     struct store_connection *connection = &store->connection;
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(
-        connection->database, "SELECT bond, place, name, rounds, used_ms FROM bond_thread", -1,
-        &statement, NULL);
+    int result = sqlite3_prepare_v2(connection->database,
+                                    "SELECT bond, place, name, rounds, used_ms FROM bond_thread",
+                                    -1, &statement, NULL);
 
     if (result != SQLITE_OK)
         return store_note_fault(connection, result, "threads");

@@ -407,11 +407,10 @@ static bool copy_bond(sqlite3_stmt *statement, struct arena *arena, struct bond 
 bool store_view_bond(struct store_reader *reader, const struct id *id, struct arena *arena,
                      struct bond *bond)
 {
-    sqlite3_stmt *statement =
-        store_prepare(&reader->connection, STATEMENT_VIEW_BOND,
-                      "SELECT " STORE_BOND_COLUMNS
-                      " FROM bond b JOIN identity r ON r.number = b.requester "
-                      "JOIN identity a ON a.number = b.approver WHERE b.id = ?1");
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_BOND,
+        "SELECT " STORE_BOND_COLUMNS " FROM bond b JOIN identity r ON r.number = b.requester "
+        "JOIN identity a ON a.number = b.approver WHERE b.id = ?1");
     bool is_held = false;
 
     store_bind_id(statement, 1, id);

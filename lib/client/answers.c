@@ -79,8 +79,7 @@ static void read_entry(struct arena *memory, const Duck__DirectoryEntry *view,
     };
 }
 
-static void read_terms(struct arena *memory, const Duck__BondTerms *view,
-                       struct duck_terms *terms)
+static void read_terms(struct arena *memory, const Duck__BondTerms *view, struct duck_terms *terms)
 {
     if (!view)
         return; /* of a bond that has ended */

@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define LAST_ROUNDS_MAX 8      /* bonds between two of which one peck ends the thread, that are told */
-#define TERMS_TOLD_MAX 1024    /* bonds, when a link comes up */
+#define LAST_ROUNDS_MAX 8   /* bonds between two of which one peck ends the thread, that are told */
+#define TERMS_TOLD_MAX 1024 /* bonds, when a link comes up */
 #define REASON_SIZE 160
 
 /* ---- told ---- */
@@ -126,8 +126,8 @@ bool agent_judge_round(struct agent *agent, const struct peck *peck, struct byte
     decision = bonds_admit_round(agent->bonds, &action, at);
     if (decision.verdict == BOND_ADMITS || decision.verdict == BOND_COVERS_NOT)
         return true;
-    refusal->code = decision.verdict == BOND_ROUNDS ? REFUSAL_BOND_ROUNDS
-                                                    : REFUSAL_BOND_COOLING_DOWN;
+    refusal->code =
+        decision.verdict == BOND_ROUNDS ? REFUSAL_BOND_ROUNDS : REFUSAL_BOND_COOLING_DOWN;
     refusal->message = reason_of(&decision, &effects->arena);
     refusal->field = "thread";
     refusal->retry_after_ms = decision.retry_after_ms;
@@ -243,8 +243,7 @@ static void tell_terms(void *context, const struct bond *bond)
     struct effect *effect;
     struct id host;
 
-    if (telling->told == TERMS_TOLD_MAX ||
-        !agent_hosted(telling->agent, &bond->approver) ||
+    if (telling->told == TERMS_TOLD_MAX || !agent_hosted(telling->agent, &bond->approver) ||
         !agent_find_host(telling->agent, &bond->requester, &host) ||
         !id_equal(&host, telling->node))
         return;

@@ -133,8 +133,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
 
     earlier = find_in_turn(agent, &peck);
     if (earlier) {
-        refusal->code =
-            replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
+        refusal->code = replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
         return;
     }
     refusal->code = judge_target(agent, &peck, at, &refusal->message, &refusal->field);
@@ -746,8 +745,7 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
     const struct outbox_entry *entry = outbox_find(agent->outbox, peck);
     struct bytes code = event->refusal.code, reason = event->refusal.reason;
     char text[ID_TEXT_SIZE], problem[RECEIPT_PROBLEM_MAX];
-    struct ending ending = {.state = PECK_FAILED,
-                            .retry_after_ms = event->refusal.retry_after_ms};
+    struct ending ending = {.state = PECK_FAILED, .retry_after_ms = event->refusal.retry_after_ms};
     struct id host;
 
     if (!entry || !agent_find_host(agent, &entry->to, &host) || !id_equal(&host, &event->node))

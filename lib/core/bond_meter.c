@@ -94,8 +94,7 @@ void bond_meter_charge(struct bond_meter *meter, const struct bond_terms *terms,
 {
     if (!terms->budget || units == 0)
         return;
-    meter->use.spent =
-        units < INT64_MAX - meter->use.spent ? meter->use.spent + units : INT64_MAX;
+    meter->use.spent = units < INT64_MAX - meter->use.spent ? meter->use.spent + units : INT64_MAX;
     meter->use_changed = true;
 }
 
