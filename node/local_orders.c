@@ -295,12 +295,16 @@ static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
 {
     order->kind = ORDER_ANSWER;
     order->failed = asked->failed;
+    order->charge = asked->charge;
     order->result = bytes_in(asked->result);
     order->problem = bytes_in(asked->problem);
     if (order->result.size > PECK_PAYLOAD_MAX)
         return refuse(refusal, REFUSAL_TOO_LARGE, "result", "a result is at most 262144 bytes");
     if (order->failed && order->result.size > 0)
         return malformed(refusal, "result", "what failed has a problem and no result");
+    if (order->charge > 0 && (order->failed || order->charge > ANSWER_CHARGE_MAX))
+        return malformed(refusal, "charge",
+                         "an answer costs at most 1000000000 units, what failed costs none");
     if (!order->failed && order->problem.size > 0)
         return malformed(refusal, "problem", "what was answered has a result and no problem");
     if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true))
@@ -309,20 +313,68 @@ static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
 
+/* Of a bond: 1 to 16, or none. */
+static bool read_bond_scopes(const ProtobufCBinaryData *asked, size_t count,
+                             struct message *message, struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+    struct bytes *scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
+
+    if (!scopes)
+        return malformed(refusal, "scopes", "this request is too large");
+    order->scope_count = count;
+    order->scopes = scopes;
+    return read_scopes(asked, count, scopes, refusal);
+}
+
+static bool read_terms(const Duck__BondTerms *asked, uint32_t named, struct order *order,
+                       struct local_refusal *refusal)
+{
+    struct bond_terms *terms = &order->terms;
+    const char *wrong, *field;
+
+    if (named >= BOND_TERM_STOP_WORDS << 1)
+        return malformed(refusal, "terms_named", "there is no such term of a bond");
+    order->terms_set = named;
+    if (!asked)
+        return true;
+    if (asked->n_stop_words > BOND_STOP_WORDS_MAX)
+        return malformed(refusal, "stop_words", "a bond has at most 8 stop words");
+    terms->per_minute = asked->per_minute;
+    terms->per_day = asked->per_day;
+    terms->budget = asked->budget;
+    terms->rounds = asked->rounds;
+    terms->cool_down_ms = asked->cool_down_ms;
+    terms->muted_until_ms = asked->muted_until_ms;
+    terms->stop_word_count = asked->n_stop_words;
+    for (size_t i = 0; i < asked->n_stop_words; i++)
+        terms->stop_words[i] = bytes_in(asked->stop_words[i]);
+    wrong = bond_terms_judge(terms, &field);
+    return !wrong || malformed(refusal, field, wrong);
+}
+
+static bool read_bond(const Duck__BondOrder *asked, struct message *message,
+                      struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_BOND;
+    order->not_after_ms = asked->not_after_ms;
+    return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_BOND, asked->bond_id, false, "bond_id", &order->bond, refusal);
+}
+
 static bool read_approval(const Duck__ApproveOrder *asked, struct message *message,
                           struct local_refusal *refusal)
 {
     struct order *order = &message->order;
-    struct bytes *scopes;
 
     order->kind = ORDER_APPROVE;
     order->not_after_ms = asked->not_after_ms;
-    order->scope_count = asked->n_scopes;
-    scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
-    if (!scopes)
-        return malformed(refusal, "scopes", "this request is too large");
-    order->scopes = scopes;
-    return read_scopes(asked->scopes, asked->n_scopes, scopes, refusal) &&
+    return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
@@ -438,6 +490,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_UNPECK:
         wish->kind = REQUEST_UNPECK;
         return read_unpeck(asked->unpeck, order, refusal);
+    case DUCK__REQUEST__ORDER_BOND:
+        wish->kind = REQUEST_BOND;
+        return read_bond(asked->bond, message, refusal);
     case DUCK__REQUEST__ORDER_JOIN:
         return read_join(asked->join, order, refusal);
     case DUCK__REQUEST__ORDER_COUNT:

@@ -256,6 +256,8 @@ static void find_out(struct local_view *view, const struct question *question)
         view_asked(view, question->asked, &reply);
     else if (question->kind == QUESTION_PECK)
         is_peck = local_view_peck(view, question, &reply, &state, &kind);
+    else if (question->kind == QUESTION_BOND)
+        local_view_bond(view, question, &reply);
     else
         local_view_taken(view, question->pecks, question->peck_count, &reply);
     pthread_mutex_lock(&view->api->lock);

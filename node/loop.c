@@ -241,6 +241,18 @@ static bool read_peck(struct loop *loop, enum box box, const struct id *id, stru
            peck_parse(envelope.body, &loop->scratch, peck) == PECK_OK;
 }
 
+/* What a reply without a thread joins, before it is compared with what was sent before. */
+static void find_thread(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+
+    if (id_is_zero(&order->send.reply_to))
+        return;
+    order->held.thread = store_find_thread(loop->settings.store, &order->send.reply_to,
+                                           &order->send.from, &order->send.to, &message->arena);
+    order_join_thread(order);
+}
+
 static void find_earlier(struct loop *loop, struct order *order)
 {
     struct hash hash;
@@ -278,26 +290,62 @@ static void find_asked(struct loop *loop, struct message *message)
     order->scope_count = peck.scope_count;
 }
 
-static void look_up(struct loop *loop, struct message *message)
+/* What an answer costs is counted by the action that was asked for. */
+static void find_answered(struct loop *loop, struct message *message)
 {
-    struct event *event = &message->event;
     struct order *order = &message->order;
     struct peck peck;
 
-    if (event->kind == EVENT_PECK)
-        event->peck.known =
-            store_knows_peck(loop->settings.store, &event->peck.peck.id, &event->peck.known_state);
-    if (event->kind != EVENT_ORDER)
-        return;
-    if (order->kind == ORDER_SEND)
+    order->held.found = store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
+    if (order->charge > 0 && read_peck(loop, BOX_IN, &order->peck, &peck))
+        order->held.action = arena_copy(&message->arena, peck.action);
+}
+
+/* The request that made the bond: its hash is what the terms are said about. */
+static void find_request(struct loop *loop, struct order *order)
+{
+    struct peck peck;
+
+    order->held.found = read_peck(loop, BOX_IN, &order->bond, &peck);
+    if (order->held.found)
+        order->held.hash = peck.hash;
+}
+
+static void look_up_order(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+    struct peck peck;
+
+    if (order->kind == ORDER_SEND) {
+        find_thread(loop, message);
         find_earlier(loop, order);
-    else if (order->kind == ORDER_APPROVE)
+    } else if (order->kind == ORDER_APPROVE) {
         find_asked(loop, message);
-    else if (order->kind == ORDER_ANSWER || order->kind == ORDER_DENY)
+    } else if (order->kind == ORDER_ANSWER) {
+        find_answered(loop, message);
+    } else if (order->kind == ORDER_DENY) {
         order->held.found =
             store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
-    else if (order->kind == ORDER_CANCEL)
+    } else if (order->kind == ORDER_CANCEL) {
         order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
+    } else if (order->kind == ORDER_BOND) {
+        find_request(loop, order);
+    }
+}
+
+static void look_up(struct loop *loop, struct message *message)
+{
+    struct event *event = &message->event;
+    const struct peck *peck = &event->peck.peck;
+
+    if (event->kind == EVENT_ORDER)
+        look_up_order(loop, message);
+    if (event->kind != EVENT_PECK)
+        return;
+    event->peck.known = store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
+    if (!event->peck.known && !id_is_zero(&peck->reply_to))
+        event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
+                                               &peck->to, &message->arena);
 }
 
 /* ---- turns ---- */
@@ -321,6 +369,7 @@ static bool can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
+           effect->kind == EFFECT_KEEP_COUNT || /* beside the pecks that it counts */
            effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 

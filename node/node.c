@@ -298,7 +298,7 @@ static void tell_refused(struct node *node, const struct id *to, const struct id
     arena_init(&arena, 4 * KIB);
     transport_send(node->transport, to, FRAME_REFUSAL,
                    frame_pack_refusal(peck, intake_verdict_code(verdict), reason,
-                                      verdict != INTAKE_EXPIRED, &arena));
+                                      verdict != INTAKE_EXPIRED, 0, &arena));
     transport_flush(node->transport);
     arena_free(&arena);
 }

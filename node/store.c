@@ -24,6 +24,7 @@
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
+#include "node_5.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -37,7 +38,7 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
-                                                      schema_node_4};
+                                                      schema_node_4, schema_node_5};
 
 /* ---- a connection ---- */
 
@@ -539,6 +540,7 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
         [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
         [EFFECT_KEEP_PIN] = store_keep_pin,           [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_COUNT] = store_keep_count,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -682,6 +684,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_bonds(store, &restoring);
     if (!fault)
         fault = store_restore_pins(store, &restoring);
+    if (!fault)
+        fault = store_restore_threads(store, &restoring);
     if (!fault)
         fault = store_restore_records(store, &restoring);
     if (!fault)

@@ -66,6 +66,11 @@ bool store_knows_peck(struct store *store, const struct id *peck, enum peck_stat
 bool store_find_idempotent(struct store *store, const struct id *from, struct bytes key,
                            struct id *peck, struct hash *hash, enum peck_state *state);
 
+/* The thread of a peck between `one` and `other`, as order.held (event.h) has it; .data NULL: there is
+ * no such peck, or the arena is full. Sees the open turn. */
+struct bytes store_find_thread(struct store *store, const struct id *peck, const struct id *one,
+                               const struct id *other, struct arena *arena);
+
 /* Stored bytes for EFFECT_SEND_PECK, _RECEIPTS and _RECORDS; in `arena`. Counts may be 0. */
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
                     struct bytes *wire, struct bytes *chain);
@@ -97,7 +102,9 @@ struct stored_peck {
     uint32_t attempt;
     uint64_t changed_ms, lease_until_ms; /* wall */
     struct bytes wire, chain;
-    struct bytes problem;          /* why it failed, where no receipt says so */
+    struct bytes problem;          /* why it failed, where no receipt says so… */
+    struct bytes refusal;          /* …by its code, and when to try again; 0: not said */
+    uint64_t retry_after_ms;
     struct stored_receipt receipts[2];
     size_t receipt_count;
     uint64_t sequence;             /* of its row: what cursors are made of */
@@ -121,9 +128,9 @@ struct pecks_filter {
 size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *filter,
                         struct arena *arena, struct stored_peck *views);
 
-struct stored_bond {
-    struct bond bond;
-};
+/* False: not held. */
+bool store_view_bond(struct store_reader *reader, const struct id *id, struct arena *arena,
+                     struct bond *bond);
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
 

@@ -1,4 +1,4 @@
-/* Identities and their chains, the ducklings that live here, bonds, and the node's own row. */
+/* Identities and their chains, the ducklings that live here, and the node's own row. */
 #include "log.h"
 #include "store_internal.h"
 #include "wire/certificate.pb-c.h"
@@ -304,79 +304,6 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
               "a duckling's key does not open: the key file is another one, "
               "or the database was changed");
     return FAULT_CORRUPT;
-}
-
-/* ---- bonds ---- */
-
-int store_keep_bond(struct store *store, const struct effect *effect)
-{
-    const struct bond *bond = effect->bond;
-    struct bytes none = bytes_of(NULL, 0);
-    int64_t requester = store_number_identity(store, &bond->requester, none);
-    int64_t approver = requester ? store_number_identity(store, &bond->approver, none) : 0;
-    sqlite3_stmt *statement;
-
-    if (!approver)
-        return store->connection.fault;
-    statement = store_prepare(
-        &store->connection, STATEMENT_BOND_ADD,
-        "INSERT INTO bond (id, requester, approver, scopes, made_ms, not_after_ms) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET requester = ?2, "
-        "approver = ?3, scopes = ?4, made_ms = ?5, not_after_ms = ?6");
-    arena_reset(&store->arena);
-    store_bind_id(statement, 1, &bond->id);
-    sqlite3_bind_int64(statement, 2, requester);
-    sqlite3_bind_int64(statement, 3, approver);
-    store_bind_bytes(statement, 4,
-                     store_join_lines(bond->scopes, bond->scope_count, &store->arena));
-    store_bind_number(statement, 5, bond->made_ms);
-    store_bind_number(statement, 6, bond->not_after_ms);
-    return store_run(&store->connection, statement);
-}
-
-int store_drop_bond(struct store *store, const struct effect *effect)
-{
-    sqlite3_stmt *statement =
-        store_prepare(&store->connection, STATEMENT_BOND_DROP, "DELETE FROM bond WHERE id = ?1");
-
-    store_bind_id(statement, 1, &effect->bond->id);
-    return store_run(&store->connection, statement);
-}
-
-void store_read_bond(sqlite3_stmt *statement, struct bond *bond)
-{
-    memset(bond, 0, sizeof *bond);
-    store_column_id(statement, 0, &bond->id);
-    store_column_id(statement, 1, &bond->requester);
-    store_column_id(statement, 2, &bond->approver);
-    bond->scope_count =
-        store_split_lines(store_column_bytes(statement, 3), bond->scopes, PECK_SCOPES_MAX);
-    bond->made_ms = store_column_number(statement, 4);
-    bond->not_after_ms = store_column_number(statement, 5);
-}
-
-int store_restore_bonds(struct store *store, const struct restoring *restoring)
-{
-    struct store_connection *connection = &store->connection;
-    sqlite3_stmt *statement = NULL;
-    int result =
-        sqlite3_prepare_v2(connection->database,
-                           "SELECT " STORE_BOND_COLUMNS " FROM bond b "
-                           "JOIN identity r ON r.number = b.requester "
-                           "JOIN identity a ON a.number = b.approver ORDER BY b.made_ms, b.id",
-                           -1, &statement, NULL);
-
-    if (result != SQLITE_OK)
-        return store_note_fault(connection, result, "bonds");
-    connection->fault = 0;
-    while (store_next_row(connection, statement)) {
-        struct event event = {.kind = EVENT_RESTORED_BOND, .at = *restoring->at};
-
-        store_read_bond(statement, &event.bond);
-        restoring->give(restoring->context, &event);
-    }
-    sqlite3_finalize(statement);
-    return connection->fault;
 }
 
 /* ---- the node's row ---- */

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -37,6 +37,9 @@ enum statement {
     STATEMENT_PROFILE_CHANGE,
     STATEMENT_BOND_ADD,
     STATEMENT_BOND_DROP,
+    STATEMENT_BOND_USE,
+    STATEMENT_BOND_THREAD,
+    STATEMENT_BOND_THREADS_DROP,
     STATEMENT_COUNTERS,
     STATEMENT_FLOOR,
     STATEMENT_PIN_ADD,
@@ -52,6 +55,8 @@ enum statement {
     STATEMENT_TAKEN_ADD,
     STATEMENT_DONE_ADD,
     STATEMENT_RECEIPTS_READ,
+    STATEMENT_ENDING_ADD,
+    STATEMENT_THREAD_FIND,
     STATEMENT_KEY_FIND,
     STATEMENT_PECK_HASH,
     STATEMENT_FILE,
@@ -103,8 +108,10 @@ enum statement {
     STATEMENT_VIEW_FIND_RECENT,
     STATEMENT_VIEW_FIND,
     STATEMENT_VIEW_PECK,
+    STATEMENT_VIEW_ENDING,
     STATEMENT_VIEW_NUMBER,
     STATEMENT_VIEW_BONDS,
+    STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_CERTIFICATE,
     STATEMENT_VIEW_HAS_CERTIFICATE,
@@ -305,8 +312,6 @@ int store_keep_certificates(struct store *store, struct store_connection *connec
 void store_forget_numbers(struct store *store); /* they may have been taken back */
 int store_keep_duckling(struct store *store, const struct effect *effect);
 int store_keep_profile(struct store *store, const struct effect *effect);
-int store_keep_bond(struct store *store, const struct effect *effect);
-int store_drop_bond(struct store *store, const struct effect *effect);
 int store_keep_counters(struct store *store, const struct effect *effect);
 int store_keep_floor(struct store *store, struct version version);
 
@@ -316,15 +321,24 @@ struct restoring {
     void *context;
 };
 int store_restore_ducklings(struct store *store, const struct restoring *restoring);
-int store_restore_bonds(struct store *store, const struct restoring *restoring);
 
 /* ---- store_pins.c ---- */
 int store_keep_pin(struct store *store, const struct effect *effect);
 int store_restore_pins(struct store *store, const struct restoring *restoring);
 struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
 size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
-void store_read_bond(sqlite3_stmt *statement, struct bond *bond);
-#define STORE_BOND_COLUMNS "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms"
+
+/* ---- store_bonds.c ---- */
+int store_keep_bond(struct store *store, const struct effect *effect);
+int store_drop_bond(struct store *store, const struct effect *effect);
+int store_keep_count(struct store *store, const struct effect *effect);
+int store_restore_bonds(struct store *store, const struct restoring *restoring);
+int store_restore_threads(struct store *store, const struct restoring *restoring);
+void store_read_bond(sqlite3_stmt *statement, struct bond *bond); /* borrows from the row */
+#define STORE_BOND_COLUMNS                                                                         \
+    "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms, b.per_minute, b.per_day, b.budget, "  \
+    "b.rounds, b.cool_down_ms, b.muted_until_ms, b.stop_words, b.terms_ms, b.day, b.used_today, "  \
+    "b.spent"
 
 /* ---- store_pecks.c ---- */
 int store_keep_peck(struct store *store, const struct effect *effect);

@@ -1,6 +1,6 @@
-/* The agent is five parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
- * bonds (agent_bonds.c). A turn:
+/* The agent is six parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), the ends of bonds
+ * (agent_bonds.c) and their limits (agent_limits.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -314,6 +314,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_BOND:
         bonds_add(agent->bonds, &event->bond);
         break;
+    case EVENT_RESTORED_THREAD:
+        bonds_restore_thread(agent->bonds, &event->thread);
+        break;
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
         break;
@@ -360,15 +363,13 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
             effect->send_stored.peck = event->peck.peck.id;
             break;
         }
-        agent_receive_peck(agent, &event->node, &event->peck.peck, event->peck.wire,
-                           event->peck.chain, &event->at, effects);
+        agent_receive_peck(agent, event, effects);
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);
         break;
     case EVENT_REFUSAL:
-        agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
-                              event->refusal.reason, event->refusal.final, &event->at, effects);
+        agent_receive_refusal(agent, event, effects);
         break;
     case EVENT_RECONCILE:
         agent_take_reconcile(agent, event, effects);
@@ -409,6 +410,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
+    agent_keep_counts(agent, effects);
     agent_refresh_records(agent, at, effects);
     agent_renew_bonded(agent, at, effects);
     agent_heed_gossip(agent, at, effects);

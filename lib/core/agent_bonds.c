@@ -16,6 +16,7 @@ static void tell_end(const struct bond *bond, const struct id *duckling, struct 
 {
     struct effect *effect = effects_add(effects, EFFECT_BOND_CHANGED);
 
+    effect->bond_changed.change = BOND_ENDED;
     effect->bond_changed.bond = bond->id;
     effect->bond_changed.duckling = *duckling;
     effect->bond_changed.with =
@@ -31,7 +32,7 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
 
     assert(copy);
     *copy = *bond;
-    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
+    copy->scope_count = copy->terms.stop_word_count = 0; /* the table forgets them now */
     bonds_remove(agent->bonds, &copy->id);
     effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
     other = id_equal(&copy->requester, duckling) ? &copy->approver : &copy->requester;

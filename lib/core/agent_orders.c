@@ -179,8 +179,7 @@ static void pulse(struct agent *agent, const struct order *order, struct ducklin
 static void send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects)
 {
-    const char *message = "", *field = "";
-    enum refusal_code code;
+    struct order_refusal refusal = {.message = "", .field = ""};
 
     if (order->held.found) {
         struct effect *effect;
@@ -197,9 +196,11 @@ static void send_peck(struct agent *agent, const struct order *order, const stru
         effect->reply.replayed = true;
         return;
     }
-    code = agent_send_peck(agent, order, at, effects, &message, &field);
-    if (code != REFUSAL_NONE)
-        refuse(effects, order, code, message, field);
+    agent_send_peck(agent, order, at, effects, &refusal);
+    if (refusal.code == REFUSAL_NONE)
+        return;
+    refuse(effects, order, refusal.code, refusal.message, refusal.field);
+    effects->list[effects->count - 1].reply.retry_after_ms = refusal.retry_after_ms;
 }
 
 static void cancel(struct agent *agent, const struct order *order, const struct moment *at,
@@ -353,6 +354,17 @@ static void give_back(struct agent *agent, const struct order *order, const stru
     reply(effects, order);
 }
 
+/* What the answer costs the asker is said by whoever answers, and by nobody else. */
+static bool judge_charge(const struct order *order, struct effects *effects)
+{
+    if (order->charge == 0 || (!order->failed && order->charge <= ANSWER_CHARGE_MAX))
+        return true;
+    refuse(effects, order, REFUSAL_MALFORMED,
+           order->failed ? "what failed costs nothing" : "an answer costs at most 1000000000 units",
+           "charge");
+    return false;
+}
+
 static bool judge_words(const struct order *order, struct effects *effects)
 {
     if (order->result.size > PECK_PAYLOAD_MAX) {
@@ -375,9 +387,10 @@ static void answer(struct agent *agent, const struct order *order, const struct 
                    struct effects *effects)
 {
     const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    struct unsigned_receipt *receipt;
     struct tray_entry copy;
 
-    if (!entry || !judge_words(order, effects))
+    if (!entry || !judge_words(order, effects) || !judge_charge(order, effects))
         return;
     if (entry->state == PECK_PENDING) {
         refuse(effects, order, REFUSAL_CONFLICT,
@@ -387,11 +400,27 @@ static void answer(struct agent *agent, const struct order *order, const struct 
         return;
     }
     copy = *entry;
-    if (agent_say_done(agent, &copy, order->failed ? PECK_FAILED : PECK_ANSWERED,
-                       order->failed ? bytes_of(NULL, 0) : order->result,
-                       order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
-                       effects))
-        tray_remove(agent->tray, &copy.peck);
+    receipt = agent_say_done(agent, &copy, order->failed ? PECK_FAILED : PECK_ANSWERED,
+                             order->failed ? bytes_of(NULL, 0) : order->result,
+                             order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
+                             effects);
+    receipt->receipt.charged = order->charge;
+    tray_remove(agent->tray, &copy.peck);
+    if (order->charge > 0) {
+        struct bond_action action = {
+            .from = &copy.from, .to = &copy.to, .action = order->held.action};
+
+        bonds_charge(agent->bonds, &action, order->charge, at->wall_ms);
+    }
+}
+
+/* ---- bonds ---- */
+
+static struct bond_terms terms_of(const struct order *order)
+{
+    struct bond_terms terms = bond_terms_default();
+
+    return bond_terms_change(&terms, &order->terms, order->terms_set);
 }
 
 static void make_bond(struct agent *agent, const struct order *order,
@@ -411,6 +440,8 @@ static void make_bond(struct agent *agent, const struct order *order,
     bond->approver = copy.to;
     bond->made_ms = at->wall_ms;
     bond->not_after_ms = order->not_after_ms ? order->not_after_ms : at->wall_ms + BOND_LIFE_MS;
+    bond->terms_ms = at->wall_ms;
+    bond->terms = terms_of(order);
     for (size_t i = 0; i < order->scope_count && i < PECK_SCOPES_MAX; i++)
         bond->scopes[bond->scope_count++] = order->scopes[i];
     if (!bonds_add(agent->bonds, bond)) {
@@ -419,19 +450,14 @@ static void make_bond(struct agent *agent, const struct order *order,
     }
     receipt = agent_say_done(agent, &copy, PECK_APPROVED, bytes_of(NULL, 0), bytes_of(NULL, 0), at,
                              order->ticket, effects);
-    if (!receipt)
-        return;
-    receipt->bond = bond->id;
-    receipt->receipt.bond_not_after_ms = bond->not_after_ms;
-    receipt->receipt.scope_count = bond->scope_count;
-    memcpy(receipt->receipt.scopes, bond->scopes, sizeof bond->scopes);
+    agent_say_terms(receipt, bond);
     tray_remove(agent->tray, &copy.peck);
     effects_add(effects, EFFECT_KEEP_BOND)->bond = bond;
     agent->counters.connections++;
     agent->counters_changed = agent->metrics_changed = true;
     agent_publish_bonded(agent, approver, bond, at, effects);
     effect = effects_add(effects, EFFECT_BOND_CHANGED);
-    effect->bond_changed.made = true;
+    effect->bond_changed.change = BOND_MADE;
     effect->bond_changed.bond = bond->id;
     effect->bond_changed.duckling = bond->approver;
     effect->bond_changed.with = bond->requester;
@@ -439,7 +465,14 @@ static void make_bond(struct agent *agent, const struct order *order,
 
 static bool judge_bond(const struct order *order, const struct moment *at, struct effects *effects)
 {
-    if (order->scope_count == 0 || order->scope_count > PECK_SCOPES_MAX) {
+    const char *field, *wrong = bond_terms_judge(&order->terms, &field);
+
+    if (wrong) {
+        refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
+        return false;
+    }
+    if (order->scope_count > PECK_SCOPES_MAX ||
+        (order->scope_count == 0 && order->kind == ORDER_APPROVE)) {
         refuse(effects, order, REFUSAL_MALFORMED, "a bond has 1 to 16 scopes", "scopes");
         return false;
     }
@@ -449,7 +482,8 @@ static bool judge_bond(const struct order *order, const struct moment *at, struc
                    "a scope is a name like data.read, or data.*, or *", "scopes");
             return false;
         }
-    if (order->not_after_ms && order->not_after_ms <= at->wall_ms) {
+    if (order->not_after_ms > MUTE_LATEST_MS ||
+        (order->not_after_ms && order->not_after_ms <= at->wall_ms)) {
         refuse(effects, order, REFUSAL_MALFORMED, "the bond would have ended already", "not_after");
         return false;
     }
@@ -474,10 +508,12 @@ static void approve(struct agent *agent, const struct order *order, const struct
             make_bond(agent, order, entry, at, effects);
         return;
     }
-    if (order->scope_count > 0 || order->not_after_ms) {
+    if (order->scope_count > 0 || order->not_after_ms || order->terms_set) {
         refuse(effects, order, REFUSAL_MALFORMED,
-               "an action is approved as it is: scopes and an end belong to a bond",
-               order->scope_count > 0 ? "scopes" : "not_after");
+               "an action is approved as it is: scopes, limits and an end belong to a bond",
+               order->scope_count > 0 ? "scopes"
+               : order->not_after_ms  ? "not_after"
+                                      : "terms");
         return;
     }
     copy = *entry;
@@ -521,6 +557,56 @@ static void unpeck(struct agent *agent, const struct order *order, const struct 
         reply(effects, order)->reply.bond = ended;
     else
         refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
+}
+
+/* NULL after a refusal was added. */
+static const struct bond *find_own_bond(struct agent *agent, const struct order *order,
+                                        struct effects *effects)
+{
+    const struct bond *bond = bonds_find(agent->bonds, &order->bond);
+    bool is_named = !id_is_zero(&order->duckling);
+
+    if (!bond || (is_named && !id_equal(&order->duckling, &bond->requester) &&
+                  !id_equal(&order->duckling, &bond->approver))) {
+        refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
+        return NULL;
+    }
+    if (!agent_hosted(agent, &bond->approver) ||
+        (is_named && !id_equal(&order->duckling, &bond->approver))) {
+        refuse(effects, order, REFUSAL_NOT_ALLOWED,
+               "the terms of a bond belong to whoever approved it", "bond_id");
+        return NULL;
+    }
+    return bond;
+}
+
+static void change_bond(struct agent *agent, const struct order *order, const struct moment *at,
+                        struct effects *effects)
+{
+    const struct bond *bond = find_own_bond(agent, order, effects);
+    struct bond changed;
+    struct effect *effect;
+
+    if (!bond || !judge_bond(order, at, effects))
+        return;
+    changed = *bond;
+    changed.terms = bond_terms_change(&bond->terms, &order->terms, order->terms_set);
+    changed.terms_ms = at->wall_ms > bond->terms_ms ? at->wall_ms : bond->terms_ms + 1;
+    if (order->not_after_ms)
+        changed.not_after_ms = order->not_after_ms;
+    if (order->scope_count > 0) {
+        changed.scope_count = order->scope_count;
+        memcpy(changed.scopes, order->scopes, order->scope_count * sizeof *order->scopes);
+    }
+    if (changed.not_after_ms <= changed.terms_ms) {
+        refuse(effects, order, REFUSAL_MALFORMED, "the bond would have ended already", "not_after");
+        return;
+    }
+    if (agent_change_bond(agent, order, &changed, at, effects))
+        return; /* who ordered it hears when it is signed */
+    effect = reply(effects, order);
+    effect->reply.duckling = changed.approver;
+    effect->reply.bond = changed.id;
 }
 
 /* ---- the rest ---- */
@@ -623,6 +709,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_UNPECK:
         unpeck(agent, order, at, effects);
+        break;
+    case ORDER_BOND:
+        change_bond(agent, order, at, effects);
         break;
     case ORDER_JOIN:
         join(agent, order, effects);

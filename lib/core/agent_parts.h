@@ -31,6 +31,7 @@ struct unsigned_peck {
     struct bytes body;
     struct duckling *from;
     uint64_t ticket;
+    struct bytes thread; /* that it belongs to */
 };
 
 struct unsigned_receipt {
@@ -39,7 +40,8 @@ struct unsigned_receipt {
     struct duckling *signer; /* NULL: the node */
     struct id node;          /* where the peck came from, or its sender's host */
     uint64_t ticket;         /* of the order that it answers; 0: none */
-    struct id bond;          /* that the order made; zero: none */
+    struct id bond;          /* that the order made or changed; zero: none */
+    bool is_about_terms;     /* of a bond that was made long ago: the request is done */
 };
 
 /* What this turn took, so that its first round needs no store. Borrows from the turn. */
@@ -191,6 +193,45 @@ void agent_renew_bonded(struct agent *agent, const struct moment *at, struct eff
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
 
+/* ---- agent_limits.c ---- */
+/* Why a peck is refused. Texts are constants, or live in the effects' arena. */
+struct peck_refusal {
+    const char *code, *reason;
+    bool final;
+    uint64_t retry_after_ms; /* 0: not said */
+};
+
+/* Why an order is refused; code REFUSAL_NONE: it is not. */
+struct order_refusal {
+    enum refusal_code code;
+    const char *message, *field;
+    uint64_t retry_after_ms;
+};
+
+/* The conversation of a peck: that of the peck it replies to, where that is known here (`replied`,
+ * which the store was asked for), whatever it says itself. Empty: none. */
+struct bytes agent_thread_of(const struct peck *peck, struct bytes replied);
+
+/* `*refusal` is written when a bond covers the action and does not admit it. */
+struct bond_decision agent_admit_action(struct agent *agent, const struct peck *peck,
+                                        struct bytes thread, const struct moment *at,
+                                        struct effects *effects, struct peck_refusal *refusal);
+void agent_count_peck(struct agent *agent, const struct peck *peck, struct bytes thread,
+                      const struct moment *at, struct effects *effects);
+/* False: `*refusal` says why. */
+bool agent_judge_round(struct agent *agent, const struct peck *peck, struct bytes thread,
+                       const struct moment *at, struct effects *effects,
+                       struct order_refusal *refusal);
+void agent_keep_counts(struct agent *agent, struct effects *effects);
+
+struct bond *agent_copy_bond(const struct bond *bond, struct arena *arena);
+void agent_say_terms(struct unsigned_receipt *said, const struct bond *bond);
+/* `changed` is judged, and held under its id. False: nothing is signed that will answer the order. */
+bool agent_change_bond(struct agent *agent, const struct order *order, const struct bond *changed,
+                       const struct moment *at, struct effects *effects);
+void agent_hear_terms(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_tell_terms(struct agent *agent, const struct id *node, struct effects *effects);
+
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);
@@ -212,17 +253,14 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                       struct effects *effects);
 
 /* ---- agent_pecks.c ---- */
-enum refusal_code agent_send_peck(struct agent *agent, const struct order *order,
-                                  const struct moment *at, struct effects *effects,
-                                  const char **message, const char **field);
-void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
-                        struct bytes wire, struct bytes chain, const struct moment *at,
-                        struct effects *effects);
+void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
+                     struct effects *effects, struct order_refusal *refusal);
+/* An EVENT_PECK of a peck that is not known here. */
+void agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_receive_receipt(struct agent *agent, const struct event *event,
                            struct effects *effects);
-void agent_receive_refusal(struct agent *agent, const struct id *node, const struct id *peck,
-                           struct bytes code, struct bytes reason, bool final,
-                           const struct moment *at, struct effects *effects);
+void agent_receive_refusal(struct agent *agent, const struct event *event,
+                           struct effects *effects);
 void agent_say_taken(struct agent *agent, const struct tray_entry *entry, const struct id *node,
                      enum peck_state state, const struct moment *at, uint64_t ticket,
                      struct effects *effects);

@@ -18,6 +18,7 @@ enum event_kind {
     /* What the store held, once, before EVENT_START. */
     EVENT_RESTORED_DUCKLING,
     EVENT_RESTORED_BOND,
+    EVENT_RESTORED_THREAD, /* of a bond that was restored before */
     EVENT_RESTORED_RECORD,
     EVENT_RESTORED_MARK,
     EVENT_RESTORED_PROOF,
@@ -68,6 +69,7 @@ enum order_kind {
     ORDER_LEAVE,   /* say that this node leaves the network, then stop */
     ORDER_STOP,    /* say that it is away for a while, then stop; nobody waits for a reply */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
+    ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
 };
 
 struct order_profile {
@@ -84,7 +86,7 @@ struct order {
     struct id duckling;          /* who orders; zero where it may be left out */
     struct id with;              /* unpeck: the other end; zero: by bond */
     struct id peck;              /* answer, approve, deny, cancel */
-    struct id bond;              /* unpeck */
+    struct id bond;              /* unpeck, bond */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
@@ -95,23 +97,40 @@ struct order {
     const struct id *pecks;      /* ack, give back */
     size_t peck_count;
     bool failed;                 /* answer */
+    uint64_t charge;             /* answer: units that it costs the asker's bond, if that has a budget */
     struct bytes result, problem;/* answer; deny: problem is the reason */
-    const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named */
+    const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
+                                    bond: none: as they are */
     size_t scope_count;
-    uint64_t not_after_ms;       /* approve */
+    uint64_t not_after_ms;       /* approve; bond: 0: as it is */
+    struct bond_terms terms;     /* approve, bond: those that… */
+    unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
     struct bytes address;        /* join: "host:port" */
     struct id node;              /* join: who must answer there, or zero */
     bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
     int64_t eggs;                /* count */
     uint64_t pageviews;
     struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
-                                    cancel: the peck itself. What the store holds of it */
+                                    cancel: the peck itself; bond: the request. What the store holds of it */
         bool found, same_content;
         struct id peck;
+        struct hash hash;        /* bond */
         enum peck_state state;
         uint64_t expires_ms;     /* approve: the peck's own end */
+        struct bytes action;     /* answer that charges */
+        struct bytes thread;     /* send: of the peck between these two that it replies to; a peck that
+                                    names none is the first of one that has its id as text. Who names
+                                    none in a reply has this one, see order_join_thread */
     } held;
 };
+
+/* A reply without a thread joins the one that it replies to. Before anything is compared with what was
+ * sent. */
+static inline void order_join_thread(struct order *order)
+{
+    if (order->send.thread.size == 0)
+        order->send.thread = order->held.thread;
+}
 
 /* A duckling that lives here, as the store keeps it. Seeds are secret: the store seals them. */
 struct hosted {
@@ -140,6 +159,7 @@ struct event {
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
         struct bond bond;                           /* restored */
+        struct bond_count thread;                   /* restored */
         struct offered_record restored;             /* restored record: of a node and of metrics whole;
                                                        of a duckling its host and whether it accepts
                                                        pecks; of others without content; no bytes */
@@ -174,6 +194,7 @@ struct event {
             struct bytes wire, chain;
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
+            struct bytes thread;                    /* of the peck that it replies to, as order.held */
         } peck;
         struct {
             struct receipt receipt;
@@ -185,6 +206,7 @@ struct event {
             struct id peck;
             struct bytes code, reason;
             bool final;
+            uint64_t retry_after_ms;                /* 0: not said */
         } refusal;
         struct {
             const struct offered_record *items;

@@ -44,7 +44,7 @@ struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct
 }
 
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
-                                bool final, struct arena *arena)
+                                bool final, uint64_t retry_after_ms, struct arena *arena)
 {
     Duck__RefusalFrame frame = DUCK__REFUSAL_FRAME__INIT;
 
@@ -52,6 +52,7 @@ struct bytes frame_pack_refusal(const struct id *peck, const char *code, const c
     frame.code = lent(bytes_of_text(code));
     frame.reason = lent(bytes_of_text(reason));
     frame.final = final;
+    frame.retry_after_ms = retry_after_ms;
     return pack(&frame.base, arena);
 }
 

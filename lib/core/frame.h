@@ -9,7 +9,7 @@
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
-                                bool final, struct arena *arena);
+                                bool final, uint64_t retry_after_ms, struct arena *arena);
 struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena); /* .reconcile */
 struct bytes frame_pack_fetch(const struct event *event, struct arena *arena);     /* .fetch */
 struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,

@@ -364,8 +364,10 @@ static enum intake_verdict open_refusal(struct bytes body, struct arena *arena, 
     event->refusal.code = borrowed(frame->code);
     event->refusal.reason = borrowed(frame->reason);
     event->refusal.final = frame->final;
+    event->refusal.retry_after_ms = frame->retry_after_ms;
     if (!bytes_are_name(event->refusal.code) || event->refusal.code.size > NAME_MAX_BYTES ||
         event->refusal.reason.size > RECEIPT_PROBLEM_MAX ||
+        event->refusal.retry_after_ms > MUTE_LATEST_MS ||
         !bytes_are_text(event->refusal.reason, false))
         return INTAKE_BAD_BODY;
     event->kind = EVENT_REFUSAL;

@@ -48,6 +48,16 @@
 #define RECORDS_PER_FRAME_MAX 64
 #define FETCH_HASHES_PER_FRAME_MAX 512
 
+/* Terms of a bond: what can be named; 0 is no limit. */
+#define BOND_PER_MINUTE_MAX 60000u      /* actions */
+#define BOND_PER_DAY_MAX 100000000u     /* actions */
+#define BOND_BUDGET_MAX 1000000000000ull /* units */
+#define BOND_ROUNDS_MAX 1000000u        /* of a thread */
+#define BOND_ROUNDS_DEFAULT 64u
+#define BOND_STOP_WORDS_MAX 8u
+#define BOND_STOP_WORD_MAX 64u          /* bytes */
+#define ANSWER_CHARGE_MAX 1000000000u   /* units, of one answer */
+
 /* Parsing: an arena of this many bytes for a frame of `size` (amplification of protobuf-c). */
 #define PARSE_BUDGET(size) (16u * KIB + 16u * (size_t)(size))
 
@@ -66,6 +76,9 @@
 #define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
+#define BOND_COOL_DOWN_MAX_MS (30 * DAY_MS)
+#define BOND_TELL_EVERY_MS MINUTE_MS         /* of one limit of one bond that refuses */
+#define MUTE_LATEST_MS 253402300799999ull    /* the end of the year 9999 */
 #define AUDIT_CHECKPOINT_MS SECOND_MS         /* what was kept is signed for within it */
 #define LEASE_MS (60 * SECOND_MS)
 #define LEASE_MIN_MS SECOND_MS
@@ -88,6 +101,7 @@
 #define TRAY_PER_SENDER_MAX 10000u /* of one sender, in the tray */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
+#define BOND_THREADS_MAX 32u      /* whose rounds one bond counts; then the least lately used is forgotten */
 #define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
 #define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
 #define REVOCATIONS_HELD_MAX(max) ((max) / 10) /* of them, of owners of whom nothing else was held */

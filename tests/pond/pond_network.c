@@ -522,7 +522,8 @@ static void refuse(struct pond *pond, struct link *link, unsigned end, const str
     if (!id_is_zero(&opened->peck))
         network_send(pond, node, &from->id, FRAME_REFUSAL,
                      frame_pack_refusal(&opened->peck, intake_verdict_code(opened->verdict),
-                                        opened->reason, opened->verdict != INTAKE_EXPIRED, &arena));
+                                        opened->reason, opened->verdict != INTAKE_EXPIRED, 0,
+                                        &arena));
     arena_free(&arena);
     if (!intake_verdict_offends(opened->verdict))
         return;

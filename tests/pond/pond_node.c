@@ -266,6 +266,22 @@ void node_pause(struct pond *pond, struct pond_node *node, uint64_t us)
 
 /* ---- turns ---- */
 
+/* As store_find_thread of node/store_pecks.c. */
+static struct bytes thread_of(struct pond_node *node, const struct peck *peck, struct arena *arena)
+{
+    struct kept_peck *found = disk_peck(&node->store, BOX_IN, &peck->reply_to);
+    char text[ID_TEXT_SIZE];
+
+    if (!found)
+        found = disk_peck(&node->store, BOX_OUT, &peck->reply_to);
+    if (!found || !((id_equal(&found->from, &peck->from) && id_equal(&found->to, &peck->to)) ||
+                    (id_equal(&found->from, &peck->to) && id_equal(&found->to, &peck->from))))
+        return bytes_of(NULL, 0);
+    return arena_copy(arena, found->thread.size
+                                 ? found->thread
+                                 : bytes_of_text(id_text(ID_PECK, &peck->reply_to, text)));
+}
+
 static void look_up(struct pond_node *node, struct message *message)
 {
     struct event *event = &message->event;
@@ -277,10 +293,15 @@ static void look_up(struct pond_node *node, struct message *message)
         event->peck.known = peck != NULL;
         if (peck)
             event->peck.known_state = peck->state;
+        event->peck.thread = thread_of(node, &event->peck.peck, &message->arena);
     }
     if (event->kind != EVENT_ORDER)
         return;
     order = (struct order *)(uintptr_t)event->order;
+    if (order->kind == ORDER_SEND) {
+        order->held.thread = thread_of(node, &order->send, &message->arena);
+        order_join_thread(order);
+    }
     if (order->kind != ORDER_APPROVE && order->kind != ORDER_ANSWER && order->kind != ORDER_DENY &&
         order->kind != ORDER_CANCEL)
         return;

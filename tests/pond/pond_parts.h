@@ -115,7 +115,7 @@ struct kept_peck {
     enum tray_place place;
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
-    struct bytes wire, chain, receipts[2], receipt_chains[2];
+    struct bytes thread, wire, chain, receipts[2], receipt_chains[2];
 };
 
 /* A record whose end came, and how long the agent wants to remember that. */
@@ -132,6 +132,8 @@ struct pond_store {
     size_t duckling_count, duckling_capacity;
     struct bond *bonds;
     size_t bond_count, bond_capacity;
+    struct bond_count *threads;
+    size_t thread_count, thread_capacity;
     struct idtable pecks[2];     /* by box - 1 */
     struct ended *ended;
     size_t ended_count, ended_capacity;

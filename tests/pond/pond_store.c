@@ -38,7 +38,7 @@ bool disk_can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
-           effect->kind == EFFECT_KEEP_COUNTERS;
+           effect->kind == EFFECT_KEEP_COUNT || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 void disk_open(struct pond_store *store, bool may_lose)
@@ -59,6 +59,7 @@ void disk_close(struct pond_store *store)
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
     memory_give_back(store->pins);
+    memory_give_back(store->threads);
     for (int i = 0; i < 2; i++)
         idtable_free(&store->pecks[i]);
     memory_give_back(store->ended);
@@ -135,15 +136,41 @@ static void drop_bond(struct pond_store *store, const struct id *id)
 
 static void keep_bond(struct pond_store *store, const struct bond *bond)
 {
+    struct bond_use use = {0};
     struct bond *kept;
 
+    for (size_t i = 0; i < store->bond_count; i++)
+        if (id_equal(&store->bonds[i].id, &bond->id))
+            use = store->bonds[i].use;
     drop_bond(store, &bond->id);
     store->bonds =
         grow(store->bonds, store->bond_count, &store->bond_capacity, sizeof *store->bonds);
     kept = &store->bonds[store->bond_count++];
     *kept = *bond;
+    kept->use = use;
     for (size_t i = 0; i < bond->scope_count; i++)
         kept->scopes[i] = arena_copy(&store->memory, bond->scopes[i]);
+    for (size_t i = 0; i < bond->terms.stop_word_count; i++)
+        kept->terms.stop_words[i] = arena_copy(&store->memory, bond->terms.stop_words[i]);
+}
+
+/* A power cut takes none of it back: then more was used than is known elsewhere, never less. */
+static void keep_count(struct pond_store *store, const struct bond_count *count)
+{
+    for (size_t i = 0; i < store->bond_count && !count->is_thread; i++)
+        if (id_equal(&store->bonds[i].id, &count->bond))
+            store->bonds[i].use = count->use;
+    if (!count->is_thread)
+        return;
+    for (size_t i = 0; i < store->thread_count; i++)
+        if (id_equal(&store->threads[i].bond, &count->bond) &&
+            store->threads[i].place == count->place) {
+            store->threads[i] = *count;
+            return;
+        }
+    store->threads =
+        grow(store->threads, store->thread_count, &store->thread_capacity, sizeof *store->threads);
+    store->threads[store->thread_count++] = *count;
 }
 
 /* ---- pecks ---- */
@@ -166,6 +193,7 @@ static void keep_peck(struct pond_store *store, const struct effect *effect)
     peck->state = effect->peck.state;
     peck->place = effect->peck.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     peck->expires_ms = effect->peck.expires_ms;
+    peck->thread = arena_copy(&store->memory, effect->peck.thread);
     peck->wire = arena_copy(&store->memory, effect->peck.wire);
     peck->chain = arena_copy(&store->memory, effect->peck.chain);
     idtable_add(&store->pecks[peck->box - 1], &peck->by_id);
@@ -299,6 +327,9 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         break;
     case EFFECT_DROP_BOND:
         drop_bond(store, &effect->bond->id);
+        break;
+    case EFFECT_KEEP_COUNT:
+        keep_count(store, &effect->count);
         break;
     case EFFECT_KEEP_RECORD:
         keep_record(pond, store, effect);
@@ -465,6 +496,11 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     for (size_t i = 0; i < store->pin_count; i++) {
         event.pin.address = bytes_of_text(store->pins[i].address);
         event.pin.node = store->pins[i].node;
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_THREAD;
+    for (size_t i = 0; i < store->thread_count; i++) {
+        event.thread = store->threads[i];
         agent_step(node->agent, &event, unheard);
     }
     for (size_t i = 0; i < store->records.slot_count; i++)

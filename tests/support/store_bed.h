@@ -121,9 +121,10 @@ static inline void bed_fill(struct bed *bed, size_t count)
 struct restored {
     struct bed *bed;
     enum event_kind kinds[RESTORED_MAX];
-    size_t count, ducklings, bonds, records, marks, proofs, pins, sent, received;
+    size_t count, ducklings, bonds, pins, threads, records, marks, proofs, sent, received;
     struct hosted duckling;
     struct bond bond;
+    struct bond_count thread;
     struct record record;
     struct version mark_version;
     uint64_t mark_until_ms;
@@ -161,6 +162,13 @@ static inline void restored_take(void *context, const struct event *event)
         restored->bond = event->bond;
         for (size_t i = 0; i < event->bond.scope_count; i++)
             restored->bond.scopes[i] = arena_copy(&restored->bed->arena, event->bond.scopes[i]);
+        for (size_t i = 0; i < event->bond.terms.stop_word_count; i++)
+            restored->bond.terms.stop_words[i] =
+                arena_copy(&restored->bed->arena, event->bond.terms.stop_words[i]);
+        break;
+    case EVENT_RESTORED_THREAD:
+        restored->threads++;
+        restored->thread = event->thread;
         break;
     case EVENT_RESTORED_RECORD:
         restored->records++;

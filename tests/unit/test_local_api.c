@@ -1619,7 +1619,7 @@ START_TEST(followers_see_what_they_follow_and_nothing_else)
     ck_assert(bobs.last.incoming);
 
     effect = (struct effect){.kind = EFFECT_BOND_CHANGED};
-    effect.bond_changed.made = true;
+    effect.bond_changed.change = BOND_MADE;
     effect.bond_changed.duckling = rig.bed.bob.id;
     effect.bond_changed.with = rig.bed.alice.id;
     tell_now(&effect);

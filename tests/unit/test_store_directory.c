@@ -837,6 +837,13 @@ END_TEST
 
 /* What changed since then, the other way round; the records' tables as they were. */
 static const char back_to_version_1[] =
+    "DROP TABLE bond_thread; DROP TABLE ending;"
+    "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
+    "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
+    "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"
+    "ALTER TABLE bond DROP COLUMN stop_words; ALTER TABLE bond DROP COLUMN terms_ms;"
+    "ALTER TABLE bond DROP COLUMN day; ALTER TABLE bond DROP COLUMN used_today;"
+    "ALTER TABLE bond DROP COLUMN spent;"
     "ALTER TABLE identity ADD COLUMN pinned INTEGER NOT NULL DEFAULT 1;"
     "CREATE TABLE record (number INTEGER PRIMARY KEY, name INTEGER NOT NULL, hash BLOB NOT NULL, "
     "owner BLOB NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL, version_ms INTEGER NOT NULL, "
