@@ -29,6 +29,8 @@
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
+#define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
+#define VOUCHER_DOMAIN_MAX 253
 #define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
 #define AUDIT_PAGE_SIZE_MAX (128u * KIB)
 #define AUDIT_DETAIL_MAX 256
@@ -60,6 +62,8 @@
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
 #define REVOCATION_LIFE_MIN_MS RECORD_LIFE_MAX_MS /* outlives whatever was said before it */
 #define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
+#define VOUCHER_LIFE_MS (30 * DAY_MS)
+#define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */

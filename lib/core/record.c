@@ -64,7 +64,8 @@ static bool is_key_of(struct bytes key, const struct attestation_content *attest
         key.data[size] != ':')
         return false;
     key = bytes_of(key.data + size + 1, key.size - size - 1);
-    return (id_parse(ID_DUCKLING, key, &id) || id_parse(ID_NODE, key, &id)) &&
+    return (id_parse(ID_DUCKLING, key, &id) || id_parse(ID_NODE, key, &id) ||
+            id_parse(ID_OPERATOR, key, &id)) &&
            id_equal(&id, &attestation->subject);
 }
 
@@ -430,6 +431,7 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
                                               struct attestation_content *attestation)
 {
     struct attestation_content parsed;
+    bool is_voucher;
     Duck__AttestationContent *message = duck__attestation_content__unpack(
         arena_protobuf_allocator(arena), content.size, content.data);
 
@@ -437,10 +439,14 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
         return RECORD_BAD_CONTENT;
     parsed.claim = borrowed(message->claim);
     parsed.proof = borrowed(message->proof);
+    parsed.chain = borrowed(message->chain);
+    is_voucher = bytes_equal(parsed.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED));
     if (parsed.claim.size == 0 || parsed.claim.size > NAME_MAX_BYTES ||
-        !bytes_are_name(parsed.claim) || parsed.proof.size > NAME_MAX_BYTES)
+        !bytes_are_name(parsed.claim) ||
+        parsed.proof.size > (is_voucher ? VOUCHER_SIZE_MAX : NAME_MAX_BYTES) ||
+        (parsed.chain.size > 0) != is_voucher)
         return RECORD_BAD_CONTENT;
-    if (bytes_equal(parsed.claim, bytes_of_text("bonded")) && parsed.proof.size != ID_SIZE)
+    if (bytes_equal(parsed.claim, bytes_of_text(CLAIM_BONDED)) && parsed.proof.size != ID_SIZE)
         return RECORD_BAD_CONTENT; /* the bond's id */
     *attestation = parsed;
     return RECORD_OK;
@@ -455,6 +461,7 @@ struct bytes attestation_content_pack(const struct attestation_content *attestat
     message.subject = lent(id_bytes(&attestation->subject));
     message.claim = lent(attestation->claim);
     message.proof = lent(attestation->proof);
+    message.chain = lent(attestation->chain);
     data = arena_take(arena, duck__attestation_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

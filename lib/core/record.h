@@ -59,9 +59,13 @@ struct revocation_content {
     uint64_t revoked_at_ms; /* not after the record's version */
 };
 
+#define CLAIM_BONDED "bonded"
+#define CLAIM_OPERATOR_VERIFIED "operator-verified"
+
 struct attestation_content {
     struct id subject;
-    struct bytes claim, proof;
+    struct bytes claim, proof; /* proof: see proto/record.proto */
+    struct bytes chain;        /* of the proof's signer; empty: it has none */
 };
 
 enum record_verdict {
