@@ -20,6 +20,12 @@ struct duckling {
     struct bytes chain;           /* owned */
     struct arena profile_memory;
     struct order_profile profile; /* in profile_memory */
+    struct held_voucher {
+        struct id operator_id;
+        uint64_t not_after_ms;    /* wall */
+        struct bytes wire, chain; /* owned */
+    } vouchers[DUCKLING_VOUCHERS_MAX];
+    size_t voucher_count;
     uint64_t pulse_ms;            /* wall */
     uint64_t refresh_at_ms;       /* steady: its record is published again */
 };
@@ -31,6 +37,7 @@ struct unsigned_peck {
     struct bytes body;
     struct duckling *from;
     uint64_t ticket;
+    struct sender_rank rank;
 };
 
 struct unsigned_receipt {
@@ -172,6 +179,19 @@ bool agent_unpeck(struct agent *agent, const struct order *order, const struct m
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_vouchers.c ---- */
+void agent_restore_voucher(struct agent *agent, const struct kept_voucher *kept);
+void agent_free_vouchers(struct duckling *duckling);
+void agent_publish_vouchers(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                            struct effects *effects);
+enum refusal_code agent_vouch(struct agent *agent, const struct order *order,
+                              struct duckling *duckling, const struct moment *at,
+                              struct effects *effects, const char **message, const char **field);
+enum refusal_code agent_trust(const struct agent *agent, const struct order *order,
+                              const struct moment *at, struct effects *effects,
+                              const char **message, const char **field);
+
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);
@@ -191,8 +211,8 @@ enum refusal_code agent_send_peck(struct agent *agent, const struct order *order
                                   const struct moment *at, struct effects *effects,
                                   const char **message, const char **field);
 void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
-                        struct bytes wire, struct bytes chain, const struct moment *at,
-                        struct effects *effects);
+                        struct bytes wire, struct bytes chain, const struct sender_rank *rank,
+                        const struct moment *at, struct effects *effects);
 void agent_receive_receipt(struct agent *agent, const struct event *event,
                            struct effects *effects);
 void agent_receive_refusal(struct agent *agent, const struct id *node, const struct id *peck,

@@ -4,6 +4,7 @@
  * comes in: agent_receive_peck judges it (default deny), the store keeps it, and the `taken`
  * receipt that agent_sign_receipts makes leaves only after that commit. */
 #include "agent_parts.h"
+#include "tier.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -168,6 +169,7 @@ enum refusal_code agent_send_peck(struct agent *agent, const struct order *order
         .body = body,
         .from = agent_hosted(agent, &peck.from),
         .ticket = order->ticket,
+        .rank = order->rank,
     };
     return REFUSAL_NONE;
 }
@@ -219,7 +221,8 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
         agent_send(&host, FRAME_PECK, frame_pack_peck(sent->from->chain, wire, &effects->arena),
                    effects);
     else if (is_here)
-        agent_receive_peck(agent, &agent->node, peck, wire, sent->from->chain, at, effects);
+        agent_receive_peck(agent, &agent->node, peck, wire, sent->from->chain, &sent->rank, at,
+                           effects);
 }
 
 void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
@@ -267,8 +270,26 @@ static void refuse(struct agent *agent, const struct id *node, const struct id *
                    frame_pack_refusal(peck, code, reason, final, &effects->arena), effects);
 }
 
-/* Default deny: only a bond that covers the action lets it run unasked. */
-static enum peck_state first_state(const struct agent *agent, const struct peck *peck,
+bool agent_judges_by_tier(const struct agent *agent, const struct id *id)
+{
+    const struct duckling *duckling = agent_hosted(agent, id);
+
+    return duckling &&
+           (duckling->profile.least_tier > 0 || duckling->profile.open_action_count > 0);
+}
+
+static bool is_open(const struct duckling *target, struct bytes action)
+{
+    for (size_t i = 0; i < target->profile.open_action_count; i++)
+        if (peck_scope_covers(target->profile.open_actions[i], action))
+            return true;
+    return false;
+}
+
+/* Default deny: only a bond that covers the action lets it run unasked, or the target's owner, who
+ * opened it to all of a tier. */
+static enum peck_state first_state(const struct agent *agent, const struct duckling *target,
+                                   const struct peck *peck, const struct sender_rank *rank,
                                    const struct moment *at)
 {
     if (peck->kind != PECK_ACTION)
@@ -277,12 +298,28 @@ static enum peck_state first_state(const struct agent *agent, const struct peck 
         return PECK_TAKEN;
     if (agent->settings.bond_own && agent_hosted(agent, &peck->from))
         return PECK_TAKEN;
+    if (rank->missing && rank->tier >= (int)target->profile.least_tier &&
+        is_open(target, peck->action))
+        return PECK_TAKEN;
     return PECK_PENDING;
 }
 
+static void refuse_by_tier(struct agent *agent, const struct id *node, const struct peck *peck,
+                           const struct duckling *target, const struct sender_rank *rank,
+                           const struct moment *at, struct effects *effects)
+{
+    char reason[256];
+
+    snprintf(reason, sizeof reason,
+             "its target takes pecks from %s on; its sender is %s, and lacks %s",
+             tier_name((int)target->profile.least_tier), tier_name(rank->tier),
+             rank->missing ? rank->missing : "what would prove it");
+    refuse(agent, node, &peck->id, "tier_too_low", reason, true, at, effects);
+}
+
 void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
-                        struct bytes wire, struct bytes chain, const struct moment *at,
-                        struct effects *effects)
+                        struct bytes wire, struct bytes chain, const struct sender_rank *rank,
+                        const struct moment *at, struct effects *effects)
 {
     struct duckling *target = agent_hosted(agent, &peck->to);
     struct tray_entry entry = {0};
@@ -298,7 +335,12 @@ void agent_receive_peck(struct agent *agent, const struct id *node, const struct
         refuse(agent, node, &peck->id, "expired", "its time is over", true, at, effects);
         return;
     }
-    entry.state = first_state(agent, peck, at);
+    entry.state = first_state(agent, target, peck, rank, at);
+    if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
+        rank->tier < (int)target->profile.least_tier) {
+        refuse_by_tier(agent, node, peck, target, rank, at, effects);
+        return;
+    }
     if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
         refuse(agent, node, &peck->id, "pecks_refused", "its target accepts no pecks", true, at,
                effects);

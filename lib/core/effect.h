@@ -20,6 +20,9 @@ enum effect_kind {
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
     EFFECT_KEEP_PROOF,
+    EFFECT_KEEP_VOUCHER,
+    EFFECT_KEEP_TRUST,
+    EFFECT_DROP_TRUST,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -127,6 +130,8 @@ struct effect {
             struct bytes wire, chain;
         } receipt;
         struct bond *bond;                   /* keep, drop */
+        struct kept_voucher *voucher;
+        struct kept_trust *trust;            /* keep, drop */
         struct {
             struct offered_record item;
             struct hash replaced;            /* zero: none */

@@ -31,6 +31,7 @@
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
 #define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
 #define VOUCHER_DOMAIN_MAX 253
+#define VOUCHER_RECORD_REST_MAX 512u   /* of its record: ids, key, dates, network, their tags */
 #define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
 #define AUDIT_PAGE_SIZE_MAX (128u * KIB)
 #define AUDIT_DETAIL_MAX 256
@@ -47,6 +48,8 @@
 #define NODE_ADDRESSES_MAX 8
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
+#define DUCKLING_VOUCHERS_MAX 4       /* operators that vouch for one */
+#define DUCKLING_OPEN_ACTIONS_MAX 16
 #define RECORDS_PER_FRAME_MAX 64
 #define FETCH_HASHES_PER_FRAME_MAX 512
 

@@ -1,5 +1,8 @@
 #include "record.h"
 
+#include "peck.h"
+#include "tier.h"
+
 #include "binary_data.h"
 #include "wire/record.pb-c.h"
 
@@ -312,7 +315,8 @@ enum record_verdict duckling_content_parse(struct bytes content, struct arena *a
         duck__duckling_content__unpack(arena_protobuf_allocator(arena), content.size, content.data);
 
     if (!message || !id_from_bytes(borrowed(message->host), &parsed.host) ||
-        message->n_capabilities > DUCKLING_CAPABILITIES_MAX)
+        message->n_capabilities > DUCKLING_CAPABILITIES_MAX ||
+        message->n_open_actions > DUCKLING_OPEN_ACTIONS_MAX || message->least_tier > TIER_MAX)
         return RECORD_BAD_CONTENT;
     parsed.display_name = borrowed(message->display_name);
     parsed.bio = borrowed(message->bio);
@@ -327,6 +331,13 @@ enum record_verdict duckling_content_parse(struct bytes content, struct arena *a
             !bytes_are_name(parsed.capabilities[i]))
             return RECORD_BAD_CONTENT;
     }
+    parsed.least_tier = message->least_tier;
+    parsed.open_action_count = message->n_open_actions;
+    for (size_t i = 0; i < message->n_open_actions; i++) {
+        parsed.open_actions[i] = borrowed(message->open_actions[i]);
+        if (!peck_scope_is_valid(parsed.open_actions[i]))
+            return RECORD_BAD_CONTENT;
+    }
     *duckling = parsed;
     return RECORD_OK;
 }
@@ -335,8 +346,10 @@ struct bytes duckling_content_pack(const struct duckling_content *duckling, stru
 {
     Duck__DucklingContent message = DUCK__DUCKLING_CONTENT__INIT;
     ProtobufCBinaryData capabilities[DUCKLING_CAPABILITIES_MAX];
+    ProtobufCBinaryData open_actions[DUCKLING_OPEN_ACTIONS_MAX];
     uint8_t *data;
 
+    assert(duckling->open_action_count <= DUCKLING_OPEN_ACTIONS_MAX);
     assert(duckling->capability_count <= DUCKLING_CAPABILITIES_MAX);
     message.host = lent(id_bytes(&duckling->host));
     message.display_name = lent(duckling->display_name);
@@ -346,6 +359,11 @@ struct bytes duckling_content_pack(const struct duckling_content *duckling, stru
     message.capabilities = capabilities;
     message.bio = lent(duckling->bio);
     message.accepts_pecks = duckling->accepts_pecks;
+    message.least_tier = duckling->least_tier;
+    for (size_t i = 0; i < duckling->open_action_count; i++)
+        open_actions[i] = lent(duckling->open_actions[i]);
+    message.n_open_actions = duckling->open_action_count;
+    message.open_actions = open_actions;
     data = arena_take(arena, duck__duckling_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -47,6 +47,9 @@ struct duckling_content {
     struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
     size_t capability_count;
     bool accepts_pecks;
+    uint32_t least_tier;
+    struct bytes open_actions[DUCKLING_OPEN_ACTIONS_MAX];
+    size_t open_action_count;
 };
 
 struct metrics_content {
