@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
@@ -270,6 +271,26 @@ static void find_asked(struct loop *loop, struct message *message)
     order->scope_count = peck.scope_count;
 }
 
+/* Only where somebody asks for it: a few reads for each peck. */
+static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
+                        const struct id *to, struct sender_rank *rank)
+{
+    struct tier_evidence evidence;
+    char missing[128] = "";
+
+    if (!agent_judges_by_tier(loop->agent, to))
+        return;
+    store_weigh(loop->settings.store, from, message->event.at.wall_ms, &evidence);
+    evidence.certificate_holds = true; /* or the signature would not have held */
+    rank->tier = tier_of(&evidence);
+    for (size_t i = 0; i < TIER_PIECES; i++)
+        if (!tier_has_piece(&evidence, i))
+            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
+                     *missing ? ", " : "", tier_piece_name(i));
+    rank->missing =
+        (const char *)arena_copy(&message->arena, bytes_of(missing, strlen(missing) + 1)).data;
+}
+
 static void look_up(struct loop *loop, struct message *message)
 {
     struct event *event = &message->event;
@@ -279,11 +300,14 @@ static void look_up(struct loop *loop, struct message *message)
     if (event->kind == EVENT_PECK)
         event->peck.known =
             store_knows_peck(loop->settings.store, &event->peck.peck.id, &event->peck.known_state);
+    if (event->kind == EVENT_PECK && !event->peck.known)
+        rank_sender(loop, message, &event->peck.peck.from, &event->peck.peck.to, &event->peck.rank);
     if (event->kind != EVENT_ORDER)
         return;
-    if (order->kind == ORDER_SEND)
+    if (order->kind == ORDER_SEND) {
         find_earlier(loop, order);
-    else if (order->kind == ORDER_APPROVE)
+        rank_sender(loop, message, &order->send.from, &order->send.to, &order->rank);
+    } else if (order->kind == ORDER_APPROVE)
         find_asked(loop, message);
     else if (order->kind == ORDER_ANSWER || order->kind == ORDER_DENY)
         order->held.found =

@@ -23,6 +23,7 @@
 #include "node_1.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
+#include "node_4.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -35,7 +36,8 @@
 #include <unistd.h>
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
-static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3};
+static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
+                                                      schema_node_4};
 
 /* ---- a connection ---- */
 
@@ -536,7 +538,8 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
         [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
-        [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_COUNTERS] = store_keep_counters, [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
+        [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -676,6 +679,8 @@ int store_restore(struct store *store, const struct moment *at,
     struct restoring restoring = {.at = at, .give = give, .context = context};
     int fault = store_restore_ducklings(store, &restoring);
 
+    if (!fault)
+        fault = store_restore_vouchers(store, &restoring);
     if (!fault)
         fault = store_restore_bonds(store, &restoring);
     if (!fault)

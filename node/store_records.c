@@ -97,14 +97,15 @@ static int change_sides(struct store *store, int64_t number, const struct sides 
     return fault;
 }
 
-/* Whom the record says to be bonded with its owner. */
+/* Whom the record says to be bonded with its owner, or which operator to vouch for it. */
 static bool read_bonded(const struct record *record, struct arena *arena, struct id *subject)
 {
     struct attestation_content content;
 
     if (record->kind != RECORD_ATTESTATION || record->deleted ||
         attestation_content_parse(record->content, arena, &content) != RECORD_OK ||
-        !bytes_equal(content.claim, bytes_of_text("bonded")))
+        (!bytes_equal(content.claim, bytes_of_text(CLAIM_BONDED)) &&
+         !bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED))))
         return false;
     *subject = content.subject;
     return true;
