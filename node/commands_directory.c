@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define OPEN_ACTIONS_MAX (DUCKLING_OPEN_ACTIONS_MAX + 1u) /* and one: the node refuses it */
 #define CAPABILITIES_MAX 32u
 
 static char *lent_text(const char *text)
@@ -61,6 +62,9 @@ static const struct command_flag profile_flags[] = {
     {"capability", "NAME", "what it can do, instead of what it could (repeatable)"},
     {"accept-pecks", NULL, "take pecks of everybody, to be approved"},
     {"refuse-pecks", NULL, "take pecks only under bonds"},
+    {"least-tier", "N", "whoever is below this tier (0 to 3) pecks only under a bond"},
+    {"open-action", "SCOPE", "runs unasked for all of that tier: data.read, data.* (repeatable)"},
+    {"no-open-actions", NULL, "nothing runs unasked without a bond"},
     {NULL, NULL, NULL},
 };
 
@@ -68,9 +72,10 @@ static int profile(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
-    ProtobufCBinaryData capabilities[CAPABILITIES_MAX];
-    const char *names[CAPABILITIES_MAX];
+    ProtobufCBinaryData capabilities[CAPABILITIES_MAX], open_actions[OPEN_ACTIONS_MAX];
+    const char *names[CAPABILITIES_MAX], *opened[OPEN_ACTIONS_MAX];
     Duck__Reply *reply;
+    uint64_t tier = 0;
     int result;
 
     order.duckling = lent_text(call->arguments[0]);
@@ -85,6 +90,15 @@ static int profile(struct call *call)
     order.capabilities = capabilities;
     order.set_accepts_pecks = call_has(call, "accept-pecks") || call_has(call, "refuse-pecks");
     order.accepts_pecks = call_has(call, "accept-pecks");
+    if (!call_number(call, "least-tier", &tier))
+        return 2;
+    order.set_least_tier = call_has(call, "least-tier");
+    order.least_tier = (uint32_t)(tier > UINT32_MAX ? UINT32_MAX : tier);
+    order.set_open_actions = call_has(call, "open-action") || call_has(call, "no-open-actions");
+    order.n_open_actions = call_flags(call, "open-action", opened, OPEN_ACTIONS_MAX);
+    for (size_t i = 0; i < order.n_open_actions; i++)
+        open_actions[i] = lent_bytes(opened[i]);
+    order.open_actions = open_actions;
     request.order_case = DUCK__REQUEST__ORDER_PROFILE;
     request.profile = &order;
     reply = ask(call, &request, &result);

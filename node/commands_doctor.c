@@ -153,8 +153,8 @@ static void check_key(struct doctor *doctor)
     memset(passphrase, 0, sizeof *passphrase);
     fault = options_read_passphrase(options, passphrase);
     if (!fault)
-        fault =
-            keyfile_open(options->state_dir, bytes_of(passphrase->data, passphrase->size), keyfile);
+        fault = keyfile_open(KEYFILE_NODE, options->state_dir,
+                             bytes_of(passphrase->data, passphrase->size), keyfile);
     if (fault == FAULT_PASSPHRASE)
         say(doctor, "key", FINDING_WARN,
             "give --passphrase-file to look further; the node needs it, too",
@@ -174,7 +174,7 @@ static void check_key(struct doctor *doctor)
             "node.key opens, and is not sealed");
     else
         say(doctor, "key", FINDING_OK, "", "node.key opens, and is sealed");
-    if (keyfile_check_next(options->state_dir) == FAULT_PERMISSIONS)
+    if (keyfile_check_next(KEYFILE_NODE, options->state_dir) == FAULT_PERMISSIONS)
         say(doctor, "next key", FINDING_FAIL, "chmod 600, and better keep it elsewhere",
             "node.next.key can be read by others");
     keyfile_free(keyfile);

@@ -1,6 +1,7 @@
 /* What programs ask, judged member by member before the loop hears of it: so a refusal costs the
  * loop nothing, and names the member at fault. What only the agent's tables can tell (is the
  * duckling hosted here, is the peck open) is left to it. */
+#include "core/tier.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
 
@@ -119,9 +120,54 @@ static bool read_profile_order(const Duck__ProfileOrder *asked, struct order *or
     order->profile.set_capabilities = asked->set_capabilities;
     order->profile.set_accepts_pecks = asked->set_accepts_pecks;
     order->profile.accepts_pecks = asked->accepts_pecks;
+    order->profile.set_least_tier = asked->set_least_tier;
+    order->profile.least_tier = asked->least_tier;
+    order->profile.set_open_actions = asked->set_open_actions;
+    if (asked->least_tier > TIER_MAX)
+        return malformed(refusal, "least_tier", "tiers are 0 to 3");
+    if (asked->n_open_actions > DUCKLING_OPEN_ACTIONS_MAX)
+        return malformed(refusal, "open_actions", "at most 16 actions are open");
+    for (size_t i = 0; i < asked->n_open_actions; i++) {
+        order->profile.open_actions[i] = bytes_in(asked->open_actions[i]);
+        if (!peck_scope_is_valid(order->profile.open_actions[i]))
+            return malformed(refusal, "open_actions",
+                             "an open action is a name like data.read, or data.*, or *");
+    }
+    order->profile.open_action_count = asked->n_open_actions;
     return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
            read_profile(&order->profile, asked->display_name, asked->bio, asked->capabilities,
                         asked->n_capabilities, refusal);
+}
+
+/* ---- operators ---- */
+
+static bool read_vouch(const Duck__VouchOrder *asked, struct order *order,
+                       struct local_refusal *refusal)
+{
+    order->kind = ORDER_VOUCH;
+    order->voucher = bytes_in(asked->voucher);
+    order->chain = bytes_in(asked->chain);
+    if (order->chain.size > CHAIN_SIZE_MAX)
+        return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
+static bool read_trust(const Duck__TrustOrder *asked, struct order *order,
+                       struct local_refusal *refusal)
+{
+    order->kind = ORDER_TRUST;
+    order->voucher = bytes_in(asked->voucher);
+    order->chain = bytes_in(asked->chain);
+    order->domain = bytes_of_text(asked->domain);
+    order->not_after_ms = asked->not_after_ms;
+    order->forget = asked->forget;
+    if (order->chain.size > CHAIN_SIZE_MAX)
+        return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+    if (!*asked->operator_ == (order->domain.size == 0))
+        return malformed(refusal, "operator", "name an operator, or the domain of one");
+    if (order->forget && order->domain.size > 0)
+        return malformed(refusal, "domain", "who is not to be trusted is named by its id");
+    return read_id(ID_OPERATOR, asked->operator_, true, "operator", &order->operator_id, refusal);
 }
 
 /* ---- pecks out ---- */
@@ -501,6 +547,10 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         order->kind = ORDER_PULSE;
         return read_id(ID_DUCKLING, asked->pulse->duckling, false, "duckling", &order->duckling,
                        refusal);
+    case DUCK__REQUEST__ORDER_VOUCH:
+        return read_vouch(asked->vouch, order, refusal);
+    case DUCK__REQUEST__ORDER_TRUST:
+        return read_trust(asked->trust, order, refusal);
     case DUCK__REQUEST__ORDER_LEAVE:
         order->kind = ORDER_LEAVE;
         return true;
@@ -519,6 +569,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PEERS:
     case DUCK__REQUEST__ORDER_METRICS:
     case DUCK__REQUEST__ORDER_GOSSIP:
+    case DUCK__REQUEST__ORDER_TRUSTED:
     case DUCK__REQUEST__ORDER_AUDIT:
     case DUCK__REQUEST__ORDER_AUDIT_LOG:
         wish->kind = REQUEST_QUESTION;

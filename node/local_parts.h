@@ -338,6 +338,7 @@ void local_view_gossip(struct local_view *view, void *reply);
 /* ---- local_directory.c: who is there, provably ---- */
 
 void local_view_directory(struct local_view *view, const void *query, void *reply);
+void local_view_trust(struct local_view *view, void *reply);
 void local_view_certificate(struct local_view *view, const void *query, void *reply);
 
 #endif

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
@@ -290,6 +291,26 @@ static void find_asked(struct loop *loop, struct message *message)
     order->scope_count = peck.scope_count;
 }
 
+/* Only where somebody asks for it: a few reads for each peck. */
+static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
+                        const struct id *to, struct sender_rank *rank)
+{
+    struct tier_evidence evidence;
+    char missing[128] = "";
+
+    if (!agent_judges_by_tier(loop->agent, to))
+        return;
+    store_weigh(loop->settings.store, from, message->event.at.wall_ms, &evidence);
+    evidence.certificate_holds = true; /* or the signature would not have held */
+    rank->tier = tier_of(&evidence);
+    for (size_t i = 0; i < TIER_PIECES; i++)
+        if (!tier_has_piece(&evidence, i))
+            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
+                     *missing ? ", " : "", tier_piece_name(i));
+    rank->missing =
+        (const char *)arena_copy(&message->arena, bytes_of(missing, strlen(missing) + 1)).data;
+}
+
 /* What an answer costs is counted by the action that was asked for. */
 static void find_answered(struct loop *loop, struct message *message)
 {
@@ -319,6 +340,7 @@ static void look_up_order(struct loop *loop, struct message *message)
     if (order->kind == ORDER_SEND) {
         find_thread(loop, message);
         find_earlier(loop, order);
+        rank_sender(loop, message, &order->send.from, &order->send.to, &order->rank);
     } else if (order->kind == ORDER_APPROVE) {
         find_asked(loop, message);
     } else if (order->kind == ORDER_ANSWER) {
@@ -346,6 +368,8 @@ static void look_up(struct loop *loop, struct message *message)
     if (!event->peck.known && !id_is_zero(&peck->reply_to))
         event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
                                                &peck->to, &message->arena);
+    if (!event->peck.known)
+        rank_sender(loop, message, &peck->from, &peck->to, &event->peck.rank);
 }
 
 /* ---- turns ---- */

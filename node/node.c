@@ -178,10 +178,10 @@ static int open_identity(struct node *node)
     node->keyfile = keyfile_new();
     fault = options_read_passphrase(node->options, passphrase);
     if (!fault)
-        fault = keyfile_open(node->options->state_dir, bytes_of(passphrase->data, passphrase->size),
-                             node->keyfile);
+        fault = keyfile_open(KEYFILE_NODE, node->options->state_dir,
+                             bytes_of(passphrase->data, passphrase->size), node->keyfile);
     if (!fault)
-        fault = keyfile_check_next(node->options->state_dir);
+        fault = keyfile_check_next(KEYFILE_NODE, node->options->state_dir);
     sodium_free(passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));

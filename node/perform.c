@@ -186,6 +186,9 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_DROP_RECORD:
         case EFFECT_KEEP_PROOF:
         case EFFECT_KEEP_PIN:
+        case EFFECT_KEEP_VOUCHER:
+        case EFFECT_KEEP_TRUST:
+        case EFFECT_DROP_TRUST:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:

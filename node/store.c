@@ -25,6 +25,7 @@
 #include "node_3.sql.h"
 #include "node_4.sql.h"
 #include "node_5.sql.h"
+#include "node_6.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -38,7 +39,7 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
-                                                      schema_node_4, schema_node_5};
+                                                      schema_node_4, schema_node_5, schema_node_6};
 
 /* ---- a connection ---- */
 
@@ -540,7 +541,8 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
         [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
         [EFFECT_KEEP_PIN] = store_keep_pin,           [EFFECT_KEEP_COUNTERS] = store_keep_counters,
-        [EFFECT_KEEP_COUNT] = store_keep_count,
+        [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
+        [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -696,6 +698,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_pecks(store, BOX_OUT, &restoring);
     if (!fault)
         fault = store_restore_pecks(store, BOX_IN, &restoring);
+    if (!fault)
+        fault = store_restore_vouchers(store, &restoring);
     if (!fault)
         fault = read_node(store, counters, version_floor);
     if (fault)

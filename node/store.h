@@ -15,6 +15,7 @@
 
 #include "core/agent.h"
 #include "core/audit_log.h"
+#include "core/tier.h"
 #include "fault.h"
 
 struct store;
@@ -53,6 +54,11 @@ int store_keep_checkpoint(struct store *store, uint64_t wall_ms);
 
 /* In a turn: cuts off what is older, up to a checkpoint, which is signed anew to stand for it. */
 int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done);
+
+/* What the directory and this node's trust prove of a duckling, as the store holds it now; whether its
+ * certificates hold is for who has them to say. */
+void store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                 struct tier_evidence *evidence);
 
 /* Puts all that is committed on the disk. From any thread, while the loop begins another turn; one
  * call at a time. FAULT_STORE: a sync failed, and nobody knows what the disk holds. */
@@ -133,6 +139,11 @@ bool store_view_bond(struct store_reader *reader, const struct id *id, struct ar
                      struct bond *bond);
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
+
+/* Does an operator that this node trusts vouch for it? */
+bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
+size_t store_view_trust(struct store_reader *reader, struct arena *arena, struct kept_trust *trusted,
+                        size_t max);
 
 /* Newest first. `*next`: for `before`, to go on; 0: that was all. A page may be short, even empty, and
  * go on: so many pages of the log are looked at for one, and not more. */

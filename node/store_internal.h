@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 5
+#define STORE_VERSION 6
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -70,6 +70,15 @@ enum statement {
     STATEMENT_AUDIT_SIGNER,
     STATEMENT_AUDIT_LAST,
     STATEMENT_AUDIT_LAST_CHECKPOINT,
+    /* vouchers */
+    STATEMENT_VOUCHER_KEEP,
+    STATEMENT_TRUST_KEEP,
+    STATEMENT_TRUST_DROP,
+    STATEMENT_TRUST_FIND,
+    STATEMENT_TIER_REVOKED,
+    STATEMENT_TIER_VOUCHERS,
+    STATEMENT_TIER_BONDED,
+    STATEMENT_TIER_HOST,
     /* records */
     STATEMENT_OWNER_FIND,
     STATEMENT_OWNER_ADD,
@@ -117,6 +126,7 @@ enum statement {
     STATEMENT_VIEW_HAS_CERTIFICATE,
     STATEMENT_VIEW_NODE,
     STATEMENT_VIEW_HOSTED,
+    STATEMENT_VIEW_TRUST,
     STATEMENT_VIEW_AUDIT,
     STATEMENT_VIEW_AUDIT_PAGES,
     STATEMENT_VIEW_AUDIT_CHECKPOINTS,
@@ -297,6 +307,14 @@ void store_audit_begin(struct store *store);
 int store_audit_note(struct store *store, const struct effect *effect); /* that was kept */
 int store_audit_close(struct store *store); /* before the commit: the open page is written */
 void store_audit_undo(struct store *store);
+
+struct restoring;
+
+/* ---- store_vouchers.c ---- */
+int store_keep_voucher(struct store *store, const struct effect *effect);
+int store_keep_trust(struct store *store, const struct effect *effect);
+int store_drop_trust(struct store *store, const struct effect *effect);
+int store_restore_vouchers(struct store *store, const struct restoring *restoring);
 
 /* ---- store_recent.c ---- */
 int store_load_recent(struct store *store);

@@ -89,7 +89,8 @@ static bool read_bonded(const struct record *record, struct arena *arena, struct
 
     if (record->kind != RECORD_ATTESTATION || record->deleted ||
         attestation_content_parse(record->content, arena, &content) != RECORD_OK ||
-        !bytes_equal(content.claim, bytes_of_text("bonded")))
+        (!bytes_equal(content.claim, bytes_of_text(CLAIM_BONDED)) &&
+         !bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED))))
         return false;
     *subject = content.subject;
     return true;

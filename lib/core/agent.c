@@ -93,6 +93,8 @@ bool agent_keep_profile(struct duckling *duckling, const struct order_profile *p
     copy.bio = arena_copy(&memory, profile->bio);
     for (size_t i = 0; i < profile->capability_count; i++)
         copy.capabilities[i] = arena_copy(&memory, profile->capabilities[i]);
+    for (size_t i = 0; i < profile->open_action_count; i++)
+        copy.open_actions[i] = arena_copy(&memory, profile->open_actions[i]);
     arena_free(&duckling->profile_memory);
     duckling->profile_memory = memory;
     duckling->profile = copy;
@@ -126,6 +128,7 @@ static void duckling_free(struct duckling *duckling)
     identity_key_free(duckling->key);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
     arena_free(&duckling->profile_memory);
+    agent_free_vouchers(duckling);
     memory_give_back(duckling);
 }
 
@@ -310,6 +313,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     switch (event->kind) {
     case EVENT_RESTORED_DUCKLING:
         agent_host(agent, &event->duckling);
+        break;
+    case EVENT_RESTORED_VOUCHER:
+        agent_restore_voucher(agent, &event->voucher);
         break;
     case EVENT_RESTORED_BOND:
         bonds_add(agent->bonds, &event->bond);

@@ -41,6 +41,10 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at); /* steady; MOMENT_NEVER */
 
+/* Must the sender's tier be known before a peck for this duckling is judged? It sets a least tier, or
+ * has open actions. */
+bool agent_judges_by_tier(const struct agent *agent, const struct id *duckling);
+
 /* A new session key (rotated every 7 days) or other addresses: publishes a new node record. */
 void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
                            uint64_t not_after_ms, const struct moment *at, struct effects *effects);

@@ -268,11 +268,15 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling, cons
         .bio = duckling->profile.bio,
         .capability_count = duckling->profile.capability_count,
         .accepts_pecks = duckling->profile.accepts_pecks,
+        .least_tier = duckling->profile.least_tier,
+        .open_action_count = duckling->profile.open_action_count,
     };
     struct statement statement = {.by = duckling, .kind = RECORD_DUCKLING};
 
     for (size_t i = 0; i < content.capability_count; i++)
         content.capabilities[i] = duckling->profile.capabilities[i];
+    for (size_t i = 0; i < content.open_action_count; i++)
+        content.open_actions[i] = duckling->profile.open_actions[i];
     statement.content = duckling_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, NULL);
     duckling->refresh_at_ms =
@@ -339,8 +343,10 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
         if (!duckling)
             continue;
-        if (duckling->refresh_at_ms <= at->now_ms)
+        if (duckling->refresh_at_ms <= at->now_ms) {
             agent_publish_duckling(agent, duckling, at, effects);
+            agent_publish_vouchers(agent, duckling, at, effects);
+        }
         if (duckling->refresh_at_ms < agent->ducklings_refresh_at_ms)
             agent->ducklings_refresh_at_ms = duckling->refresh_at_ms;
     }

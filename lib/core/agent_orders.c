@@ -1,6 +1,7 @@
 /* Orders: what programs of this host ask the node to do. Each is answered by exactly one
  * EFFECT_REPLY, some only once the turn's signatures are made. */
 #include "agent_parts.h"
+#include "tier.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -40,6 +41,15 @@ static const char *judge_profile(const struct order_profile *profile, const char
     *field = "bio";
     if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return "a bio is at most 1024 bytes of UTF-8";
+    *field = "least_tier";
+    if (profile->set_least_tier && profile->least_tier > TIER_MAX)
+        return "tiers are 0 to 3";
+    *field = "open_actions";
+    if (profile->open_action_count > DUCKLING_OPEN_ACTIONS_MAX)
+        return "at most 16 actions are open";
+    for (size_t i = 0; profile->set_open_actions && i < profile->open_action_count; i++)
+        if (!peck_scope_is_valid(profile->open_actions[i]))
+            return "an open action is a name like data.read, or data.*, or *";
     *field = "capabilities";
     if (!profile->set_capabilities)
         return NULL;
@@ -150,6 +160,12 @@ static void change_profile(struct agent *agent, const struct order *order,
     if (wish->set_capabilities) {
         memcpy(merged.capabilities, wish->capabilities, sizeof merged.capabilities);
         merged.capability_count = wish->capability_count;
+    }
+    if (wish->set_least_tier)
+        merged.least_tier = wish->least_tier;
+    if (wish->set_open_actions) {
+        memcpy(merged.open_actions, wish->open_actions, sizeof merged.open_actions);
+        merged.open_action_count = wish->open_action_count;
     }
     agent_keep_profile(duckling, &merged);
     keep_profile(duckling, effects);
@@ -660,10 +676,34 @@ static void list_members(const struct agent *agent, const struct order *order,
     effect->reply.member_count = count;
 }
 
+static void vouch(struct agent *agent, const struct order *order, struct duckling *duckling,
+                  const struct moment *at, struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code = agent_vouch(agent, order, duckling, at, effects, &message, &field);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, field);
+}
+
+static void trust(const struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code = agent_trust(agent, order, at, effects, &message, &field);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, field);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
-    return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
-           kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK;
+    return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
+           kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -721,6 +761,12 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_PULSE:
         pulse(agent, order, duckling, at, effects);
+        break;
+    case ORDER_VOUCH:
+        vouch(agent, order, duckling, at, effects);
+        break;
+    case ORDER_TRUST:
+        trust(agent, order, at, effects);
         break;
     case ORDER_LEAVE:
         leave(agent, order, at, effects);

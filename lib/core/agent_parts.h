@@ -20,6 +20,12 @@ struct duckling {
     struct bytes chain;           /* owned */
     struct arena profile_memory;
     struct order_profile profile; /* in profile_memory */
+    struct held_voucher {
+        struct id operator_id;
+        uint64_t not_after_ms;    /* wall */
+        struct bytes wire, chain; /* owned */
+    } vouchers[DUCKLING_VOUCHERS_MAX];
+    size_t voucher_count;
     uint64_t pulse_ms;            /* wall */
     uint64_t refresh_at_ms;       /* steady: its record is published again */
 };
@@ -32,6 +38,7 @@ struct unsigned_peck {
     struct duckling *from;
     uint64_t ticket;
     struct bytes thread; /* that it belongs to */
+    struct sender_rank rank;
 };
 
 struct unsigned_receipt {
@@ -231,6 +238,17 @@ bool agent_change_bond(struct agent *agent, const struct order *order, const str
                        const struct moment *at, struct effects *effects);
 void agent_hear_terms(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_tell_terms(struct agent *agent, const struct id *node, struct effects *effects);
+/* ---- agent_vouchers.c ---- */
+void agent_restore_voucher(struct agent *agent, const struct kept_voucher *kept);
+void agent_free_vouchers(struct duckling *duckling);
+void agent_publish_vouchers(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                            struct effects *effects);
+enum refusal_code agent_vouch(struct agent *agent, const struct order *order,
+                              struct duckling *duckling, const struct moment *at,
+                              struct effects *effects, const char **message, const char **field);
+enum refusal_code agent_trust(const struct agent *agent, const struct order *order,
+                              const struct moment *at, struct effects *effects,
+                              const char **message, const char **field);
 
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);

@@ -4,6 +4,7 @@
  * comes in: agent_receive_peck judges it (default deny), the store keeps it, and the `taken`
  * receipt that agent_sign_receipts makes leaves only after that commit. */
 #include "agent_parts.h"
+#include "tier.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -185,6 +186,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         .from = agent_hosted(agent, &peck.from),
         .ticket = order->ticket,
         .thread = thread,
+        .rank = order->rank,
     };
 }
 
@@ -198,6 +200,7 @@ static void receive_here(struct agent *agent, const struct unsigned_peck *sent, 
     event.peck.wire = wire;
     event.peck.chain = sent->from->chain;
     event.peck.thread = sent->thread;
+    event.peck.rank = sent->rank;
     agent_receive_peck(agent, &event, effects);
 }
 
@@ -321,9 +324,27 @@ static void refuse_for_good(struct agent *agent, const struct event *received, c
     refuse(agent, received, &refusal, effects);
 }
 
-/* Default deny: only a bond that covers the action lets it run unasked. */
-static enum peck_state first_state(const struct agent *agent, const struct peck *peck,
-                                   const struct bond_decision *decision)
+bool agent_judges_by_tier(const struct agent *agent, const struct id *id)
+{
+    const struct duckling *duckling = agent_hosted(agent, id);
+
+    return duckling &&
+           (duckling->profile.least_tier > 0 || duckling->profile.open_action_count > 0);
+}
+
+static bool is_open(const struct duckling *target, struct bytes action)
+{
+    for (size_t i = 0; i < target->profile.open_action_count; i++)
+        if (peck_scope_covers(target->profile.open_actions[i], action))
+            return true;
+    return false;
+}
+
+/* Default deny: only a bond that covers the action lets it run unasked, or the target's owner, who
+ * opened it to all of a tier. */
+static enum peck_state first_state(const struct agent *agent, const struct duckling *target,
+                                   const struct peck *peck, const struct bond_decision *decision,
+                                   const struct sender_rank *rank)
 {
     if (peck->kind != PECK_ACTION)
         return PECK_PENDING;
@@ -331,7 +352,23 @@ static enum peck_state first_state(const struct agent *agent, const struct peck 
         return PECK_TAKEN;
     if (agent->settings.bond_own && agent_hosted(agent, &peck->from))
         return PECK_TAKEN;
+    if (rank->missing && rank->tier >= (int)target->profile.least_tier &&
+        is_open(target, peck->action))
+        return PECK_TAKEN;
     return PECK_PENDING;
+}
+
+static void refuse_by_tier(struct agent *agent, const struct event *event,
+                           const struct duckling *target, struct effects *effects)
+{
+    const struct sender_rank *rank = &event->peck.rank;
+    char reason[256];
+
+    snprintf(reason, sizeof reason,
+             "its target takes pecks from %s on; its sender is %s, and lacks %s",
+             tier_name((int)target->profile.least_tier), tier_name(rank->tier),
+             rank->missing ? rank->missing : "what would prove it");
+    refuse_for_good(agent, event, "tier_too_low", reason, effects);
 }
 
 static struct tray_entry entry_of(const struct peck *peck, enum peck_state state,
@@ -398,7 +435,12 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
         refuse(agent, event, &refusal, effects);
         return;
     }
-    entry = entry_of(peck, first_state(agent, peck, &decision), at);
+    entry = entry_of(peck, first_state(agent, target, peck, &decision, &event->peck.rank), at);
+    if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
+        event->peck.rank.tier < (int)target->profile.least_tier) {
+        refuse_by_tier(agent, event, target, effects);
+        return;
+    }
     if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
         refuse_for_good(agent, event, "pecks_refused", "its target accepts no pecks", effects);
         return;

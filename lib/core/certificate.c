@@ -56,7 +56,8 @@ static bool read_hash(ProtobufCBinaryData data, struct hash *hash)
 static enum certificate_verdict read_body(const Duck__CertificateBody *body, bool is_known,
                                           struct certificate *certificate)
 {
-    if (body->kind != IDENTITY_NODE && body->kind != IDENTITY_DUCKLING)
+    if (body->kind != IDENTITY_NODE && body->kind != IDENTITY_DUCKLING &&
+        body->kind != IDENTITY_OPERATOR)
         return CERTIFICATE_MALFORMED;
     certificate->kind = (enum identity_kind)body->kind;
     if (body->public_key.len != PUBLIC_KEY_SIZE ||

@@ -8,7 +8,7 @@
 #include "envelope.h"
 #include "limits.h"
 
-enum identity_kind { IDENTITY_NODE = 1, IDENTITY_DUCKLING = 2 };
+enum identity_kind { IDENTITY_NODE = 1, IDENTITY_DUCKLING = 2, IDENTITY_OPERATOR = 3 };
 
 struct certificate {
     enum identity_kind kind;

@@ -22,6 +22,9 @@ enum effect_kind {
     EFFECT_DROP_RECORD,
     EFFECT_KEEP_PROOF,
     EFFECT_KEEP_PIN,
+    EFFECT_KEEP_VOUCHER,
+    EFFECT_KEEP_TRUST,
+    EFFECT_DROP_TRUST,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -142,6 +145,8 @@ struct effect {
         } receipt;
         struct bond *bond;                   /* keep, drop; what was used of it is kept apart */
         struct bond_count count;
+        struct kept_voucher *voucher;
+        struct kept_trust *trust;            /* keep, drop */
         struct {
             struct offered_record item;
             struct hash replaced;            /* zero: none */

@@ -18,6 +18,7 @@ static const char *const type_names[] = {
     [ENVELOPE_RECORD] = "duck/record/1",
     [ENVELOPE_ACCUSATION] = "duck/accusation/1",
     [ENVELOPE_AUDIT] = "duck/audit/1",
+    [ENVELOPE_VOUCHER] = "duck/voucher/1",
     [ENVELOPE_BATCH] = "duck/batch/1",
     [ENVELOPE_AUDIT_PAGE] = "duck/audit-page/1",
 };
@@ -63,6 +64,8 @@ size_t envelope_size_max(enum envelope_type type)
         return ACCUSATION_SIZE_MAX;
     case ENVELOPE_AUDIT:
         return AUDIT_CHECKPOINT_SIZE_MAX;
+    case ENVELOPE_VOUCHER:
+        return VOUCHER_SIZE_MAX;
     case ENVELOPE_BATCH:
     case ENVELOPE_AUDIT_PAGE:
         return 0;

@@ -24,6 +24,7 @@ enum event_kind {
     EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
+    EVENT_RESTORED_VOUCHER,
     EVENT_RESTORED_PIN,
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
@@ -68,16 +69,28 @@ enum order_kind {
     ORDER_PULSE,
     ORDER_LEAVE,   /* say that this node leaves the network, then stop */
     ORDER_STOP,    /* say that it is away for a while, then stop; nobody waits for a reply */
+    ORDER_VOUCH,   /* publish what an operator signed about a duckling */
+    ORDER_TRUST,   /* an operator, or no longer */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
 };
 
 struct order_profile {
-    bool set_display_name, set_bio, set_capabilities, set_accepts_pecks;
+    bool set_display_name, set_bio, set_capabilities, set_accepts_pecks, set_least_tier,
+        set_open_actions;
     struct bytes display_name, bio;
     struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
     size_t capability_count;
     bool accepts_pecks;
+    uint32_t least_tier;         /* who is below it pecks only under a bond */
+    struct bytes open_actions[DUCKLING_OPEN_ACTIONS_MAX]; /* scopes that need no bond */
+    size_t open_action_count;
+};
+
+/* What the directory proves of a sender: see tier.h. */
+struct sender_rank {
+    int tier;                    /* or TIER_NONE */
+    const char *missing;         /* for the tiers above: names with commas between; NULL: not looked up */
 };
 
 struct order {
@@ -102,14 +115,19 @@ struct order {
     const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
                                     bond: none: as they are */
     size_t scope_count;
-    uint64_t not_after_ms;       /* approve; bond: 0: as it is */
+    uint64_t not_after_ms;       /* approve, trust: 0: the default; bond: 0: as it is */
     struct bond_terms terms;     /* approve, bond: those that… */
     unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
+    struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain */
+    struct bytes domain;         /* trust: that the voucher was fetched from; or empty */
+    struct id operator_id;       /* trust, without a domain */
+    bool forget;                 /* trust: no longer */
     struct bytes address;        /* join: "host:port" */
     struct id node;              /* join: who must answer there, or zero */
     bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
     int64_t eggs;                /* count */
     uint64_t pageviews;
+    struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
     struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
                                     cancel: the peck itself; bond: the request. What the store holds of it */
         bool found, same_content;
@@ -141,6 +159,20 @@ struct hosted {
     uint64_t pulse_ms;                     /* wall: last proof of life */
 };
 
+/* What an operator signed about a duckling that lives here. */
+struct kept_voucher {
+    struct id duckling, operator_id;
+    uint64_t not_after_ms;                 /* wall */
+    struct bytes wire, chain;              /* packed Envelope; of the operator, packed Chain */
+};
+
+/* An operator that this node trusts. */
+struct kept_trust {
+    struct id operator_id;
+    struct bytes domain;                   /* that it has shown to be its own; empty: by the owner's word */
+    uint64_t until_ms;                     /* wall; MOMENT_NEVER: until it is taken back */
+};
+
 /* One verified record with what is needed to store and relay it. */
 struct offered_record {
     struct record record;
@@ -158,6 +190,7 @@ struct event {
             struct version version_floor;           /* nothing is published at or below it */
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
+        struct kept_voucher voucher;                /* restored */
         struct bond bond;                           /* restored */
         struct bond_count thread;                   /* restored */
         struct offered_record restored;             /* restored record: of a node and of metrics whole;
@@ -195,6 +228,7 @@ struct event {
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */
+            struct sender_rank rank;                /* where agent_judges_by_tier */
         } peck;
         struct {
             struct receipt receipt;

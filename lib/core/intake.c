@@ -4,6 +4,7 @@
 #include "intake.h"
 
 #include "binary_data.h"
+#include "voucher.h"
 #include "wire/gossip.pb-c.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -522,6 +523,34 @@ static bool is_of(const struct period *period, const struct record *record)
            !(period->is_over && record->kind == RECORD_REVOCATION);
 }
 
+/* A voucher is checked once, here: who reads the directory later need not. */
+static enum intake_verdict check_attestation(const struct record *record, struct arena *arena,
+                                             char reason[REASON_SIZE])
+{
+    struct attestation_content content;
+    enum voucher_verdict verdict;
+    struct voucher voucher;
+
+    if (record->kind != RECORD_ATTESTATION || record->deleted ||
+        attestation_content_parse(record->content, arena, &content) != RECORD_OK ||
+        !bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED)))
+        return INTAKE_TAKEN;
+    verdict = voucher_open(content.proof, content.chain, arena, &voucher);
+    if (verdict != VOUCHER_OK) {
+        say(reason, "%s", voucher_verdict_text(verdict));
+        return INTAKE_BAD_BODY;
+    }
+    if (!id_equal(&voucher.operator_id, &content.subject) ||
+        !id_equal(&voucher.subject, &record->owner) ||
+        !bytes_equal(voucher.network, record->network) ||
+        record->not_after_ms > voucher.not_after_ms) {
+        say(reason, "the voucher is another operator's, for another duckling, or ends before the "
+                    "record");
+        return INTAKE_BAD_BODY;
+    }
+    return INTAKE_TAKEN;
+}
+
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
                                        bool unasked, uint64_t wall_ms, struct arena *arena,
                                        struct offered_record *offered, char reason[REASON_SIZE])
@@ -569,6 +598,9 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_WRONG_SIGNER;
     if (offered->record.kind == RECORD_DUCKLING && signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
+    verdict = check_attestation(&offered->record, arena, reason);
+    if (verdict != INTAKE_TAKEN)
+        return verdict;
     note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }

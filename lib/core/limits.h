@@ -29,6 +29,9 @@
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
+#define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
+#define VOUCHER_DOMAIN_MAX 253
+#define VOUCHER_RECORD_REST_MAX 512u   /* of its record: ids, key, dates, network, their tags */
 #define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
 #define AUDIT_PAGE_SIZE_MAX (128u * KIB)
 #define AUDIT_DETAIL_MAX 256
@@ -45,6 +48,8 @@
 #define NODE_ADDRESSES_MAX 8
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
+#define DUCKLING_VOUCHERS_MAX 4       /* operators that vouch for one */
+#define DUCKLING_OPEN_ACTIONS_MAX 16
 #define RECORDS_PER_FRAME_MAX 64
 #define FETCH_HASHES_PER_FRAME_MAX 512
 
@@ -70,6 +75,8 @@
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
 #define REVOCATION_LIFE_MIN_MS RECORD_LIFE_MAX_MS /* outlives whatever was said before it */
 #define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
+#define VOUCHER_LIFE_MS (30 * DAY_MS)
+#define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */

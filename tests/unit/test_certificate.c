@@ -215,9 +215,9 @@ static void kind_0(struct draft *draft)
 {
     draft->body.kind = 0;
 }
-static void kind_3(struct draft *draft)
+static void kind_4(struct draft *draft)
 {
-    draft->body.kind = 3;
+    draft->body.kind = 4;
 }
 static void cut_body(struct draft *draft)
 {
@@ -377,7 +377,7 @@ static const struct wrong {
     {"signed as a record", 1, as_record, CERTIFICATE_BAD_ENVELOPE},
     {"body cut", 0, cut_body, CERTIFICATE_MALFORMED},
     {"kind 0", 0, kind_0, CERTIFICATE_MALFORMED},
-    {"kind 3", 0, kind_3, CERTIFICATE_MALFORMED},
+    {"kind 4", 0, kind_4, CERTIFICATE_MALFORMED},
     {"short key", 0, short_key, CERTIFICATE_MALFORMED},
     {"long key", 0, long_key, CERTIFICATE_MALFORMED},
     {"promises nothing", 0, no_next, CERTIFICATE_MALFORMED},

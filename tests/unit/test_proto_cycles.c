@@ -9,6 +9,7 @@
 #include "wire/receipt.pb-c.h"
 #include "wire/record.pb-c.h"
 #include "wire/session.pb-c.h"
+#include "wire/voucher.pb-c.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -50,6 +51,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__records_frame__descriptor,
     &duck__record_item__descriptor,
     &duck__audit_page__descriptor,
+    &duck__voucher_body__descriptor,
     &duck__audit_entry__descriptor,
     &duck__audit_checkpoint__descriptor,
     &duck__request__descriptor,

@@ -741,6 +741,8 @@ static const char back_to_version_2[] =
     "ALTER TABLE bond DROP COLUMN day; ALTER TABLE bond DROP COLUMN used_today;"
     "ALTER TABLE bond DROP COLUMN spent;"
     "DROP TABLE pin;"
+    "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
+    "ALTER TABLE hosted DROP COLUMN open_actions;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)

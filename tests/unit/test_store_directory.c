@@ -861,6 +861,8 @@ static const char back_to_version_1[] =
     "INSERT INTO record VALUES (1, 1, zeroblob(32), zeroblob(20), 2, x'', 1, 0, 2, 0, NULL, x'');"
     "INSERT INTO capability VALUES ('web', zeroblob(20), 1);"
     "DROP TABLE pin; DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
+    "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
+    "ALTER TABLE hosted DROP COLUMN open_actions;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)
