@@ -1,9 +1,13 @@
 """Operators vouch for ducklings, readers trust operators, and tiers follow; on real nodes."""
 
+import http.server
 import json
 import os
+import ssl
+import subprocess
+import threading
 
-from pond import Pond, run, until
+from pond import BIN, Pond, run, until
 
 
 def tier(node, duckling):
@@ -77,6 +81,61 @@ def a_domains_word_is_trusted_only_for_that_domain():
         assert view["operator"] == operator and view["domain"] == "ducks.example.org", view
         assert view["until_ms"] > 0, view
         becomes(pond.carol, bob, 2)
+
+
+def a_domains_word_is_fetched_from_the_domain_and_from_no_private_address():
+    """libcurl resolves names below localhost to this host by itself."""
+    with Pond("alice") as pond:
+        folder, operator = new_operator(pond, "ducks-inc")
+        word = pond.alice.command("operator", "sign", "ducks.localhost", "--dir", folder).stdout
+        private = pond.alice.command("operator", "trust", "ducks.localhost", check=False)
+        assert private.returncode == 1 and "not a public one" in private.stderr, private
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                        "/CN=ducks.localhost", "-addext", "subjectAltName=DNS:ducks.localhost",
+                        "-keyout", os.path.join(pond.folder, "tls.key"), "-out",
+                        os.path.join(pond.folder, "tls.crt")], check=True, capture_output=True)
+
+        class Domain(http.server.BaseHTTPRequestHandler):
+            answers = {"/.well-known/duck-operator.json": word.encode()}
+
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(self.answers[self.path])
+
+            def log_message(self, *_):
+                pass
+
+        try:
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 443), Domain)
+        except OSError as taken:
+            print(f"not fetched: port 443 is not ours to have ({taken})")
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(pond.folder, "tls.crt"),
+                                os.path.join(pond.folder, "tls.key"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def fetch(*flags):
+            return subprocess.run(
+                [os.path.join(BIN, "duckgate"), "--fetch-operator", "ducks.localhost", *flags],
+                capture_output=True, text=True, timeout=60)
+
+        try:
+            fetched = fetch("--fetch-private", "--fetch-ca-file",
+                            os.path.join(pond.folder, "tls.crt"))
+            assert fetched.returncode == 0 and fetched.stdout == word, fetched
+            stranger = fetch("--fetch-private")
+            assert stranger.returncode == 1 and "certificate" in stranger.stderr, stranger
+            Domain.answers = {"/.well-known/duck-operator.json": b"x" * (256 * 1024 + 1)}
+            large = fetch("--fetch-private", "--fetch-ca-file",
+                          os.path.join(pond.folder, "tls.crt"))
+            assert large.returncode == 1 and "larger" in large.stderr, large
+        finally:
+            server.shutdown()
+            server.server_close()
 
 
 def what_is_not_rightly_signed_is_refused():
@@ -161,5 +220,6 @@ def a_duckling_sets_who_may_peck_it_and_what_runs_unasked():
 if __name__ == "__main__":
     run(a_tier_follows_from_a_bond_and_a_trusted_voucher,
         a_domains_word_is_trusted_only_for_that_domain,
+        a_domains_word_is_fetched_from_the_domain_and_from_no_private_address,
         what_is_not_rightly_signed_is_refused,
         a_duckling_sets_who_may_peck_it_and_what_runs_unasked)
