@@ -147,10 +147,11 @@ struct bytes store_find_thread(struct store *store, const struct id *peck, const
         seq = find_peck(store, peck, BOX_OUT);
     if (!seq)
         return thread;
-    statement = store_prepare(&store->connection, STATEMENT_THREAD_FIND,
-                              "SELECT p.thread, d.id, o.id FROM peck p JOIN identity d "
-                              "ON d.number = p.duckling JOIN identity o ON o.number = p.other "
-                              "WHERE p.seq = ?1");
+    statement = store_prepare(
+        &store->connection, STATEMENT_THREAD_FIND,
+        "SELECT coalesce(p.conversation, p.thread), d.id, o.id FROM peck p JOIN identity d "
+        "ON d.number = p.duckling JOIN identity o ON o.number = p.other "
+        "WHERE p.seq = ?1");
     sqlite3_bind_int64(statement, 1, seq);
     while (store_next_row(&store->connection, statement)) {
         struct id here, there;
@@ -190,8 +191,9 @@ static int add_peck(struct store *store, const struct effect *effect, int64_t se
     sqlite3_stmt *statement = store_prepare(
         &store->connection, STATEMENT_PECK_ADD,
         "INSERT INTO peck (seq, name, hash, box, duckling, other, kind, state, place, attempt, "
-        "expires_ms, changed_ms, lease_until_ms, thread, idempotency_key, key_name) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15)");
+        "expires_ms, changed_ms, lease_until_ms, thread, idempotency_key, key_name, conversation) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16)");
+    struct bytes named = effect->peck.named_thread, thread = effect->peck.thread;
     bool is_out = effect->peck.box == BOX_OUT;
 
     sqlite3_bind_int64(statement, 1, seq);
@@ -207,12 +209,14 @@ static int add_peck(struct store *store, const struct effect *effect, int64_t se
     sqlite3_bind_int(statement, 10, is_out && effect->peck.state == PECK_SENT);
     store_bind_number(statement, 11, effect->peck.expires_ms);
     store_bind_number(statement, 12, effect->peck.at_ms);
-    bind_or_null(statement, 13, effect->peck.thread);
+    bind_or_null(statement, 13, named.size ? named : thread);
     bind_or_null(statement, 14, key_name ? effect->peck.idempotency_key : bytes_of(NULL, 0));
     if (key_name)
         sqlite3_bind_int64(statement, 15, store_name_number(key_name->bytes));
     else
         sqlite3_bind_null(statement, 15);
+    bind_or_null(statement, 16,
+                 named.size && !bytes_equal(named, thread) ? thread : bytes_of(NULL, 0));
     return store_run(&store->connection, statement);
 }
 

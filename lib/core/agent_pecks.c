@@ -232,6 +232,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->peck.at_ms = at->wall_ms;
     effect->peck.action = peck->action;
     effect->peck.thread = sent->thread;
+    effect->peck.named_thread = peck->thread;
     effect->peck.idempotency_key = peck->idempotency_key;
     effect->peck.wire = wire;
     effect->peck.chain = sent->from->chain;
@@ -406,6 +407,7 @@ static void keep_received(const struct event *event, enum peck_state state, stru
     effect->peck.at_ms = event->at.wall_ms;
     effect->peck.action = peck->action;
     effect->peck.thread = thread;
+    effect->peck.named_thread = peck->thread;
     effect->peck.wire = event->peck.wire;
     effect->peck.chain = event->peck.chain;
 }

@@ -117,7 +117,8 @@ struct effect {
             enum peck_state state;
             uint64_t created_ms, expires_ms, at_ms;
             struct bytes action, idempotency_key;
-            struct bytes thread;             /* that it belongs to, whatever it says */
+            struct bytes thread;             /* that it belongs to, whatever it says… */
+            struct bytes named_thread;       /* …and what it says */
             struct bytes wire, chain;
         } peck;
         struct {

@@ -1,7 +1,7 @@
 -- node.db, version 5: bonds have terms, and what is used of them is counted.
 --
--- A bond made before has none, as it was agreed. peck.thread from now on is the conversation that a
--- peck belongs to: of a reply that of what it replies to, whatever it says.
+-- A bond made before has none, as it was agreed. A peck that names no thread has that of the peck it
+-- replies to.
 ALTER TABLE bond ADD COLUMN per_minute INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE bond ADD COLUMN per_day INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE bond ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;

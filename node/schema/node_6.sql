@@ -17,3 +17,7 @@ CREATE TABLE trust (
 
 ALTER TABLE hosted ADD COLUMN least_tier INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosted ADD COLUMN open_actions BLOB NOT NULL DEFAULT x''; -- one a line
+
+-- Of a peck that names another thread than that of what it replies to: which it is. Its rounds are
+-- counted there, whatever it says.
+ALTER TABLE peck ADD COLUMN conversation BLOB;
