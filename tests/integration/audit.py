@@ -27,7 +27,7 @@ def one_answered_peck(pond):
         found["duckling_id"] == bob.id
         for found in pond.alice.http("GET", "/beak/directory")["ducklings"]))
     peck = alice.post("/beak/peck", target=bob.id, action="echo", payload={"n": 1})["peck_id"]
-    bob.becomes(peck, "pending")
+    until("the peck at bob", lambda: bob.get("/beak/pecks", state="pending", box="in")["pecks"])
     pond.bob.command("approve", peck)
     pond.bob.command("inbox", bob.id, "--take", "--wait", "10")
     pond.bob.command("answer", peck, '{"n":1}')
