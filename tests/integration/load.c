@@ -193,8 +193,8 @@ static void say_leases(const struct duck_answer *taken, uint64_t asked_ms)
     struct duck_item item;
 
     for (size_t i = 0; duck_item(taken, i, &item); i++)
-        printf("leased %s %u %llu %llu\n", item.peck_id, item.attempt,
-               (unsigned long long)asked_ms, (unsigned long long)had_ms);
+        printf("leased %s %u %llu %llu\n", item.peck_id, item.attempt, (unsigned long long)asked_ms,
+               (unsigned long long)had_ms);
 }
 
 static void play_worker(struct load *load, uint64_t lease_ms)
