@@ -1,0 +1,150 @@
+/* A power cut at each sync of a node's life. What others were told is there afterwards, the agent gets nothing
+ * again, and what is there is what one turn left: nothing of a turn that was cut off.
+ *
+ * DUCK_CUT_SEEDS=N: N cuts at each sync instead of a few, and N lives. */
+#include "disk.h"
+#include "store_play.h"
+
+#include <check.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define TURNS 40
+#define LIVES 2
+#define CUTS 3 /* at each sync */
+
+static char folder[64];
+static struct play *play;
+static uint64_t life;
+static size_t cuts, losses;
+
+static uint64_t seeds_wanted(uint64_t otherwise)
+{
+    const char *wanted = getenv("DUCK_CUT_SEEDS");
+
+    return wanted ? strtoull(wanted, NULL, 10) : otherwise;
+}
+
+static void make(void)
+{
+    ck_assert(identity_self_test());
+    strcpy(folder, "/tmp/duck-power.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    cuts = losses = 0;
+}
+
+static void unmake(void)
+{
+    remove_directory(folder);
+}
+
+/* In a process of its own: what the cut leaves is opened, read, and the life goes on in it. */
+static void judge(const char *left, uint64_t seed)
+{
+    size_t turn = 0, last = 0, told = play->told->turn, sync = disk_syncs();
+    const char *wrong = NULL;
+    int fault;
+
+    play->store = NULL; /* the other process has it */
+    mkdir(left, 0700);
+    disk_cut(left, seed);
+    disk_leave();
+    disk_watch(left); /* no sync of it takes time */
+    fault = play_open(play, left);
+    if (fault)
+        wrong = fault_text(fault);
+    if (!wrong)
+        wrong = play_check(play, &turn);
+    play->was_cut = true;
+    if (!wrong && play_turns(play, left, turn + 1, play->turn_count, &last) != 0)
+        wrong = "what comes after the cut cannot be kept";
+    if (!wrong)
+        wrong = play_check(play, &last);
+    if (!wrong && last != play->turn_count)
+        wrong = "what came after the cut is lost";
+    play_close(play);
+    if (wrong && !play->lies)
+        fprintf(stderr, "life %llu, sync %zu, cut %llu (turn %zu, told %zu): %s\n",
+                (unsigned long long)life, sync, (unsigned long long)(seed & 0xffff), turn, told,
+                wrong);
+    remove_directory(left);
+    _exit(wrong != NULL);
+}
+
+static void cut_here(void *context)
+{
+    uint64_t wanted = seeds_wanted(CUTS);
+
+    (void)context;
+    for (uint64_t seed = 0; seed < wanted; seed++, cuts++) {
+        char left[128];
+        pid_t child;
+        int status;
+
+        snprintf(left, sizeof left, "%s/left", folder);
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+            judge(left, life << 32 | disk_syncs() << 16 | seed);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFEXITED(status));
+        losses += WEXITSTATUS(status) != 0;
+    }
+}
+
+static void live(uint64_t number, bool lies)
+{
+    char state[80];
+    size_t turn;
+
+    life = number;
+    snprintf(state, sizeof state, "%s/state", folder);
+    ck_assert_int_eq(mkdir(state, 0700), 0);
+    play = play_new(life, TURNS);
+    play->lies = lies;
+    disk_watch(state);
+    disk_at_sync(cut_here, NULL);
+    ck_assert_int_eq(play_open(play, state), 0);
+    ck_assert_int_eq(play_turns(play, state, 1, TURNS, &turn), 0);
+    play_close(play);
+    disk_leave();
+    play_free(play);
+    remove_directory(state);
+}
+
+START_TEST(a_power_cut_at_any_sync_loses_nothing_that_was_told)
+{
+    for (uint64_t number = 0; number < seeds_wanted(LIVES); number++)
+        live(number, false);
+    printf("%zu power cuts\n", cuts);
+    ck_assert_uint_gt(cuts, 100);
+    ck_assert_uint_eq(losses, 0); /* which they were was said */
+}
+END_TEST
+
+/* A disk that kept everything would find nothing. */
+START_TEST(a_node_that_told_before_its_sync_would_be_found_out)
+{
+    live(0, true);
+    ck_assert_uint_gt(losses, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("power_cuts");
+    TCase *tests = tcase_create("store");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, make, unmake);
+    tcase_set_timeout(tests, 0);
+    tcase_add_test(tests, a_power_cut_at_any_sync_loses_nothing_that_was_told);
+    tcase_add_test(tests, a_node_that_told_before_its_sync_would_be_found_out);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
