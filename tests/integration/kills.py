@@ -67,6 +67,11 @@ class Ledger:
                 self.wrong.append(f"{peck}: attempt {attempt} after {earlier}")
         self.leases[peck].append((attempt, asked, had))
 
+    def _work_refused(self, what, peck, code, *why):
+        """Of a peck whose lease had ended when its answer was given: it had been handed out again by then."""
+        if (what, code) != ("acknowledge", "not_found") or len(self.leases[peck]) < 2:
+            self.wrong.append(f"work: {what} {peck} {code}: {why}")
+
     def _work_acknowledged(self, peck, _):
         self.held.add(peck)
 
