@@ -102,6 +102,7 @@ struct agent {
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
+    bool filling;                /* what is offered comes by a first fill */
 };
 
 /* ---- agent.c ---- */
