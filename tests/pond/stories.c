@@ -71,24 +71,24 @@ START_TEST(news_reaches_all_of_ten_nodes)
 
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, SECOND_MS,
-           "[  10006] bob   learns alice's duckling record\n"
-           "[  10006] bob   learns alice's metrics record\n"
            "[  10007] erin  learns alice's duckling record\n"
            "[  10007] erin  learns alice's metrics record\n"
+           "[  10007] bob   learns alice's duckling record\n"
+           "[  10007] bob   learns alice's metrics record\n"
+           "[  10008] dave  learns alice's duckling record\n"
+           "[  10008] dave  learns alice's metrics record\n"
            "[  10008] heidi learns alice's duckling record\n"
            "[  10008] heidi learns alice's metrics record\n"
-           "[  10009] dave  learns alice's duckling record\n"
-           "[  10009] dave  learns alice's metrics record\n"
-           "[  10010] carol learns alice's duckling record\n"
-           "[  10010] carol learns alice's metrics record\n"
-           "[  10010] grace learns alice's duckling record\n"
-           "[  10010] grace learns alice's metrics record\n"
-           "[  10010] judy  learns alice's duckling record\n"
-           "[  10010] judy  learns alice's metrics record\n"
-           "[  10010] frank learns alice's duckling record\n"
-           "[  10010] frank learns alice's metrics record\n"
-           "[  10016] ivan  learns alice's duckling record\n"
-           "[  10016] ivan  learns alice's metrics record\n");
+           "[  10009] judy  learns alice's duckling record\n"
+           "[  10009] judy  learns alice's metrics record\n"
+           "[  10009] carol learns alice's duckling record\n"
+           "[  10009] carol learns alice's metrics record\n"
+           "[  10009] grace learns alice's duckling record\n"
+           "[  10009] grace learns alice's metrics record\n"
+           "[  10011] frank learns alice's duckling record\n"
+           "[  10011] frank learns alice's metrics record\n"
+           "[  10017] ivan  learns alice's duckling record\n"
+           "[  10017] ivan  learns alice's metrics record\n");
     pond_free(pond);
 }
 END_TEST
@@ -104,16 +104,16 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  10000]       1 of 3 are cut off\n"
            "[  10017] carol learns alice's duckling record\n"
            "[  10017] carol learns alice's metrics record\n"
-           "[  11033] bob   carol does not answer: accused\n"
-           "[  11033] bob   carol is suspect\n"
+           "[  11033] bob   alice does not answer: accused\n"
+           "[  11033] bob   alice is suspect\n"
+           "[  11033] carol bob does not answer: accused\n"
+           "[  11033] carol bob is suspect\n"
+           "[  11047] alice bob is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
-           "[  12026] alice bob is suspect\n"
-           "[  12033] carol bob does not answer: accused\n"
-           "[  12033] carol bob is suspect\n"
-           "[  13033] bob   alice does not answer: accused\n"
-           "[  13033] bob   alice is suspect\n"
-           "[  13526] alice bob is dead\n"
-           "[  13533] carol bob is dead\n");
+           "[  12533] carol bob is dead\n"
+           "[  12547] alice bob is dead\n"
+           "[  13033] bob   carol does not answer: accused\n"
+           "[  13033] bob   carol is suspect\n");
     pond_heal(pond);
     expect(pond, 5 * SECOND_MS,
            "[  15000]       all paths are whole\n"
@@ -121,21 +121,21 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  15000] bob   learns alice's metrics record\n"
            "[  15000] carol bob is alive\n"
            "[  15000] alice bob is alive\n"
-           "[  15000] alice carol is suspect\n"
-           "[  15000] carol this node was accused of not answering: refuted\n"
-           "[  15000] bob   this node was accused of not answering: refuted\n"
            "[  15000] carol alice is suspect\n"
+           "[  15000] bob   this node was accused of not answering: refuted\n"
            "[  15000] alice this node was accused of not answering: refuted\n"
+           "[  15000] carol this node was accused of not answering: refuted\n"
+           "[  15000] alice carol is suspect\n"
            "[  15007] alice learns bob's node record\n"
            "[  15007] bob   learns alice's node record\n"
            "[  15007] bob   alice is alive\n"
-           "[  15008] bob   learns carol's node record\n"
-           "[  15008] bob   carol is alive\n"
-           "[  15009] carol learns bob's node record\n"
-           "[  15015] alice learns carol's node record\n"
-           "[  15015] alice carol is alive\n"
-           "[  15018] carol learns alice's node record\n"
-           "[  15018] carol alice is alive\n");
+           "[  15008] carol learns bob's node record\n"
+           "[  15009] bob   learns carol's node record\n"
+           "[  15009] bob   carol is alive\n"
+           "[  15017] carol learns alice's node record\n"
+           "[  15017] carol alice is alive\n"
+           "[  15017] alice learns carol's node record\n"
+           "[  15017] alice carol is alive\n");
     pond_free(pond);
 }
 END_TEST
@@ -151,44 +151,44 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
            "[  10000]       1 of 3 are cut off\n"
            "[  10017] carol learns alice's duckling record\n"
            "[  10017] carol learns alice's metrics record\n"
-           "[  11033] bob   carol does not answer: accused\n"
-           "[  11033] bob   carol is suspect\n"
+           "[  11033] bob   alice does not answer: accused\n"
+           "[  11033] bob   alice is suspect\n"
+           "[  11033] carol bob does not answer: accused\n"
+           "[  11033] carol bob is suspect\n"
+           "[  11047] alice bob is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
-           "[  12026] alice bob is suspect\n"
-           "[  12033] carol bob does not answer: accused\n"
-           "[  12033] carol bob is suspect\n"
-           "[  13033] bob   alice does not answer: accused\n"
-           "[  13033] bob   alice is suspect\n"
-           "[  13526] alice bob is dead\n"
-           "[  13533] carol bob is dead\n"
-           "[  17033] bob   carol is dead\n"
-           "[  18526] alice link down with bob\n"
-           "[  18533] carol link down with bob\n"
-           "[  19033] bob   alice is dead\n"
-           "[  22033] bob   link down with carol\n"
-           "[  24033] bob   link down with alice\n");
+           "[  12533] carol bob is dead\n"
+           "[  12547] alice bob is dead\n"
+           "[  13033] bob   carol does not answer: accused\n"
+           "[  13033] bob   carol is suspect\n"
+           "[  17033] bob   alice is dead\n"
+           "[  17533] carol link down with bob\n"
+           "[  17547] alice link down with bob\n"
+           "[  19033] bob   carol is dead\n"
+           "[  22033] bob   link down with alice\n"
+           "[  24033] bob   link down with carol\n");
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 100556] bob   link up with carol, dialled here\n"
-           "[ 100556] bob   carol is alive\n"
-           "[ 100564] carol link up with bob, dialled there\n"
-           "[ 100564] carol bob is alive\n"
-           "[ 100564] carol this node was accused of not answering: refuted\n"
-           "[ 100572] bob   this node was accused of not answering: refuted\n"
-           "[ 100574] bob   learns carol's node record\n"
-           "[ 100582] carol learns bob's node record\n"
-           "[ 100582] alice learns carol's node record\n"
-           "[ 100599] alice learns bob's node record\n"
-           "[ 100599] alice bob is alive\n"
-           "[ 100610] bob   learns alice's duckling record\n"
-           "[ 100610] bob   learns alice's metrics record\n"
-           "[ 102825] alice link up with bob, dialled here\n"
-           "[ 102833] bob   link up with alice, dialled there\n"
-           "[ 102833] bob   alice is alive\n"
-           "[ 102840] alice this node was accused of not answering: refuted\n"
-           "[ 102846] bob   learns alice's node record\n"
-           "[ 102855] carol learns alice's node record\n");
+           "[ 101145] bob   link up with alice, dialled here\n"
+           "[ 101145] bob   alice is alive\n"
+           "[ 101153] alice link up with bob, dialled there\n"
+           "[ 101153] alice bob is alive\n"
+           "[ 101153] alice this node was accused of not answering: refuted\n"
+           "[ 101159] bob   this node was accused of not answering: refuted\n"
+           "[ 101160] bob   learns alice's node record\n"
+           "[ 101166] alice learns bob's node record\n"
+           "[ 101170] carol learns alice's node record\n"
+           "[ 101188] carol learns bob's node record\n"
+           "[ 101188] carol bob is alive\n"
+           "[ 101191] bob   learns alice's duckling record\n"
+           "[ 101191] bob   learns alice's metrics record\n"
+           "[ 102999] carol link up with bob, dialled here\n"
+           "[ 103008] bob   link up with carol, dialled there\n"
+           "[ 103008] bob   carol is alive\n"
+           "[ 103017] carol this node was accused of not answering: refuted\n"
+           "[ 103025] bob   learns carol's node record\n"
+           "[ 103033] alice learns carol's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -237,8 +237,8 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
            "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
            "[  11006] bob   link down with alice\n"
            "[  11012] alice link down with bob\n"
-           "[  11054] bob   link up with alice, dialled here\n"
-           "[  11061] alice link up with bob, dialled there\n");
+           "[  11048] alice link up with bob, dialled here\n"
+           "[  11055] bob   link up with alice, dialled there\n");
     pond_free(pond);
 }
 END_TEST
@@ -262,10 +262,10 @@ START_TEST(a_node_that_stood_still_gets_everything_at_once)
            "[  30000] bob   learns alice's metrics record\n"
            "[  30000] bob   link down with alice\n"
            "[  30000] bob   this node was accused of not answering: refuted\n"
-           "[  30403] bob   link up with alice, dialled here\n"
-           "[  30411] alice link up with bob, dialled there\n"
-           "[  30411] alice learns bob's node record\n"
-           "[  30411] alice bob is alive\n");
+           "[  30402] bob   link up with alice, dialled here\n"
+           "[  30409] alice link up with bob, dialled there\n"
+           "[  30409] alice learns bob's node record\n"
+           "[  30409] alice bob is alive\n");
     pond_free(pond);
 }
 END_TEST
