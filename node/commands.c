@@ -14,8 +14,9 @@
 
 #define CALL_TIMEOUT_MS 45000u
 
-static const struct command *const groups[] = {node_commands, network_commands, peck_commands,
-                                               directory_commands, receipt_commands};
+static const struct command *const groups[] = {node_commands,      network_commands, peck_commands,
+                                               directory_commands, receipt_commands, audit_commands,
+                                               doctor_commands,    top_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
@@ -176,8 +177,9 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
         {"passphrase-file", "key", "passphrase_file", false},
     };
 
-    bool sets_up =
-        strcmp(call->command->name, "init") == 0 || strcmp(call->command->name, "run") == 0;
+    bool sets_up = strcmp(call->command->name, "init") == 0 ||
+                   strcmp(call->command->name, "run") == 0 ||
+                   strcmp(call->command->name, "doctor") == 0;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         const char *values[FLAGS_MAX];

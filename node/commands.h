@@ -71,6 +71,7 @@ struct Duck__NamedCounter;
 const char *counter_name(const struct Duck__NamedCounter *counter, char text[COUNTER_NAME_SIZE]);
 
 extern const struct command node_commands[], network_commands[], peck_commands[],
-    directory_commands[], receipt_commands[]; /* each ends with a NULL name */
+    directory_commands[], receipt_commands[], audit_commands[], doctor_commands[],
+    top_commands[]; /* each ends with a NULL name */
 
 #endif

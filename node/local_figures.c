@@ -7,6 +7,8 @@
 #include "wire/local.pb-c.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define COUNTERS_MAX 256u
 #define GOSSIP_PREFIX "ducknode_gossip_"
@@ -129,7 +131,7 @@ struct list {
 };
 
 static void add(struct list *list, const char *name, const char *label, const char *kind,
-                const char *help, uint64_t value)
+                const char *help, double value)
 {
     Duck__NamedCounter *counter;
 
@@ -141,7 +143,7 @@ static void add(struct list *list, const char *name, const char *label, const ch
     counter->label = (char *)label;
     counter->kind = (char *)kind;
     counter->help = (char *)help;
-    counter->value = (double)value;
+    counter->value = value;
     list->counters[list->count++] = counter;
 }
 
@@ -173,7 +175,7 @@ static void add_kinds(struct list *list, const char *name, const char *help,
     for (size_t i = 0; i < TRANSPORT_KINDS; i++)
         if (frame_kinds[i])
             add(list, name, label_of(list->view, "kind", frame_kinds[i]), "counter", help,
-                values[i]);
+                (double)values[i]);
 }
 
 /* Several verdicts have one code. */
@@ -191,7 +193,7 @@ static void add_refusals(struct list *list, const uint64_t refused[INTAKE_VERDIC
             }
         if (!told)
             add(list, "ducknode_gossip_refused_total", label_of(list->view, "reason", code),
-                "counter", "Records and frames that do not hold, by reason.", sum);
+                "counter", "Records and frames that do not hold, by reason.", (double)sum);
     }
 }
 
@@ -202,7 +204,26 @@ static void add_offers(struct list *list, const uint64_t offers[DIRECTORY_VERDIC
         add(list, "ducknode_gossip_records_total",
             label_of(list->view, "verdict", directory_verdict_name((enum directory_verdict)i)),
             "counter", "Records of others that hold, by what the directory said to them.",
-            offers[i]);
+            (double)offers[i]);
+}
+
+/* Under the names that Prometheus gives them everywhere. */
+static void add_process(struct list *list)
+{
+    struct rusage used;
+    unsigned long pages = 0;
+    FILE *memory = fopen("/proc/self/statm", "re");
+
+    if (memory && fscanf(memory, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (memory)
+        fclose(memory);
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        add(list, "process_cpu_seconds_total", "", "counter", "User and system CPU time.",
+            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    add(list, "process_resident_memory_bytes", "", "gauge", "Resident memory.",
+        (double)pages * (double)sysconf(_SC_PAGESIZE));
 }
 
 static void read_sources(struct local_view *view, struct sources *sources)
@@ -230,7 +251,8 @@ static void name_counters(struct list *list, const struct sources *sources)
     list->counters = local_new(list->view, COUNTERS_MAX * sizeof *list->counters);
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         add(list, counters[i].name, counters[i].label, counters[i].kind, counters[i].help,
-            read_source(sources, &counters[i]));
+            (double)read_source(sources, &counters[i]));
+    add_process(list);
     add_refusals(list, sources->node.refused);
     add_offers(list, sources->agent.records_by_verdict);
     add_kinds(list, "ducknode_gossip_frames_in_total", "Frames from other nodes, by kind.",

@@ -463,6 +463,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PEERS:
     case DUCK__REQUEST__ORDER_METRICS:
     case DUCK__REQUEST__ORDER_GOSSIP:
+    case DUCK__REQUEST__ORDER_AUDIT:
+    case DUCK__REQUEST__ORDER_AUDIT_LOG:
         wish->kind = REQUEST_QUESTION;
         return true;
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:

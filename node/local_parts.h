@@ -309,6 +309,11 @@ void local_view_taken(struct local_view *view, const struct id *pecks, size_t co
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
 void local_view_bonds(struct local_view *view, const void *query, void *reply);
 
+/* ---- local_audit.c: what was done ---- */
+
+void local_view_audit(struct local_view *view, const void *query, void *reply);
+void local_view_audit_log(struct local_view *view, const void *query, void *reply);
+
 /* ---- local_peers.c: other nodes ---- */
 
 void local_view_peers(struct local_view *view, const void *query, void *reply);

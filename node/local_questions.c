@@ -211,6 +211,10 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         local_view_metrics(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_GOSSIP)
         local_view_gossip(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT)
+        local_view_audit(view, asked->audit, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT_LOG)
+        local_view_audit_log(view, asked->audit_log, reply);
     else
         assert(!"this is no question");
 }

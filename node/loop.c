@@ -15,6 +15,9 @@
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
 
+#define PRUNE_EVERY_MS HOUR_MS
+#define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
+
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
 
 /* One turn, from the messages that it answers to what it does about them. */
@@ -44,6 +47,7 @@ struct loop {
     struct syncer *syncer;
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
+    uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
     struct arena scratch;
     bool disk_full, members_changed;
     struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
@@ -158,6 +162,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     effects_init(&loop->unheard);
     arena_init(&loop->scratch, PARSE_BUDGET(PECK_BODY_MAX));
     performer_init(&loop->performer);
+    loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
     loop->syncer = syncer_new(settings->store, settings->inbox);
     loop->performer.store = settings->store;
     loop->performer.inbox = settings->inbox;
@@ -401,10 +406,32 @@ static void rotate_session_key(struct loop *loop, struct turn *turn)
     sodium_memzero(&pair, sizeof pair);
 }
 
+/* The last pages of the audit log wait for their signature, or the first for their end. */
+static void keep_audit(struct loop *loop, struct turn *turn)
+{
+    struct store *store = loop->settings.store;
+    uint64_t wall_ms = turn->at.wall_ms;
+    bool is_due = store_audit_due_ms(store) <= wall_ms, prunes = loop->prune_wall_ms <= wall_ms;
+    bool is_done;
+
+    if (turn->fault || loop->disk_full || (!is_due && !prunes))
+        return;
+    if (!turn->open)
+        turn->fault = store_begin(store);
+    turn->open = !turn->fault;
+    if (!turn->fault && is_due)
+        turn->fault = store_keep_checkpoint(store, wall_ms);
+    if (turn->fault || !prunes)
+        return;
+    turn->fault = store_prune_audit(store, wall_ms - loop->settings.audit_life_ms, &is_done);
+    loop->prune_wall_ms = wall_ms + (is_done ? PRUNE_EVERY_MS : PRUNE_PAUSE_MS);
+}
+
 /* Decides what the messages ask for, and commits what must be kept of it. */
 static int decide(struct loop *loop, struct turn *turn)
 {
     turn->at = clock_read();
+    store_audit_at(loop->settings.store, turn->at.wall_ms);
     turn->kept = 0;
     turn->open = turn->promises = false;
     turn->fault = 0;
@@ -419,6 +446,7 @@ static int decide(struct loop *loop, struct turn *turn)
         rotate_session_key(loop, turn);
         agent_settle(loop->agent, &turn->at, &turn->effects);
         keep(loop, turn);
+        keep_audit(loop, turn);
     }
     if (turn->open && !turn->fault && !loop->disk_full)
         perform_early(&loop->performer, &turn->effects);
@@ -540,13 +568,27 @@ static void note_figures(struct loop *loop)
     pthread_mutex_unlock(&loop->lock);
 }
 
+/* Wall to steady. */
+static uint64_t steady_of(uint64_t wall_ms, const struct moment *at)
+{
+    if (wall_ms == MOMENT_NEVER)
+        return MOMENT_NEVER;
+    return at->now_ms + (wall_ms > at->wall_ms ? wall_ms - at->wall_ms : 0);
+}
+
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
 static uint64_t wake_at_ms(const struct loop *loop)
 {
     struct moment at = clock_read();
     uint64_t wake_ms = agent_wake_at_ms(loop->agent, &at);
 
-    if (loop->performer.late_at_ms < wake_ms)
-        wake_ms = loop->performer.late_at_ms;
+    wake_ms = earlier(wake_ms, loop->performer.late_at_ms);
+    wake_ms = earlier(wake_ms, steady_of(store_audit_due_ms(loop->settings.store), &at));
+    wake_ms = earlier(wake_ms, steady_of(loop->prune_wall_ms, &at));
     /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
     if (loop->disk_full && wake_ms < at.now_ms + DISK_FULL_PAUSE_MS)
         wake_ms = at.now_ms + DISK_FULL_PAUSE_MS;

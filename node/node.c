@@ -337,7 +337,13 @@ static void on_log(void *context, enum log_level level, const char *text)
 static int open_store(struct node *node)
 {
     struct store_settings settings = {
-        .path = node->store_path, .storage_key = node->keyfile->storage_key, .node = node->id};
+        .path = node->store_path,
+        .storage_key = node->keyfile->storage_key,
+        .node = node->id,
+        .node_key = node->key,
+        .node_chain = node->chain,
+        .network = bytes_of_text(node->options->network),
+    };
     int fault;
 
     snprintf(node->store_path, sizeof node->store_path, "%s/node.db", node->options->state_dir);
@@ -451,6 +457,7 @@ static int open_loop(struct node *node)
         .transport = node->transport,
         .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+        .audit_life_ms = node->options->audit_days * DAY_MS,
         .stop = stop_node,
     };
     int fault;

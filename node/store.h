@@ -14,6 +14,7 @@
 #define DUCK_NODE_STORE_H
 
 #include "core/agent.h"
+#include "core/audit_log.h"
 #include "fault.h"
 
 struct store;
@@ -23,6 +24,9 @@ struct store_settings {
     const char *path;              /* of node.db; created 0600 */
     const uint8_t *storage_key;    /* 32 bytes, borrowed for the call: subkeys are derived */
     struct id node;                /* whose it is; another node's file is FAULT_CORRUPT */
+    const struct identity_key *node_key; /* borrowed until store_close: signs checkpoints of the audit
+                                            log; NULL: none are made */
+    struct bytes node_chain, network;    /* borrowed for the call */
 };
 
 int store_open(struct store **opened, const struct store_settings *settings);
@@ -39,6 +43,16 @@ int store_begin(struct store *store);
 int store_keep(struct store *store, const struct effect *effect);
 int store_commit(struct store *store); /* FAULT_DISK_FULL: rolled back, go on; else: see above */
 void store_roll_back(struct store *store);
+
+/* The audit log: what is kept of pecks and bonds is noted in the same transaction. Checkpoints come
+ * with the turns; when no turn comes, the loop makes one at this date (wall; MOMENT_NEVER: nothing
+ * waits to be signed) with store_keep_checkpoint, in a turn. */
+void store_audit_at(struct store *store, uint64_t wall_ms); /* the date of the turn */
+uint64_t store_audit_due_ms(const struct store *store);
+int store_keep_checkpoint(struct store *store, uint64_t wall_ms);
+
+/* In a turn: cuts off what is older, up to a checkpoint, which is signed anew to stand for it. */
+int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done);
 
 /* Puts all that is committed on the disk. From any thread, while the loop begins another turn; one
  * call at a time. FAULT_STORE: a sync failed, and nobody knows what the disk holds. */
@@ -112,6 +126,29 @@ struct stored_bond {
 };
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
+
+/* Newest first. `*next`: for `before`, to go on; 0: that was all. A page may be short, even empty, and
+ * go on: so many pages of the log are looked at for one, and not more. */
+struct audit_filter {
+    struct id duckling;            /* either end; zero: all */
+    struct id subject;             /* a peck, a bond; zero: all */
+    uint64_t before;               /* entries of lower numbers; 0: from the newest */
+    size_t limit;
+};
+struct stored_audit_entry {
+    uint64_t number;
+    struct audit_entry entry;
+};
+size_t store_view_audit(struct store_reader *reader, const struct audit_filter *filter,
+                        struct arena *arena, struct stored_audit_entry *entries, uint64_t *next);
+
+/* As it stands, oldest first: pages with first entries above `after`, checkpoints of pages above it.
+ * `*last` is the next `after`; unchanged where nothing came. */
+size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,
+                              struct arena *arena, struct bytes *bodies, uint64_t *last);
+size_t store_view_audit_checkpoints(struct store_reader *reader, uint64_t after, size_t max,
+                                    struct arena *arena, struct bytes *wires, uint64_t *last);
+struct bytes store_view_audit_signer(struct store_reader *reader, struct arena *arena); /* a Chain */
 
 struct directory_filter {
     struct bytes capability;       /* exact, or a prefix ending in "*" */

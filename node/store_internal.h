@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -20,6 +20,8 @@
 #define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
 #define STORE_FILED_AT_ONCE 1024u
 #define STORE_RECORDS_OF_IDENTITY 32 /* numbers; an owner may have RECORDS_PER_OWNER_MAX */
+#define STORE_AUDIT_CUTS_AT_ONCE 16    /* checkpoints that pruning goes on by in one turn */
+#define STORE_AUDIT_LOOKED_AT_MAX 1024 /* pages, for one answer */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
 
 /* Statements are prepared at their first use and kept. */
@@ -51,6 +53,15 @@ enum statement {
     STATEMENT_PECK_HASH,
     STATEMENT_FILE,
     STATEMENT_FILED_THROUGH,
+    /* audit log */
+    STATEMENT_AUDIT_PAGE_ADD,
+    STATEMENT_AUDIT_CHECKPOINT_ADD,
+    STATEMENT_AUDIT_CUT,
+    STATEMENT_AUDIT_PAGES_DROP,
+    STATEMENT_AUDIT_CHECKPOINTS_DROP,
+    STATEMENT_AUDIT_SIGNER,
+    STATEMENT_AUDIT_LAST,
+    STATEMENT_AUDIT_LAST_CHECKPOINT,
     /* records */
     STATEMENT_OWNER_FIND,
     STATEMENT_OWNER_ADD,
@@ -95,6 +106,10 @@ enum statement {
     STATEMENT_VIEW_NODE,
     STATEMENT_VIEW_HOSTED,
     STATEMENT_VIEW_SETS,
+    STATEMENT_VIEW_AUDIT,
+    STATEMENT_VIEW_AUDIT_PAGES,
+    STATEMENT_VIEW_AUDIT_CHECKPOINTS,
+    STATEMENT_VIEW_AUDIT_SIGNER,
     STATEMENT_SEARCH_OWNER,
     STATEMENT_SEARCH_TAGS,
     STATEMENT_SEARCH_WORDS,
@@ -206,6 +221,23 @@ void record_numbers_drop(struct record_numbers *numbers, const struct hash *hash
 int64_t record_numbers_next(const struct record_numbers *numbers, const struct hash *hash,
                             size_t *at);
 
+/* How far the audit log has come. */
+struct audit_head {
+    uint64_t page, entries, at_ms;
+    struct hash hash;                /* of the last page */
+    uint64_t signed_page, signed_ms; /* by the last checkpoint */
+};
+
+struct store_audit {
+    const struct identity_key *key;  /* NULL: no checkpoints are made */
+    struct bytes network;            /* in kept */
+    struct arena kept, memory;       /* memory: of the open page */
+    struct audit_entry entries[AUDIT_PAGE_ENTRIES_MAX]; /* of the open page */
+    size_t count;
+    uint64_t at_ms;                  /* the latest date that was noted */
+    struct audit_head head, head_at_begin;
+};
+
 struct store {
     struct store_connection connection;
     uint8_t *keys; /* in guarded memory: of live seeds, then of next seeds */
@@ -224,6 +256,7 @@ struct store {
     struct identity_slot identities[STORE_IDENTITY_SLOTS];
     size_t identity_count;
     struct arena arena; /* for one call */
+    struct store_audit audit;
 
     /* directory.db */
     struct store_connection directory;
@@ -241,6 +274,18 @@ struct store_reader {
     uint64_t inode; /* of the directory.db that is open: the writer may have made it anew */
     void *tokenizer, *tokenizer_class; /* of `word`, from FTS5 */
 };
+
+/* ---- store.c: turns ---- */
+int store_begin_node(struct store *store); /* a transaction of node.db in the open turn */
+int store_note_turn_fault(struct store *store, int fault); /* undoes the turn; gives the fault back */
+
+/* ---- store_audit.c ---- */
+int store_audit_open(struct store *store, const struct store_settings *settings);
+void store_audit_free(struct store *store);
+void store_audit_begin(struct store *store);
+int store_audit_note(struct store *store, const struct effect *effect); /* that was kept */
+int store_audit_close(struct store *store); /* before the commit: the open page is written */
+void store_audit_undo(struct store *store);
 
 /* ---- store_recent.c ---- */
 int store_load_recent(struct store *store);

@@ -229,6 +229,8 @@ static void cancel(struct agent *agent, const struct order *order, const struct 
     effect = effects_add(effects, EFFECT_KEEP_STATE);
     effect->state.box = BOX_OUT;
     effect->state.peck = copy.peck;
+    effect->state.duckling = copy.from;
+    effect->state.with = copy.to;
     effect->state.state = PECK_CANCELLED;
     effect->state.at_ms = at->wall_ms;
     agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, PECK_CANCELLED,
@@ -249,6 +251,8 @@ static void keep_place(const struct tray_entry *entry, const struct moment *at,
 
     effect->state.box = BOX_IN;
     effect->state.peck = entry->peck;
+    effect->state.duckling = entry->to;
+    effect->state.with = entry->from;
     effect->state.state = entry->state;
     effect->state.place = entry->place;
     effect->state.attempt = entry->attempt;

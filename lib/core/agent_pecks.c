@@ -416,6 +416,8 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
 
     effect->receipt.box = BOX_IN;
     effect->receipt.peck = peck;
+    effect->receipt.duckling = receipt->to;
+    effect->receipt.with = receipt->from;
     effect->receipt.kind = receipt->kind;
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
@@ -426,6 +428,8 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
         effect = effects_add(effects, EFFECT_KEEP_STATE);
         effect->state.box = BOX_IN;
         effect->state.peck = peck;
+        effect->state.duckling = receipt->to;
+        effect->state.with = receipt->from;
         effect->state.state = receipt->state;
         effect->state.place = TRAY_WITH_AGENT;
         effect->state.at_ms = receipt->at_ms;
@@ -589,6 +593,8 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
     effect->receipt.box = BOX_OUT;
     effect->receipt.peck = peck;
+    effect->receipt.duckling = entry.from;
+    effect->receipt.with = entry.to;
     effect->receipt.kind = receipt->kind;
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
@@ -598,6 +604,8 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect = effects_add(effects, EFFECT_KEEP_STATE);
     effect->state.box = BOX_OUT;
     effect->state.peck = peck;
+    effect->state.duckling = entry.from;
+    effect->state.with = entry.to;
     effect->state.state = receipt->state;
     effect->state.attempt = entry.attempts;
     effect->state.at_ms = event->at.wall_ms;
@@ -628,6 +636,8 @@ static void end_sent(struct agent *agent, const struct outbox_entry *entry, enum
 
     effect->state.box = BOX_OUT;
     effect->state.peck = copy.peck;
+    effect->state.duckling = copy.from;
+    effect->state.with = copy.to;
     effect->state.state = state;
     effect->state.attempt = copy.attempts;
     effect->state.at_ms = at->wall_ms;
@@ -680,6 +690,8 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
 
         effect->state.box = BOX_OUT;
         effect->state.peck = copy.peck;
+        effect->state.duckling = copy.from;
+        effect->state.with = copy.to;
         effect->state.state = PECK_SENT;
         effect->state.attempt = copy.attempts + 1;
         effect->state.at_ms = at->wall_ms;

@@ -108,6 +108,7 @@ struct effect {
         struct {
             enum box box;
             struct id peck;
+            struct id duckling, with;        /* duckling: the end that is hosted here */
             enum peck_state state;
             enum tray_place place;           /* BOX_IN */
             uint32_t attempt;
@@ -118,6 +119,7 @@ struct effect {
         struct {
             enum box box;
             struct id peck;
+            struct id duckling, with;        /* as above */
             enum receipt_kind kind;
             enum peck_state state;
             uint64_t at_ms;

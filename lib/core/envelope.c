@@ -14,7 +14,8 @@
 static const char *const type_names[] = {
     [ENVELOPE_CERTIFICATE] = "duck/certificate/1", [ENVELOPE_PECK] = "duck/peck/1",
     [ENVELOPE_RECEIPT] = "duck/receipt/1",         [ENVELOPE_RECORD] = "duck/record/1",
-    [ENVELOPE_ACCUSATION] = "duck/accusation/1",   [ENVELOPE_BATCH] = "duck/batch/1",
+    [ENVELOPE_ACCUSATION] = "duck/accusation/1",   [ENVELOPE_AUDIT] = "duck/audit/1",
+    [ENVELOPE_BATCH] = "duck/batch/1",             [ENVELOPE_AUDIT_PAGE] = "duck/audit-page/1",
 };
 
 const char *envelope_type_name(enum envelope_type type)
@@ -56,7 +57,10 @@ size_t envelope_size_max(enum envelope_type type)
         return RECORD_SIZE_MAX;
     case ENVELOPE_ACCUSATION:
         return ACCUSATION_SIZE_MAX;
+    case ENVELOPE_AUDIT:
+        return AUDIT_CHECKPOINT_SIZE_MAX;
     case ENVELOPE_BATCH:
+    case ENVELOPE_AUDIT_PAGE:
         return 0;
     }
     return 0;

@@ -29,6 +29,9 @@
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
+#define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
+#define AUDIT_PAGE_SIZE_MAX (128u * KIB)
+#define AUDIT_DETAIL_MAX 256
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
@@ -38,6 +41,7 @@
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
 #define PECK_SCOPES_MAX 16
+#define AUDIT_PAGE_ENTRIES_MAX 256
 #define NODE_ADDRESSES_MAX 8
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
@@ -62,6 +66,7 @@
 #define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
+#define AUDIT_CHECKPOINT_MS SECOND_MS         /* what was kept is signed for within it */
 #define LEASE_MS (60 * SECOND_MS)
 #define LEASE_MIN_MS SECOND_MS
 #define LEASE_MAX_MS HOUR_MS

@@ -782,6 +782,7 @@ static const char back_to_version_1[] =
     "INSERT INTO certificate SELECT zeroblob(20), number FROM identity WHERE pinned = 0;"
     "INSERT INTO record VALUES (1, 1, zeroblob(32), zeroblob(20), 2, x'', 1, 0, 2, 0, NULL, x'');"
     "INSERT INTO capability VALUES ('web', zeroblob(20), 1);"
+    "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)
