@@ -122,6 +122,7 @@ struct agent {
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
     bool stopping;               /* ORDER_STOP was */
+    bool filling;                /* what is offered comes by a first fill */
 };
 
 /* ---- agent.c ---- */

@@ -455,6 +455,20 @@ size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max)
     return count;
 }
 
+bool gossip_draw_link(struct gossip *gossip, const struct id *except, struct id *node)
+{
+    uint64_t met = 0;
+
+    for (size_t i = 0; i < gossip->link_count; i++) {
+        const struct peer *peer = &gossip->peers[gossip->links[i]];
+
+        if (!peer->hanging && !id_equal(gossip_id(gossip, peer), except) &&
+            dice_below(&gossip->dice, ++met) == 0)
+            *node = *gossip_id(gossip, peer);
+    }
+    return met > 0;
+}
+
 size_t gossip_count(const struct gossip *gossip)
 {
     return gossip->count;

@@ -24,6 +24,8 @@ struct records *records_new(void)
 
 void records_free(struct records *records)
 {
+    for (size_t i = 0; i < records->count; i++)
+        opened_drop(records->list[i]->opened);
     idtable_free(&records->by_hash);
     idtable_free(&records->owners);
     idtable_free(&records->names);

@@ -1,6 +1,7 @@
 /* What an agent makes of records from other nodes: kept, dropped, counted by how the offer ended. */
 #include "births.h"
 #include "core/agent.h"
+#include "core/intake.h"
 #include "directory_bed.h"
 
 #include <stdio.h>
@@ -529,6 +530,79 @@ START_TEST(what_an_earlier_life_counted_is_taken_back)
 }
 END_TEST
 
+/* The last frame of this kind that goes to `node`, opened; its kind is EVENT_START when there is none. */
+static struct event frame_to(const struct id *node, enum frame_kind kind)
+{
+    struct intake *intake = intake_new(&(struct intake_settings){.network = bytes_of_text("pond")});
+    struct event event = {.kind = EVENT_START};
+    char reason[160];
+    size_t refused;
+    struct id peck;
+
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_SEND && effects.list[i].send.kind == kind &&
+            id_equal(&effects.list[i].send.node, node))
+            ck_assert_int_eq(intake_open(intake, kind, effects.list[i].send.body, at.wall_ms,
+                                         &arena, &event, &peck, &refused, reason),
+                             INTAKE_TAKEN);
+    intake_free(intake);
+    return event;
+}
+
+static void link_with(struct id node)
+{
+    struct event up = {.kind = EVENT_LINK_UP, .at = at, .node = node};
+
+    agent_step(agent, &up, &effects);
+}
+
+/* A neighbour answers the first fill that was asked for with one record. Is it told to another? */
+static bool is_told_after_fill(struct record record)
+{
+    struct event start = {.kind = EVENT_START, .at = at}, asked, answer;
+    struct offered_record offered = {
+        .record = record, .wire = bytes_of_text("wire"), .chain = bytes_of_text("chain")};
+    struct id full = {{7}}, other = {{8}};
+
+    agent_step(agent, &start, &effects);
+    link_with(full);
+    agent_settle(agent, &at, &effects);
+    asked = frame_to(&full, FRAME_FETCH);
+    ck_assert_int_eq(asked.kind, EVENT_FETCH);
+    ck_assert(asked.fetch.stream);
+    link_with(other);
+    agent_settle(agent, &at, &effects);
+    answer = (struct event){.kind = EVENT_FETCHED, .at = at, .node = full};
+    answer.fetched.set = asked.fetch.set;
+    answer.fetched.session = asked.fetch.session;
+    answer.fetched.items = &offered;
+    answer.fetched.count = 1;
+    effects_clear(&effects);
+    agent_step(agent, &answer, &effects);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    at.now_ms += NEWS_GATHER_MS;
+    agent_settle(agent, &at, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_SEND && effects.list[i].send.kind == FRAME_RECORDS &&
+            id_equal(&effects.list[i].send.node, &other))
+            return true;
+    return false;
+}
+
+START_TEST(what_a_first_fill_brings_is_news_if_it_is_fresh)
+{
+    at.wall_ms = BORN_MS + 1 + NEWS_OLD_MS;
+    ck_assert(is_told_after_fill(metrics(5, 1, 2)));
+}
+END_TEST
+
+START_TEST(what_a_first_fill_brings_is_no_news_if_it_is_old)
+{
+    at.wall_ms = BORN_MS + 1 + NEWS_OLD_MS + 1;
+    ck_assert(!is_told_after_fill(metrics(5, 1, 2)));
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -572,6 +646,8 @@ int main(void)
     tcase_add_test(tcase, a_node_that_has_counted_nothing_says_nothing);
     tcase_add_test(tcase, a_node_that_has_counted_something_says_so_when_it_starts);
     tcase_add_test(tcase, what_an_earlier_life_counted_is_taken_back);
+    tcase_add_test(tcase, what_a_first_fill_brings_is_news_if_it_is_fresh);
+    tcase_add_test(tcase, what_a_first_fill_brings_is_no_news_if_it_is_old);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
