@@ -315,8 +315,8 @@ void envelope_seal_batch(enum envelope_type type, const struct id *signer,
                          const struct identity_key *key, const struct bytes *bodies, size_t count,
                          struct arena *arena, struct bytes *wires)
 {
-    struct hash leaves[BATCH_ITEMS_MAX], root;
-    struct batch_path paths[BATCH_ITEMS_MAX];
+    struct hash *leaves, root;
+    struct batch_path *paths;
     uint8_t body[BATCH_BODY_SIZE];
     struct signature signature;
 
@@ -325,6 +325,8 @@ void envelope_seal_batch(enum envelope_type type, const struct id *signer,
         wires[0] = envelope_seal(type, signer, key, bodies[0], arena, NULL);
         return;
     }
+    leaves = arena_take(arena, count * sizeof *leaves);
+    paths = arena_take(arena, count * sizeof *paths);
     for (size_t i = 0; i < count; i++)
         leaves[i] = envelope_hash(type, bodies[i]);
     root = batch_build(leaves, count, paths);
