@@ -61,6 +61,7 @@ void agent_compare_sums(struct agent *agent, const struct id *node,
     uint64_t patience_ms =
         news_is_crowded(agent->news, at->now_ms) ? SUMS_CROWD_MS : SUMS_PATIENCE_MS;
 
+    gossip_note_compared(agent->gossip, node, at->now_ms);
     for (int i = 0; i < RECORD_SETS; i++) {
         struct set_watch *watch = &agent->watches[i];
         uint64_t sum = agent_set_sum(agent, (enum record_set)(i + 1));
@@ -79,8 +80,20 @@ void agent_compare_sums(struct agent *agent, const struct id *node,
 
 void agent_check_sets(struct agent *agent, const struct id *node, const struct moment *at)
 {
+    gossip_note_compared(agent->gossip, node, at->now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_suggest(agent->repairs[i], node, false, at->now_ms);
+}
+
+static void ask_sets(struct agent *agent, const struct moment *at)
+{
+    struct id node;
+
+    if (at->now_ms < agent->ask_sets_ms)
+        return;
+    agent->ask_sets_ms = at->now_ms + SUMS_ASK_MS;
+    if (gossip_uncompared(agent->gossip, at->now_ms, &node))
+        agent_check_sets(agent, &node, at);
 }
 
 /* ---- as the responder ---- */
@@ -278,6 +291,7 @@ void agent_repair(struct agent *agent, const struct moment *at, struct effects *
 {
     struct repair_output output;
 
+    ask_sets(agent, at);
     for (int i = 0; i < RECORD_SETS; i++) {
         while (repair_poll(agent->repairs[i], agent->sets[i], at, &output)) {
             if (output.kind != REPAIR_ENDED)
@@ -294,7 +308,7 @@ void agent_repair(struct agent *agent, const struct moment *at, struct effects *
 
 uint64_t agent_repair_wake_at_ms(const struct agent *agent)
 {
-    uint64_t wake_ms = MOMENT_NEVER;
+    uint64_t wake_ms = gossip_links(agent->gossip) > 0 ? agent->ask_sets_ms : MOMENT_NEVER;
 
     for (int i = 0; i < RECORD_SETS; i++) {
         uint64_t repair_ms = repair_wake_at_ms(agent->repairs[i]);

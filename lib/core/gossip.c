@@ -469,6 +469,30 @@ bool gossip_draw_link(struct gossip *gossip, const struct id *except, struct id 
     return met > 0;
 }
 
+void gossip_note_compared(struct gossip *gossip, const struct id *node, uint64_t now_ms)
+{
+    struct peer *peer = gossip_peer_of(gossip, node);
+
+    if (peer)
+        peer->compared_ms = now_ms;
+}
+
+bool gossip_uncompared(const struct gossip *gossip, uint64_t now_ms, struct id *node)
+{
+    const struct peer *longest = NULL;
+
+    for (size_t i = 0; i < gossip->link_count; i++) {
+        const struct peer *peer = &gossip->peers[gossip->links[i]];
+
+        if (!peer->hanging && peer->compared_ms + SUMS_LINK_MS <= now_ms &&
+            (!longest || peer->compared_ms < longest->compared_ms))
+            longest = peer;
+    }
+    if (longest)
+        *node = *gossip_id(gossip, longest);
+    return longest;
+}
+
 size_t gossip_count(const struct gossip *gossip)
 {
     return gossip->count;

@@ -220,6 +220,12 @@ bool gossip_is_linked(const struct gossip *gossip, const struct id *node);
 size_t gossip_links(const struct gossip *gossip);
 size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max);
 bool gossip_draw_link(struct gossip *gossip, const struct id *except, struct id *node); /* by chance; false: none */
+
+/* What is held was compared with `node`'s. The second: the neighbour with whom that is longest ago, if it is
+ * SUMS_LINK_MS. Probes compare too, but go to members, and those may be many, or made up by somebody. */
+void gossip_note_compared(struct gossip *gossip, const struct id *node, uint64_t now_ms);
+bool gossip_uncompared(const struct gossip *gossip, uint64_t now_ms, struct id *node);
+
 size_t gossip_count(const struct gossip *gossip); /* members */
 size_t gossip_live(const struct gossip *gossip);  /* alive or suspect, with a record; without this node */
 void gossip_at(const struct gossip *gossip, size_t index, struct gossip_member *member); /* below count */

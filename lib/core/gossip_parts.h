@@ -61,6 +61,7 @@ struct peer {
     uint64_t dialled_ms;   /* the last try */
     uint64_t up_ms;        /* of the link */
     uint64_t used_ms;      /* when a link was of use last; while hanging: since when */
+    uint64_t compared_ms;  /* what it holds with what we hold */
     uint64_t wanted_until_ms;
     struct suspicion *suspicion;
 };

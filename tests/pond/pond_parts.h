@@ -103,6 +103,7 @@ struct pooled *records_pool(struct records *records, const struct offered_record
 struct pooled *records_find(const struct records *records, const struct hash *hash);
 struct pooled *records_at(const struct records *records, uint32_t number);
 const struct record *records_parse(struct records *records, struct pooled *record); /* once */
+size_t records_count(const struct records *records);
 size_t records_names(const struct records *records);
 
 /* A node's set of them: numbers, open addressing. */

@@ -103,6 +103,11 @@ static uint32_t name_of(struct records *records, const struct record *record)
     return name->number;
 }
 
+size_t records_count(const struct records *records)
+{
+    return records->count;
+}
+
 size_t records_names(const struct records *records)
 {
     return records->name_count;

@@ -273,6 +273,37 @@ static size_t ask_for_audit(struct id neighbour, uint32_t session)
     return count_of(EFFECT_SEND);
 }
 
+/* Questions of repair that the next `ms` bring, without an answer to any. */
+static size_t questions_within(uint64_t ms)
+{
+    size_t count = 0;
+
+    for (uint64_t end_ms = at.now_ms + ms; at.now_ms < end_ms; at.now_ms += SECOND_MS) {
+        effects_clear(&effects);
+        agent_settle(agent, &at, &effects);
+        for (size_t i = 0; i < effects.count; i++)
+            count += effects.list[i].kind == EFFECT_SEND &&
+                     (effects.list[i].send.kind == FRAME_RECONCILE ||
+                      effects.list[i].send.kind == FRAME_FETCH);
+    }
+    return count;
+}
+
+START_TEST(a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+    struct event up = {.kind = EVENT_LINK_UP, .at = at, .node = {{7}}};
+
+    agent_step(agent, &start, &effects);
+    ck_assert_uint_eq(questions_within(SUMS_LINK_MS), 0); /* nobody is there */
+    up.at = at;
+    agent_step(agent, &up, &effects);
+    ck_assert_uint_eq(questions_within(SUMS_LINK_MS - SUMS_ASK_MS), RECORD_SETS);
+    ck_assert_uint_eq(questions_within(2 * SUMS_ASK_MS), RECORD_SETS);
+    at.now_ms = 1000;
+}
+END_TEST
+
 START_TEST(an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one)
 {
     struct event start = {.kind = EVENT_START, .at = at};
@@ -635,6 +666,7 @@ int main(void)
     tcase_add_test(tcase, a_revocation_of_ourselves_is_not_outbid);
     tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
+    tcase_add_test(tcase, a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
     tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
     tcase_add_test(tcase, whoever_answers_first_at_a_joined_address_is_pinned);
