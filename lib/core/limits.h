@@ -163,7 +163,7 @@
 #define REPAIR_FIRST_FILL_BELOW 16u      /* stamps: then a neighbour streams its set */
 #define RECONCILE_PIECES 16u
 #define RECONCILE_PIECES_MAX 32u
-#define RECONCILE_LIST_BELOW 16u         /* stamps */
+#define RECONCILE_LIST_BELOW 8u          /* stamps */
 #define RECONCILE_LIST_BELOW_MAX 64u
 #define RECONCILE_FRAME_MIN 4096u        /* bytes */
 #define RECONCILE_FRAME_MAX (320u * KIB) /* of a message written: a thousand scattered differences in a million take three round trips */
