@@ -25,7 +25,8 @@ struct waiting {
 struct rest {
     struct id peer;
     uint64_t until_ms;
-    uint32_t failures; /* in a row */
+    uint32_t failures;  /* in a row */
+    uint32_t fruitless; /* sessions in a row that ended well and brought nothing */
 };
 
 struct repair {
@@ -49,6 +50,7 @@ struct repair {
     uint64_t moved_ms; /* when the session began, or brought something of use last */
     size_t fruitless;  /* portions in a row that brought nothing */
     const char *ended; /* to be told; NULL: nothing */
+    bool failed;       /* that one */
 
     struct waiting waiting[PEERS_MAX];
     size_t waiting_count;
@@ -146,16 +148,34 @@ static void end(struct repair *repair, const char *how)
     repair->ended = how;
 }
 
+/* Who brought nothing may be behind us, or may have no more to say; while a crowd is on its way it
+ * soon has, so the rest begins short. */
+static uint64_t rest_ms(const struct repair *repair, struct rest *rest)
+{
+    uint64_t ms = REPAIR_FRUITLESS_REST_MIN_MS;
+
+    if (repair->useful > 0 || repair->step == PROBE) {
+        rest->fruitless = 0;
+        return REPAIR_REST_MS;
+    }
+    ms <<= rest->fruitless;
+    if (ms >= REPAIR_FRUITLESS_REST_MS)
+        return REPAIR_FRUITLESS_REST_MS;
+    rest->fruitless++;
+    return ms;
+}
+
 static void end_well(struct repair *repair, const char *how, const struct moment *at)
 {
+    struct rest *rest = let_rest(repair, &repair->peer, at->now_ms);
+
     repair->good_s = repair->began_wall_ms / 1000;
     if (repair->audit_due_ms == MOMENT_NEVER)
         repair->audit_due_ms =
             at->now_ms + REPAIR_AUDIT_MS + dice_jitter_ms(&repair->dice, REPAIR_AUDIT_MS);
-    let_rest(repair, &repair->peer,
-             at->now_ms + (repair->useful > 0 || repair->step == PROBE ? REPAIR_REST_MS
-                                                                       : REPAIR_FRUITLESS_REST_MS))
-        ->failures = 0;
+    rest->until_ms = at->now_ms + rest_ms(repair, rest);
+    rest->failures = 0;
+    repair->failed = false;
     end(repair, how);
 }
 
@@ -172,6 +192,7 @@ static void end_badly(struct repair *repair, const char *how, uint64_t now_ms)
     repair->figures.failed++;
     if (repair->audit_due_ms == MOMENT_NEVER && repair->good_s != 0)
         repair->audit_due_ms = now_ms + REPAIR_FRUITLESS_REST_MS; /* it was to be one */
+    repair->failed = true;
     end(repair, how);
 }
 
@@ -236,14 +257,17 @@ static uint32_t newest_from_s(const struct repair *repair, const struct recordse
                                                  : 0;
 }
 
+/* All at once, if that is little or nothing of ours is older than the newest part. */
 static void compare_newest_first(struct repair *repair, const struct recordset *set,
                                  uint64_t now_ms)
 {
-    if (recordset_count(set) < REPAIR_SMALL_SET) {
+    struct stamp from = {.at_s = newest_from_s(repair, set)};
+
+    if (recordset_count(set) < REPAIR_SMALL_SET || recordset_seek(set, &from) == 0) {
         compare(repair, set, ALL, now_ms);
         return;
     }
-    repair->from_s = newest_from_s(repair, set);
+    repair->from_s = from.at_s;
     compare(repair, set, NEWEST, now_ms);
 }
 
@@ -397,6 +421,11 @@ bool repair_is_asked(const struct repair *repair, const struct id *peer, uint32_
     return is_current(repair, peer, session) && (repair->step == FETCH || repair->step == STREAM);
 }
 
+bool repair_is_filling(const struct repair *repair)
+{
+    return repair->step == STREAM;
+}
+
 bool repair_fetched(struct repair *repair, const struct id *peer, uint32_t session, size_t useful,
                     bool last, const struct stamp *next, const struct moment *at)
 {
@@ -518,6 +547,7 @@ static bool tell_end(struct repair *repair, struct repair_output *output)
     output->session = repair->session;
     output->how = repair->ended;
     output->fetched = repair->useful;
+    output->failed = repair->failed;
     repair->ended = NULL;
     return true;
 }
