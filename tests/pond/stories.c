@@ -59,8 +59,7 @@ START_TEST(a_new_duckling_is_known_to_the_other_node_one_way_later)
            "[  10006] bob   learns alice's duckling record\n"
            "[  10006] bob   learns alice's metrics record\n");
     pond_rename(pond, ALICE, "Dotty");
-    expect(pond, SECOND_MS,
-           "[  11007] bob   learns alice's duckling record\n");
+    expect(pond, SECOND_MS, "[  11007] bob   learns alice's duckling record\n");
     pond_free(pond);
 }
 END_TEST
@@ -71,20 +70,20 @@ START_TEST(news_reaches_all_of_ten_nodes)
 
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, SECOND_MS,
-           "[  10007] erin  learns alice's duckling record\n"
-           "[  10007] erin  learns alice's metrics record\n"
+           "[  10006] erin  learns alice's duckling record\n"
+           "[  10006] erin  learns alice's metrics record\n"
            "[  10007] bob   learns alice's duckling record\n"
            "[  10007] bob   learns alice's metrics record\n"
-           "[  10008] dave  learns alice's duckling record\n"
-           "[  10008] dave  learns alice's metrics record\n"
+           "[  10009] frank learns alice's duckling record\n"
+           "[  10009] frank learns alice's metrics record\n"
+           "[  10009] heidi learns alice's duckling record\n"
+           "[  10009] heidi learns alice's metrics record\n"
            "[  10009] carol learns alice's duckling record\n"
            "[  10009] carol learns alice's metrics record\n"
            "[  10009] judy  learns alice's duckling record\n"
            "[  10009] judy  learns alice's metrics record\n"
-           "[  10010] heidi learns alice's duckling record\n"
-           "[  10010] heidi learns alice's metrics record\n"
-           "[  10010] frank learns alice's duckling record\n"
-           "[  10010] frank learns alice's metrics record\n"
+           "[  10010] dave  learns alice's duckling record\n"
+           "[  10010] dave  learns alice's metrics record\n"
            "[  10010] grace learns alice's duckling record\n"
            "[  10010] grace learns alice's metrics record\n"
            "[  10016] ivan  learns alice's duckling record\n"
