@@ -153,6 +153,7 @@ static void answer_reconcile(struct agent *agent, const struct event *event,
     }
     answer.reconcile.is_answer = true;
     send_reconcile(&event->node, &answer, effects);
+    reconcile_rest(agent->responder);
 }
 
 void agent_take_reconcile(struct agent *agent, const struct event *event, struct effects *effects)

@@ -142,6 +142,11 @@ static void end(struct repair *repair, const char *how)
 {
     audit_free(repair->audit);
     repair->audit = NULL;
+    reconcile_free(repair->side);
+    repair->side = NULL;
+    memory_give_back(repair->needs);
+    repair->needs = NULL;
+    repair->need_capacity = 0;
     repair->step = IDLE;
     repair->says = repair->keyed = false;
     repair->need_count = repair->asked = repair->asking = 0;

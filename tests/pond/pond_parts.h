@@ -247,9 +247,9 @@ struct hostile;
 struct life;
 
 struct opinion {                 /* what an agent said last of another node */
-    uint8_t state;               /* enum gossip_state */
-    bool is_false;               /* it says dead of a node that is well */
-    uint64_t since_us;
+    uint64_t since_us : 56;      /* of so many nodes about so many: 8 bytes */
+    uint64_t state : 7;          /* enum gossip_state */
+    uint64_t is_false : 1;       /* it says dead of a node that is well */
 };
 
 struct pond_node {
