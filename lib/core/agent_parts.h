@@ -62,6 +62,8 @@ struct served_audit {
     struct audit *audit; /* NULL: none */
     struct id peer;
     uint32_t session;
+    bool is_made; /* and the neighbour was told */
+    uint8_t nonce[AUDIT_NONCE_SIZE];
     uint64_t until_ms;
     struct quota *turns; /* how often each neighbour may ask for one: it costs us as much as the set */
 };

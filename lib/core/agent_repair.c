@@ -103,8 +103,10 @@ static struct served_audit *served_audit(struct agent *agent, const struct id *p
 {
     struct served_audit *served = &agent->audits[set - 1];
 
-    return served->audit && id_equal(&served->peer, peer) && served->session == session ? served
-                                                                                        : NULL;
+    return served->audit && served->is_made && id_equal(&served->peer, peer) &&
+                   served->session == session
+               ? served
+               : NULL;
 }
 
 static void send_reconcile(const struct id *node, const struct event *event,
@@ -114,22 +116,38 @@ static void send_reconcile(const struct id *node, const struct event *event,
 }
 
 /* One neighbour at a time: an audit takes as much memory as the set. */
-static void open_audit(struct agent *agent, const struct event *event, struct effects *effects)
+static void open_audit(struct agent *agent, const struct event *event)
 {
     struct served_audit *served = &agent->audits[event->reconcile.set - 1];
-    struct event answer = *event;
     uint8_t key[AUDIT_KEY_SIZE];
 
     if (served->audit || !quota_take(served->turns, &event->node, AUDIT_EACH_S, event->at.now_ms))
         return; /* the asker gives up, and asks somebody else */
-    dice_fill(&agent->dice, answer.reconcile.nonce, AUDIT_NONCE_SIZE);
-    audit_key(&event->node, event->reconcile.nonce, &agent->node, answer.reconcile.nonce, key);
-    served->audit = audit_new(agent->sets[event->reconcile.set - 1], key);
+    dice_fill(&agent->dice, served->nonce, AUDIT_NONCE_SIZE);
+    audit_key(&event->node, event->reconcile.nonce, &agent->node, served->nonce, key);
+    served->audit = audit_begin(agent->sets[event->reconcile.set - 1], key);
+    served->is_made = false;
     served->peer = event->node;
     served->session = event->reconcile.session;
     served->until_ms = event->at.now_ms + AUDIT_SERVED_MS;
+}
+
+/* A slice a turn; then the neighbour may begin. */
+static void make_audit(struct agent *agent, enum record_set set, struct effects *effects)
+{
+    struct served_audit *served = &agent->audits[set - 1];
+    struct event answer = {0};
+
+    if (!served->audit || served->is_made ||
+        !audit_go_on(served->audit, agent->sets[set - 1], AUDIT_SLICE))
+        return;
+    served->is_made = true;
+    answer.reconcile.set = set;
+    answer.reconcile.session = served->session;
     answer.reconcile.is_answer = true;
-    send_reconcile(&event->node, &answer, effects);
+    answer.reconcile.has_nonce = true;
+    memcpy(answer.reconcile.nonce, served->nonce, AUDIT_NONCE_SIZE);
+    send_reconcile(&served->peer, &answer, effects);
 }
 
 static void answer_reconcile(struct agent *agent, const struct event *event,
@@ -161,7 +179,7 @@ void agent_take_reconcile(struct agent *agent, const struct event *event, struct
     enum record_set set = event->reconcile.set;
 
     if (!event->reconcile.is_answer && event->reconcile.has_nonce)
-        open_audit(agent, event, effects);
+        open_audit(agent, event);
     else if (!event->reconcile.is_answer)
         answer_reconcile(agent, event, effects);
     else if (event->reconcile.has_nonce)
@@ -300,6 +318,7 @@ void agent_repair(struct agent *agent, const struct moment *at, struct effects *
             else
                 note_end(agent, (enum record_set)(i + 1), &output, at, effects);
         }
+        make_audit(agent, (enum record_set)(i + 1), effects);
         if (agent->audits[i].audit && agent->audits[i].until_ms <= at->now_ms) {
             audit_free(agent->audits[i].audit);
             agent->audits[i].audit = NULL;
@@ -316,6 +335,8 @@ uint64_t agent_repair_wake_at_ms(const struct agent *agent)
 
         if (repair_ms < wake_ms)
             wake_ms = repair_ms;
+        if (agent->audits[i].audit && !agent->audits[i].is_made)
+            return 0;
         if (agent->audits[i].audit && agent->audits[i].until_ms < wake_ms)
             wake_ms = agent->audits[i].until_ms;
     }

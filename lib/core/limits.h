@@ -157,6 +157,7 @@
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
 #define AUDIT_EACH_S 900u                /* between two audits for one neighbour: each takes a look at the whole set */
+#define AUDIT_SLICE 16384u               /* stamps of it that are taken in one turn: some 10 ms */
 #define AUDIT_SERVED_MS MINUTE_MS         /* how long the responder of an audit keeps it */
 #define REPAIR_FETCH_MAX 512u            /* records asked for at once */
 #define REPAIR_SMALL_SET 256u            /* stamps: then all are compared at once */

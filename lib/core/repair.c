@@ -4,7 +4,7 @@
  *     PROBE ── equal? ──> end     (a difference that is known skips it)
  *       └─> NEWEST ─> FETCH ─> PROBE_ALL ── equal? ──> end
  *                                └─> ALL ─> FETCH ─> end
- *     AUDIT_OPEN ─> AUDIT ─> FETCH ─> end
+ *     AUDIT_OPEN ─> AUDIT_MAKE ─> AUDIT ─> FETCH ─> end
  */
 #include "repair.h"
 
@@ -13,7 +13,7 @@
 #define PEERS_MAX 64u /* that wait, and that are remembered */
 #define REFUSED_MAX 1024u
 
-enum step { IDLE, STREAM, PROBE, NEWEST, PROBE_ALL, ALL, AUDIT_OPEN, AUDIT, FETCH };
+enum step { IDLE, STREAM, PROBE, NEWEST, PROBE_ALL, ALL, AUDIT_OPEN, AUDIT_MAKE, AUDIT, FETCH };
 
 struct waiting {
     struct id peer;
@@ -329,6 +329,7 @@ static void go_on(struct repair *repair, const struct recordset *set, const stru
     case PROBE_ALL:
     case ALL:
     case AUDIT_OPEN:
+    case AUDIT_MAKE:
     case FETCH:
         break;
     }
@@ -381,7 +382,7 @@ void repair_answered(struct repair *repair, const struct recordset *set, const s
     enum reconcile_verdict verdict;
 
     if (!is_current(repair, peer, session) || repair->step == FETCH || repair->step == STREAM ||
-        repair->step == AUDIT_OPEN)
+        repair->step == AUDIT_OPEN || repair->step == AUDIT_MAKE)
         return;
     repair->figures.rounds++;
     verdict = reconcile_take(repair->side, repair->audit ? audit_set(repair->audit) : set, message,
@@ -416,9 +417,11 @@ void repair_audit_opened(struct repair *repair, const struct recordset *set, con
     if (!is_current(repair, peer, session) || repair->step != AUDIT_OPEN)
         return;
     audit_key(&repair->self, repair->nonce, peer, nonce, key);
-    repair->audit = audit_new(set, key);
+    repair->audit = audit_begin(set, key);
     repair->keyed = true;
-    compare(repair, audit_set(repair->audit), AUDIT, at->now_ms);
+    repair->step = AUDIT_MAKE;
+    repair->moved_ms = at->now_ms;
+    repair->deadline_ms = at->now_ms + AUDIT_SERVED_MS;
 }
 
 bool repair_is_asked(const struct repair *repair, const struct id *peer, uint32_t session)
@@ -536,6 +539,7 @@ static void fill_in(const struct repair *repair, struct repair_output *output)
     case NEWEST:
     case PROBE_ALL:
     case ALL:
+    case AUDIT_MAKE:
     case AUDIT:
         output->kind = REPAIR_COMPARE;
         output->message = repair->message;
@@ -565,6 +569,10 @@ bool repair_poll(struct repair *repair, const struct recordset *set, const struc
         end_badly(repair, "no answer in time", at->now_ms);
     if (repair->step == FETCH && repair->says)
         fetch(repair, set, at); /* the next portion, or what comes after the last */
+    if (repair->step == AUDIT_MAKE && audit_go_on(repair->audit, set, AUDIT_SLICE)) {
+        repair->moved_ms = at->now_ms;
+        compare(repair, audit_set(repair->audit), AUDIT, at->now_ms);
+    }
     if (tell_end(repair, output))
         return true;
     if (repair->step == IDLE && !begin(repair, set, at))
@@ -580,7 +588,7 @@ uint64_t repair_wake_at_ms(const struct repair *repair)
 {
     uint64_t wake_ms = MOMENT_NEVER;
 
-    if (repair->ended || repair->says)
+    if (repair->ended || repair->says || repair->step == AUDIT_MAKE)
         return 0;
     if (repair->step != IDLE)
         return repair->deadline_ms;

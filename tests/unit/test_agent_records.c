@@ -270,6 +270,7 @@ static size_t ask_for_audit(struct id neighbour, uint32_t session)
     event.reconcile.has_nonce = true;
     effects_clear(&effects);
     agent_step(agent, &event, &effects);
+    agent_settle(agent, &at, &effects);
     return count_of(EFFECT_SEND);
 }
 

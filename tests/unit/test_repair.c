@@ -256,6 +256,27 @@ START_TEST(an_audit_follows_after_its_time)
 }
 END_TEST
 
+START_TEST(an_audit_of_a_large_set_is_made_over_several_turns)
+{
+    struct repair_output output;
+    size_t turns = 0;
+
+    begin_equal(3 * AUDIT_SLICE);
+    pass(2 * REPAIR_AUDIT_MS);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert_int_eq(output.kind, REPAIR_AUDIT);
+    answer_audit(&output);
+    for (; !repair_poll(bed.repair, bed.ours, &bed.at, &output); turns++)
+        ck_assert_uint_eq(repair_wake_at_ms(bed.repair), 0); /* at once, after what else there is */
+    ck_assert_int_ge((int)turns, 2);
+    ck_assert_int_eq(output.kind, REPAIR_COMPARE);
+    answer_compare(&output);
+    run();
+    ck_assert_str_eq(bed.ended, "audited");
+}
+END_TEST
+
 /* ---- neighbours that do not do their part ---- */
 
 START_TEST(who_does_not_answer_is_left_for_the_next)
@@ -556,6 +577,7 @@ int main(void)
     tcase_add_test(tests, a_scattered_difference_is_fetched_whole);
     tcase_add_test(tests, what_was_issued_since_the_last_session_comes_without_looking_at_the_rest);
     tcase_add_test(tests, an_audit_follows_after_its_time);
+    tcase_add_test(tests, an_audit_of_a_large_set_is_made_over_several_turns);
     tcase_add_test(tests, who_does_not_answer_is_left_for_the_next);
     tcase_add_test(tests, answers_of_another_session_or_neighbour_change_nothing);
     tcase_add_test(tests, a_malformed_answer_ends_the_session);
