@@ -240,8 +240,10 @@ int main(int argc, char **argv)
     struct load load = {0};
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc > 2 && duck_connect(&load.duck, argv[2], &problem) != 0)
-        return fprintf(stderr, "%s\n", problem), 1;
+    /* The node may be dead as we begin. */
+    while (argc > 2 && duck_connect(&load.duck, argv[2], &problem) != 0)
+        if (strcmp(role, "ask") == 0 || has_ended(5))
+            return fprintf(stderr, "%s\n", problem), 1;
     if (strcmp(role, "send") == 0 && argc == 7) {
         load.from = argv[3];
         load.to = argv[4];
