@@ -123,6 +123,14 @@ static void rename_now(enum naming kind, const char *text, const char *to, struc
     apply_renaming(&disk.now, renaming);
 }
 
+static bool is_watched_folder(const char *path)
+{
+    size_t size = strlen(disk.folder);
+
+    return disk.is_on && strncmp(path, disk.folder, size) == 0 &&
+           (!path[size] || strcmp(path + size, "/") == 0);
+}
+
 /* The name of a path right in the watched folder; NULL: it is elsewhere. */
 static const char *watched_name(int at, const char *path)
 {
@@ -338,7 +346,7 @@ static bool fails(const char *name)
 static int open_any(int at, const char *path, int flags, mode_t mode)
 {
     const char *name = watched_name(at, path);
-    bool is_folder = disk.is_on && strcmp(path, disk.folder) == 0;
+    bool is_folder = is_watched_folder(path);
     struct name *known;
     struct stat status;
     int descriptor;
