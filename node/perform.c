@@ -142,7 +142,7 @@ void perform_early(struct performer *performer, struct effects *effects)
     for (size_t i = 0; i < effects->count; i++) {
         struct effect *effect = &effects->list[i];
 
-        if (effect->kind != EFFECT_SEND || effect->send.kind != FRAME_PECK)
+        if (effect->kind != EFFECT_SEND || effect->send.kind != FRAME_PECK || effect->send.waits)
             continue;
         effect->send.gone = transport_send(performer->transport, &effect->send.node, FRAME_PECK,
                                            effect->send.body) == 0;
