@@ -38,6 +38,7 @@ class Ledger:
         self.leases = collections.defaultdict(list)  # peck -> (attempt, asked, had)
         self.held = set()                           # acknowledged by the agent
         self.answers = {}                           # peck -> result
+        self.closed = set()                         # it was done when it was answered
         self.heard = 0
 
     def note(self, role, line):
@@ -56,7 +57,7 @@ class Ledger:
 
     def _work_leased(self, peck, attempt, asked, had):
         attempt, asked, had = int(attempt), int(asked), int(had)
-        if peck in self.answers:
+        if peck in self.answers or peck in self.closed:
             self.wrong.append(f"{peck} handed out again after its answer")
         if peck in self.held:
             self.wrong.append(f"{peck} handed out again after it was acknowledged")
@@ -68,9 +69,13 @@ class Ledger:
         self.leases[peck].append((attempt, asked, had))
 
     def _work_refused(self, what, peck, code, *why):
-        """Of a peck whose lease had ended when its answer was given: it had been handed out again by then."""
-        if (what, code) != ("acknowledge", "not_found") or len(self.leases[peck]) < 2:
-            self.wrong.append(f"work: {what} {peck} {code}: {why}")
+        """Handed out again because its lease had ended, and then answered as what it was before: so it is done."""
+        if (what, code) != ("acknowledge", "not_found") or (
+                peck not in self.closed and peck not in self.answers):
+            self.wrong.append(f"work: {what} {peck} {code} {why}; leases {self.leases[peck]}")
+
+    def _work_closed(self, peck):
+        self.closed.add(peck)
 
     def _work_acknowledged(self, peck, _):
         self.held.add(peck)

@@ -8,6 +8,7 @@
  *             leased PECK ATTEMPT ASKED_MS HAD_MS     the clock: before the call, after it
  *             acknowledged PECK HAD_MS
  *             answered PECK RESULT HAD_MS
+ *             closed PECK                             it had been answered
  *     load ask SOCKET                           ids on the input; waits for each to be done
  *             STATE PECK RESULT
  *
@@ -63,7 +64,7 @@ static bool is_unheard(const struct duck_answer *answer)
 
 static void say_no(const char *what, const char *subject, const struct duck_answer *answer)
 {
-    printf("refused %s %s %s: %s\n", what, subject, duck_code(answer), duck_message(answer));
+    printf("refused %s %s %s %s\n", what, subject, duck_code(answer), duck_message(answer));
 }
 
 /* ---- sending ---- */
@@ -130,7 +131,10 @@ static bool answer_peck(struct load *load, const char *peck, unsigned serial)
     is_heard = !is_unheard(answer);
     if (duck_ok(answer))
         printf("answered %s %s %llu\n", peck, result, (unsigned long long)now_ms());
-    else if (is_heard && strcmp(duck_code(answer), "conflict") != 0) /* done: heard of or not */
+    else if (is_heard && strcmp(duck_code(answer), "conflict") ==
+                             0) /* by an answer of which nothing was heard */
+        printf("closed %s\n", peck);
+    else if (is_heard)
         say_no("answer", peck, answer);
     duck_answer_free(answer);
     return is_heard;

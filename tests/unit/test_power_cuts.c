@@ -5,6 +5,7 @@
 #include "disk.h"
 #include "folder.h"
 #include "keyfile.h"
+#include "store_internal.h"
 #include "store_play.h"
 
 #include <check.h>
@@ -14,19 +15,23 @@
 /* Forking is dear where memory is shadowed. */
 #ifdef __SANITIZE_ADDRESS__
 #define LIVES 1
-#define CUTS 1     /* at each sync */
-#define KEY_CUTS 4 /* at each sync */
+#define CUTS 1      /* at one sync in… */
+#define SYNC_STEP 3 /* …so many */
+#define KEY_CUTS 4
 #else
 #define LIVES 2
-#define CUTS 2      /* at each sync */
-#define KEY_CUTS 16 /* at each sync */
+#define CUTS 2
+#define SYNC_STEP 1
+#define KEY_CUTS 16
 #endif
 #define TURNS 40
+#define FILED_AFTER 18
+#define FILED_TURNS 22
 
 static char folder[64];
 static struct play *play;
 static uint64_t life;
-static size_t cuts, losses;
+static size_t cuts, losses, beside; /* pecks that are not of the script */
 
 static uint64_t seeds_wanted(uint64_t otherwise)
 {
@@ -40,12 +45,25 @@ static void make(void)
     ck_assert(identity_self_test());
     strcpy(folder, "/tmp/duck-power.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    cuts = losses = 0;
+    cuts = losses = beside = 0;
 }
 
 static void unmake(void)
 {
     remove_directory(folder);
+}
+
+/* No more and no fewer than the script has up to this turn, and those beside it. */
+static const char *count_pecks(size_t turn)
+{
+    int64_t wanted = (int64_t)beside, found = 0;
+
+    for (size_t number = 1; number <= turn; number++)
+        for (size_t i = 0; i < play->turns[number].count; i++)
+            wanted += play->turns[number].effects[i].effect.kind == EFFECT_KEEP_PECK;
+    if (store_read_number(&play->store->connection, "SELECT count(*) FROM peck", &found) != 0)
+        return "pecks cannot be counted";
+    return found == wanted ? NULL : "pecks are lost, or are there twice";
 }
 
 /* In a process of its own: what the cut leaves is opened, read, and the life goes on in it. */
@@ -65,6 +83,8 @@ static void judge(const char *left, uint64_t seed)
         wrong = fault_text(fault);
     if (!wrong)
         wrong = play_check(play, &turn);
+    if (!wrong)
+        wrong = count_pecks(turn);
     play->was_cut = true;
     if (!wrong && play_turns(play, left, turn + 1, play->turn_count, &last) != 0)
         wrong = "what comes after the cut cannot be kept";
@@ -104,7 +124,8 @@ static void cut_many(void (*judged)(const char *left, uint64_t seed), uint64_t c
 static void cut_here(void *context)
 {
     (void)context;
-    cut_many(judge, CUTS);
+    if (disk_syncs() % SYNC_STEP == 0)
+        cut_many(judge, CUTS);
 }
 
 static void live(uint64_t number, bool lies)
@@ -132,7 +153,7 @@ START_TEST(a_power_cut_at_any_sync_loses_nothing_that_was_told)
     for (uint64_t number = 0; number < seeds_wanted(LIVES); number++)
         live(number, false);
     printf("%zu power cuts\n", cuts);
-    ck_assert_uint_gt(cuts, 50);
+    ck_assert_uint_gt(cuts, 20);
     ck_assert_uint_eq(losses, 0); /* which they were was said */
 }
 END_TEST
@@ -142,6 +163,59 @@ START_TEST(a_node_that_told_before_its_sync_would_be_found_out)
 {
     live(0, true);
     ck_assert_uint_gt(losses, 0);
+}
+END_TEST
+
+/* ---- pecks by the thousand ---- */
+
+static void keep_many(struct arena *arena)
+{
+    static struct peck pecks[BATCH_ITEMS_MAX];
+    static struct bytes wires[BATCH_ITEMS_MAX];
+    struct peck_wish wish = {.payload_size = 10};
+
+    arena_reset(arena);
+    make_pecks(&play->alice, &play->bob.id, &wish, BATCH_ITEMS_MAX, arena, pecks, wires);
+    ck_assert_int_eq(store_begin(play->store), 0);
+    for (size_t i = 0; i < BATCH_ITEMS_MAX; i++) {
+        struct effect effect =
+            keep_peck_effect(BOX_IN, PECK_ANSWERED, &pecks[i], wires[i], play->alice.chain);
+
+        ck_assert_int_eq(store_keep(play->store, &effect), 0);
+    }
+    ck_assert_int_eq(store_commit(play->store), 0);
+    ck_assert_int_eq(store_sync(play->store), 0);
+}
+
+/* The turn that files them moves all their indexes; then the log is carried over. */
+START_TEST(a_power_cut_while_pecks_are_filed_loses_none)
+{
+    char state[80];
+    struct arena arena;
+    size_t turn;
+
+    snprintf(state, sizeof state, "%s/state", folder);
+    ck_assert_int_eq(mkdir(state, 0700), 0);
+    arena_init(&arena, 16 * MIB);
+    play = play_new(life = 9, FILED_TURNS);
+    for (size_t i = 1; i <= FILED_TURNS; i++)
+        play->turns[i].restarts = play->turns[i].checkpoints = i == FILED_AFTER + 3;
+    disk_watch(state);
+    ck_assert_int_eq(play_open(play, state), 0);
+    ck_assert_int_eq(play_turns(play, state, 1, FILED_AFTER, &turn), 0);
+    for (size_t kept = 0; kept < STORE_FILE_AT; kept += BATCH_ITEMS_MAX)
+        keep_many(&arena);
+    beside = STORE_FILE_AT;
+    ck_assert_int_eq(play->store->generation, 0);
+    disk_at_sync(cut_here, NULL);
+    ck_assert_int_eq(play_turns(play, state, FILED_AFTER + 1, FILED_TURNS, &turn), 0);
+    ck_assert_int_eq(play->store->generation, 1);
+    play_close(play);
+    disk_leave();
+    play_free(play);
+    arena_free(&arena);
+    ck_assert_uint_gt(cuts, 1);
+    ck_assert_uint_eq(losses, 0);
 }
 END_TEST
 
@@ -229,7 +303,7 @@ START_TEST(keys_are_whole_after_a_power_cut_or_can_be_made_again)
     cut_keys(NULL);
     disk_leave();
     keyfile_free(keys);
-    ck_assert_uint_ge(cuts, 7 * KEY_CUTS);
+    ck_assert_uint_ge(cuts, 7 * seeds_wanted(KEY_CUTS));
     ck_assert_uint_eq(losses, 0);
 }
 END_TEST
@@ -245,6 +319,7 @@ int main(void)
     tcase_set_timeout(tests, 0);
     tcase_add_test(tests, a_power_cut_at_any_sync_loses_nothing_that_was_told);
     tcase_add_test(tests, a_node_that_told_before_its_sync_would_be_found_out);
+    tcase_add_test(tests, a_power_cut_while_pecks_are_filed_loses_none);
     tcase_add_test(tests, keys_are_whole_after_a_power_cut_or_can_be_made_again);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
