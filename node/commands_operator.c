@@ -195,7 +195,8 @@ static char *base64_of(struct bytes bytes)
 
     if (!text)
         memory_ran_out();
-    return sodium_bin2base64(text, size, bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(text, size, bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+    return text;
 }
 
 static json_t *document_of(const struct voucher *voucher, struct bytes wire, struct bytes chain)
@@ -352,7 +353,7 @@ static int publish(struct call *call)
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__VouchOrder vouch = DUCK__VOUCH_ORDER__INIT;
     char duckling[ID_TEXT_SIZE];
-    struct document document;
+    struct document document = {0};
     struct arena arena;
     json_t *parsed;
     int status;

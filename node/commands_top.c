@@ -87,9 +87,12 @@ static double rate(const struct look *before, const struct look *now, const char
 
 static double pecks_rate(const struct look *before, const struct look *now)
 {
-    double elapsed_s = (double)(now->at_ms - before->at_ms) / 1000;
-    double more = (double)(now->metrics->metrics->this_node->pecks -
-                           before->metrics->metrics->this_node->pecks);
+    double elapsed_s = (double)(now->at_ms - before->at_ms) / 1000, more;
+
+    if (!now->metrics || !before->metrics)
+        return 0; /* nobody answered */
+    more = (double)(now->metrics->metrics->this_node->pecks -
+                    before->metrics->metrics->this_node->pecks);
 
     return elapsed_s > 0 ? more / elapsed_s : 0;
 }

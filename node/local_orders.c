@@ -41,6 +41,7 @@ static bool read_id(enum id_kind kind, const char *text, bool may_be_empty, cons
         [ID_PECK] = "a peck's id is pck_ and 32 characters",
         [ID_CERTIFICATE] = "a certificate's id is crt_ and 32 characters",
         [ID_BOND] = "a bond's id is bnd_ and 32 characters",
+        [ID_OPERATOR] = "an operator's id is opr_ and 32 characters",
     };
 
     if (!*text && may_be_empty)

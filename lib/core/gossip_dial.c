@@ -291,6 +291,7 @@ void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struc
     struct seed *seed = find_seed(gossip, address, node);
     struct peer *peer = gossip_peer_of(gossip, node);
 
+    assert(node);
     if (!seed)
         return;
     seed->node = (struct id){0};

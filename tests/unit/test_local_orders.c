@@ -600,6 +600,26 @@ START_TEST(a_question_for_a_peck_names_it)
 }
 END_TEST
 
+START_TEST(trust_names_an_operator_or_a_domain)
+{
+    Duck__TrustOrder trust = DUCK__TRUST_ORDER__INIT;
+
+    request.order_case = DUCK__REQUEST__ORDER_TRUST;
+    request.trust = &trust;
+    expect_malformed("operator"); /* neither */
+    trust.operator_ = "opr_nobody";
+    expect_malformed("operator");
+    trust.operator_ = ALICE; /* a duckling */
+    expect_malformed("operator");
+    trust.domain = "example.org";
+    expect_malformed("operator"); /* both */
+    trust.operator_ = "";
+    expect_taken(ORDER_TRUST);
+    trust.forget = true;
+    expect_malformed("domain");
+}
+END_TEST
+
 START_TEST(an_order_that_nobody_knows_is_refused)
 {
     expect_malformed("");
@@ -636,6 +656,7 @@ int main(void)
     tcase_add_test(tests, counters_do_not_jump);
     tcase_add_test(tests, a_pulse_and_a_follow_name_ducklings);
     tcase_add_test(tests, a_question_for_a_peck_names_it);
+    tcase_add_test(tests, trust_names_an_operator_or_a_domain);
     tcase_add_test(tests, an_order_that_nobody_knows_is_refused);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
