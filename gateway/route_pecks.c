@@ -4,6 +4,7 @@
 #include "exchange.h"
 #include "form.h"
 #include "peck_owner.h"
+#include "route_partials.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -376,6 +377,10 @@ static void answer_peck(struct exchange *exchange)
     struct bytes result = bytes_of_text("null");
     const char *problem = NULL;
 
+    if (form_has(exchange, "number")) {
+        form_refuse(exchange, "bad_member", "number", "only a partial answer has a number");
+        return;
+    }
     if (!form_text(exchange, "problem", FORM_OPTIONAL, RECEIPT_PROBLEM_MAX, &problem))
         return;
     if (problem && form_has(exchange, "result")) {
@@ -411,7 +416,8 @@ void route_answer(struct exchange *exchange)
     const char *peck_id = peck_of_body(exchange);
 
     if (peck_id)
-        peck_owner_find(exchange, peck_id, PECK_END_TARGET, true, answer_peck);
+        peck_owner_find(exchange, peck_id, PECK_END_TARGET, true,
+                        form_has(exchange, "partial") ? partials_answer : answer_peck);
 }
 
 static void tell_cancelled(struct exchange *exchange)

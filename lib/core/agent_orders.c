@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 
 static struct effect *reply(struct effects *effects, const struct order *order)
 {
@@ -430,6 +431,49 @@ static void answer(struct agent *agent, const struct order *order, const struct 
     }
 }
 
+/* An agent that began anew, or whose reply was lost, asks how many there are and goes on from there. */
+static bool judge_number(const struct order *order, const struct partials *partials,
+                         struct effects *effects)
+{
+    char message[64];
+
+    if (order->number == 0 || order->number == partials->count + 1)
+        return true;
+    snprintf(message, sizeof message, "the next partial answer is number %u", partials->count + 1);
+    refuse(effects, order, REFUSAL_CONFLICT,
+           (const char *)arena_copy(&effects->arena, bytes_of(message, strlen(message) + 1)).data,
+           "number");
+    return false;
+}
+
+static void answer_partly(struct agent *agent, const struct order *order, const struct moment *at,
+                          struct effects *effects)
+{
+    const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    enum partials_verdict room;
+
+    if (!entry)
+        return;
+    if (entry->state == PECK_PENDING) {
+        refuse(effects, order, REFUSAL_CONFLICT, "this peck waits for its owner's decision",
+               "peck_id");
+        return;
+    }
+    if (!judge_number(order, &entry->partials, effects))
+        return;
+    room = partials_judge(&entry->partials, order->result.size);
+    if (room != PARTIALS_ROOM) {
+        refuse(effects, order, room == PARTIALS_EMPTY ? REFUSAL_MALFORMED : REFUSAL_TOO_LARGE,
+               partials_verdict_text(room), "result");
+        return;
+    }
+    if (!bytes_may_be_json(order->result)) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a partial answer is JSON, in UTF-8", "result");
+        return;
+    }
+    agent_say_partial(agent, entry, order, at);
+}
+
 /* ---- bonds ---- */
 
 static struct bond_terms terms_of(const struct order *order)
@@ -737,6 +781,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_ANSWER:
         answer(agent, order, at, effects);
+        break;
+    case ORDER_PARTIAL:
+        answer_partly(agent, order, at, effects);
         break;
     case ORDER_APPROVE:
         approve(agent, order, at, effects);

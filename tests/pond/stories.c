@@ -59,8 +59,7 @@ START_TEST(a_new_duckling_is_known_to_the_other_node_one_way_later)
            "[  10006] bob   learns alice's duckling record\n"
            "[  10006] bob   learns alice's metrics record\n");
     pond_rename(pond, ALICE, "Dotty");
-    expect(pond, SECOND_MS,
-           "[  11007] bob   learns alice's duckling record\n");
+    expect(pond, SECOND_MS, "[  11007] bob   learns alice's duckling record\n");
     pond_free(pond);
 }
 END_TEST

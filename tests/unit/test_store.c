@@ -733,7 +733,7 @@ END_TEST
 
 static const char back_to_version_2[] =
     "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
-    "DROP TABLE bond_thread; DROP TABLE ending;"
+    "DROP TABLE bond_thread; DROP TABLE ending; DROP TABLE partial;"
     "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
     "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
     "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"
