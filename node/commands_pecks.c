@@ -149,8 +149,8 @@ static int send_and_stream(struct call *call, Duck__Request *request)
     snprintf(peck_id, sizeof peck_id, "%s", reply->peck->peck_id);
     duck_reply_free(reply);
     if (!call->json)
-        printf("%s\n",
-               peck_id); /* what follows may be cut off: `ducknode pecks --stream` goes on */
+        printf("%s\n", peck_id); /* should the rest be cut off: `ducknode pecks --stream` */
+    fflush(stdout);
     return stream(call, peck_id, 0);
 }
 
