@@ -422,11 +422,15 @@ void route_answer(struct exchange *exchange)
 
 static void tell_cancelled(struct exchange *exchange)
 {
+    const char *state = exchange->reply->done->state;
+    bool is_over = !*state || !strcmp(state, peck_state_name(PECK_CANCELLED));
     json_t *object = json_object();
 
     reply_word(object, "peck_id", peck_of_body(exchange));
-    reply_word(object, "status", peck_state_name(PECK_CANCELLED));
-    exchange_answer(exchange, 200, object);
+    reply_word(object, "status", is_over ? peck_state_name(PECK_CANCELLED) : state);
+    if (!is_over)
+        json_object_set_new(object, "cancelling", json_true()); /* its target's node is asked */
+    exchange_answer(exchange, is_over ? 200 : 202, object);
 }
 
 static void cancel_peck(struct exchange *exchange)

@@ -56,6 +56,14 @@ static void print_peck(const Duck__PeckView *peck)
         printf("  %-9s %s\n", "bond", peck->bond_id);
 }
 
+static const char *done_text(const Duck__Done *done)
+{
+    if (!done->state[0])
+        return "done";
+    return strcmp(done->state, "cancelled") == 0 ? "cancelled"
+                                                 : "its target's node is asked to end it";
+}
+
 static int show(struct call *call, Duck__Request *request)
 {
     Duck__Reply *reply;
@@ -79,9 +87,9 @@ static int show(struct call *call, Duck__Request *request)
         else
             print_peck(reply->peck);
     } else if (call->json) {
-        print_json(json_object());
+        print_json(json_of_message(reply->done));
     } else {
-        printf("done\n");
+        printf("%s\n", done_text(reply->done));
     }
     duck_reply_free(reply);
     return 0;
@@ -412,7 +420,7 @@ const struct command peck_commands[] = {
      "ducknode deny pck_… --reason 'not today'", deny},
     {"answer", "PECK [JSON]", 1, 2, "Answer a peck with a result, or with a problem.", answer_flags,
      "ducknode answer pck_… '{\"sky\":\"clear\"}'", answer},
-    {"cancel", "PECK", 1, 1, "Take back a peck that its target's node has not taken.", NULL,
+    {"cancel", "PECK", 1, 1, "Take back a peck, also from its target's node and agent.", NULL,
      "ducknode cancel pck_…", cancel},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

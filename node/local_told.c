@@ -123,11 +123,13 @@ void local_answer_nothing_taken(struct request *request)
     local_answer(request, &reply);
 }
 
-static void answer_done(struct request *request)
+static void answer_done(struct request *request, enum peck_state state)
 {
     Duck__Done done = DUCK__DONE__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
 
+    if (state)
+        done.state = (char *)peck_state_name(state);
     reply.answer_case = DUCK__REPLY__ANSWER_DONE;
     reply.done = &done;
     local_answer(request, &reply);
@@ -309,7 +311,7 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         answer_unpecked(request, effect);
         break;
     case REQUEST_DONE:
-        answer_done(request);
+        answer_done(request, effect->reply.state);
         break;
     case REQUEST_QUESTION:
     case REQUEST_PECK:

@@ -390,8 +390,8 @@ static bool can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_PARTIAL)
         return effect->partial.box == BOX_OUT;
     if (effect->kind == EFFECT_KEEP_STATE)
-        return effect->state.box == BOX_OUT && state != PECK_CANCELLED && state != PECK_EXPIRED &&
-               state != PECK_FAILED;
+        return effect->state.box == BOX_OUT && !effect->state.cancelling &&
+               state != PECK_CANCELLED && state != PECK_EXPIRED && state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||

@@ -50,15 +50,15 @@ static void remember_late(struct performer *performer, const struct late_receipt
 }
 
 /* A peck for a duckling of this very node, that could not be received when it was sent. */
-static void give_to_self(struct performer *performer, const struct id *peck, struct bytes wire,
-                         struct bytes chain)
+static void give_to_self(struct performer *performer, const struct effect *effect,
+                         struct bytes wire, struct bytes chain)
 {
     struct message *message = message_new(PARSE_BUDGET(wire.size + chain.size));
     struct envelope envelope;
 
-    (void)peck;
     message->event.kind = EVENT_PECK;
     message->event.node = performer->node;
+    message->event.peck.cancelled = effect->send_stored.cancelled;
     message->event.peck.wire = arena_copy(&message->arena, wire);
     message->event.peck.chain = arena_copy(&message->arena, chain);
     if (envelope_parse(wire, ENVELOPE_PECK, &message->arena, &envelope) != ENVELOPE_TAKEN ||
@@ -70,9 +70,9 @@ static void give_to_self(struct performer *performer, const struct id *peck, str
     inbox_try_give(performer->inbox, message);
 }
 
-static void send_peck(struct performer *performer, const struct id *node, const struct id *peck,
-                      uint32_t partials)
+static void send_peck(struct performer *performer, const struct effect *effect)
 {
+    const struct id *node = &effect->send_stored.node, *peck = &effect->send_stored.peck;
     struct bytes wire, chain;
 
     arena_reset(&performer->scratch);
@@ -80,11 +80,12 @@ static void send_peck(struct performer *performer, const struct id *node, const 
         wire.size == 0)
         return; /* it was done meanwhile */
     if (id_equal(node, &performer->node)) {
-        give_to_self(performer, peck, wire, chain);
+        give_to_self(performer, effect, wire, chain);
         return;
     }
     transport_send(performer->transport, node, FRAME_PECK,
-                   frame_pack_peck_again(chain, wire, partials, &performer->scratch));
+                   frame_pack_peck_again(chain, wire, effect->send_stored.partials,
+                                         effect->send_stored.cancelled, &performer->scratch));
 }
 
 /* Those after `late->partials`, which follows. Returns FAULT_BUSY when the link is full. */
@@ -261,8 +262,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
                 send_frame(performer, effect, receipt, at);
             break;
         case EFFECT_SEND_PECK:
-            send_peck(performer, &effect->send_stored.node, &effect->send_stored.peck,
-                      effect->send_stored.partials);
+            send_peck(performer, effect);
             break;
         case EFFECT_SEND_RECEIPTS:
             send_stored_receipts(performer, effect, at);

@@ -283,15 +283,18 @@ int store_keep_state(struct store *store, const struct effect *effect)
 
     if (!seq)
         return store->connection.fault;
-    statement = store_prepare(&store->connection, STATEMENT_PECK_STATE,
-                              "UPDATE peck SET state = ?2, place = ?3, attempt = max(attempt, ?4), "
-                              "lease_until_ms = ?5, changed_ms = ?6 WHERE seq = ?1");
+    statement =
+        store_prepare(&store->connection, STATEMENT_PECK_STATE,
+                      "UPDATE peck SET state = ?2, place = ?3, attempt = max(attempt, ?4), "
+                      "lease_until_ms = ?5, changed_ms = ?6, cancelling = max(cancelling, ?7) "
+                      "WHERE seq = ?1");
     sqlite3_bind_int64(statement, 1, seq);
     sqlite3_bind_int(statement, 2, (int)effect->state.state);
     sqlite3_bind_int(statement, 3, (int)effect->state.place);
     store_bind_number(statement, 4, effect->state.attempt);
     store_bind_number(statement, 5, effect->state.lease_until_ms);
     store_bind_number(statement, 6, effect->state.at_ms);
+    sqlite3_bind_int(statement, 7, effect->state.cancelling);
     fault = store_run(&store->connection, statement);
     if (!fault && effect->state.problem.size > 0)
         fault = add_ending(store, seq, effect);
@@ -391,6 +394,7 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
 }
 
 #define PARTIALS_COLUMN 9
+#define CANCELLING_COLUMN 12
 
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
@@ -399,8 +403,11 @@ static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct o
     entry->expires_ms = store_column_number(statement, 7);
     entry->attempts = (uint32_t)store_column_number(statement, 6);
     store_column_partials(statement, PARTIALS_COLUMN, &entry->partials);
+    entry->cancelling = sqlite3_column_int(statement, CANCELLING_COLUMN) != 0;
     entry->next_send_ms =
-        entry->state == PECK_QUEUED || entry->state == PECK_SENT ? at->now_ms : MOMENT_NEVER;
+        entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->cancelling
+            ? at->now_ms
+            : MOMENT_NEVER;
 }
 
 static void read_received(sqlite3_stmt *statement, const struct moment *at,
@@ -453,7 +460,8 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
     int result = sqlite3_prepare_v2(
         connection->database,
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
-        "p.lease_until_ms, x.number, x.total, x.running FROM (SELECT seq FROM peck INDEXED BY "
+        "p.lease_until_ms, x.number, x.total, x.running, "
+        "p.cancelling FROM (SELECT seq FROM peck INDEXED BY "
         "peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "

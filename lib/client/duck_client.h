@@ -75,6 +75,8 @@ struct duck_peck {
  * reached, whatever it is: running out of time is not a problem. */
 struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, enum duck_wait wait, uint64_t wait_ms);
 struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum duck_wait wait, uint64_t wait_ms);
+/* Takes it back. What its target's node has taken already is ended there: duck_peck_get with DUCK_WAIT_DONE then
+ * tells "cancelled", or what was answered just before. */
 struct duck_answer *duck_cancel(struct duck *duck, const char *duckling, const char *peck_id);
 
 /* Answers that come in parts: those with numbers above `after`, at most `limit` (0: 50, at most 200). Waits

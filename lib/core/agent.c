@@ -362,15 +362,10 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_answer(agent, event, effects);
         break;
     case EVENT_PECK:
-        if (event->peck.known) {
-            struct effect *effect = effects_add(effects, EFFECT_SEND_RECEIPTS);
-
-            effect->send_stored.node = event->node;
-            effect->send_stored.peck = event->peck.peck.id;
-            effect->send_stored.partials = event->peck.partials;
-            break;
-        }
-        agent_receive_peck(agent, event, effects);
+        if (event->peck.known)
+            agent_receive_again(agent, event, effects);
+        else
+            agent_receive_peck(agent, event, effects);
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);

@@ -239,8 +239,12 @@ static void cancel(struct agent *agent, const struct order *order, const struct 
         return;
     }
     if (copy.state != PECK_QUEUED && copy.state != PECK_SENT) {
-        refuse(effects, order, REFUSAL_CONFLICT, "the target's node has taken this peck",
-               "peck_id");
+        agent_ask_to_cancel(agent, entry, at, effects);
+        effect = reply(effects, order);
+        effect->reply.duckling = copy.from;
+        effect->reply.peck = copy.peck;
+        effect->reply.box = BOX_OUT;
+        effect->reply.state = copy.state;
         return;
     }
     outbox_remove(agent->outbox, &copy.peck);

@@ -267,6 +267,13 @@ void agent_restore_pin(struct agent *agent, struct bytes address, const struct i
 bool agent_join(struct agent *agent, const struct order *order, struct effects *effects); /* false: no room */
 void agent_take_answer(struct agent *agent, const struct event *event, struct effects *effects);
 
+/* ---- agent_cancel.c ---- */
+/* Of a peck that the target's node has taken. */
+void agent_ask_to_cancel(struct agent *agent, const struct outbox_entry *entry,
+                         const struct moment *at, struct effects *effects);
+/* An EVENT_PECK of a peck that is known here. */
+void agent_receive_again(struct agent *agent, const struct event *event, struct effects *effects);
+
 /* ---- agent_partials.c ---- */
 /* Judged before; `order` has the payload and the ticket. */
 void agent_say_partial(struct agent *agent, const struct tray_entry *entry,

@@ -428,6 +428,10 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
                         effects);
         return;
     }
+    if (event->peck.cancelled) {
+        refuse_for_good(agent, event, "cancelled", "its sender took it back", effects);
+        return;
+    }
     if (peck->expires_ms <= at->wall_ms) {
         refuse_for_good(agent, event, "expired", "its time is over", effects);
         return;
@@ -682,6 +686,8 @@ static const char *judge_receipt(const struct agent *agent, const struct outbox_
     if (receipt->kind == RECEIPT_DONE && receipt->state == PECK_APPROVED &&
         entry->kind != PECK_BOND_REQUEST)
         return "an action is not done by approval";
+    if (receipt->state == PECK_CANCELLED && !entry->cancelling)
+        return "nobody here took the peck back";
     if (receipt->kind == RECEIPT_DONE && agent_match_partials(entry, receipt) == PARTIALS_DIFFER)
         return "its signer gave other partial answers before";
     return NULL;
@@ -883,6 +889,7 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
     effect->send_stored.node = host;
     effect->send_stored.peck = copy.peck;
     effect->send_stored.partials = copy.partials.count;
+    effect->send_stored.cancelled = copy.cancelling;
 }
 
 static void expire_received(struct agent *agent, const struct tray_entry *entry,

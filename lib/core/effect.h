@@ -136,6 +136,7 @@ struct effect {
             struct bytes problem;            /* BOX_OUT: why, where no receipt says it; else empty */
             struct bytes refusal;            /* and that by its code… */
             uint64_t retry_after_ms;         /* …and when to try again; 0: not said */
+            bool cancelling;                 /* BOX_OUT: from now on its target is asked to end it */
         } state;
         struct {
             enum box box;
@@ -187,7 +188,8 @@ struct effect {
         struct {
             struct id node;
             struct id peck;                  /* from BOX_OUT: PeckFrame; from BOX_IN: its receipts… */
-            uint32_t partials;               /* …and partial answers after so many; BOX_OUT: so many are held */
+            uint32_t partials;               /* …and partial answers after so many; BOX_OUT: so many are held… */
+            bool cancelled;                  /* …and the sender takes it back */
         } send_stored;
         struct {
             struct id node;

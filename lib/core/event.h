@@ -229,6 +229,7 @@ struct event {
             struct peck peck;
             struct bytes wire, chain;
             uint32_t partials;                      /* of its answer, that the sender holds */
+            bool cancelled;                         /* …and it takes the peck back */
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */

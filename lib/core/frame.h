@@ -7,9 +7,9 @@
 #include "effect.h"
 
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
-/* Of a peck that is sent again: so many partial answers are held. */
+/* Of a peck that is sent again: so many partial answers are held, and is it taken back? */
 struct bytes frame_pack_peck_again(struct bytes chain, struct bytes peck, uint32_t partials,
-                                   struct arena *arena);
+                                   bool cancelled, struct arena *arena);
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
 struct bytes frame_pack_partial(struct bytes chain, struct bytes receipt, struct arena *arena);
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,

@@ -291,6 +291,7 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
     event->peck.wire = borrowed(frame->peck);
     event->peck.chain = borrowed(frame->chain);
     event->peck.partials = frame->partials;
+    event->peck.cancelled = frame->cancelled;
     verdict = parse_envelope(event->peck.wire, ENVELOPE_PECK, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;

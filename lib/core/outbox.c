@@ -129,7 +129,8 @@ size_t outbox_count(const struct outbox *outbox)
 
 static bool is_to_be_sent(const struct outbox_entry *entry)
 {
-    return entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->lacks_partials;
+    return entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->cancelling ||
+           entry->lacks_partials;
 }
 
 void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
@@ -182,6 +183,16 @@ void outbox_miss_partials(struct outbox *outbox, const struct id *peck, uint64_t
     slot->entry.lacks_partials = true;
     if (slot->entry.next_send_ms == MOMENT_NEVER)
         set_next_send(outbox, slot, now_ms + PARTIALS_ASK_MS);
+}
+
+void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
+{
+    struct slot *slot = find(outbox, peck);
+
+    if (!slot)
+        return;
+    slot->entry.cancelling = true;
+    set_next_send(outbox, slot, now_ms);
 }
 
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),

@@ -25,6 +25,7 @@ struct outbox_entry {
     uint64_t expires_ms;   /* wall */
     uint32_t attempts;
     uint64_t next_send_ms; /* steady; MOMENT_NEVER once taken, unless… */
+    bool cancelling;       /* …its sender takes it back, or… */
     bool lacks_partials;   /* …some of these were skipped */
     struct partials partials; /* of its answer, that are held here */
 };
@@ -45,6 +46,9 @@ void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_st
  * are missing: then the peck is due in PARTIALS_ASK_MS, and again until they come. */
 void outbox_add_partial(struct outbox *outbox, const struct id *peck, struct bytes payload);
 void outbox_miss_partials(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
+
+/* Its target's node is asked to end it: due now, and again until the end comes. */
+void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
 
 /* Makes everything for these targets due now: their node has linked up. `hosted_there` decides. */
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),

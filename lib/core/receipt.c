@@ -50,10 +50,10 @@ static bool can_say(enum receipt_kind kind, enum peck_state state)
     case PECK_ANSWERED:
     case PECK_FAILED:
     case PECK_EXPIRED:
+    case PECK_CANCELLED:
         return kind == RECEIPT_DONE;
     case PECK_QUEUED:
     case PECK_SENT:
-    case PECK_CANCELLED:
         return false;
     }
     return false;
@@ -61,7 +61,8 @@ static bool can_say(enum receipt_kind kind, enum peck_state state)
 
 static bool has_problem(enum peck_state state)
 {
-    return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED;
+    return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED ||
+           state == PECK_CANCELLED;
 }
 
 static enum receipt_verdict judge_bond(const struct receipt *receipt)
@@ -81,7 +82,7 @@ static bool may_follow_partials(const struct receipt *receipt)
 {
     return receipt->kind == RECEIPT_DONE &&
            (receipt->state == PECK_ANSWERED || receipt->state == PECK_FAILED ||
-            receipt->state == PECK_EXPIRED);
+            receipt->state == PECK_EXPIRED || receipt->state == PECK_CANCELLED);
 }
 
 static enum receipt_verdict judge_partials(const struct receipt *receipt)

@@ -9,3 +9,6 @@ CREATE TABLE partial (
     wire BLOB NOT NULL,
     PRIMARY KEY (seq, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Of a sent peck: 1 when its sender took it back and its target's node has not said its end yet.
+ALTER TABLE peck ADD COLUMN cancelling INTEGER NOT NULL DEFAULT 0;

@@ -1,5 +1,5 @@
-"""Answers that come in parts, between real nodes: as they are said, in order, each once, whoever is
-killed meanwhile."""
+"""Answers that come in parts, and pecks that are taken back, between real nodes: in order, each once,
+whoever is killed meanwhile."""
 
 import json
 import os
@@ -105,6 +105,39 @@ def the_command_line_prints_parts_as_they_come():
         assert again.startswith('2\t{"n": 2}\n'), again
 
 
+def a_peck_that_is_taken_back_ends_at_the_agent_that_has_it():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        peck = ask(asker, oracle)
+        oracle.post("/beak/answer", peck_id=peck, partial="begun")
+        asker.becomes(peck, "taken")
+        asked = asker.post("/beak/cancel", peck_id=peck)
+        assert asked["peck_id"] == peck and asked["status"] in ("taken", "cancelled"), asked
+        done = asker.becomes(peck, "cancelled")
+        assert done["receipts"][-1]["state"] == "cancelled", done
+        oracle.becomes(peck, "cancelled")
+        refused(409, lambda: oracle.post("/beak/answer", peck_id=peck, result=1), "peck_id")
+        assert asker.get("/beak/partials/" + peck)["held"] == 1
+        # While bob is away, across a death of alice.
+        peck = ask(asker, oracle)
+        asker.becomes(peck, "taken")
+        pond.bob.stop()
+        until("the link to go", lambda: pond.alice.json("status")["links"] == 0)
+        asker.post("/beak/cancel", peck_id=peck)
+        pond.alice.kill()
+        pond.alice.start()
+        pond.bob.start()
+        asker.becomes(peck, "cancelled", seconds=30)
+        oracle.becomes(peck, "cancelled")
+        refused(409, lambda: asker.post("/beak/cancel", peck_id=peck), "peck_id")
+        # Between ducklings of one node.
+        friend = pond.alice.hatch("friend@example.com", "Friend")
+        asker.bond_with(friend, "query")
+        peck = ask(asker, friend)
+        assert "asked to end it" in pond.alice.command("cancel", peck).stdout
+        asker.becomes(peck, "cancelled")
+
+
 PARTS = 60
 
 
@@ -171,5 +204,6 @@ def all_parts_arrive_once_and_in_order_though_the_asking_node_is_killed():
 run(parts_are_read_as_they_are_said,
     what_may_not_be_said_is_refused,
     the_command_line_prints_parts_as_they_come,
+    a_peck_that_is_taken_back_ends_at_the_agent_that_has_it,
     all_parts_arrive_once_and_in_order_though_the_answering_node_is_killed,
     all_parts_arrive_once_and_in_order_though_the_asking_node_is_killed)

@@ -34,7 +34,8 @@ static void send(struct pond *pond, struct pond_node *node, uint32_t to, struct 
 {
     if (network_link(pond, node->index, to, false))
         fox_send(pond, node, &pond->nodes[to].id, FRAME_PECK,
-                 frame_pack_peck_again(chain, wire, any_count(pond), arena));
+                 frame_pack_peck_again(chain, wire, any_count(pond),
+                                       dice_below(&pond->hostile_dice, 4) == 0, arena));
     else
         network_dial_to(pond, node, to);
 }

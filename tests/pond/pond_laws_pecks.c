@@ -180,6 +180,9 @@ void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct e
         law_broken(pond, "who has an answer has all of its parts", "%s has %u of %u of one by %s",
                    node->name, disk_partials(peck).count, receipt.partials,
                    is_honest(pond, &effect->receipt.with) ? "a duck" : "a fox");
+    if (receipt.state == PECK_CANCELLED && !laws_watch(pond, &effect->receipt.peck)->cancelled)
+        law_broken(pond, "no peck is taken back but by its sender", "%s has one", node->name);
+    pond->sums.cancelled += receipt.state == PECK_CANCELLED;
     pond->sums.answers_in_parts += receipt.partials > 0;
     arena_free(&arena);
 }

@@ -195,6 +195,26 @@ static struct kept_peck *any_pending(struct pond *pond, const struct pond_node *
     return peck;
 }
 
+/* Somebody thinks better of what it sent last from a node, whatever has become of it. */
+static void cancel(struct pond *pond)
+{
+    const struct duck *duck = any_duck(pond);
+    struct pond_node *node = duck ? &pond->nodes[duck->node] : NULL;
+    const struct kept_peck *peck = NULL;
+    struct message *message;
+
+    for (size_t i = node ? node->store.peck_count : 0; i > 0 && !peck; i--)
+        if (node->store.in_order[i - 1]->box == BOX_OUT)
+            peck = node->store.in_order[i - 1];
+    if (!peck)
+        return;
+    message = message_make();
+    ask(pond, message, ORDER_CANCEL, &peck->from)->peck = peck->by_id.id;
+    about(pond, &peck->by_id.id);
+    laws_watch(pond, &peck->by_id.id)->cancelled = true;
+    node_take(pond, node, message);
+}
+
 /* An owner looks at what waits on a node, and decides one. */
 static void decide(struct pond *pond)
 {
@@ -342,7 +362,10 @@ void life_step(struct pond *pond)
         }
         break;
     case 1:
-        end_bond(pond);
+        if (dice_below(&pond->life_dice, 2))
+            end_bond(pond);
+        else
+            cancel(pond);
         break;
     case 2:
     case 3:

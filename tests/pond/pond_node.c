@@ -381,15 +381,16 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
         message->event.node = node->id;
         message->event.peck.wire = peck->wire;
         message->event.peck.chain = peck->chain;
+        message->event.peck.cancelled = effect->send_stored.cancelled;
         if (envelope_parse(peck->wire, ENVELOPE_PECK, &message->arena, &envelope) !=
                 ENVELOPE_TAKEN ||
             peck_parse(envelope.body, &message->arena, &message->event.peck.peck) != PECK_OK)
             assert(!"a stored peck parses");
         node_take(pond, node, message);
     } else if (is_peck) {
-        network_send(
-            pond, node, to, FRAME_PECK,
-            frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials, &arena));
+        network_send(pond, node, to, FRAME_PECK,
+                     frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials,
+                                           effect->send_stored.cancelled, &arena));
     } else {
         send_partials(pond, node, peck, effect);
         for (int i = 0; i < 2; i++)

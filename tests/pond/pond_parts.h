@@ -123,6 +123,7 @@ struct kept_peck {
     uint64_t expires_ms, lease_until_ms; /* wall */
     struct bytes thread, wire, chain, receipts[2], receipt_chains[2];
     const struct kept_partial *partials; /* the last; NULL: none */
+    bool cancelling;
 };
 
 /* A record whose end came, and how long the agent wants to remember that. */
@@ -332,6 +333,7 @@ struct watched {
     uint32_t from, to;           /* nodes */
     enum peck_kind kind;
     struct id requester, approver; /* its two ends */
+    bool cancelled;              /* its sender asked for it */
     uint32_t partials_said;      /* of its answer; their orders were answered */
     bool ordered, taken_said, approved, covered, acknowledged, answered;
     uint64_t bond_until_ms;      /* wall: of the bond that its approval made; 0: as long as bonds last */

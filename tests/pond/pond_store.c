@@ -35,8 +35,8 @@ bool disk_can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_PARTIAL)
         return effect->partial.box == BOX_OUT;
     if (effect->kind == EFFECT_KEEP_STATE)
-        return effect->state.box == BOX_OUT && state != PECK_CANCELLED && state != PECK_EXPIRED &&
-               state != PECK_FAILED;
+        return effect->state.box == BOX_OUT && !effect->state.cancelling &&
+               state != PECK_CANCELLED && state != PECK_EXPIRED && state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
@@ -225,6 +225,7 @@ static void keep_state(struct pond_store *store, const struct effect *effect)
         return;
     peck->state = effect->state.state;
     peck->attempt = effect->state.attempt;
+    peck->cancelling |= effect->state.cancelling;
     if (peck->box == BOX_OUT)
         return;
     peck->place = effect->state.place;
@@ -475,7 +476,7 @@ static void give_sent(struct pond_node *node, const struct kept_peck *peck, cons
                       struct effects *unheard)
 {
     struct event event = {.kind = EVENT_RESTORED_SENT, .at = *at};
-    bool again = peck->state == PECK_QUEUED || peck->state == PECK_SENT;
+    bool again = peck->state == PECK_QUEUED || peck->state == PECK_SENT || peck->cancelling;
 
     event.sent = (struct outbox_entry){.peck = peck->by_id.id,
                                        .hash = peck->hash,
@@ -486,6 +487,7 @@ static void give_sent(struct pond_node *node, const struct kept_peck *peck, cons
                                        .expires_ms = peck->expires_ms,
                                        .attempts = peck->attempt,
                                        .partials = disk_partials(peck),
+                                       .cancelling = peck->cancelling,
                                        .next_send_ms = again ? at->now_ms : MOMENT_NEVER};
     agent_step(node->agent, &event, unheard);
 }

@@ -234,7 +234,8 @@ static inline void carry_stored(struct pond *pond, struct node *node, const stru
         struct kept_peck *peck = find(node, BOX_OUT, &effect->send_stored.peck);
 
         carry(pond, node, FRAME_PECK,
-              frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials, &arena));
+              frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials,
+                                    effect->send_stored.cancelled, &arena));
     } else {
         struct kept_peck *peck = find(node, BOX_IN, &effect->send_stored.peck);
 

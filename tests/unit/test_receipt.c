@@ -214,7 +214,8 @@ START_TEST(each_kind_says_its_own_states_only)
         for (int state = 0; state <= 12; state++) {
             bool is_taken = state == PECK_TAKEN || state == PECK_PENDING || state == PECK_APPROVED;
             bool is_done = state == PECK_APPROVED || state == PECK_DENIED ||
-                           state == PECK_ANSWERED || state == PECK_FAILED || state == PECK_EXPIRED;
+                           state == PECK_ANSWERED || state == PECK_FAILED ||
+                           state == PECK_EXPIRED || state == PECK_CANCELLED;
             bool is_partial = state == PECK_TAKEN || state == PECK_APPROVED;
             bool can_be = kind == RECEIPT_TAKEN  ? is_taken
                           : kind == RECEIPT_DONE ? is_done
@@ -267,12 +268,12 @@ END_TEST
 
 START_TEST(only_what_was_worked_at_counts_partial_answers)
 {
-    static const enum peck_state can[] = {PECK_ANSWERED, PECK_FAILED, PECK_EXPIRED};
+    static const enum peck_state can[] = {PECK_ANSWERED, PECK_FAILED, PECK_EXPIRED, PECK_CANCELLED};
     static const enum peck_state cannot[] = {PECK_DENIED, PECK_APPROVED};
     struct receipt receipt, parsed;
     struct bytes body;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         receipt = said(RECEIPT_DONE, can[i]);
         receipt.partials = PARTIALS_MAX;
         receipt.partials_hash.bytes[7] = 7;
@@ -341,10 +342,11 @@ END_TEST
 
 START_TEST(a_problem_goes_with_what_failed_only)
 {
-    static const enum peck_state failed[] = {PECK_DENIED, PECK_FAILED, PECK_EXPIRED};
+    static const enum peck_state failed[] = {PECK_DENIED, PECK_FAILED, PECK_EXPIRED,
+                                             PECK_CANCELLED};
     struct receipt receipt;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         receipt = said(RECEIPT_DONE, failed[i]);
         receipt.problem = bytes_of_text("no\n\tbecause of caf\xC3\xA9");
         ck_assert_int_eq(verdict_of(receipt), RECEIPT_OK);

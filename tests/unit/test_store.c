@@ -193,6 +193,27 @@ START_TEST(how_far_an_answer_has_come_is_restored_at_both_ends)
 }
 END_TEST
 
+START_TEST(that_a_peck_is_taken_back_is_restored)
+{
+    struct effect kept = bed_send(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect state = make_state(BOX_OUT, &kept.peck.id, PECK_TAKEN, TRAY_WAITING);
+    struct restored restored;
+
+    bed_restore(&bed, &later, &restored);
+    ck_assert(!restored.sent_entries[0].cancelling);
+    ck_assert_uint_eq(restored.sent_entries[0].next_send_ms, MOMENT_NEVER);
+    state.state.cancelling = true;
+    bed_keep(&bed, &state, 1);
+    state.state.cancelling = false; /* whatever else becomes of it */
+    bed_keep(&bed, &state, 1);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert(restored.sent_entries[0].cancelling);
+    ck_assert_uint_eq(restored.sent_entries[0].next_send_ms, later.now_ms);
+}
+END_TEST
+
 START_TEST(a_state_of_a_peck_that_is_not_held_changes_nothing)
 {
     struct id nobody = {.bytes = {9}};
@@ -786,6 +807,7 @@ END_TEST
 static const char back_to_version_2[] =
     "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
     "DROP TABLE bond_thread; DROP TABLE ending; DROP TABLE partial;"
+    "ALTER TABLE peck DROP COLUMN cancelling;"
     "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
     "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
     "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"
@@ -1178,6 +1200,7 @@ int main(void)
     tcase_add_test(cases, receipts_stand_beside_their_peck_taken_before_done);
     tcase_add_test(cases, parts_of_an_answer_are_read_in_order_from_any_on_page_by_page);
     tcase_add_test(cases, how_far_an_answer_has_come_is_restored_at_both_ends);
+    tcase_add_test(cases, that_a_peck_is_taken_back_is_restored);
     tcase_add_test(cases, a_state_of_a_peck_that_is_not_held_changes_nothing);
     tcase_add_test(cases, filed_pecks_are_found_like_recent_ones);
     tcase_add_test(cases, a_turn_that_filed_and_is_taken_back_filed_nothing);
