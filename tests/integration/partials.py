@@ -138,6 +138,28 @@ def a_peck_that_is_taken_back_ends_at_the_agent_that_has_it():
         asker.becomes(peck, "cancelled")
 
 
+def as_much_as_a_peck_may_have_comes_through_a_link_at_once():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        pecks = [ask(asker, oracle) for _ in range(8)]
+        for peck in pecks:
+            asker.becomes(peck, "taken")
+        pond.alice.stop()
+        part = "x" * (32 * 1024 - 2)  # and two quotes
+        for peck in pecks:
+            for number in range(1, 33):
+                oracle.post("/beak/answer", peck_id=peck, partial=part, number=number)
+            refused(413, lambda peck=peck: oracle.post("/beak/answer", peck_id=peck, partial=1),
+                    "result")
+            oracle.post("/beak/answer", peck_id=peck, result=1)
+        pond.alice.start()
+        for peck in pecks:
+            asker.becomes(peck, "answered", seconds=60)
+            page = asker.get("/beak/partials/" + peck, limit=200)
+            assert [p["number"] for p in page["partials"]] == list(range(1, 33))
+            assert all(p["partial"] == part for p in page["partials"])
+
+
 PARTS = 60
 
 
@@ -204,6 +226,7 @@ def all_parts_arrive_once_and_in_order_though_the_asking_node_is_killed():
 run(parts_are_read_as_they_are_said,
     what_may_not_be_said_is_refused,
     the_command_line_prints_parts_as_they_come,
+    as_much_as_a_peck_may_have_comes_through_a_link_at_once,
     a_peck_that_is_taken_back_ends_at_the_agent_that_has_it,
     all_parts_arrive_once_and_in_order_though_the_answering_node_is_killed,
     all_parts_arrive_once_and_in_order_though_the_asking_node_is_killed)
