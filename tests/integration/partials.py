@@ -138,6 +138,20 @@ def a_peck_that_is_taken_back_ends_at_the_agent_that_has_it():
         asker.becomes(peck, "cancelled")
 
 
+def a_deadline_goes_along_to_the_agent_and_ends_what_it_has_not_answered():
+    with Pond("alice", "bob") as pond:
+        asker, oracle = pair(pond)
+        sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={}, expires_in=2)
+        work = oracle.get("/beak/inbox", wait=10)["pecks"][0]
+        assert work["expires_at"] == asker.peck(sent["peck_id"])["expires_at"], work
+        oracle.post("/beak/answer", peck_id=sent["peck_id"], partial="begun")
+        done = asker.becomes(sent["peck_id"], "expired")
+        assert done["receipts"][-1]["state"] == "expired", done  # its target says so
+        assert asker.get("/beak/partials/" + sent["peck_id"])["held"] == 1
+        refused(409, lambda: oracle.post("/beak/answer", peck_id=sent["peck_id"], result=1),
+                "peck_id")
+
+
 def as_much_as_a_peck_may_have_comes_through_a_link_at_once():
     with Pond("alice", "bob") as pond:
         asker, oracle = pair(pond)
@@ -226,6 +240,7 @@ def all_parts_arrive_once_and_in_order_though_the_asking_node_is_killed():
 run(parts_are_read_as_they_are_said,
     what_may_not_be_said_is_refused,
     the_command_line_prints_parts_as_they_come,
+    a_deadline_goes_along_to_the_agent_and_ends_what_it_has_not_answered,
     as_much_as_a_peck_may_have_comes_through_a_link_at_once,
     a_peck_that_is_taken_back_ends_at_the_agent_that_has_it,
     all_parts_arrive_once_and_in_order_though_the_answering_node_is_killed,
