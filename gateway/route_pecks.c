@@ -4,6 +4,7 @@
 #include "exchange.h"
 #include "form.h"
 #include "peck_owner.h"
+#include "route_partials.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -376,6 +377,10 @@ static void answer_peck(struct exchange *exchange)
     struct bytes result = bytes_of_text("null");
     const char *problem = NULL;
 
+    if (form_has(exchange, "number")) {
+        form_refuse(exchange, "bad_member", "number", "only a partial answer has a number");
+        return;
+    }
     if (!form_text(exchange, "problem", FORM_OPTIONAL, RECEIPT_PROBLEM_MAX, &problem))
         return;
     if (problem && form_has(exchange, "result")) {
@@ -411,16 +416,21 @@ void route_answer(struct exchange *exchange)
     const char *peck_id = peck_of_body(exchange);
 
     if (peck_id)
-        peck_owner_find(exchange, peck_id, PECK_END_TARGET, true, answer_peck);
+        peck_owner_find(exchange, peck_id, PECK_END_TARGET, true,
+                        form_has(exchange, "partial") ? partials_answer : answer_peck);
 }
 
 static void tell_cancelled(struct exchange *exchange)
 {
+    const char *state = exchange->reply->done->state;
+    bool is_over = !*state || !strcmp(state, peck_state_name(PECK_CANCELLED));
     json_t *object = json_object();
 
     reply_word(object, "peck_id", peck_of_body(exchange));
-    reply_word(object, "status", peck_state_name(PECK_CANCELLED));
-    exchange_answer(exchange, 200, object);
+    reply_word(object, "status", is_over ? peck_state_name(PECK_CANCELLED) : state);
+    if (!is_over)
+        json_object_set_new(object, "cancelling", json_true()); /* its target's node is asked */
+    exchange_answer(exchange, is_over ? 200 : 202, object);
 }
 
 static void cancel_peck(struct exchange *exchange)

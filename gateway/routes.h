@@ -92,6 +92,7 @@ void route_peck_get(struct exchange *exchange);
 void route_inbox(struct exchange *exchange);
 void route_ack(struct exchange *exchange);
 void route_answer(struct exchange *exchange);
+void route_partials(struct exchange *exchange); /* route_partials.c */
 void route_cancel(struct exchange *exchange);
 
 void route_approve(struct exchange *exchange); /* route_bonds.c */

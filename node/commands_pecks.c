@@ -56,6 +56,14 @@ static void print_peck(const Duck__PeckView *peck)
         printf("  %-9s %s\n", "bond", peck->bond_id);
 }
 
+static const char *done_text(const Duck__Done *done)
+{
+    if (!done->state[0])
+        return "done";
+    return strcmp(done->state, "cancelled") == 0 ? "cancelled"
+                                                 : "its target's node is asked to end it";
+}
+
 static int show(struct call *call, Duck__Request *request)
 {
     Duck__Reply *reply;
@@ -79,10 +87,104 @@ static int show(struct call *call, Duck__Request *request)
         else
             print_peck(reply->peck);
     } else if (call->json) {
-        print_json(json_object());
+        print_json(json_of_message(reply->done));
     } else {
-        printf("done\n");
+        printf("%s\n", done_text(reply->done));
     }
+    duck_reply_free(reply);
+    return 0;
+}
+
+/* ---- answers that come in parts ---- */
+
+/* A line each, as it comes; in JSON too, so that a program can read them one by one. */
+static void print_partials(const struct call *call, const Duck__PartialList *list, uint32_t *after)
+{
+    for (size_t i = 0; i < list->n_partials; i++) {
+        const Duck__PartialView *partial = list->partials[i];
+
+        if (call->json)
+            print_json(json_of_message(partial));
+        else
+            printf("%u\t%.*s\n", partial->number, (int)partial->result.len,
+                   (const char *)partial->result.data);
+        *after = partial->number;
+    }
+    fflush(stdout);
+}
+
+/* Until the peck is done, which is then shown. */
+static int stream(struct call *call, const char *peck_id, uint32_t after)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__PartialsQuery query = DUCK__PARTIALS_QUERY__INIT;
+    Duck__PeckQuery one = DUCK__PECK_QUERY__INIT;
+    bool is_over = false;
+
+    query.peck_id = one.peck_id = lent_text(peck_id);
+    query.wait_ms = WAIT_MAX_MS;
+    request.order_case = DUCK__REQUEST__ORDER_PARTIALS;
+    request.partials = &query;
+    while (!is_over) {
+        Duck__Reply *reply;
+        int result;
+
+        query.after = after;
+        reply = ask(call, &request, &result);
+        if (!reply)
+            return result;
+        print_partials(call, reply->partials, &after);
+        is_over = reply->partials->is_done && reply->partials->held <= after;
+        duck_reply_free(reply);
+    }
+    request = (Duck__Request)DUCK__REQUEST__INIT;
+    request.order_case = DUCK__REQUEST__ORDER_PECK;
+    request.peck = &one;
+    return show(call, &request);
+}
+
+static int send_and_stream(struct call *call, Duck__Request *request)
+{
+    Duck__Reply *reply;
+    char peck_id[ID_TEXT_SIZE];
+    int result;
+
+    request->send->wait_for = DUCK__WAIT_FOR__WAIT_QUEUED;
+    request->send->wait_ms = 0;
+    reply = ask(call, request, &result);
+    if (!reply)
+        return result;
+    snprintf(peck_id, sizeof peck_id, "%s", reply->peck->peck_id);
+    duck_reply_free(reply);
+    if (!call->json)
+        printf("%s\n", peck_id); /* should the rest be cut off: `ducknode pecks --stream` */
+    fflush(stdout);
+    return stream(call, peck_id, 0);
+}
+
+static int answer_partly(struct call *call, const char *json)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__PartialOrder order = DUCK__PARTIAL_ORDER__INIT;
+    uint64_t number = 0;
+    Duck__Reply *reply;
+    int result;
+
+    if (!call_number(call, "number", &number))
+        return 2;
+    order.duckling = lent_text("");
+    order.peck_id = lent_text(call->arguments[0]);
+    order.result = lent_bytes(json);
+    order.number = (uint32_t)(number > UINT32_MAX ? UINT32_MAX : number);
+    request.order_case = DUCK__REQUEST__ORDER_PARTIAL;
+    request.partial = &order;
+    reply = ask(call, &request, &result);
+    if (!reply)
+        return result;
+    if (call->json)
+        print_json(json_of_message(reply->partial));
+    else
+        printf("number %u\n", reply->partial->number);
     duck_reply_free(reply);
     return 0;
 }
@@ -99,6 +201,7 @@ static const struct command_flag peck_flags[] = {
     {"key", "TEXT", "idempotency key: the same key sends once"},
     {"expires-in", "SECONDS", "how long it may take (default: a day)"},
     {"wait", "SECONDS", "for the answer, at most 30 (default: 10; 0: do not wait)"},
+    {"stream", NULL, "print the parts of the answer as they come, then the whole of it"},
     {NULL, NULL, NULL},
 };
 
@@ -132,7 +235,7 @@ static int peck(struct call *call)
     send.wait_ms = wait_s * 1000;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
     request.send = &send;
-    return show(call, &request);
+    return call_has(call, "stream") ? send_and_stream(call, &request) : show(call, &request);
 }
 
 static const struct command_flag pecks_flags[] = {
@@ -142,6 +245,8 @@ static const struct command_flag pecks_flags[] = {
     {"with", "DUCKLING", "only with this one at the other end"},
     {"limit", "N", "at most so many (default: 50)"},
     {"cursor", "TEXT", "go on where a page ended"},
+    {"stream", NULL, "of one: print the parts of its answer as they come"},
+    {"after", "N", "with --stream: only those with higher numbers"},
     {NULL, NULL, NULL},
 };
 
@@ -151,10 +256,13 @@ static int pecks(struct call *call)
     Duck__PecksQuery query = DUCK__PECKS_QUERY__INIT;
     Duck__PeckQuery one = DUCK__PECK_QUERY__INIT;
     const char *box = call_flag(call, "box"), *states[SCOPES_MAX];
-    uint64_t limit = 0;
+    uint64_t limit = 0, after = 0;
 
-    if (!call_number(call, "limit", &limit))
+    if (!call_number(call, "limit", &limit) || !call_number(call, "after", &after))
         return 2;
+    if (call->argument_count > 0 && call_has(call, "stream"))
+        return stream(call, call->arguments[0],
+                      (uint32_t)(after > UINT32_MAX ? UINT32_MAX : after));
     if (call->argument_count > 0) {
         one.peck_id = lent_text(call->arguments[0]);
         request.order_case = DUCK__REQUEST__ORDER_PECK;
@@ -213,6 +321,8 @@ static int inbox(struct call *call)
 }
 
 static const struct command_flag answer_flags[] = {
+    {"partial", NULL, "only a part of the answer; more follows"},
+    {"number", "N", "with --partial: which it is; refused unless it is the next"},
     {"problem", "TEXT", "say that it failed, and why, instead of a result"},
     {"charge", "N", "units that it costs the asker's bond, if that has a budget"},
     {NULL, NULL, NULL},
@@ -223,6 +333,8 @@ static int answer(struct call *call)
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
 
+    if (call_has(call, "partial"))
+        return answer_partly(call, call->argument_count > 1 ? call->arguments[1] : "{}");
     if (!call_number(call, "charge", &order.charge))
         return 2;
     order.duckling = lent_text("");
@@ -308,7 +420,7 @@ const struct command peck_commands[] = {
      "ducknode deny pck_… --reason 'not today'", deny},
     {"answer", "PECK [JSON]", 1, 2, "Answer a peck with a result, or with a problem.", answer_flags,
      "ducknode answer pck_… '{\"sky\":\"clear\"}'", answer},
-    {"cancel", "PECK", 1, 1, "Take back a peck that its target's node has not taken.", NULL,
+    {"cancel", "PECK", 1, 1, "Take back a peck, also from its target's node and agent.", NULL,
      "ducknode cancel pck_…", cancel},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

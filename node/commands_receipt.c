@@ -56,7 +56,7 @@ static const char *judge(struct bytes envelope_wire, struct bytes chain_wire, st
         return certificate_verdict_text(certified);
     if (envelope_verify(&envelope, &key, NULL) != ENVELOPE_TAKEN)
         return "signed with a key that was not valid at the time it says";
-    if (receipt->kind == RECEIPT_DONE && !id_equal(&chain->identity, &receipt->to))
+    if (receipt->kind != RECEIPT_TAKEN && !id_equal(&chain->identity, &receipt->to))
         return "a done receipt that the target did not sign";
     if (receipt->kind == RECEIPT_TAKEN && chain->kind != IDENTITY_NODE)
         return "a taken receipt that no node signed";

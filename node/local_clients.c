@@ -171,10 +171,14 @@ static void ask(struct local_client *client, const Duck__Request *asked, struct 
 
 static void ask_for_peck(struct local_client *client, uint64_t id, const struct wish *wish)
 {
-    struct request *request = local_remember(client, id, REQUEST_PECK);
+    struct request *request = local_remember(client, id, wish->kind);
 
     request->duckling = wish->duckling;
     request->wait_for = wish->wait_for;
+    request->box = wish->box;
+    request->after = wish->after;
+    request->limit = wish->limit;
+    request->with_envelopes = wish->with_envelopes;
     local_shelve(request, client->api->peck_waits, &wish->peck);
     if (wish->wait_ms > 0)
         local_arm(request, clock_now_ms() + wish->wait_ms);
@@ -217,7 +221,7 @@ static void take_request(struct local_client *client, const Duck__Request *asked
         follow(client, asked, &wish);
     else if (client->request_count >= LOCAL_REQUESTS_MAX)
         answer_problem(client, asked->id, &too_many);
-    else if (wish.kind == REQUEST_PECK)
+    else if (wish.kind == REQUEST_PECK || wish.kind == REQUEST_PARTIALS)
         ask_for_peck(client, asked->id, &wish);
     else if (wish.kind == REQUEST_QUESTION) {
         ask(client, asked, message);

@@ -124,6 +124,7 @@ static const char *const frame_kinds[TRANSPORT_KINDS] = {
     [FRAME_RECONCILE] = "reconcile",
     [FRAME_FETCH] = "fetch",
     [FRAME_FETCHED] = "fetched",
+    [FRAME_PARTIAL] = "partial",
     [FRAME_GOODBYE] = "goodbye",
 };
 

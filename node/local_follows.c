@@ -87,6 +87,23 @@ void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
     tell_followers(api, &effect->changed.duckling, &view);
 }
 
+void local_follows_tell_partial(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], peck[ID_TEXT_SIZE];
+
+    if (!is_followed(api, &effect->partial.duckling))
+        return;
+    view.kind = "partial";
+    view.duckling = (char *)id_text(ID_DUCKLING, &effect->partial.duckling, duckling);
+    view.with = (char *)id_text(ID_DUCKLING, &effect->partial.with, with);
+    view.peck_id = (char *)id_text(ID_PECK, &effect->partial.peck, peck);
+    view.box = effect->partial.box;
+    view.number = effect->partial.partials.count;
+    view.at_ms = effect->partial.at_ms;
+    tell_followers(api, &effect->partial.duckling, &view);
+}
+
 static const char *bond_state(const struct effect *effect)
 {
     switch (effect->bond_changed.change) {

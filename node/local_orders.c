@@ -360,6 +360,18 @@ static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
 
+static bool read_partial(const Duck__PartialOrder *asked, struct order *order,
+                         struct local_refusal *refusal)
+{
+    order->kind = ORDER_PARTIAL;
+    order->result = bytes_in(asked->result);
+    order->number = asked->number;
+    if (order->number > PARTIALS_MAX)
+        return malformed(refusal, "number", "a peck has at most 4096 partial answers");
+    return read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
+}
+
 /* Of a bond: 1 to 16, or none. */
 static bool read_bond_scopes(const ProtobufCBinaryData *asked, size_t count,
                              struct message *message, struct local_refusal *refusal)
@@ -492,12 +504,28 @@ static bool read_peck_query(const Duck__PeckQuery *asked, struct wish *wish,
            read_wait(asked->wait_for, asked->wait_ms, wish, refusal);
 }
 
+static bool read_partials_query(const Duck__PartialsQuery *asked, struct wish *wish,
+                                struct local_refusal *refusal)
+{
+    wish->after = asked->after;
+    wish->limit = asked->limit ? asked->limit : LOCAL_PAGE;
+    wish->with_envelopes = asked->envelopes;
+    wish->box = (int)asked->box;
+    if (wish->limit > LOCAL_PAGE_MAX)
+        return malformed(refusal, "limit", "a list has at most 200 items");
+    if (asked->box > BOX_OUT)
+        return malformed(refusal, "box", "a box is 1 in, 2 out, or 0 for both");
+    return read_id(ID_PECK, asked->peck_id, false, "peck_id", &wish->peck, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &wish->duckling, refusal) &&
+           read_wait(DUCK__WAIT_FOR__WAIT_DONE, asked->wait_ms, wish, refusal);
+}
+
 /* ---- all ---- */
 
 static bool is_order(const Duck__Request *asked, enum request_kind kind)
 {
-    return kind != REQUEST_QUESTION && kind != REQUEST_PECK && kind != REQUEST_FOLLOW &&
-           asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
+    return kind != REQUEST_QUESTION && kind != REQUEST_PECK && kind != REQUEST_PARTIALS &&
+           kind != REQUEST_FOLLOW && asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
            asked->order_case != DUCK__REQUEST__ORDER_STOP;
 }
 
@@ -526,6 +554,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_ANSWER:
         wish->kind = REQUEST_ANSWER;
         return read_answer(asked->answer, order, refusal);
+    case DUCK__REQUEST__ORDER_PARTIAL:
+        wish->kind = REQUEST_PARTIAL;
+        return read_partial(asked->partial, order, refusal);
     case DUCK__REQUEST__ORDER_APPROVE:
         wish->kind = REQUEST_DECIDE;
         return read_approval(asked->approve, message, refusal);
@@ -558,6 +589,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PECK:
         wish->kind = REQUEST_PECK;
         return read_peck_query(asked->peck, wish, refusal);
+    case DUCK__REQUEST__ORDER_PARTIALS:
+        wish->kind = REQUEST_PARTIALS;
+        return read_partials_query(asked->partials, wish, refusal);
     case DUCK__REQUEST__ORDER_FOLLOW:
         wish->kind = REQUEST_FOLLOW;
         return read_id(ID_DUCKLING, asked->follow->duckling, true, "duckling", &wish->duckling,

@@ -59,8 +59,10 @@ static inline void ring_put_last(struct ring *list, struct ring *ring)
 enum request_kind {
     REQUEST_QUESTION, /* a reader answers, once */
     REQUEST_PECK,     /* a reader answers, when the peck is as far as asked, or time is over */
+    REQUEST_PARTIALS, /* a reader answers, when there are more, the peck is done, or time is over */
     REQUEST_SEND,     /* an order: answered from what the loop tells, when as far as asked */
     REQUEST_ANSWER,   /* an order: answered from what the loop tells */
+    REQUEST_PARTIAL,  /* an order: answered with its number */
     REQUEST_DECIDE,   /* an order: a reader then answers with the peck */
     REQUEST_TAKE,     /* an order: a reader then answers with the pecks; may wait and order again */
     REQUEST_HATCH,
@@ -76,6 +78,9 @@ struct wish {
     struct id peck, duckling;
     uint32_t wait_for;
     uint64_t wait_ms;
+    uint32_t after, limit; /* REQUEST_PARTIALS */
+    int box;
+    bool with_envelopes;
 };
 
 struct local_refusal {
@@ -120,9 +125,11 @@ struct request {
     enum peck_kind peck_kind;
     uint32_t wait_for;            /* enum WaitFor */
     uint64_t deadline_ms;         /* steady; 0: it does not wait */
-    bool asking, again, late;     /* REQUEST_PECK: a reader is at it; it changed since; time is over */
+    bool asking, again, late;     /* REQUEST_PECK, _PARTIALS: a reader is at it; it changed since; time is over */
     bool replayed;
-    uint32_t limit;               /* REQUEST_TAKE */
+    uint32_t limit;               /* REQUEST_TAKE, REQUEST_PARTIALS */
+    uint32_t after;               /* REQUEST_PARTIALS */
+    bool with_envelopes;
     uint64_t lease_ms;
     uint64_t dropped;             /* REQUEST_FOLLOW: events it was too slow for */
     struct arena memory;
@@ -133,6 +140,7 @@ struct request {
 enum question_kind {
     QUESTION_ASKED, /* as it came: `asked` */
     QUESTION_PECK,  /* one peck */
+    QUESTION_PARTIALS, /* parts of an answer */
     QUESTION_PECKS, /* those that were handed out */
     QUESTION_BOND,  /* one bond, as `duckling` has it */
 };
@@ -146,6 +154,8 @@ struct question {
     struct id peck, duckling, bond;
     int box;
     bool replayed;
+    uint32_t after, limit;   /* QUESTION_PARTIALS */
+    bool with_envelopes;
     struct id *pecks;        /* owned */
     size_t peck_count;
 };
@@ -274,6 +284,7 @@ void local_answer_nothing_taken(struct request *request);
 /* ---- local_follows.c: all under the lock ---- */
 
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect);
+void local_follows_tell_partial(struct local_api *api, const struct effect *effect);
 void local_follows_tell_bond(struct local_api *api, const struct effect *effect);
 void local_follows_tell_record(struct local_api *api, const struct effect *effect);
 void local_follows_tell_member(struct local_api *api, const struct effect *effect);
@@ -320,6 +331,12 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
                      enum peck_state *state, enum peck_kind *kind);
 void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_partials.c ---- */
+
+/* False: `reply` is a problem. `*is_news`: there are some, or there will be no more. */
+bool local_view_partials(struct local_view *view, const struct question *question, void *reply,
+                         bool *is_news);
 
 /* ---- local_audit.c: what was done ---- */
 

@@ -221,22 +221,37 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         assert(!"this is no question");
 }
 
+/* What decides whether a request goes on waiting. */
+struct finding {
+    bool is_peck; /* of this state and kind */
+    enum peck_state state;
+    enum peck_kind kind;
+    bool is_partials, is_news;
+};
+
+static bool is_awaited(struct request *request, const struct finding *finding)
+{
+    if (finding->is_partials && request->kind == REQUEST_PARTIALS)
+        return finding->is_news;
+    if (!finding->is_peck || request->kind != REQUEST_PECK)
+        return true;
+    request->peck_kind = finding->kind;
+    return local_is_as_far(request, finding->state);
+}
+
 /* Under the lock. A peck that is not as far as asked goes on waiting. */
 static void answer(struct local_api *api, const struct question *question, Duck__Reply *reply,
-                   bool is_peck, enum peck_state state, enum peck_kind kind)
+                   const struct finding *finding)
 {
     struct request *request = local_find(api, question->ticket);
 
     if (!request)
         return; /* its client went away */
     request->asking = false;
-    if (is_peck && request->kind == REQUEST_PECK) {
-        request->peck_kind = kind;
-        if (!local_is_as_far(request, state) && request->deadline_ms && !request->late) {
-            if (request->again)
-                local_ask_peck(request);
-            return;
-        }
+    if (!is_awaited(request, finding) && request->deadline_ms && !request->late) {
+        if (request->again)
+            local_ask_peck(request);
+        return;
     }
     if (local_queued(request->client) > LOCAL_SEND_QUEUE_MAX) {
         local_refuse(request, REFUSAL_BUSY, "read the answers that were sent before", "");
@@ -248,22 +263,22 @@ static void answer(struct local_api *api, const struct question *question, Duck_
 static void find_out(struct local_view *view, const struct question *question)
 {
     struct local_client *clients[LOCAL_CLIENTS_MAX];
-    enum peck_state state = PECK_QUEUED;
-    enum peck_kind kind = PECK_ACTION;
+    struct finding finding = {.state = PECK_QUEUED, .kind = PECK_ACTION};
     Duck__Reply reply = DUCK__REPLY__INIT;
-    bool is_peck = false;
     size_t count;
 
     if (question->kind == QUESTION_ASKED)
         view_asked(view, question->asked, &reply);
     else if (question->kind == QUESTION_PECK)
-        is_peck = local_view_peck(view, question, &reply, &state, &kind);
+        finding.is_peck = local_view_peck(view, question, &reply, &finding.state, &finding.kind);
+    else if (question->kind == QUESTION_PARTIALS)
+        finding.is_partials = local_view_partials(view, question, &reply, &finding.is_news);
     else if (question->kind == QUESTION_BOND)
         local_view_bond(view, question, &reply);
     else
         local_view_taken(view, question->pecks, question->peck_count, &reply);
     pthread_mutex_lock(&view->api->lock);
-    answer(view->api, question, &reply, is_peck, state, kind);
+    answer(view->api, question, &reply, &finding);
     count = local_prepare_sends(view->api, clients);
     pthread_mutex_unlock(&view->api->lock);
     local_start_sends(clients, count);

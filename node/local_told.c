@@ -123,11 +123,13 @@ void local_answer_nothing_taken(struct request *request)
     local_answer(request, &reply);
 }
 
-static void answer_done(struct request *request)
+static void answer_done(struct request *request, enum peck_state state)
 {
     Duck__Done done = DUCK__DONE__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
 
+    if (state)
+        done.state = (char *)peck_state_name(state);
     reply.answer_case = DUCK__REPLY__ANSWER_DONE;
     reply.done = &done;
     local_answer(request, &reply);
@@ -234,6 +236,17 @@ static void answer_unpecked(struct request *request, const struct effect *effect
     local_answer(request, &reply);
 }
 
+static void answer_partial(struct request *request, const struct effect *effect)
+{
+    Duck__PartialView view = DUCK__PARTIAL_VIEW__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    view.number = effect->reply.number;
+    reply.answer_case = DUCK__REPLY__ANSWER_PARTIAL;
+    reply.partial = &view;
+    local_answer(request, &reply);
+}
+
 /* Nothing is ready for the agent: it waits, while it may. */
 static void take_up(struct request *request)
 {
@@ -276,6 +289,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         request->told->state = effect->reply.state;
         local_answer_told(request);
         break;
+    case REQUEST_PARTIAL:
+        answer_partial(request, effect);
+        break;
     case REQUEST_DECIDE:
         ask_decided(request, effect);
         break;
@@ -295,10 +311,11 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         answer_unpecked(request, effect);
         break;
     case REQUEST_DONE:
-        answer_done(request);
+        answer_done(request, effect->reply.state);
         break;
     case REQUEST_QUESTION:
     case REQUEST_PECK:
+    case REQUEST_PARTIALS:
     case REQUEST_FOLLOW:
         assert(!"the loop was not asked");
     }
@@ -361,6 +378,17 @@ static void note_change(struct request *request, const struct effect *effect)
         note_refusal(request, effect);
 }
 
+/* What a reader finds out now may be what is waited for. */
+static void ask_anew(struct request *request, enum box box)
+{
+    if (request->box != 0 && request->box != (int)box)
+        return;
+    if (request->asking)
+        request->again = true;
+    else
+        local_ask_peck(request);
+}
+
 static void tell_waiting(struct local_api *api, const struct effect *effect)
 {
     struct ring *slot = &api->peck_waits[local_shelf(&effect->changed.peck)], *next;
@@ -377,13 +405,22 @@ static void tell_waiting(struct local_api *api, const struct effect *effect)
             note_change(request, effect);
             if (request->kind == REQUEST_SEND)
                 touch(request);
-        } else if (request->kind == REQUEST_PECK &&
-                   (request->box == 0 || request->box == (int)effect->changed.box)) {
-            if (request->asking)
-                request->again = true;
-            else
-                local_ask_peck(request);
+        } else if (request->kind == REQUEST_PECK || request->kind == REQUEST_PARTIALS) {
+            ask_anew(request, effect->changed.box);
         }
+    }
+}
+
+static void tell_partial(struct local_api *api, const struct effect *effect)
+{
+    struct ring *slot = &api->peck_waits[local_shelf(&effect->partial.peck)], *next;
+
+    for (struct ring *ring = slot->next; ring != slot; ring = next) {
+        struct request *request = RING_OWNER(ring, struct request, shelf);
+
+        next = ring->next;
+        if (request->kind == REQUEST_PARTIALS && id_equal(&request->awaited, &effect->partial.peck))
+            ask_anew(request, effect->partial.box);
     }
 }
 
@@ -435,6 +472,9 @@ void local_tell(struct local_api *api, const struct effect *effect)
         if (is_ready_for_agent(effect))
             wake_taker(api, &effect->changed.duckling);
         local_follows_tell_peck(api, effect);
+    } else if (effect->kind == EFFECT_PARTIAL_CAME) {
+        tell_partial(api, effect);
+        local_follows_tell_partial(api, effect);
     } else if (effect->kind == EFFECT_BOND_CHANGED) {
         if (effect->bond_changed.change == BOND_ENDED) {
             api->bond_ended.bond = effect->bond_changed.bond;

@@ -178,7 +178,10 @@ void local_ask_peck(struct request *request)
 {
     struct question *question = memory_take(sizeof *question);
 
-    question->kind = QUESTION_PECK;
+    question->kind = request->kind == REQUEST_PARTIALS ? QUESTION_PARTIALS : QUESTION_PECK;
+    question->after = request->after;
+    question->limit = request->limit;
+    question->with_envelopes = request->with_envelopes;
     question->ticket = request->ticket;
     question->peck = request->awaited;
     question->duckling = request->duckling;
@@ -202,12 +205,14 @@ static void end_wait(struct request *request)
         local_answer_nothing_taken(request);
         break;
     case REQUEST_PECK:
+    case REQUEST_PARTIALS:
         request->late = true;
         if (!request->asking)
             local_ask_peck(request);
         break;
     case REQUEST_QUESTION:
     case REQUEST_ANSWER:
+    case REQUEST_PARTIAL:
     case REQUEST_DECIDE:
     case REQUEST_HATCH:
     case REQUEST_UNPECK:

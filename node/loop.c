@@ -345,7 +345,7 @@ static void look_up_order(struct loop *loop, struct message *message)
         find_asked(loop, message);
     } else if (order->kind == ORDER_ANSWER) {
         find_answered(loop, message);
-    } else if (order->kind == ORDER_DENY) {
+    } else if (order->kind == ORDER_DENY || order->kind == ORDER_PARTIAL) {
         order->held.found =
             store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
     } else if (order->kind == ORDER_CANCEL) {
@@ -387,9 +387,11 @@ static bool can_be_said_again(const struct effect *effect)
 
     if (effect->kind == EFFECT_KEEP_RECEIPT)
         return effect->receipt.box == BOX_OUT;
+    if (effect->kind == EFFECT_KEEP_PARTIAL)
+        return effect->partial.box == BOX_OUT;
     if (effect->kind == EFFECT_KEEP_STATE)
-        return effect->state.box == BOX_OUT && state != PECK_CANCELLED && state != PECK_EXPIRED &&
-               state != PECK_FAILED;
+        return effect->state.box == BOX_OUT && !effect->state.cancelling &&
+               state != PECK_CANCELLED && state != PECK_EXPIRED && state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||

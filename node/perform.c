@@ -7,6 +7,7 @@
 
 #define RECORDS_FRAME_BYTES (128u * KIB) /* of records in one frame: others want to get through */
 #define SCRATCH_BUDGET (64u * MIB)
+#define LATE_NO_PARTIALS PARTIALS_MAX /* of a receipt that is late: none follow that many */
 
 void performer_init(struct performer *performer)
 {
@@ -20,9 +21,22 @@ void performer_free(struct performer *performer)
     memory_give_back(performer->late);
 }
 
-static void remember_late(struct performer *performer, const struct id *node, const struct id *peck,
+/* Of a peck that is remembered all that follows goes out together. */
+static bool is_late_already(const struct performer *performer, const struct late_receipt *late)
+{
+    for (size_t i = performer->late_count; i-- > 0;)
+        if (id_equal(&performer->late[i].peck, &late->peck) &&
+            id_equal(&performer->late[i].node, &late->node) &&
+            performer->late[i].partials <= late->partials)
+            return true;
+    return false;
+}
+
+static void remember_late(struct performer *performer, const struct late_receipt *late,
                           const struct moment *at)
 {
+    if (late->partials != LATE_NO_PARTIALS && is_late_already(performer, late))
+        return;
     if (performer->late_count == LATE_RECEIPTS_MAX)
         return; /* the sender asks again when its link comes up anew */
     if (performer->late_count == performer->late_capacity) {
@@ -30,21 +44,21 @@ static void remember_late(struct performer *performer, const struct id *node, co
         performer->late =
             memory_resize(performer->late, performer->late_capacity * sizeof *performer->late);
     }
-    performer->late[performer->late_count++] = (struct late_receipt){*node, *peck};
+    performer->late[performer->late_count++] = *late;
     if (performer->late_at_ms == MOMENT_NEVER)
         performer->late_at_ms = at->now_ms + LATE_RETRY_MS;
 }
 
 /* A peck for a duckling of this very node, that could not be received when it was sent. */
-static void give_to_self(struct performer *performer, const struct id *peck, struct bytes wire,
-                         struct bytes chain)
+static void give_to_self(struct performer *performer, const struct effect *effect,
+                         struct bytes wire, struct bytes chain)
 {
     struct message *message = message_new(PARSE_BUDGET(wire.size + chain.size));
     struct envelope envelope;
 
-    (void)peck;
     message->event.kind = EVENT_PECK;
     message->event.node = performer->node;
+    message->event.peck.cancelled = effect->send_stored.cancelled;
     message->event.peck.wire = arena_copy(&message->arena, wire);
     message->event.peck.chain = arena_copy(&message->arena, chain);
     if (envelope_parse(wire, ENVELOPE_PECK, &message->arena, &envelope) != ENVELOPE_TAKEN ||
@@ -56,8 +70,9 @@ static void give_to_self(struct performer *performer, const struct id *peck, str
     inbox_try_give(performer->inbox, message);
 }
 
-static void send_peck(struct performer *performer, const struct id *node, const struct id *peck)
+static void send_peck(struct performer *performer, const struct effect *effect)
 {
+    const struct id *node = &effect->send_stored.node, *peck = &effect->send_stored.peck;
     struct bytes wire, chain;
 
     arena_reset(&performer->scratch);
@@ -65,20 +80,46 @@ static void send_peck(struct performer *performer, const struct id *node, const 
         wire.size == 0)
         return; /* it was done meanwhile */
     if (id_equal(node, &performer->node)) {
-        give_to_self(performer, peck, wire, chain);
+        give_to_self(performer, effect, wire, chain);
         return;
     }
     transport_send(performer->transport, node, FRAME_PECK,
-                   frame_pack_peck(chain, wire, &performer->scratch));
+                   frame_pack_peck_again(chain, wire, effect->send_stored.partials,
+                                         effect->send_stored.cancelled, &performer->scratch));
 }
 
-/* Returns FAULT_BUSY when the link is full. */
-static int send_receipts(struct performer *performer, const struct id *node, const struct id *peck)
+/* Those after `late->partials`, which follows. Returns FAULT_BUSY when the link is full. */
+static int send_partials(struct performer *performer, struct late_receipt *late)
 {
-    struct bytes wires[2], chains[2];
-    size_t count = 0;
+    struct bytes wires[STORE_PARTIALS_AT_ONCE], chain;
+    size_t count = 1;
     int fault = 0;
 
+    while (count > 0 && !fault && late->partials < PARTIALS_MAX) {
+        arena_reset(&performer->scratch);
+        if (store_read_partials(performer->store, &late->peck, late->partials, &performer->scratch,
+                                wires, &chain, &count))
+            return 0;
+        for (size_t i = 0; i < count && !fault; i++) {
+            fault = transport_send(performer->transport, &late->node, FRAME_PARTIAL,
+                                   frame_pack_partial(chain, wires[i], &performer->scratch));
+            if (!fault)
+                late->partials++;
+        }
+    }
+    return fault;
+}
+
+/* The parts of an answer before its end. Returns FAULT_BUSY when the link is full. */
+static int send_receipts(struct performer *performer, struct late_receipt *late)
+{
+    const struct id *node = &late->node, *peck = &late->peck;
+    struct bytes wires[2], chains[2];
+    size_t count = 0;
+    int fault = send_partials(performer, late);
+
+    if (fault)
+        return fault;
     arena_reset(&performer->scratch);
     if (store_read_receipts(performer->store, BOX_IN, peck, &performer->scratch, wires, chains,
                             &count))
@@ -131,8 +172,28 @@ static void send_frame(struct performer *performer, const struct effect *effect,
 
     /* A peck is sent again by the outbox, a record comes with the next repair; a receipt has
      * nobody else to think of it. */
-    if (fault == FAULT_BUSY && effect->send.kind == FRAME_RECEIPT && receipt)
-        remember_late(performer, &effect->send.node, &receipt->receipt.peck, at);
+    if (fault == FAULT_BUSY && receipt &&
+        (effect->send.kind == FRAME_RECEIPT || effect->send.kind == FRAME_PARTIAL)) {
+        bool is_partial = effect->send.kind == FRAME_PARTIAL;
+        struct late_receipt late = {
+            .node = effect->send.node,
+            .peck = is_partial ? receipt->partial.peck : receipt->receipt.peck,
+            .partials = is_partial ? receipt->partial.partials.count - 1 : LATE_NO_PARTIALS,
+        };
+
+        remember_late(performer, &late, at);
+    }
+}
+
+static void send_stored_receipts(struct performer *performer, const struct effect *effect,
+                                 const struct moment *at)
+{
+    struct late_receipt late = {.node = effect->send_stored.node,
+                                .peck = effect->send_stored.peck,
+                                .partials = effect->send_stored.partials};
+
+    if (send_receipts(performer, &late) == FAULT_BUSY)
+        remember_late(performer, &late, at);
 }
 
 void perform_early(struct performer *performer, struct effects *effects)
@@ -186,8 +247,9 @@ static void dial(struct performer *performer, const struct effect *effect)
 
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at)
 {
-    const struct effect *receipt = NULL; /* the one kept last: what a FRAME_RECEIPT carries */
-    bool stops = false;                  /* after all that this turn says */
+    const struct effect *receipt =
+        NULL;           /* the one kept last: what a FRAME_RECEIPT or FRAME_PARTIAL carries */
+    bool stops = false; /* after all that this turn says */
 
     for (size_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
@@ -210,6 +272,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:
+        case EFFECT_KEEP_PARTIAL:
             receipt = effect;
             break;
         case EFFECT_SEND:
@@ -217,12 +280,10 @@ void perform(struct performer *performer, const struct effects *effects, const s
                 send_frame(performer, effect, receipt, at);
             break;
         case EFFECT_SEND_PECK:
-            send_peck(performer, &effect->send_stored.node, &effect->send_stored.peck);
+            send_peck(performer, effect);
             break;
         case EFFECT_SEND_RECEIPTS:
-            if (send_receipts(performer, &effect->send_stored.node, &effect->send_stored.peck) ==
-                FAULT_BUSY)
-                remember_late(performer, &effect->send_stored.node, &effect->send_stored.peck, at);
+            send_stored_receipts(performer, effect, at);
             break;
         case EFFECT_SEND_RECORDS:
             send_records(performer, effect);
@@ -242,6 +303,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_REPLY:
         case EFFECT_MEMBER_CHANGED:
         case EFFECT_PECK_CHANGED:
+        case EFFECT_PARTIAL_CAME:
         case EFFECT_BOND_CHANGED:
         case EFFECT_RECORD_CHANGED:
             break; /* told below */
@@ -263,8 +325,7 @@ void perform_late(struct performer *performer, const struct moment *at)
 
     if (performer->late_at_ms > at->now_ms)
         return;
-    while (done < count && send_receipts(performer, &performer->late[done].node,
-                                         &performer->late[done].peck) != FAULT_BUSY)
+    while (done < count && send_receipts(performer, &performer->late[done]) != FAULT_BUSY)
         done++;
     performer->late_count -= done;
     memmove(performer->late, performer->late + done,

@@ -12,6 +12,7 @@
 
 struct late_receipt {
     struct id node, peck;
+    uint32_t partials; /* and the partial answers after so many */
 };
 
 struct performer {

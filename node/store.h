@@ -84,6 +84,11 @@ int store_read_peck(struct store *store, enum box box, const struct id *peck, st
 int store_read_receipts(struct store *store, enum box box, const struct id *peck,
                         struct arena *arena, struct bytes wires[2], struct bytes chains[2],
                         size_t *count);
+/* Of a received peck those after number `after`, in order; ask on until none come. */
+#define STORE_PARTIALS_AT_ONCE 32u
+int store_read_partials(struct store *store, const struct id *peck, uint32_t after,
+                        struct arena *arena, struct bytes wires[STORE_PARTIALS_AT_ONCE],
+                        struct bytes *chain, size_t *count);
 int store_read_records(struct store *store, const struct hash *hashes, size_t count,
                        struct arena *arena, struct bytes *wires, struct bytes *chains,
                        size_t *found);
@@ -120,6 +125,33 @@ struct stored_peck {
 /* `box` 0: whichever there is, in before out. False: not held, or not `duckling`'s (zero: any). */
 bool store_view_peck(struct store_reader *reader, const struct id *peck, int box,
                      const struct id *duckling, struct arena *arena, struct stored_peck *view);
+
+/* Answers that come in parts. What is told is of one moment: of a peck that is done all of them are
+ * held, and `held` is how many there were. */
+#define STORE_PARTIALS_PAGE 200u
+struct partials_filter {
+    struct id peck;
+    struct id duckling;            /* whose view; zero: any */
+    int box;                       /* 0: in before out */
+    uint32_t after;                /* numbers above it */
+    size_t limit;
+};
+struct stored_partial {
+    uint32_t number;
+    uint64_t at_ms;
+    struct bytes wire;             /* the receipt, a packed Envelope */
+};
+struct stored_partials {
+    enum peck_state state;
+    enum peck_kind kind;
+    uint32_t held;
+    struct bytes chain;            /* of the target, who signed them */
+    struct stored_partial items[STORE_PARTIALS_PAGE];
+    size_t count;
+};
+/* False: the peck is not held, or not `duckling`'s. */
+bool store_view_partials(struct store_reader *reader, const struct partials_filter *filter,
+                         struct arena *arena, struct stored_partials *view);
 
 struct pecks_filter {
     struct id duckling;            /* zero: all */

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 6
+#define STORE_VERSION 7
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -56,6 +56,8 @@ enum statement {
     STATEMENT_DONE_ADD,
     STATEMENT_RECEIPTS_READ,
     STATEMENT_ENDING_ADD,
+    STATEMENT_PARTIAL_ADD,
+    STATEMENT_PARTIALS_READ,
     STATEMENT_THREAD_FIND,
     STATEMENT_KEY_FIND,
     STATEMENT_PECK_HASH,
@@ -118,6 +120,8 @@ enum statement {
     STATEMENT_VIEW_FIND,
     STATEMENT_VIEW_PECK,
     STATEMENT_VIEW_ENDING,
+    STATEMENT_VIEW_PARTIALS_HEAD,
+    STATEMENT_VIEW_PARTIALS,
     STATEMENT_VIEW_NUMBER,
     STATEMENT_VIEW_BONDS,
     STATEMENT_VIEW_BOND,
@@ -365,6 +369,17 @@ int store_keep_receipt(struct store *store, const struct effect *effect);
 int store_restore_pecks(struct store *store, enum box box, const struct restoring *restoring);
 int64_t store_name_number(const uint8_t *hash); /* what the columns `name` hold */
 extern const char store_receipts_sql[];
+
+int64_t store_find_peck(struct store *store, const struct id *peck,
+                        enum box box); /* its number; 0: not held, or a fault, which the connection tells */
+
+/* ---- store_partials.c ---- */
+int store_keep_partial(struct store *store, const struct effect *effect);
+/* Of three columns: number, total and running of the last; NULL: none. */
+void store_column_partials(sqlite3_stmt *statement, int column, struct partials *partials);
+
+/* ---- store_views.c ---- */
+int64_t store_reader_find_peck(struct store_reader *reader, const struct id *peck, int box); /* in a transaction; 0: not held */
 
 /* ---- store_directory.c: directory.db, opened, made anew, written ---- */
 #define STORE_DELETED 1 /* record.flags */

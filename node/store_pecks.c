@@ -44,8 +44,7 @@ static int64_t find_filed(struct store *store, const struct id *peck, enum box b
     return seq;
 }
 
-/* 0: not held, or a fault, which the connection tells. */
-static int64_t find_peck(struct store *store, const struct id *peck, enum box box)
+int64_t store_find_peck(struct store *store, const struct id *peck, enum box box)
 {
     int64_t seq = recent_find(&store->recent, peck, box);
 
@@ -61,7 +60,7 @@ static void stop_at_a_fault(struct store *store)
 
 bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state)
 {
-    int64_t seq = find_peck(store, peck, BOX_IN);
+    int64_t seq = store_find_peck(store, peck, BOX_IN);
     sqlite3_stmt *statement;
 
     stop_at_a_fault(store);
@@ -150,12 +149,12 @@ static struct bytes thread_of(sqlite3_stmt *statement, const struct id *peck, st
 struct bytes store_find_thread(struct store *store, const struct id *peck, const struct id *one,
                                const struct id *other, struct arena *arena)
 {
-    int64_t seq = find_peck(store, peck, BOX_IN);
+    int64_t seq = store_find_peck(store, peck, BOX_IN);
     struct bytes thread = {0};
     sqlite3_stmt *statement;
 
     if (!seq)
-        seq = find_peck(store, peck, BOX_OUT);
+        seq = store_find_peck(store, peck, BOX_OUT);
     if (!seq)
         return thread;
     statement = store_prepare(
@@ -264,7 +263,7 @@ int store_keep_peck(struct store *store, const struct effect *effect)
 /* Zero when there is no such peck: the log says so, and the turn goes on. */
 static int64_t find_kept(struct store *store, const struct id *peck, enum box box, const char *what)
 {
-    int64_t seq = find_peck(store, peck, box);
+    int64_t seq = store_find_peck(store, peck, box);
     char text[ID_TEXT_SIZE];
 
     if (!seq && !store->connection.fault)
@@ -295,15 +294,18 @@ int store_keep_state(struct store *store, const struct effect *effect)
 
     if (!seq)
         return store->connection.fault;
-    statement = store_prepare(&store->connection, STATEMENT_PECK_STATE,
-                              "UPDATE peck SET state = ?2, place = ?3, attempt = max(attempt, ?4), "
-                              "lease_until_ms = ?5, changed_ms = ?6 WHERE seq = ?1");
+    statement =
+        store_prepare(&store->connection, STATEMENT_PECK_STATE,
+                      "UPDATE peck SET state = ?2, place = ?3, attempt = max(attempt, ?4), "
+                      "lease_until_ms = ?5, changed_ms = ?6, cancelling = max(cancelling, ?7) "
+                      "WHERE seq = ?1");
     sqlite3_bind_int64(statement, 1, seq);
     sqlite3_bind_int(statement, 2, (int)effect->state.state);
     sqlite3_bind_int(statement, 3, (int)effect->state.place);
     store_bind_number(statement, 4, effect->state.attempt);
     store_bind_number(statement, 5, effect->state.lease_until_ms);
     store_bind_number(statement, 6, effect->state.at_ms);
+    sqlite3_bind_int(statement, 7, effect->state.cancelling);
     fault = store_run(&store->connection, statement);
     if (!fault && effect->state.problem.size > 0)
         fault = add_ending(store, seq, effect);
@@ -344,7 +346,7 @@ int store_keep_receipt(struct store *store, const struct effect *effect)
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
                     struct bytes *wire, struct bytes *chain)
 {
-    int64_t seq = find_peck(store, peck, box);
+    int64_t seq = store_find_peck(store, peck, box);
     sqlite3_stmt *statement;
 
     *wire = *chain = bytes_of(NULL, 0);
@@ -374,7 +376,7 @@ int store_read_receipts(struct store *store, enum box box, const struct id *peck
                         struct arena *arena, struct bytes wires[2], struct bytes chains[2],
                         size_t *count)
 {
-    int64_t seq = find_peck(store, peck, box);
+    int64_t seq = store_find_peck(store, peck, box);
     sqlite3_stmt *statement;
 
     *count = 0;
@@ -402,14 +404,21 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
     return at->now_ms + (left_ms < LEASE_MAX_MS ? left_ms : LEASE_MAX_MS);
 }
 
+#define PARTIALS_COLUMN 9
+#define CANCELLING_COLUMN 12
+
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
     entry->state = (enum peck_state)sqlite3_column_int(statement, 4);
     entry->kind = (enum peck_kind)sqlite3_column_int(statement, 3);
     entry->expires_ms = store_column_number(statement, 7);
     entry->attempts = (uint32_t)store_column_number(statement, 6);
+    store_column_partials(statement, PARTIALS_COLUMN, &entry->partials);
+    entry->cancelling = sqlite3_column_int(statement, CANCELLING_COLUMN) != 0;
     entry->next_send_ms =
-        entry->state == PECK_QUEUED || entry->state == PECK_SENT ? at->now_ms : MOMENT_NEVER;
+        entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->cancelling
+            ? at->now_ms
+            : MOMENT_NEVER;
 }
 
 static void read_received(sqlite3_stmt *statement, const struct moment *at,
@@ -420,6 +429,7 @@ static void read_received(sqlite3_stmt *statement, const struct moment *at,
     entry->place = (enum tray_place)sqlite3_column_int(statement, 5);
     entry->expires_ms = store_column_number(statement, 7);
     entry->attempt = (uint32_t)store_column_number(statement, 6);
+    store_column_partials(statement, PARTIALS_COLUMN, &entry->partials);
     if (entry->place == TRAY_LEASED)
         entry->lease_until_ms = lease_until_ms(store_column_number(statement, 8), at);
 }
@@ -461,10 +471,13 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
     int result = sqlite3_prepare_v2(
         connection->database,
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
-        "p.lease_until_ms FROM (SELECT seq FROM peck INDEXED BY peck_open WHERE filed IS NOT NULL "
+        "p.lease_until_ms, x.number, x.total, x.running, "
+        "p.cancelling FROM (SELECT seq FROM peck INDEXED BY "
+        "peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "
-        "JOIN identity o ON o.number = p.other "
+        "JOIN identity o ON o.number = p.other LEFT JOIN partial x ON x.seq = p.seq "
+        "AND x.number = (SELECT max(number) FROM partial WHERE seq = p.seq) "
         "WHERE p.box = ?1 AND NOT (p.state = 5 AND p.kind = 2) ORDER BY p.seq",
         -1, &statement, NULL);
 

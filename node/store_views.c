@@ -108,7 +108,7 @@ static int64_t find_among(struct store_reader *reader, sqlite3_stmt *statement,
     return seq;
 }
 
-static int64_t find_peck(struct store_reader *reader, const struct id *peck, int box)
+int64_t store_reader_find_peck(struct store_reader *reader, const struct id *peck, int box)
 {
     sqlite3_stmt *statement = store_prepare(
         &reader->connection, STATEMENT_VIEW_FIND_RECENT,
@@ -225,12 +225,12 @@ bool store_view_peck(struct store_reader *reader, const struct id *peck, int box
 
     if (!store_reader_begin(&reader->connection))
         return false;
-    seq = find_peck(reader, peck, box);
+    seq = store_reader_find_peck(reader, peck, box);
     if (seq)
         is_held = read_peck(reader, seq, duckling, arena, view);
     /* Between two ducklings of this node there are both, and either may ask. */
     if (seq && !is_held && box == 0) {
-        seq = find_peck(reader, peck, BOX_OUT);
+        seq = store_reader_find_peck(reader, peck, BOX_OUT);
         is_held = seq && read_peck(reader, seq, duckling, arena, view);
     }
     store_reader_end(&reader->connection);

@@ -15,6 +15,8 @@ struct duck_answer {
     size_t entry_count;
     struct duck_bond *bonds;
     size_t bond_count;
+    struct duck_partial *partials;
+    size_t partial_count;
 };
 
 static const char *text_of(struct arena *memory, ProtobufCBinaryData bytes)
@@ -126,6 +128,17 @@ static void read_items(struct duck_answer *answer, Duck__PeckView *const *views,
         read_item(&answer->memory, views[i], &answer->items[i]);
 }
 
+static void read_partials(struct duck_answer *answer, const Duck__PartialList *list)
+{
+    answer->partials = arena_take(&answer->memory, list->n_partials * sizeof *answer->partials);
+    answer->partial_count = list->n_partials;
+    for (size_t i = 0; i < list->n_partials; i++)
+        answer->partials[i] =
+            (struct duck_partial){.result = text_of(&answer->memory, list->partials[i]->result),
+                                  .number = list->partials[i]->number,
+                                  .at_ms = list->partials[i]->at_ms};
+}
+
 static void read_entries(struct duck_answer *answer, const Duck__DirectoryList *list)
 {
     answer->entries = arena_take(&answer->memory, list->n_entries * sizeof *answer->entries);
@@ -150,6 +163,8 @@ struct duck_answer *answer_new(Duck__Reply *reply)
         read_bonds(answer, &reply->bond, 1);
     else if (reply->answer_case == DUCK__REPLY__ANSWER_BONDS)
         read_bonds(answer, reply->bonds->bonds, reply->bonds->n_bonds);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_PARTIALS)
+        read_partials(answer, reply->partials);
     return answer;
 }
 
@@ -244,6 +259,34 @@ const char *duck_next_cursor(const struct duck_answer *answer)
     if (answer->reply->answer_case == DUCK__REPLY__ANSWER_PECKS)
         return answer->reply->pecks->next_cursor;
     return "";
+}
+
+/* ---- answers that come in parts ---- */
+
+size_t duck_partial_count(const struct duck_answer *answer)
+{
+    return answer->partial_count;
+}
+
+bool duck_partial(const struct duck_answer *answer, size_t index, struct duck_partial *partial)
+{
+    if (index >= answer->partial_count)
+        return false;
+    *partial = answer->partials[index];
+    return true;
+}
+
+bool duck_partials_end(const struct duck_answer *answer, uint32_t had)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_PARTIALS &&
+           answer->reply->partials->is_done && answer->reply->partials->held <= had;
+}
+
+uint32_t duck_partial_number(const struct duck_answer *answer)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_PARTIAL
+               ? answer->reply->partial->number
+               : 0;
 }
 
 /* ---- bonds, and what they refuse ---- */

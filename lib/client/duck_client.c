@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "connection.h"
 #include "core/bytes.h"
+#include "core/limits.h"
 #include "wire/local.pb-c.h"
 
 #include <assert.h>
@@ -312,6 +313,59 @@ struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, cons
     return answer_order(duck, duckling, peck_id, NULL, problem ? problem : "", 0);
 }
 
+struct duck_answer *duck_answer_partial(struct duck *duck, const char *duckling,
+                                        const char *peck_id, const char *result_json,
+                                        uint32_t number)
+{
+    Duck__PartialOrder order = DUCK__PARTIAL_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.duckling = string_for(duckling);
+    order.peck_id = string_for(peck_id);
+    order.result = bytes_for(result_json);
+    order.number = number;
+    request.order_case = DUCK__REQUEST__ORDER_PARTIAL;
+    request.partial = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_partials(struct duck *duck, const char *peck_id, uint32_t after,
+                                  uint32_t limit, uint64_t wait_ms)
+{
+    Duck__PartialsQuery query = DUCK__PARTIALS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.peck_id = string_for(peck_id);
+    query.after = after;
+    query.limit = limit;
+    query.wait_ms = wait_ms;
+    request.order_case = DUCK__REQUEST__ORDER_PARTIALS;
+    request.partials = &query;
+    return ask(duck, &request, wait_ms);
+}
+
+struct duck_answer *
+duck_partials_each(struct duck *duck, const char *peck_id, uint32_t after,
+                   bool (*seen)(void *context, const struct duck_partial *partial), void *context)
+{
+    bool goes_on = true;
+
+    while (goes_on) {
+        struct duck_answer *answer = duck_partials(duck, peck_id, after, 0, WAIT_MAX_MS);
+        struct duck_partial partial;
+
+        if (!duck_ok(answer))
+            return answer;
+        for (size_t i = 0; goes_on && duck_partial(answer, i, &partial); i++) {
+            after = partial.number;
+            goes_on = seen(context, &partial);
+        }
+        goes_on = goes_on && !duck_partials_end(answer, after);
+        duck_answer_free(answer);
+    }
+    return duck_peck_get(duck, peck_id, DUCK_WAIT_QUEUED, 0);
+}
+
 /* ---- bonds ---- */
 
 /* NULL: none. Its stop words are the caller's to give back. */
@@ -481,6 +535,7 @@ static bool read_event(void *context, const Duck__Reply *reply)
         .incoming = view->box == 1,
         .at_ms = view->at_ms,
         .dropped = view->dropped,
+        .number = view->number,
     };
 
     return reader->seen(reader->context, &event);

@@ -75,7 +75,25 @@ struct duck_peck {
  * reached, whatever it is: running out of time is not a problem. */
 struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, enum duck_wait wait, uint64_t wait_ms);
 struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum duck_wait wait, uint64_t wait_ms);
+/* Takes it back. What its target's node has taken already is ended there: duck_peck_get with DUCK_WAIT_DONE then
+ * tells "cancelled", or what was answered just before. */
 struct duck_answer *duck_cancel(struct duck *duck, const char *duckling, const char *peck_id);
+
+/* Answers that come in parts: those with numbers above `after`, at most `limit` (0: 50, at most 200). Waits
+ * up to wait_ms until there is one, or the peck is done; duck_partials_end then says that all were had. */
+struct duck_answer *duck_partials(struct duck *duck, const char *peck_id, uint32_t after, uint32_t limit, uint64_t wait_ms);
+struct duck_partial {
+    const char *result;
+    uint32_t number;          /* from 1, without gaps */
+    uint64_t at_ms;
+};
+size_t duck_partial_count(const struct duck_answer *answer);
+bool duck_partial(const struct duck_answer *answer, size_t index, struct duck_partial *partial);
+bool duck_partials_end(const struct duck_answer *answer, uint32_t had); /* the peck is done, and had is all there were */
+/* Calls `seen` for each of them from `after` on, in order, each once, on the caller's thread, until it returns
+ * false or the peck is done; then the answer holds the peck. After a problem (the node went away) call it again
+ * with the number seen last: nothing comes twice, and nothing is left out. */
+struct duck_answer *duck_partials_each(struct duck *duck, const char *peck_id, uint32_t after, bool (*seen)(void *context, const struct duck_partial *partial), void *context);
 
 /* Of an answer that holds one peck, or item `index` of a list: duck_count and duck_item. */
 size_t duck_count(const struct duck_answer *answer);
@@ -99,6 +117,10 @@ const char *duck_peck_refusal(const struct duck_answer *answer); /* of a failed 
 struct duck_answer *duck_take(struct duck *duck, const char *duckling, uint32_t limit, uint64_t wait_ms, uint64_t lease_ms);
 struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling, const char *const *peck_ids, size_t count);
 struct duck_answer *duck_answer_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json);
+/* One part of the answer, JSON of at most 32 KiB; duck_answer_peck or duck_fail_peck ends it. `number` 0: the
+ * next; another than the next is a "conflict", so an agent that does not know whether one was taken sends it again. */
+struct duck_answer *duck_answer_partial(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json, uint32_t number);
+uint32_t duck_partial_number(const struct duck_answer *answer); /* of it: which it became */
 struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *problem);
 /* Beside its result, what the answer costs the asker's bond, if that has a budget; at most 1,000,000,000 units. */
 struct duck_answer *duck_answer_charged(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json, uint64_t units);
@@ -164,10 +186,11 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 
 /* ---- events ---- */
 struct duck_event {
-    const char *kind;     /* "peck", "bond", "record", "link", "member" */
+    const char *kind;     /* "peck", "partial", "bond", "record", "link", "member" */
     const char *duckling, *with, *peck_id, *state; /* of "bond": "made", "changed", "ended", or a limit: "bond_rounds", … */
     bool incoming;
     uint64_t at_ms, dropped;
+    uint32_t number;      /* of "partial" */
 };
 /* Calls `seen` on the client's own thread for each event of `duckling` (NULL: of the whole node),
  * until it returns false, or duck_close. Do not call into `duck` from it. 0 when following began.

@@ -1,6 +1,6 @@
-/* The agent is six parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), the ends of bonds
- * (agent_bonds.c) and their limits (agent_limits.c). A turn:
+/* The agent is seven parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), answers that come
+ * in parts (agent_partials.c), the ends of bonds (agent_bonds.c) and their limits (agent_limits.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -362,17 +362,16 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_answer(agent, event, effects);
         break;
     case EVENT_PECK:
-        if (event->peck.known) {
-            struct effect *effect = effects_add(effects, EFFECT_SEND_RECEIPTS);
-
-            effect->send_stored.node = event->node;
-            effect->send_stored.peck = event->peck.peck.id;
-            break;
-        }
-        agent_receive_peck(agent, event, effects);
+        if (event->peck.known)
+            agent_receive_again(agent, event, effects);
+        else
+            agent_receive_peck(agent, event, effects);
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);
+        break;
+    case EVENT_PARTIAL:
+        agent_receive_partial(agent, event, effects);
         break;
     case EVENT_REFUSAL:
         agent_receive_refusal(agent, event, effects);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 
 static struct effect *reply(struct effects *effects, const struct order *order)
 {
@@ -238,8 +239,12 @@ static void cancel(struct agent *agent, const struct order *order, const struct 
         return;
     }
     if (copy.state != PECK_QUEUED && copy.state != PECK_SENT) {
-        refuse(effects, order, REFUSAL_CONFLICT, "the target's node has taken this peck",
-               "peck_id");
+        agent_ask_to_cancel(agent, entry, at, effects);
+        effect = reply(effects, order);
+        effect->reply.duckling = copy.from;
+        effect->reply.peck = copy.peck;
+        effect->reply.box = BOX_OUT;
+        effect->reply.state = copy.state;
         return;
     }
     outbox_remove(agent->outbox, &copy.peck);
@@ -428,6 +433,49 @@ static void answer(struct agent *agent, const struct order *order, const struct 
 
         bonds_charge(agent->bonds, &action, order->charge, at->wall_ms);
     }
+}
+
+/* An agent that began anew, or whose reply was lost, asks how many there are and goes on from there. */
+static bool judge_number(const struct order *order, const struct partials *partials,
+                         struct effects *effects)
+{
+    char message[64];
+
+    if (order->number == 0 || order->number == partials->count + 1)
+        return true;
+    snprintf(message, sizeof message, "the next partial answer is number %u", partials->count + 1);
+    refuse(effects, order, REFUSAL_CONFLICT,
+           (const char *)arena_copy(&effects->arena, bytes_of(message, strlen(message) + 1)).data,
+           "number");
+    return false;
+}
+
+static void answer_partly(struct agent *agent, const struct order *order, const struct moment *at,
+                          struct effects *effects)
+{
+    const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    enum partials_verdict room;
+
+    if (!entry)
+        return;
+    if (entry->state == PECK_PENDING) {
+        refuse(effects, order, REFUSAL_CONFLICT, "this peck waits for its owner's decision",
+               "peck_id");
+        return;
+    }
+    if (!judge_number(order, &entry->partials, effects))
+        return;
+    room = partials_judge(&entry->partials, order->result.size);
+    if (room != PARTIALS_ROOM) {
+        refuse(effects, order, room == PARTIALS_EMPTY ? REFUSAL_MALFORMED : REFUSAL_TOO_LARGE,
+               partials_verdict_text(room), "result");
+        return;
+    }
+    if (!bytes_may_be_json(order->result)) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a partial answer is JSON, in UTF-8", "result");
+        return;
+    }
+    agent_say_partial(agent, entry, order, at);
 }
 
 /* ---- bonds ---- */
@@ -737,6 +785,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_ANSWER:
         answer(agent, order, at, effects);
+        break;
+    case ORDER_PARTIAL:
+        answer_partly(agent, order, at, effects);
         break;
     case ORDER_APPROVE:
         approve(agent, order, at, effects);

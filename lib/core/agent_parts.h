@@ -48,6 +48,7 @@ struct unsigned_receipt {
     struct id node;          /* where the peck came from, or its sender's host */
     uint64_t ticket;         /* of the order that it answers; 0: none */
     struct id bond;          /* that the order made or changed; zero: none */
+    struct partials partials; /* of a partial one: with it */
     bool is_about_terms;     /* of a bond that was made long ago: the request is done */
 };
 
@@ -270,6 +271,30 @@ void agent_restore_pin(struct agent *agent, struct bytes address, const struct i
 bool agent_join(struct agent *agent, const struct order *order, struct effects *effects); /* false: no room */
 void agent_take_answer(struct agent *agent, const struct event *event, struct effects *effects);
 
+/* ---- agent_cancel.c ---- */
+/* Of a peck that the target's node has taken. */
+void agent_ask_to_cancel(struct agent *agent, const struct outbox_entry *entry,
+                         const struct moment *at, struct effects *effects);
+/* An EVENT_PECK of a peck that is known here. */
+void agent_receive_again(struct agent *agent, const struct event *event, struct effects *effects);
+
+/* ---- agent_partials.c ---- */
+/* Judged before; `order` has the payload and the ticket. */
+void agent_say_partial(struct agent *agent, const struct tray_entry *entry,
+                       const struct order *order, const struct moment *at);
+void agent_dispatch_partial(struct agent *agent, const struct unsigned_receipt *said,
+                            struct bytes wire, const struct moment *at, struct effects *effects);
+void agent_receive_partial(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+/* Does what a `done` receipt says of partial answers fit what is held here? */
+enum partials_match {
+    PARTIALS_MATCH,
+    PARTIALS_MISSING, /* some are still to come */
+    PARTIALS_DIFFER,  /* its signer said others before */
+};
+enum partials_match agent_match_partials(const struct outbox_entry *entry,
+                                         const struct receipt *done);
+
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
@@ -283,6 +308,9 @@ void agent_receive_receipt(struct agent *agent, const struct event *event,
                            struct effects *effects);
 void agent_receive_refusal(struct agent *agent, const struct event *event,
                            struct effects *effects);
+struct unsigned_receipt *agent_say(struct agent *agent, const struct tray_entry *entry,
+                                   enum receipt_kind kind, enum peck_state state,
+                                   const struct moment *at, uint64_t ticket);
 void agent_say_taken(struct agent *agent, const struct tray_entry *entry, const struct id *node,
                      enum peck_state state, const struct moment *at, uint64_t ticket,
                      struct effects *effects);

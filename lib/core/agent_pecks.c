@@ -429,6 +429,10 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
                         effects);
         return;
     }
+    if (event->peck.cancelled) {
+        refuse_for_good(agent, event, "cancelled", "its sender took it back", effects);
+        return;
+    }
     if (peck->expires_ms <= at->wall_ms) {
         refuse_for_good(agent, event, "expired", "its time is over", effects);
         return;
@@ -465,9 +469,9 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
 
 /* ---- receipts out ---- */
 
-static struct unsigned_receipt *say(struct agent *agent, const struct tray_entry *entry,
-                                    enum receipt_kind kind, enum peck_state state,
-                                    const struct moment *at, uint64_t ticket)
+struct unsigned_receipt *agent_say(struct agent *agent, const struct tray_entry *entry,
+                                   enum receipt_kind kind, enum peck_state state,
+                                   const struct moment *at, uint64_t ticket)
 {
     struct unsigned_receipt *receipt;
 
@@ -490,7 +494,7 @@ void agent_say_taken(struct agent *agent, const struct tray_entry *entry, const 
                      enum peck_state state, const struct moment *at, uint64_t ticket,
                      struct effects *effects)
 {
-    struct unsigned_receipt *receipt = say(agent, entry, RECEIPT_TAKEN, state, at, ticket);
+    struct unsigned_receipt *receipt = agent_say(agent, entry, RECEIPT_TAKEN, state, at, ticket);
 
     (void)effects;
     receipt->node = *node;
@@ -502,13 +506,15 @@ struct unsigned_receipt *agent_say_done(struct agent *agent, const struct tray_e
                                         uint64_t ticket, struct effects *effects)
 {
     struct duckling *target = agent_hosted(agent, &entry->to);
-    struct unsigned_receipt *receipt = say(agent, entry, RECEIPT_DONE, state, at, ticket);
+    struct unsigned_receipt *receipt = agent_say(agent, entry, RECEIPT_DONE, state, at, ticket);
 
     (void)effects;
     assert(target);
     receipt->signer = target;
     receipt->receipt.result = result;
     receipt->receipt.problem = problem;
+    receipt->receipt.partials = entry->partials.count;
+    receipt->receipt.partials_hash = entry->partials.hash;
     /* A sender whose host is not known or not linked asks again when it is back. */
     if (!agent_find_host(agent, &entry->from, &receipt->node))
         receipt->node = (struct id){0};
@@ -568,8 +574,13 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
     const struct id *signer = said->signer ? &said->signer->id : &agent->node;
     struct bytes chain = said->signer ? said->signer->chain : agent->settings.node_chain;
     struct id peck = id_of(&receipt->peck);
-    struct effect *effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
+    struct effect *effect;
 
+    if (receipt->kind == RECEIPT_PARTIAL) {
+        agent_dispatch_partial(agent, said, wire, at, effects);
+        return;
+    }
+    effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
     effect->receipt.box = BOX_IN;
     effect->receipt.peck = peck;
     effect->receipt.duckling = receipt->to;
@@ -676,6 +687,10 @@ static const char *judge_receipt(const struct agent *agent, const struct outbox_
     if (receipt->kind == RECEIPT_DONE && receipt->state == PECK_APPROVED &&
         entry->kind != PECK_BOND_REQUEST)
         return "an action is not done by approval";
+    if (receipt->state == PECK_CANCELLED && !entry->cancelling)
+        return "nobody here took the peck back";
+    if (receipt->kind == RECEIPT_DONE && agent_match_partials(entry, receipt) == PARTIALS_DIFFER)
+        return "its signer gave other partial answers before";
     return NULL;
 }
 
@@ -738,6 +753,11 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     }
     if (progress(receipt->state) <= progress(entry.state) && receipt->kind == RECEIPT_TAKEN)
         return;
+    if (receipt->kind == RECEIPT_DONE &&
+        agent_match_partials(&entry, receipt) == PARTIALS_MISSING) {
+        outbox_miss_partials(agent->outbox, &peck, event->at.now_ms);
+        return; /* it comes again, after them */
+    }
     effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
     effect->receipt.box = BOX_OUT;
     effect->receipt.peck = peck;
@@ -869,6 +889,8 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
 
     effect->send_stored.node = host;
     effect->send_stored.peck = copy.peck;
+    effect->send_stored.partials = copy.partials.count;
+    effect->send_stored.cancelled = copy.cancelling;
 }
 
 static void expire_received(struct agent *agent, const struct tray_entry *entry,

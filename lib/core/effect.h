@@ -17,6 +17,7 @@ enum effect_kind {
     EFFECT_KEEP_PECK,
     EFFECT_KEEP_STATE,
     EFFECT_KEEP_RECEIPT,
+    EFFECT_KEEP_PARTIAL,
     EFFECT_KEEP_BOND,
     EFFECT_DROP_BOND,
     EFFECT_KEEP_COUNT, /* of a bond: what was used of it, or the rounds of a thread */
@@ -39,6 +40,7 @@ enum effect_kind {
     /* To the local API. */
     EFFECT_REPLY,
     EFFECT_PECK_CHANGED,
+    EFFECT_PARTIAL_CAME, /* or was said: one more is kept */
     EFFECT_BOND_CHANGED,
     EFFECT_RECORD_CHANGED,
     EFFECT_MEMBER_CHANGED,
@@ -64,6 +66,7 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_RECONCILE = 13,
     FRAME_FETCH = 14,
     FRAME_FETCHED = 15,
+    FRAME_PARTIAL = 16,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -135,6 +138,7 @@ struct effect {
             struct bytes problem;            /* BOX_OUT: why, where no receipt says it; else empty */
             struct bytes refusal;            /* and that by its code… */
             uint64_t retry_after_ms;         /* …and when to try again; 0: not said */
+            bool cancelling;                 /* BOX_OUT: from now on its target is asked to end it */
         } state;
         struct {
             enum box box;
@@ -146,6 +150,15 @@ struct effect {
             struct id signer;
             struct bytes wire, chain;
         } receipt;
+        struct {
+            enum box box;
+            struct id peck;
+            struct id duckling, with;        /* as above */
+            struct id signer;                /* the peck's target */
+            uint64_t at_ms;
+            struct partials partials;        /* with this one, whose number is their count */
+            struct bytes wire, chain;
+        } partial;                           /* keep; came: without wire and chain */
         struct bond *bond;                   /* keep, drop; what was used of it is kept apart */
         struct bond_count count;
         struct kept_voucher *voucher;
@@ -177,7 +190,9 @@ struct effect {
         } send;
         struct {
             struct id node;
-            struct id peck;                  /* from BOX_OUT: PeckFrame; from BOX_IN: its receipts */
+            struct id peck;                  /* from BOX_OUT: PeckFrame; from BOX_IN: its receipts… */
+            uint32_t partials;               /* …and partial answers after so many; BOX_OUT: so many are held… */
+            bool cancelled;                  /* …and the sender takes it back */
         } send_stored;
         struct {
             struct id node;
@@ -202,6 +217,7 @@ struct effect {
             struct id duckling, peck, bond, certificate;
             enum box box;                    /* of `peck` */
             enum peck_state state;
+            uint32_t number;                 /* partial */
             bool replayed;                   /* the idempotency key named this earlier peck */
             struct bytes thread;             /* send: that it joined */
             struct bytes chain;              /* hatch */

@@ -36,6 +36,7 @@ enum event_kind {
     /* Frames: parsed and verified by intake before they get here. */
     EVENT_PECK,
     EVENT_RECEIPT,
+    EVENT_PARTIAL,
     EVENT_REFUSAL,
     EVENT_RECORDS,
     EVENT_PROBE,
@@ -60,6 +61,7 @@ enum order_kind {
     ORDER_ACK,
     ORDER_GIVE_BACK,
     ORDER_ANSWER,
+    ORDER_PARTIAL, /* one part of an answer */
     ORDER_APPROVE,
     ORDER_DENY,
     ORDER_CANCEL,
@@ -98,7 +100,7 @@ struct order {
     enum order_kind kind;
     struct id duckling;          /* who orders; zero where it may be left out */
     struct id with;              /* unpeck: the other end; zero: by bond */
-    struct id peck;              /* answer, approve, deny, cancel */
+    struct id peck;              /* answer, partial, approve, deny, cancel */
     struct id bond;              /* unpeck, bond */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
@@ -111,7 +113,8 @@ struct order {
     size_t peck_count;
     bool failed;                 /* answer */
     uint64_t charge;             /* answer: units that it costs the asker's bond, if that has a budget */
-    struct bytes result, problem;/* answer; deny: problem is the reason */
+    struct bytes result, problem;/* answer; partial: result is its payload; deny: problem is the reason */
+    uint32_t number;             /* partial: which this is; 0: the next */
     const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
                                     bond: none: as they are */
     size_t scope_count;
@@ -128,7 +131,7 @@ struct order {
     int64_t eggs;                /* count */
     uint64_t pageviews;
     struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
-    struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
+    struct {                     /* send: a peck of the same idempotency key; answer, partial, approve, deny,
                                     cancel: the peck itself; bond: the request. What the store holds of it */
         bool found, same_content;
         struct id peck;
@@ -225,6 +228,8 @@ struct event {
         struct {
             struct peck peck;
             struct bytes wire, chain;
+            uint32_t partials;                      /* of its answer, that the sender holds */
+            bool cancelled;                         /* …and it takes the peck back */
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */
@@ -235,7 +240,7 @@ struct event {
             struct id signer;
             enum identity_kind signer_kind;
             struct bytes wire, chain;
-        } receipt;
+        } receipt;                                  /* and partial */
         struct {
             struct id peck;
             struct bytes code, reason;

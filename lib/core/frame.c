@@ -27,16 +27,33 @@ _Static_assert(CHAIN_SIZE_MAX + RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME
 
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena)
 {
+    return frame_pack_peck_again(chain, peck, 0, false, arena);
+}
+
+struct bytes frame_pack_peck_again(struct bytes chain, struct bytes peck, uint32_t partials,
+                                   bool cancelled, struct arena *arena)
+{
     Duck__PeckFrame frame = DUCK__PECK_FRAME__INIT;
 
     frame.chain = lent(chain);
     frame.peck = lent(peck);
+    frame.partials = partials;
+    frame.cancelled = cancelled;
     return pack(&frame.base, arena);
 }
 
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena)
 {
     Duck__ReceiptFrame frame = DUCK__RECEIPT_FRAME__INIT;
+
+    frame.chain = lent(chain);
+    frame.receipt = lent(receipt);
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_partial(struct bytes chain, struct bytes receipt, struct arena *arena)
+{
+    Duck__PartialFrame frame = DUCK__PARTIAL_FRAME__INIT;
 
     frame.chain = lent(chain);
     frame.receipt = lent(receipt);

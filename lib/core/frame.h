@@ -7,7 +7,11 @@
 #include "effect.h"
 
 struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
+/* Of a peck that is sent again: so many partial answers are held, and is it taken back? */
+struct bytes frame_pack_peck_again(struct bytes chain, struct bytes peck, uint32_t partials,
+                                   bool cancelled, struct arena *arena);
 struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
+struct bytes frame_pack_partial(struct bytes chain, struct bytes receipt, struct arena *arena);
 struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
                                 bool final, uint64_t retry_after_ms, struct arena *arena);
 struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena); /* .reconcile */

@@ -290,6 +290,8 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
         return INTAKE_MALFORMED;
     event->peck.wire = borrowed(frame->peck);
     event->peck.chain = borrowed(frame->chain);
+    event->peck.partials = frame->partials;
+    event->peck.cancelled = frame->cancelled;
     verdict = parse_envelope(event->peck.wire, ENVELOPE_PECK, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
@@ -314,21 +316,17 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
     return INTAKE_TAKEN;
 }
 
-static enum intake_verdict open_receipt(struct intake *intake, struct bytes body, uint64_t wall_ms,
-                                        struct arena *arena, struct event *event,
-                                        char reason[REASON_SIZE])
+/* What `event` has of it: wire and chain. */
+static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms,
+                                         struct arena *arena, struct event *event,
+                                         char reason[REASON_SIZE])
 {
-    Duck__ReceiptFrame *frame = unpack(&duck__receipt_frame__descriptor, body, arena);
     struct receipt *receipt = &event->receipt.receipt;
     struct envelope envelope;
     struct signer signer;
     enum intake_verdict verdict;
     enum receipt_verdict form;
 
-    if (!frame)
-        return INTAKE_MALFORMED;
-    event->receipt.wire = borrowed(frame->receipt);
-    event->receipt.chain = borrowed(frame->chain);
     verdict = parse_envelope(event->receipt.wire, ENVELOPE_RECEIPT, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
@@ -345,15 +343,50 @@ static enum intake_verdict open_receipt(struct intake *intake, struct bytes body
         return INTAKE_OTHER_NETWORK;
     if (receipt->at_ms > wall_ms + CLOCK_SKEW_MAX_MS)
         return INTAKE_EXPIRED;
-    /* `done` is the target's own word; `taken` is its node's, which the agent knows. */
-    if (receipt->kind == RECEIPT_DONE && !id_equal(&signer.id, &receipt->to))
+    /* `done` and `partial` are the target's own word; `taken` is its node's, which the agent knows. */
+    if (receipt->kind != RECEIPT_TAKEN && !id_equal(&signer.id, &receipt->to))
         return INTAKE_WRONG_SIGNER;
     if (receipt->kind == RECEIPT_TAKEN && signer.kind != IDENTITY_NODE)
         return INTAKE_WRONG_SIGNER;
     event->receipt.signer = signer.id;
     event->receipt.signer_kind = signer.kind;
-    event->kind = EVENT_RECEIPT;
     return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_receipt(struct intake *intake, struct bytes body, uint64_t wall_ms,
+                                        struct arena *arena, struct event *event,
+                                        char reason[REASON_SIZE])
+{
+    Duck__ReceiptFrame *frame = unpack(&duck__receipt_frame__descriptor, body, arena);
+    enum intake_verdict verdict;
+
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->receipt.wire = borrowed(frame->receipt);
+    event->receipt.chain = borrowed(frame->chain);
+    verdict = check_receipt(intake, wall_ms, arena, event, reason);
+    if (verdict == INTAKE_TAKEN && event->receipt.receipt.kind == RECEIPT_PARTIAL)
+        return INTAKE_BAD_BODY;
+    event->kind = EVENT_RECEIPT;
+    return verdict;
+}
+
+static enum intake_verdict open_partial(struct intake *intake, struct bytes body, uint64_t wall_ms,
+                                        struct arena *arena, struct event *event,
+                                        char reason[REASON_SIZE])
+{
+    Duck__PartialFrame *frame = unpack(&duck__partial_frame__descriptor, body, arena);
+    enum intake_verdict verdict;
+
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->receipt.wire = borrowed(frame->receipt);
+    event->receipt.chain = borrowed(frame->chain);
+    verdict = check_receipt(intake, wall_ms, arena, event, reason);
+    if (verdict == INTAKE_TAKEN && event->receipt.receipt.kind != RECEIPT_PARTIAL)
+        return INTAKE_BAD_BODY;
+    event->kind = EVENT_PARTIAL;
+    return verdict;
 }
 
 static enum intake_verdict open_refusal(struct bytes body, struct arena *arena, struct event *event)
@@ -833,6 +866,9 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
         break;
     case FRAME_RECEIPT:
         verdict = open_receipt(intake, body, wall_ms, arena, event, reason);
+        break;
+    case FRAME_PARTIAL:
+        verdict = open_partial(intake, body, wall_ms, arena, event, reason);
         break;
     case FRAME_REFUSAL:
         verdict = open_refusal(body, arena, event);

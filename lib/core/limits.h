@@ -20,6 +20,8 @@
 #define PECK_IDEMPOTENCY_KEY_MAX 64
 #define PECK_TRACE_SIZE 55             /* W3C traceparent */
 #define RECEIPT_PROBLEM_MAX 1024
+#define PARTIAL_SIZE_MAX (32u * KIB)   /* the payload of one partial answer */
+#define PARTIALS_BYTES_MAX (1u * MIB)  /* of all partial answers of one peck */
 #define RECORD_SIZE_MAX (4u * KIB)     /* the packed envelope */
 #define RECORD_ENVELOPE_OVERHEAD 128u     /* signer, type, signature and their tags, signed alone */
 #define RECORD_KEY_MAX 64
@@ -45,6 +47,7 @@
 #define CERTIFICATE_SCOPES_MAX 16
 #define PECK_SCOPES_MAX 16
 #define AUDIT_PAGE_ENTRIES_MAX 256
+#define PARTIALS_MAX 4096u             /* partial answers of one peck */
 #define NODE_ADDRESSES_MAX 8
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
@@ -93,6 +96,7 @@
 #define RESEND_FIRST_MS (2 * SECOND_MS)      /* a peck without a receipt, link up */
 #define RESENDS_PER_TURN_MAX 256             /* what is due beyond it goes out in the next turn */
 #define RESEND_MAX_MS (60 * SECOND_MS)
+#define PARTIALS_ASK_MS (SECOND_MS / 2)      /* after a gap is seen, until what is missing is asked for */
 #define OUTBOX_GRACE_MS (10 * SECOND_MS)     /* after its end a peck waits so long for the receipt that says it */
 #define DIAL_FIRST_MS 500ull                 /* back-off, doubling, full jitter */
 #define DIAL_MAX_MS (5 * MINUTE_MS)

@@ -127,9 +127,10 @@ size_t outbox_count(const struct outbox *outbox)
 
 /* ---- when to send ---- */
 
-static bool awaits_taken(const struct outbox_entry *entry)
+static bool is_to_be_sent(const struct outbox_entry *entry)
 {
-    return entry->state == PECK_QUEUED || entry->state == PECK_SENT;
+    return entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->cancelling ||
+           entry->lacks_partials;
 }
 
 void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
@@ -147,7 +148,7 @@ void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
     /* The first wait is whole, so that a slow answer does not meet a second sending. */
     if (slot->entry.attempts > 1)
         pause_ms = dice_jitter_ms(&outbox->dice, pause_ms);
-    set_next_send(outbox, slot, awaits_taken(&slot->entry) ? now_ms + pause_ms : MOMENT_NEVER);
+    set_next_send(outbox, slot, is_to_be_sent(&slot->entry) ? now_ms + pause_ms : MOMENT_NEVER);
 }
 
 void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_state state)
@@ -157,8 +158,41 @@ void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_st
     if (!slot)
         return;
     slot->entry.state = state;
-    if (!awaits_taken(&slot->entry))
+    if (!is_to_be_sent(&slot->entry))
         set_next_send(outbox, slot, MOMENT_NEVER);
+}
+
+void outbox_add_partial(struct outbox *outbox, const struct id *peck, struct bytes payload)
+{
+    struct slot *slot = find(outbox, peck);
+
+    if (!slot)
+        return;
+    partials_add(&slot->entry.partials, payload);
+    slot->entry.lacks_partials = false; /* they come */
+    if (!is_to_be_sent(&slot->entry))
+        set_next_send(outbox, slot, MOMENT_NEVER);
+}
+
+void outbox_miss_partials(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
+{
+    struct slot *slot = find(outbox, peck);
+
+    if (!slot || slot->entry.lacks_partials)
+        return; /* asked for already */
+    slot->entry.lacks_partials = true;
+    if (slot->entry.next_send_ms == MOMENT_NEVER)
+        set_next_send(outbox, slot, now_ms + PARTIALS_ASK_MS);
+}
+
+void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms)
+{
+    struct slot *slot = find(outbox, peck);
+
+    if (!slot)
+        return;
+    slot->entry.cancelling = true;
+    set_next_send(outbox, slot, now_ms);
 }
 
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),

@@ -2,13 +2,15 @@
  *
  * Holds what decides when to send again; the pecks' bytes are in the store. A peck is sent at
  * once, again after RESEND_FIRST_MS doubling to RESEND_MAX_MS until it is taken, and at once when
- * the target's node links up. A `taken` receipt stops the sending; `done` or expiry removes it. */
+ * the target's node links up. A `taken` receipt stops the sending; `done` or expiry removes it.
+ * Partial answers that are missing start it again: a repeated peck says how many are held here. */
 #ifndef DUCK_CORE_OUTBOX_H
 #define DUCK_CORE_OUTBOX_H
 
 #include "dice.h"
 #include "limits.h"
 #include "moment.h"
+#include "partials.h"
 #include "peck.h"
 
 struct outbox;
@@ -22,7 +24,10 @@ struct outbox_entry {
     struct id bond;        /* that covers it as this end sees it; zero: none, or not known after a restart */
     uint64_t expires_ms;   /* wall */
     uint32_t attempts;
-    uint64_t next_send_ms; /* steady; MOMENT_NEVER once taken */
+    uint64_t next_send_ms; /* steady; MOMENT_NEVER once taken, unless… */
+    bool cancelling;       /* …its sender takes it back, or… */
+    bool lacks_partials;   /* …some of these were skipped */
+    struct partials partials; /* of its answer, that are held here */
 };
 
 struct outbox *outbox_new(size_t pecks_max, const uint8_t dice_seed[32]);
@@ -36,6 +41,14 @@ size_t outbox_count(const struct outbox *outbox);
 /* It was sent, or could not be (no link): when to try next. */
 void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
 void outbox_set_state(struct outbox *outbox, const struct id *peck, enum peck_state state);
+
+/* The next partial answer is held here; or one further on, or the end of the answer, shows that some
+ * are missing: then the peck is due in PARTIALS_ASK_MS, and again until they come. */
+void outbox_add_partial(struct outbox *outbox, const struct id *peck, struct bytes payload);
+void outbox_miss_partials(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
+
+/* Its target's node is asked to end it: due now, and again until the end comes. */
+void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms);
 
 /* Makes everything for these targets due now: their node has linked up. `hosted_there` decides. */
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),

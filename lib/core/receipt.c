@@ -11,26 +11,37 @@ const char *receipt_verdict_text(enum receipt_verdict verdict)
     case RECEIPT_MALFORMED:
         return "the receipt has a field that is missing or of a wrong length";
     case RECEIPT_TOO_LARGE:
-        return "a result is at most 262144 bytes, a problem at most 1024";
+        return "a result is at most 262144 bytes, a partial one 32768, a problem at most 1024";
     case RECEIPT_BAD_STATE:
         return "the receipt says a state that its kind cannot say";
     case RECEIPT_BAD_TEXT:
         return "the receipt's problem is not text, or a scope is not a name";
     case RECEIPT_BAD_TERMS:
         return "the receipt names terms that no bond can have, or an answer that costs too much";
+    case RECEIPT_BAD_NUMBER:
+        return "the receipt numbers or counts partial answers as nothing can";
     }
     return "";
 }
 
 const char *receipt_kind_name(enum receipt_kind kind)
 {
-    return kind == RECEIPT_TAKEN ? "taken" : kind == RECEIPT_DONE ? "done" : "";
+    switch (kind) {
+    case RECEIPT_TAKEN:
+        return "taken";
+    case RECEIPT_DONE:
+        return "done";
+    case RECEIPT_PARTIAL:
+        return "partial";
+    }
+    return "";
 }
 
 static bool can_say(enum receipt_kind kind, enum peck_state state)
 {
     switch (state) {
     case PECK_TAKEN:
+        return kind != RECEIPT_DONE;
     case PECK_PENDING:
         return kind == RECEIPT_TAKEN;
     case PECK_APPROVED:
@@ -39,10 +50,10 @@ static bool can_say(enum receipt_kind kind, enum peck_state state)
     case PECK_ANSWERED:
     case PECK_FAILED:
     case PECK_EXPIRED:
+    case PECK_CANCELLED:
         return kind == RECEIPT_DONE;
     case PECK_QUEUED:
     case PECK_SENT:
-    case PECK_CANCELLED:
         return false;
     }
     return false;
@@ -50,7 +61,8 @@ static bool can_say(enum receipt_kind kind, enum peck_state state)
 
 static bool has_problem(enum peck_state state)
 {
-    return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED;
+    return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED ||
+           state == PECK_CANCELLED;
 }
 
 static enum receipt_verdict judge_bond(const struct receipt *receipt)
@@ -65,20 +77,50 @@ static enum receipt_verdict judge_bond(const struct receipt *receipt)
     return bond_terms_judge(&receipt->terms, &field) ? RECEIPT_BAD_TERMS : RECEIPT_OK;
 }
 
+/* Who cannot have worked at it cannot have answered a part of it. */
+static bool may_follow_partials(const struct receipt *receipt)
+{
+    return receipt->kind == RECEIPT_DONE &&
+           (receipt->state == PECK_ANSWERED || receipt->state == PECK_FAILED ||
+            receipt->state == PECK_EXPIRED || receipt->state == PECK_CANCELLED);
+}
+
+static enum receipt_verdict judge_partials(const struct receipt *receipt)
+{
+    bool is_partial = receipt->kind == RECEIPT_PARTIAL;
+
+    if (is_partial && (receipt->number == 0 || receipt->number > PARTIALS_MAX))
+        return RECEIPT_BAD_NUMBER;
+    if (!is_partial && receipt->number > 0)
+        return RECEIPT_BAD_NUMBER;
+    if (receipt->partials > PARTIALS_MAX ||
+        (receipt->partials > 0 && !may_follow_partials(receipt)))
+        return RECEIPT_BAD_NUMBER;
+    if (is_partial && receipt->result.size == 0)
+        return RECEIPT_MALFORMED;
+    return RECEIPT_OK;
+}
+
 static enum receipt_verdict judge(const struct receipt *receipt)
 {
     bool makes_bond = receipt->kind == RECEIPT_DONE && receipt->state == PECK_APPROVED;
+    bool is_partial = receipt->kind == RECEIPT_PARTIAL;
+    enum receipt_verdict verdict;
 
     if (receipt->network.size == 0 || receipt->network.size > NETWORK_ID_MAX ||
         receipt->at_ms == 0 || receipt->scope_count > PECK_SCOPES_MAX)
         return RECEIPT_MALFORMED;
-    if (receipt->kind != RECEIPT_TAKEN && receipt->kind != RECEIPT_DONE)
+    if (receipt->kind != RECEIPT_TAKEN && receipt->kind != RECEIPT_DONE && !is_partial)
         return RECEIPT_MALFORMED;
     if (!can_say(receipt->kind, receipt->state))
         return RECEIPT_BAD_STATE;
-    if (receipt->result.size > PECK_PAYLOAD_MAX || receipt->problem.size > RECEIPT_PROBLEM_MAX)
+    if (receipt->result.size > (is_partial ? PARTIAL_SIZE_MAX : PECK_PAYLOAD_MAX) ||
+        receipt->problem.size > RECEIPT_PROBLEM_MAX)
         return RECEIPT_TOO_LARGE;
-    if (receipt->result.size > 0 && receipt->state != PECK_ANSWERED)
+    verdict = judge_partials(receipt);
+    if (verdict != RECEIPT_OK)
+        return verdict;
+    if (receipt->result.size > 0 && receipt->state != PECK_ANSWERED && !is_partial)
         return RECEIPT_MALFORMED;
     if (receipt->problem.size > 0 && !has_problem(receipt->state))
         return RECEIPT_MALFORMED;
@@ -139,7 +181,8 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     if (!message || message->peck.len != HASH_SIZE ||
         !id_from_bytes(borrowed(message->from), &parsed.from) ||
         !id_from_bytes(borrowed(message->to), &parsed.to) || message->n_scopes > PECK_SCOPES_MAX ||
-        message->n_bond_stop_words > BOND_STOP_WORDS_MAX || message->state > PECK_CANCELLED)
+        message->n_bond_stop_words > BOND_STOP_WORDS_MAX || message->state > PECK_CANCELLED ||
+        message->partials_hash.len != (message->partials > 0 ? HASH_SIZE : 0))
         return RECEIPT_MALFORMED;
     memcpy(parsed.peck.bytes, message->peck.data, HASH_SIZE);
     parsed.network = borrowed(message->network);
@@ -154,6 +197,10 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     parsed.bond_not_after_ms = message->bond_not_after_ms;
     read_terms(message, &parsed.terms);
     parsed.charged = message->charged;
+    parsed.number = message->number;
+    parsed.partials = message->partials;
+    if (parsed.partials > 0)
+        memcpy(parsed.partials_hash.bytes, message->partials_hash.data, HASH_SIZE);
     verdict = judge(&parsed);
     if (verdict == RECEIPT_OK)
         *receipt = parsed;
@@ -187,6 +234,10 @@ enum receipt_verdict receipt_pack(const struct receipt *receipt, struct arena *a
     message.bond_not_after_ms = receipt->bond_not_after_ms;
     write_terms(&receipt->terms, &message, stop_words);
     message.charged = receipt->charged;
+    message.number = receipt->number;
+    message.partials = receipt->partials;
+    if (receipt->partials > 0)
+        message.partials_hash = lent(bytes_of(receipt->partials_hash.bytes, HASH_SIZE));
     data = arena_take(arena, duck__receipt_body__get_packed_size(&message));
     if (!data)
         return RECEIPT_TOO_LARGE;

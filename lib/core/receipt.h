@@ -3,9 +3,10 @@
 #define DUCK_CORE_RECEIPT_H
 
 #include "bond_terms.h"
+#include "partials.h"
 #include "peck.h"
 
-enum receipt_kind { RECEIPT_TAKEN = 1, RECEIPT_DONE = 2 };
+enum receipt_kind { RECEIPT_TAKEN = 1, RECEIPT_DONE = 2, RECEIPT_PARTIAL = 3 };
 
 struct receipt {
     struct bytes network;
@@ -20,15 +21,20 @@ struct receipt {
     uint64_t bond_not_after_ms;
     struct bond_terms terms;
     uint64_t charged;   /* answered: units; at most ANSWER_CHARGE_MAX */
+    uint32_t number;    /* partial: from 1 */
+    uint32_t partials;  /* done: so many there were… */
+    struct hash partials_hash; /* …and what they said, see partials.h; zero: none */
 };
 
 enum receipt_verdict {
     RECEIPT_OK,
     RECEIPT_MALFORMED,
-    RECEIPT_TOO_LARGE,   /* result over PECK_PAYLOAD_MAX, problem over RECEIPT_PROBLEM_MAX */
+    RECEIPT_TOO_LARGE,   /* result over PECK_PAYLOAD_MAX, of a partial one over PARTIAL_SIZE_MAX, problem
+                            over RECEIPT_PROBLEM_MAX */
     RECEIPT_BAD_STATE,   /* a state that this kind cannot say */
     RECEIPT_BAD_TEXT,
     RECEIPT_BAD_TERMS,   /* of a bond: see bond_terms.h */
+    RECEIPT_BAD_NUMBER,  /* of a partial answer, or how many there were */
 };
 
 const char *receipt_verdict_text(enum receipt_verdict verdict);

@@ -270,6 +270,20 @@ bool tray_acknowledge(struct tray *tray, const struct id *peck)
     return true;
 }
 
+void tray_add_partial(struct tray *tray, const struct id *peck, struct bytes payload,
+                      uint64_t lease_until_ms)
+{
+    struct slot *slot = find(tray, peck);
+
+    if (!slot)
+        return;
+    partials_add(&slot->entry.partials, payload);
+    if (slot->entry.place != TRAY_LEASED || slot->entry.lease_until_ms >= lease_until_ms)
+        return;
+    slot->entry.lease_until_ms = lease_until_ms;
+    pecktable_set_due(&tray->table, &slot->node, lease_until_ms);
+}
+
 bool tray_give_back(struct tray *tray, const struct id *peck)
 {
     struct slot *slot = find(tray, peck);

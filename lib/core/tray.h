@@ -7,6 +7,7 @@
 
 #include "limits.h"
 #include "moment.h"
+#include "partials.h"
 #include "peck.h"
 
 struct tray;
@@ -28,6 +29,7 @@ struct tray_entry {
     uint64_t expires_ms;       /* wall */
     uint64_t lease_until_ms;   /* steady; when leased */
     uint32_t attempt;          /* how often handed out */
+    struct partials partials;  /* that were answered */
 };
 
 enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING };
@@ -47,6 +49,9 @@ void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    uint64_t lease_until_ms);
 bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
+/* A part of its answer. Who says one is alive: a lease is then at least as long as this. */
+void tray_add_partial(struct tray *tray, const struct id *peck, struct bytes payload,
+                      uint64_t lease_until_ms);
 /* Nobody saw what was handed out: it is ready again, and this was no attempt. False: not leased. */
 bool tray_give_back(struct tray *tray, const struct id *peck);
 

@@ -71,7 +71,13 @@ static struct bytes receipt_body(enum receipt_kind kind, enum peck_state state)
                               .at_ms = PEOPLE_WALL_MS};
     struct bytes body = {0};
 
-    if (state == PECK_ANSWERED)
+    if (kind == RECEIPT_PARTIAL)
+        receipt.number = 1;
+    if (kind == RECEIPT_DONE && state == PECK_ANSWERED) {
+        receipt.partials = 1;
+        receipt.partials_hash = hash_of(bytes_of_text("parts"));
+    }
+    if (state == PECK_ANSWERED || kind == RECEIPT_PARTIAL)
         receipt.result = bytes_of_text("{\"sky\":\"clear\"}");
     MUST(receipt_pack(&receipt, &memory, &body) == RECEIPT_OK);
     return body;
@@ -145,6 +151,7 @@ static void write_envelopes(void)
     write_kind("envelope", "peck_body", 4, peck_body(PECK_ACTION));
     write_kind("envelope", "bond_body", 4, peck_body(PECK_BOND_REQUEST));
     write_kind("envelope", "receipt_body", 5, receipt_body(RECEIPT_DONE, PECK_ANSWERED));
+    write_kind("envelope", "partial_body", 5, receipt_body(RECEIPT_PARTIAL, PECK_TAKEN));
     write_kind("envelope", "duckling_body", 6, duckling_body());
     write_kind("envelope", "metrics_body", 6, metrics_body());
     write_kind("envelope", "revocation_body", 6, revocation_body());
@@ -209,6 +216,15 @@ static void write_frames(void)
                    goose.chain,
                    sealed(ENVELOPE_RECEIPT, &goose, receipt_body(RECEIPT_DONE, PECK_ANSWERED)),
                    &memory));
+    write_kind("intake", "partial", FRAME_PARTIAL,
+               frame_pack_partial(
+                   goose.chain,
+                   sealed(ENVELOPE_RECEIPT, &goose, receipt_body(RECEIPT_PARTIAL, PECK_TAKEN)),
+                   &memory));
+    write_kind("intake", "peck_taken_back", FRAME_PECK,
+               frame_pack_peck_again(duck.chain,
+                                     sealed(ENVELOPE_PECK, &duck, peck_body(PECK_ACTION)), 3, true,
+                                     &memory));
     write_kind("intake", "refusal", FRAME_REFUSAL,
                frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, 0, &memory));
     event.reconcile.set = RECORD_SET_DIRECTORY;

@@ -3,6 +3,8 @@
  * its end. */
 #include "hostile_parts.h"
 
+#define PARTIALS_MAX_OF_FOX 8u
+
 static const char *const actions[] = {"query", "query", "query.more", "quer", "queryx", "delete"};
 
 static struct bytes seal(struct pond *pond, const struct author *author, struct peck *peck,
@@ -19,11 +21,21 @@ static struct bytes seal(struct pond *pond, const struct author *author, struct 
     return envelope_seal(ENVELOPE_PECK, &author->id, author->key, body, arena, NULL);
 }
 
+/* Of partial answers that it holds, it says. */
+static uint32_t any_count(struct pond *pond)
+{
+    uint64_t below = dice_below(&pond->hostile_dice, 2) ? 4 : UINT32_MAX;
+
+    return (uint32_t)dice_below(&pond->hostile_dice, below);
+}
+
 static void send(struct pond *pond, struct pond_node *node, uint32_t to, struct bytes chain,
                  struct bytes wire, struct arena *arena)
 {
     if (network_link(pond, node->index, to, false))
-        fox_send(pond, node, &pond->nodes[to].id, FRAME_PECK, frame_pack_peck(chain, wire, arena));
+        fox_send(pond, node, &pond->nodes[to].id, FRAME_PECK,
+                 frame_pack_peck_again(chain, wire, any_count(pond),
+                                       dice_below(&pond->hostile_dice, 4) == 0, arena));
     else
         network_dial_to(pond, node, to);
 }
@@ -115,17 +127,47 @@ void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
 static void send_receipt(struct pond *pond, struct pond_node *node, const struct author *author,
                          struct receipt *receipt, const struct id *to, struct arena *arena)
 {
-    struct bytes body;
+    struct bytes body, wire;
 
     receipt->network = bytes_of_text(POND_NETWORK);
     receipt->at_ms = fox_wall_ms(pond);
     if (receipt_pack(receipt, arena, &body) != RECEIPT_OK)
         return;
-    fox_send(pond, node, to, FRAME_RECEIPT,
-             frame_pack_receipt(
-                 author->chain,
-                 envelope_seal(ENVELOPE_RECEIPT, &author->id, author->key, body, arena, NULL),
-                 arena));
+    wire = envelope_seal(ENVELOPE_RECEIPT, &author->id, author->key, body, arena, NULL);
+    if (receipt->kind == RECEIPT_PARTIAL)
+        fox_send(pond, node, to, FRAME_PARTIAL, frame_pack_partial(author->chain, wire, arena));
+    else
+        fox_send(pond, node, to, FRAME_RECEIPT, frame_pack_receipt(author->chain, wire, arena));
+}
+
+/* Of some order, some twice, some never, by its duckling or by its node, and an end that counts what
+ * it likes. */
+static void answer_in_parts(struct pond *pond, struct pond_node *node, const struct event *event,
+                            struct arena *arena)
+{
+    static const char *const texts[] = {"1", "2", "\"three\""};
+    const struct peck *peck = &event->peck.peck;
+    struct author self = fox_author(node);
+    struct receipt receipt = {.peck = peck->hash, .from = peck->from, .to = peck->to};
+
+    for (uint64_t left = dice_below(&pond->hostile_dice, PARTIALS_MAX_OF_FOX); left > 0; left--) {
+        bool is_forged = dice_below(&pond->hostile_dice, 8) == 0;
+
+        receipt.kind = RECEIPT_PARTIAL;
+        receipt.state = PECK_TAKEN;
+        receipt.number = (uint32_t)(1 + dice_below(&pond->hostile_dice, 4));
+        receipt.result = bytes_of_text(texts[dice_below(&pond->hostile_dice, 3)]);
+        send_receipt(pond, node, is_forged ? &self : &node->hostile->duck, &receipt, &event->node,
+                     arena);
+    }
+    if (dice_below(&pond->hostile_dice, 2) == 0)
+        return;
+    receipt.kind = RECEIPT_DONE;
+    receipt.state = PECK_ANSWERED;
+    receipt.number = 0;
+    receipt.partials = (uint32_t)dice_below(&pond->hostile_dice, 4);
+    dice_fill(&pond->hostile_dice, receipt.partials_hash.bytes, HASH_SIZE);
+    send_receipt(pond, node, &node->hostile->duck, &receipt, &event->node, arena);
 }
 
 /* A bond is granted, with all there is; whether it was asked for or not. */
@@ -144,6 +186,8 @@ void fox_hear_peck(struct pond *pond, struct pond_node *node, const struct event
         return;
     arena_init(&arena, MIB);
     send_receipt(pond, node, &self, &receipt, &event->node, &arena);
+    if (dice_below(&pond->hostile_dice, 2) == 0)
+        answer_in_parts(pond, node, event, &arena);
     receipt.kind = RECEIPT_DONE;
     receipt.state = PECK_APPROVED;
     receipt.scopes[0] = bytes_of_text("*");

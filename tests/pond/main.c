@@ -220,6 +220,9 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->answered, (unsigned long long)figures->fox_pecks,
            (unsigned long long)figures->fox_pecks_covered,
            (unsigned long long)figures->fox_pecks_handed_out);
+    printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
+           (unsigned long long)figures->answers_in_parts, (unsigned long long)figures->partials,
+           (unsigned long long)figures->cancelled);
 }
 
 static void say_verdicts(const struct pond_figures *figures)
@@ -334,6 +337,9 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->pecks += one.pecks;
     sum->handed_out += one.handed_out;
     sum->answered += one.answered;
+    sum->partials += one.partials;
+    sum->answers_in_parts += one.answers_in_parts;
+    sum->cancelled += one.cancelled;
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;

@@ -115,6 +115,78 @@ void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct
     }
 }
 
+/* ---- answers that come in parts ---- */
+
+/* What its target said, as far as that is a node that keeps rules. */
+static const struct kept_partial *as_said(struct pond *pond, const struct effect *effect)
+{
+    const struct owner *owner = records_owner(pond->records, &effect->partial.with);
+    const struct kept_peck *peck;
+
+    if (!owner || owner->hostile)
+        return NULL;
+    peck = disk_peck(&pond->nodes[owner->node].store, BOX_IN, &effect->partial.peck);
+    return peck ? disk_partial(peck, effect->partial.partials.count) : NULL;
+}
+
+static bool is_honest(struct pond *pond, const struct id *duckling)
+{
+    const struct owner *owner = records_owner(pond->records, duckling);
+
+    return owner && !owner->hostile;
+}
+
+void laws_judge_partial(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                        bool is_kept)
+{
+    const struct kept_peck *peck =
+        disk_peck(&node->store, effect->partial.box, &effect->partial.peck);
+    const struct kept_partial *said;
+
+    if (!is_kept)
+        return; /* nor is what came before it in this turn */
+    if (!peck || effect->partial.partials.count != disk_partials(peck).count + 1)
+        law_broken(pond, "partial answers are kept in order, each once",
+                   "%s keeps number %u after %u", node->name, effect->partial.partials.count,
+                   peck ? disk_partials(peck).count : 0);
+    if (peck && peck->state >= PECK_DENIED)
+        law_broken(pond, "nothing follows the end of an answer", "%s keeps a part of one",
+                   node->name);
+    pond->sums.partials += effect->partial.box == BOX_OUT;
+    if (effect->partial.box == BOX_IN || !is_honest(pond, &effect->partial.with))
+        return;
+    said = as_said(pond, effect);
+    if (!said || !bytes_equal(said->wire, effect->partial.wire))
+        law_broken(pond, "partial answers are those that the target said",
+                   "%s keeps another as number %u", node->name, effect->partial.partials.count);
+}
+
+/* Who has the answer has all of its parts. */
+void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct effect *effect)
+{
+    const struct kept_peck *peck = disk_peck(&node->store, BOX_OUT, &effect->receipt.peck);
+    struct envelope envelope;
+    struct receipt receipt;
+    struct arena arena;
+
+    if (!peck || effect->receipt.kind != RECEIPT_DONE)
+        return;
+    arena_init(&arena, MIB);
+    if (envelope_parse(effect->receipt.wire, ENVELOPE_RECEIPT, &arena, &envelope) !=
+            ENVELOPE_TAKEN ||
+        receipt_parse(envelope.body, &arena, &receipt) != RECEIPT_OK)
+        assert(!"a receipt that is kept parses");
+    if (receipt.partials != disk_partials(peck).count)
+        law_broken(pond, "who has an answer has all of its parts", "%s has %u of %u of one by %s",
+                   node->name, disk_partials(peck).count, receipt.partials,
+                   is_honest(pond, &effect->receipt.with) ? "a duck" : "a fox");
+    if (receipt.state == PECK_CANCELLED && !laws_watch(pond, &effect->receipt.peck)->cancelled)
+        law_broken(pond, "no peck is taken back but by its sender", "%s has one", node->name);
+    pond->sums.cancelled += receipt.state == PECK_CANCELLED;
+    pond->sums.answers_in_parts += receipt.partials > 0;
+    arena_free(&arena);
+}
+
 /* ---- nothing is lost ---- */
 
 /* What was said before the process ended, the disk still holds. */
@@ -123,7 +195,12 @@ void laws_at_restore(struct pond *pond, struct pond_node *node)
     for (struct idtable_node *at = idtable_next(&pond->watched, NULL); at;
          at = idtable_next(&pond->watched, at)) {
         const struct watched *watched = (const struct watched *)at;
+        const struct kept_peck *in = disk_peck(&node->store, BOX_IN, &watched->by_id.id);
 
+        if (watched->to == node->index && watched->partials_said > 0 &&
+            (!in || disk_partials(in).count < watched->partials_said))
+            law_broken(pond, "a partial answer whose order was answered is never lost",
+                       "%s starts without one", node->name);
         if (watched->to == node->index && watched->taken_said &&
             !disk_peck(&node->store, BOX_IN, &watched->by_id.id))
             law_broken(pond, "a peck whose taken receipt left is never lost",

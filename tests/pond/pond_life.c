@@ -6,6 +6,7 @@
 #define STEP_MAX_US (400 * MS_US)
 #define TAKEN_AT_ONCE 4u
 #define TASKS_MAX 64u
+#define PARTIALS_AT_ONCE 3u
 #define FOX_DUCKS 8u          /* one peck in so many goes to the duckling of a fox */
 #define FOX_BOND_MIN_MS 5000u /* owners trust foxes no longer */
 #define FOX_BOND_MAX_MS 30000u
@@ -194,6 +195,26 @@ static struct kept_peck *any_pending(struct pond *pond, const struct pond_node *
     return peck;
 }
 
+/* Somebody thinks better of what it sent last from a node, whatever has become of it. */
+static void cancel(struct pond *pond)
+{
+    const struct duck *duck = any_duck(pond);
+    struct pond_node *node = duck ? &pond->nodes[duck->node] : NULL;
+    const struct kept_peck *peck = NULL;
+    struct message *message;
+
+    for (size_t i = node ? node->store.peck_count : 0; i > 0 && !peck; i--)
+        if (node->store.in_order[i - 1]->box == BOX_OUT)
+            peck = node->store.in_order[i - 1];
+    if (!peck)
+        return;
+    message = message_make();
+    ask(pond, message, ORDER_CANCEL, &peck->from)->peck = peck->by_id.id;
+    about(pond, &peck->by_id.id);
+    laws_watch(pond, &peck->by_id.id)->cancelled = true;
+    node_take(pond, node, message);
+}
+
 /* An owner looks at what waits on a node, and decides one. */
 static void decide(struct pond *pond)
 {
@@ -266,6 +287,17 @@ static void end_bond(struct pond *pond)
 
 /* ---- agents ---- */
 
+static void say_partly(struct pond *pond, const struct task *task)
+{
+    struct message *message = message_make();
+    struct order *order = ask(pond, message, ORDER_PARTIAL, &task->duckling);
+
+    about(pond, &task->peck);
+    order->peck = task->peck;
+    order->result = number(message, "", pond->ticket, "");
+    node_take(pond, &pond->nodes[task->node], message);
+}
+
 /* An agent does what was handed to it, maybe long after its lease ended. */
 static void work(struct pond *pond)
 {
@@ -289,6 +321,12 @@ static void work(struct pond *pond)
     node_take(pond, &pond->nodes[task.node], message);
     if (dice_below(&pond->life_dice, 5) == 0)
         return; /* it thinks for longer than this pond lives */
+    for (uint64_t left = dice_below(&pond->life_dice, PARTIALS_AT_ONCE + 1); left > 0; left--)
+        say_partly(pond, &task);
+    if (dice_below(&pond->life_dice, 8) == 0 && life->task_count < TASKS_MAX) {
+        life->tasks[life->task_count++] = task; /* it goes on later */
+        return;
+    }
     message = message_make();
     order = ask(pond, message, ORDER_ANSWER, &task.duckling);
     about(pond, &task.peck);
@@ -324,7 +362,10 @@ void life_step(struct pond *pond)
         }
         break;
     case 1:
-        end_bond(pond);
+        if (dice_below(&pond->life_dice, 2))
+            end_bond(pond);
+        else
+            cancel(pond);
         break;
     case 2:
     case 3:
@@ -375,6 +416,14 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
     } else if (asked.kind == ORDER_ANSWER) {
         pond->sums.answered++;
         laws_watch(pond, &asked.peck)->answered = true;
+    } else if (asked.kind == ORDER_PARTIAL) {
+        struct watched *watched = laws_watch(pond, &asked.peck);
+
+        if (reply->reply.number <= watched->partials_said)
+            law_broken(pond, "partial answers are numbered without gaps",
+                       "%s says number %u after %u", node->name, reply->reply.number,
+                       watched->partials_said);
+        watched->partials_said = reply->reply.number;
     } else if (asked.kind == ORDER_UNPECK) {
         struct watched *bond = laws_watch(pond, &reply->reply.bond);
 

@@ -303,7 +303,7 @@ static void look_up(struct pond_node *node, struct message *message)
         order_join_thread(order);
     }
     if (order->kind != ORDER_APPROVE && order->kind != ORDER_ANSWER && order->kind != ORDER_DENY &&
-        order->kind != ORDER_CANCEL)
+        order->kind != ORDER_PARTIAL && order->kind != ORDER_CANCEL)
         return;
     peck = disk_peck(&node->store, order->kind == ORDER_CANCEL ? BOX_OUT : BOX_IN, &order->peck);
     order->held.found = peck != NULL;
@@ -346,6 +346,22 @@ static void keep(struct pond *pond, struct turn *turn, const struct message *mes
     }
 }
 
+static void send_partials(struct pond *pond, struct pond_node *node, const struct kept_peck *peck,
+                          const struct effect *effect)
+{
+    struct partials all = disk_partials(peck);
+    struct arena arena;
+
+    for (uint32_t i = effect->send_stored.partials; i < all.count; i++) {
+        const struct kept_partial *kept = disk_partial(peck, i + 1);
+
+        arena_init(&arena, MIB);
+        network_send(pond, node, &effect->send_stored.node, FRAME_PARTIAL,
+                     frame_pack_partial(kept->chain, kept->wire, &arena));
+        arena_free(&arena);
+    }
+}
+
 static void send_stored(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
     bool is_peck = effect->kind == EFFECT_SEND_PECK;
@@ -365,14 +381,18 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
         message->event.node = node->id;
         message->event.peck.wire = peck->wire;
         message->event.peck.chain = peck->chain;
+        message->event.peck.cancelled = effect->send_stored.cancelled;
         if (envelope_parse(peck->wire, ENVELOPE_PECK, &message->arena, &envelope) !=
                 ENVELOPE_TAKEN ||
             peck_parse(envelope.body, &message->arena, &message->event.peck.peck) != PECK_OK)
             assert(!"a stored peck parses");
         node_take(pond, node, message);
     } else if (is_peck) {
-        network_send(pond, node, to, FRAME_PECK, frame_pack_peck(peck->chain, peck->wire, &arena));
+        network_send(pond, node, to, FRAME_PECK,
+                     frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials,
+                                           effect->send_stored.cancelled, &arena));
     } else {
+        send_partials(pond, node, peck, effect);
         for (int i = 0; i < 2; i++)
             if (peck->receipts[i].size > 0)
                 network_send(

@@ -120,6 +120,12 @@ void held_set_remove(struct held_set *set, const struct records *records, const 
 
 /* ---- a disk of sorts ---- */
 
+struct kept_partial {
+    const struct kept_partial *before;
+    struct partials partials;            /* with it */
+    struct bytes wire, chain;
+};
+
 struct kept_peck {
     struct idtable_node by_id;
     enum box box;
@@ -131,6 +137,8 @@ struct kept_peck {
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
     struct bytes thread, wire, chain, receipts[2], receipt_chains[2];
+    const struct kept_partial *partials; /* the last; NULL: none */
+    bool cancelling;
 };
 
 /* A record whose end came, and how long the agent wants to remember that. */
@@ -173,6 +181,8 @@ void disk_close(struct pond_store *store);
 void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *effect);
 void disk_end_turn(struct pond_store *store, bool sync);
 void disk_lose_power(struct pond *pond, struct pond_node *node);
+struct partials disk_partials(const struct kept_peck *peck);
+const struct kept_partial *disk_partial(const struct kept_peck *peck, uint32_t number); /* or NULL */
 struct kept_peck *disk_peck(const struct pond_store *store, enum box box, const struct id *id);
 void disk_restore(struct pond *pond, struct pond_node *node, const struct moment *at,
                   struct effects *unheard);
@@ -341,6 +351,8 @@ struct watched {
     uint32_t from, to;           /* nodes */
     enum peck_kind kind;
     struct id requester, approver; /* its two ends */
+    bool cancelled;              /* its sender asked for it */
+    uint32_t partials_said;      /* of its answer; their orders were answered */
     bool ordered, taken_said, approved, covered, acknowledged, answered;
     uint64_t bond_until_ms;      /* wall: of the bond that its approval made; 0: as long as bonds last */
     bool bond_ended;             /* by its approver */
@@ -420,6 +432,9 @@ bool laws_healthy_are_heard(struct pond *pond); /* runs until they are, while fo
 struct watched *laws_watch(struct pond *pond, const struct id *peck);
 void laws_judge_peck(struct pond *pond, struct pond_node *node, const struct effect *effect,
                      bool is_kept);
+void laws_judge_partial(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                        bool is_kept);
+void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct effect *effect);
 void laws_judge_bond(struct pond *pond, struct pond_node *node, const struct bond *bond);
 void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct effect *effect);
 

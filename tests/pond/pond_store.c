@@ -32,9 +32,11 @@ bool disk_can_be_said_again(const struct effect *effect)
 
     if (effect->kind == EFFECT_KEEP_RECEIPT)
         return effect->receipt.box == BOX_OUT;
+    if (effect->kind == EFFECT_KEEP_PARTIAL)
+        return effect->partial.box == BOX_OUT;
     if (effect->kind == EFFECT_KEEP_STATE)
-        return effect->state.box == BOX_OUT && state != PECK_CANCELLED && state != PECK_EXPIRED &&
-               state != PECK_FAILED;
+        return effect->state.box == BOX_OUT && !effect->state.cancelling &&
+               state != PECK_CANCELLED && state != PECK_EXPIRED && state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
@@ -223,6 +225,7 @@ static void keep_state(struct pond_store *store, const struct effect *effect)
         return;
     peck->state = effect->state.state;
     peck->attempt = effect->state.attempt;
+    peck->cancelling |= effect->state.cancelling;
     if (peck->box == BOX_OUT)
         return;
     peck->place = effect->state.place;
@@ -238,6 +241,35 @@ static void keep_receipt(struct pond_store *store, const struct effect *effect)
         return;
     peck->receipts[which] = arena_copy(&store->memory, effect->receipt.wire);
     peck->receipt_chains[which] = arena_copy(&store->memory, effect->receipt.chain);
+}
+
+struct partials disk_partials(const struct kept_peck *peck)
+{
+    return peck->partials ? peck->partials->partials : (struct partials){0};
+}
+
+const struct kept_partial *disk_partial(const struct kept_peck *peck, uint32_t number)
+{
+    const struct kept_partial *at = peck->partials;
+
+    while (at && at->partials.count != number)
+        at = at->before;
+    return at;
+}
+
+static void keep_partial(struct pond_store *store, const struct effect *effect)
+{
+    struct kept_peck *peck = change(store, effect->partial.box, &effect->partial.peck);
+    struct kept_partial *kept;
+
+    if (!peck)
+        return;
+    kept = arena_take(&store->memory, sizeof *kept);
+    kept->before = peck->partials;
+    kept->partials = effect->partial.partials;
+    kept->wire = arena_copy(&store->memory, effect->partial.wire);
+    kept->chain = arena_copy(&store->memory, effect->partial.chain);
+    peck->partials = kept;
 }
 
 /* ---- records ---- */
@@ -321,6 +353,9 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         break;
     case EFFECT_KEEP_RECEIPT:
         keep_receipt(store, effect);
+        break;
+    case EFFECT_KEEP_PARTIAL:
+        keep_partial(store, effect);
         break;
     case EFFECT_KEEP_BOND:
         keep_bond(store, effect->bond);
@@ -441,7 +476,7 @@ static void give_sent(struct pond_node *node, const struct kept_peck *peck, cons
                       struct effects *unheard)
 {
     struct event event = {.kind = EVENT_RESTORED_SENT, .at = *at};
-    bool again = peck->state == PECK_QUEUED || peck->state == PECK_SENT;
+    bool again = peck->state == PECK_QUEUED || peck->state == PECK_SENT || peck->cancelling;
 
     event.sent = (struct outbox_entry){.peck = peck->by_id.id,
                                        .hash = peck->hash,
@@ -451,6 +486,8 @@ static void give_sent(struct pond_node *node, const struct kept_peck *peck, cons
                                        .state = peck->state,
                                        .expires_ms = peck->expires_ms,
                                        .attempts = peck->attempt,
+                                       .partials = disk_partials(peck),
+                                       .cancelling = peck->cancelling,
                                        .next_send_ms = again ? at->now_ms : MOMENT_NEVER};
     agent_step(node->agent, &event, unheard);
 }
@@ -469,7 +506,8 @@ static void give_received(struct pond_node *node, const struct kept_peck *peck,
                                          .state = peck->state,
                                          .place = peck->place,
                                          .expires_ms = peck->expires_ms,
-                                         .attempt = peck->attempt};
+                                         .attempt = peck->attempt,
+                                         .partials = disk_partials(peck)};
     if (peck->place == TRAY_LEASED)
         event.received.lease_until_ms =
             at->now_ms + (left_ms < LEASE_MAX_MS ? left_ms : LEASE_MAX_MS);

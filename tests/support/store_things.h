@@ -211,6 +211,41 @@ static inline struct effect make_receipt(const struct author *signer, const stru
     return effect;
 }
 
+/* The next part of the answer to a peck that `effect` keeps; `partials` then counts it. */
+static inline struct effect make_partial(const struct author *signer, const struct effect *kept,
+                                         struct partials *partials, const char *result,
+                                         struct arena *arena)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_PARTIAL};
+    struct receipt receipt = {
+        .network = bytes_of_text(THINGS_NETWORK),
+        .peck = kept->peck.hash,
+        .from = kept->peck.from,
+        .to = kept->peck.to,
+        .kind = RECEIPT_PARTIAL,
+        .state = PECK_TAKEN,
+        .at_ms = THINGS_WALL_MS,
+        .number = partials->count + 1,
+        .result = bytes_of_text(result),
+    };
+    struct bytes body;
+
+    partials_add(partials, receipt.result);
+    if (receipt_pack(&receipt, arena, &body) != RECEIPT_OK)
+        assert(!"the receipt holds");
+    effect.partial.box = kept->peck.box;
+    effect.partial.peck = kept->peck.id;
+    effect.partial.duckling = kept->peck.box == BOX_IN ? kept->peck.to : kept->peck.from;
+    effect.partial.with = kept->peck.box == BOX_IN ? kept->peck.from : kept->peck.to;
+    effect.partial.signer = signer->id;
+    effect.partial.at_ms = THINGS_WALL_MS;
+    effect.partial.partials = *partials;
+    effect.partial.chain = signer->chain;
+    effect.partial.wire =
+        envelope_seal(ENVELOPE_RECEIPT, &signer->id, signer->key, body, arena, NULL);
+    return effect;
+}
+
 static inline struct effect make_state(enum box box, const struct id *peck, enum peck_state state,
                                        enum tray_place place)
 {

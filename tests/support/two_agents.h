@@ -13,6 +13,7 @@
 #define NETWORK "pond"
 #define PECKS_MAX 64
 #define REPLIES_MAX 64
+#define KEPT_PARTIALS_MAX 8
 
 struct kept_peck {
     enum box box;
@@ -23,6 +24,8 @@ struct kept_peck {
     struct bytes receipts[2], receipt_chains[2];
     struct bytes problem, refusal;
     uint64_t retry_after_ms;
+    struct bytes partials[KEPT_PARTIALS_MAX], partial_chain; /* the wires of the first */
+    size_t partial_count;
 };
 
 struct reply {
@@ -32,6 +35,7 @@ struct reply {
     enum peck_state state;
     bool replayed;
     uint64_t retry_after_ms;
+    uint32_t number;
     size_t taken_count;
     struct id taken[8];
 };
@@ -66,6 +70,8 @@ struct pond {
     struct moment at;
     bool linked;
     int turn_a_bit; /* of the next frame of this kind, once */
+    int lose;       /* the next frame of this kind, once */
+    size_t carried[32]; /* frames, by kind */
     uint64_t ticket;
 };
 
@@ -117,6 +123,15 @@ static inline void keep(struct node *node, const struct effect *effect)
         peck->receipts[effect->receipt.kind - 1] = arena_copy(&node->memory, effect->receipt.wire);
         peck->receipt_chains[effect->receipt.kind - 1] =
             arena_copy(&node->memory, effect->receipt.chain);
+        break;
+    case EFFECT_KEEP_PARTIAL:
+        peck = find(node, effect->partial.box, &effect->partial.peck);
+        ck_assert_ptr_nonnull(peck);
+        ck_assert_uint_eq(effect->partial.partials.count, ++peck->partial_count); /* no gap, none twice */
+        if (peck->partial_count > KEPT_PARTIALS_MAX)
+            break;
+        peck->partials[peck->partial_count - 1] = arena_copy(&node->memory, effect->partial.wire);
+        peck->partial_chain = arena_copy(&node->memory, effect->partial.chain);
         break;
     case EFFECT_KEEP_RECORD:
         ck_assert_uint_lt(node->record_count, PECKS_MAX);
@@ -182,6 +197,11 @@ static inline void carry(struct pond *pond, struct node *from, enum frame_kind k
 
     if (!pond->linked)
         return;
+    if (pond->lose == (int)kind) {
+        pond->lose = 0;
+        return;
+    }
+    pond->carried[kind % 32]++;
     copy = malloc(body.size);
     memcpy(copy, body.data, body.size);
     if (pond->turn_a_bit == (int)kind) {
@@ -214,10 +234,15 @@ static inline void carry_stored(struct pond *pond, struct node *node, const stru
     if (effect->kind == EFFECT_SEND_PECK) {
         struct kept_peck *peck = find(node, BOX_OUT, &effect->send_stored.peck);
 
-        carry(pond, node, FRAME_PECK, frame_pack_peck(peck->chain, peck->wire, &arena));
+        carry(pond, node, FRAME_PECK,
+              frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials,
+                                    effect->send_stored.cancelled, &arena));
     } else {
         struct kept_peck *peck = find(node, BOX_IN, &effect->send_stored.peck);
 
+        for (size_t i = effect->send_stored.partials; i < peck->partial_count; i++)
+            carry(pond, node, FRAME_PARTIAL,
+                  frame_pack_partial(peck->partial_chain, peck->partials[i], &arena));
         for (int i = 0; i < 2; i++)
             if (peck->receipts[i].size > 0)
                 carry(pond, node, FRAME_RECEIPT,
@@ -261,6 +286,7 @@ static inline void note_reply(struct node *node, const struct effect *effect)
                             .state = effect->reply.state,
                             .replayed = effect->reply.replayed,
                             .retry_after_ms = effect->reply.retry_after_ms,
+                            .number = effect->reply.number,
                             .taken_count = effect->reply.taken_count};
     for (size_t i = 0; i < effect->reply.taken_count && i < 8; i++)
         reply->taken[i] = effect->reply.taken[i];

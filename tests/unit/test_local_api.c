@@ -352,6 +352,23 @@ static void call_peck(struct asked *asked, const struct id *peck, uint32_t wait_
     duck_call(rig.duck, &request, 60000, keep_reply, asked);
 }
 
+static void call_partials(struct asked *asked, const struct id *peck, uint32_t after,
+                          uint32_t limit, uint64_t wait_ms)
+{
+    Duck__PartialsQuery query = DUCK__PARTIALS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    char text[ID_TEXT_SIZE];
+
+    query.peck_id = (char *)id_text(ID_PECK, peck, text);
+    query.after = after;
+    query.limit = limit;
+    query.wait_ms = wait_ms;
+    query.envelopes = limit == 1;
+    request.order_case = DUCK__REQUEST__ORDER_PARTIALS;
+    request.partials = &query;
+    duck_call(rig.duck, &request, 60000, keep_reply, asked);
+}
+
 static struct duck_peck a_peck(void)
 {
     return (struct duck_peck){.from = bob, .to = alice, .action = "query", .thread = "t"};
@@ -1347,6 +1364,127 @@ START_TEST(a_question_waits_until_the_peck_is_as_far_as_asked)
 }
 END_TEST
 
+static struct effect came(const struct effect *kept)
+{
+    struct effect effect = *kept;
+
+    effect.kind = EFFECT_PARTIAL_CAME;
+    return effect;
+}
+
+START_TEST(whoever_waits_for_the_next_part_gets_it_and_the_end_ends_the_wait)
+{
+    struct asked first = ASKED_INIT, second = ASKED_INIT, end = ASKED_INIT;
+    struct partials partials = {0};
+    struct effect said, effect;
+
+    start(NULL);
+    stored = bed_send(&rig.bed, PECK_TAKEN, &(struct peck_wish){0});
+    call_partials(&first, &stored.peck.id, 0, 0, 20000);
+    said = make_partial(&rig.bed.alice, &stored, &partials, "\"one\"", &rig.bed.arena);
+    bed_keep(&rig.bed, &said, 1);
+    effect = came(&said);
+    tell_now(&effect);
+    ck_assert_int_eq(await_reply(&first, 1)->answer_case, DUCK__REPLY__ANSWER_PARTIALS);
+    ck_assert_uint_eq(first.reply->partials->n_partials, 1);
+    ck_assert_uint_eq(first.reply->partials->partials[0]->number, 1);
+    ck_assert_mem_eq(first.reply->partials->partials[0]->result.data, "\"one\"", 5);
+    ck_assert_uint_eq(first.reply->partials->partials[0]->envelope.len, 0);
+    ck_assert(!first.reply->partials->is_done);
+    call_partials(&second, &stored.peck.id, 0, 1, 0);
+    ck_assert_uint_eq(await_reply(&second, 1)->partials->partials[0]->envelope.len,
+                      said.partial.wire.size);
+    ck_assert_uint_eq(second.reply->partials->chain.len, rig.bed.alice.chain.size);
+    call_partials(&end, &stored.peck.id, 1, 0, 20000);
+    bed_move(&rig.bed, &stored, PECK_ANSWERED, TRAY_WAITING);
+    effect = change_of(BOX_OUT, &stored.peck.id, PECK_ANSWERED);
+    tell_now(&effect);
+    ck_assert_uint_eq(await_reply(&end, 1)->partials->n_partials, 0);
+    ck_assert(end.reply->partials->is_done);
+    ck_assert_uint_eq(end.reply->partials->held, 1);
+    duck_reply_free(first.reply);
+    duck_reply_free(second.reply);
+    duck_reply_free(end.reply);
+}
+END_TEST
+
+START_TEST(a_wait_for_a_part_that_does_not_come_ends_with_none)
+{
+    struct asked asked = ASKED_INIT, unknown = ASKED_INIT;
+
+    start(NULL);
+    stored = bed_send(&rig.bed, PECK_TAKEN, &(struct peck_wish){0});
+    call_partials(&asked, &stored.peck.id, 0, 0, 60);
+    ck_assert_uint_eq(await_reply(&asked, 1)->partials->n_partials, 0);
+    ck_assert(!asked.reply->partials->is_done);
+    ck_assert_str_eq(asked.reply->partials->state, "taken");
+    call_partials(&unknown, &rig.bed.alice.id, 0, 0, 20000);
+    ck_assert_str_eq(await_reply(&unknown, 1)->problem->code, "not_found");
+    duck_reply_free(asked.reply);
+    duck_reply_free(unknown.reply);
+}
+END_TEST
+
+static uint32_t number_of_order;
+
+static void take_partial(struct rig *told, const struct order *order)
+{
+    struct effect effect = reply_to(order->ticket);
+
+    (void)told;
+    number_of_order = order->number;
+    effect.reply.number = 7;
+    tell(&effect);
+}
+
+START_TEST(a_part_that_an_agent_says_is_answered_with_its_number)
+{
+    struct duck_answer *answer;
+    char text[ID_TEXT_SIZE];
+    struct id peck = {{1}};
+
+    start(take_partial);
+    answer = duck_answer_partial(rig.duck, bob, id_text(ID_PECK, &peck, text), "1", 7);
+    ck_assert(duck_ok(answer));
+    ck_assert_uint_eq(duck_partial_number(answer), 7);
+    ck_assert_uint_eq(number_of_order, 7);
+    duck_answer_free(answer);
+    answer = duck_answer_partial(rig.duck, bob, text, "1", PARTIALS_MAX + 1);
+    ck_assert_str_eq(duck_code(answer), "malformed");
+    ck_assert_str_eq(duck_field(answer), "number");
+    duck_answer_free(answer);
+}
+END_TEST
+
+static bool count_partials(void *context, const struct duck_partial *partial)
+{
+    uint32_t *last = context;
+
+    ck_assert_uint_eq(partial->number, *last + 1);
+    *last = partial->number;
+    return true;
+}
+
+START_TEST(a_client_walks_over_more_parts_than_a_page_holds_in_order)
+{
+    struct effect said[LOCAL_PAGE + 7];
+    struct partials partials = {0};
+    struct duck_answer *answer;
+    uint32_t last = 0;
+
+    start(NULL);
+    stored = bed_send(&rig.bed, PECK_ANSWERED, &(struct peck_wish){0});
+    for (size_t i = 0; i < LOCAL_PAGE + 7; i++)
+        said[i] = make_partial(&rig.bed.alice, &stored, &partials, "1", &rig.bed.arena);
+    bed_keep(&rig.bed, said, LOCAL_PAGE + 7);
+    answer = duck_partials_each(rig.duck, peck_text(&stored.peck.id), 0, count_partials, &last);
+    ck_assert(duck_ok(answer));
+    ck_assert_str_eq(duck_peck_state(answer), "answered");
+    ck_assert_uint_eq(last, LOCAL_PAGE + 7);
+    duck_answer_free(answer);
+}
+END_TEST
+
 static void answer_peck(struct rig *told, const struct order *order)
 {
     struct effect effect = done_change_of(BOX_IN, &order->peck);
@@ -2089,6 +2227,10 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_repeated_send_is_answered_from_the_store);
     tcase_add_test(tests, a_repeated_send_waits_like_the_first);
     tcase_add_test(tests, a_question_waits_until_the_peck_is_as_far_as_asked);
+    tcase_add_test(tests, whoever_waits_for_the_next_part_gets_it_and_the_end_ends_the_wait);
+    tcase_add_test(tests, a_wait_for_a_part_that_does_not_come_ends_with_none);
+    tcase_add_test(tests, a_part_that_an_agent_says_is_answered_with_its_number);
+    tcase_add_test(tests, a_client_walks_over_more_parts_than_a_page_holds_in_order);
     tcase_add_test(tests, an_answer_is_answered_with_what_was_signed);
     tcase_add_test(tests, an_approval_is_answered_with_the_peck_and_its_bond);
     tcase_add_test(tests, what_was_taken_comes_with_its_payload);

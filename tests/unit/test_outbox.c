@@ -127,6 +127,46 @@ START_TEST(what_was_taken_is_not_sent_again_by_time)
 }
 END_TEST
 
+START_TEST(parts_that_are_missing_make_a_taken_peck_due_until_they_come)
+{
+    struct id peck = add(1, 1);
+    uint64_t asked_ms = NOW_MS + PARTIALS_ASK_MS;
+
+    outbox_sent(outbox, &peck, NOW_MS);
+    outbox_set_state(outbox, &peck, PECK_TAKEN);
+    outbox_add_partial(outbox, &peck, bytes_of_text("1"));
+    ck_assert_uint_eq(outbox_find(outbox, &peck)->partials.count, 1);
+    ck_assert_uint_eq(outbox_find(outbox, &peck)->next_send_ms, MOMENT_NEVER);
+    outbox_miss_partials(outbox, &peck, NOW_MS);
+    outbox_miss_partials(outbox, &peck, NOW_MS + 100); /* no later for being seen twice */
+    ck_assert_ptr_null(outbox_poll_due(outbox, asked_ms - 1));
+    ck_assert(is_due(&peck, asked_ms));
+    outbox_sent(outbox, &peck, asked_ms);
+    ck_assert_ptr_null(outbox_poll_due(outbox, asked_ms));
+    ck_assert(is_due(&peck, asked_ms + 2 * RESEND_FIRST_MS)); /* it was asked for in vain */
+    outbox_add_partial(outbox, &peck, bytes_of_text("2"));
+    ck_assert_uint_eq(outbox_find(outbox, &peck)->next_send_ms, MOMENT_NEVER);
+}
+END_TEST
+
+START_TEST(what_is_taken_back_is_due_at_once_and_again)
+{
+    struct id peck = add(1, 1), unknown = {{7}};
+
+    outbox_sent(outbox, &peck, NOW_MS);
+    outbox_set_state(outbox, &peck, PECK_TAKEN);
+    outbox_cancel(outbox, &peck, NOW_MS);
+    outbox_cancel(outbox, &unknown, NOW_MS);
+    outbox_miss_partials(outbox, &unknown, NOW_MS);
+    ck_assert(is_due(&peck, NOW_MS));
+    outbox_sent(outbox, &peck, NOW_MS);
+    ck_assert(is_due(&peck, NOW_MS + 2 * RESEND_FIRST_MS));
+    outbox_set_state(outbox, &peck, PECK_APPROVED);
+    outbox_add_partial(outbox, &peck, bytes_of_text("1"));
+    ck_assert(is_due(&peck, NOW_MS + 2 * RESEND_FIRST_MS));
+}
+END_TEST
+
 START_TEST(a_link_hurries_what_waits_for_its_node_in_order)
 {
     struct id first = add(1, 1), other = add(2, 2), second = add(3, 1), third = add(4, 1);
@@ -414,6 +454,8 @@ int main(void)
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
     tcase_add_test(tests, a_peck_is_sent_again_later_and_later_until_a_minute);
     tcase_add_test(tests, what_was_taken_is_not_sent_again_by_time);
+    tcase_add_test(tests, parts_that_are_missing_make_a_taken_peck_due_until_they_come);
+    tcase_add_test(tests, what_is_taken_back_is_due_at_once_and_again);
     tcase_add_test(tests, a_link_hurries_what_waits_for_its_node_in_order);
     tcase_add_test(tests, a_link_asks_again_for_answers_that_may_be_lost);
     tcase_add_test(tests, a_link_does_not_hurry_what_this_turn_made);

@@ -39,6 +39,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__introduction__descriptor,
     &duck__peck_frame__descriptor,
     &duck__receipt_frame__descriptor,
+    &duck__partial_frame__descriptor,
     &duck__refusal_frame__descriptor,
     &duck__probe_frame__descriptor,
     &duck__probe_request_frame__descriptor,

@@ -38,6 +38,10 @@ static struct receipt said(enum receipt_kind kind, enum peck_state state)
         .at_ms = NOW_MS,
     };
 
+    if (kind == RECEIPT_PARTIAL) {
+        receipt.number = 1;
+        receipt.result = bytes_of_text("1");
+    }
     if (kind == RECEIPT_DONE && state == PECK_APPROVED) {
         receipt.scopes[0] = bytes_of_text("data.*");
         receipt.scope_count = 1;
@@ -87,6 +91,10 @@ static struct bytes wire_of(struct receipt *receipt)
     message.n_bond_stop_words = receipt->terms.stop_word_count;
     message.bond_stop_words = stop_words;
     message.charged = receipt->charged;
+    message.number = receipt->number;
+    message.partials = receipt->partials;
+    if (receipt->partials > 0)
+        message.partials_hash = (ProtobufCBinaryData){HASH_SIZE, receipt->partials_hash.bytes};
     data = arena_take(&arena, duck__receipt_body__get_packed_size(&message) + 1);
     return bytes_of(data, duck__receipt_body__pack(&message, data));
 }
@@ -202,12 +210,16 @@ END_TEST
 
 START_TEST(each_kind_says_its_own_states_only)
 {
-    for (int kind = 1; kind <= 2; kind++)
+    for (int kind = 1; kind <= 3; kind++)
         for (int state = 0; state <= 12; state++) {
             bool is_taken = state == PECK_TAKEN || state == PECK_PENDING || state == PECK_APPROVED;
             bool is_done = state == PECK_APPROVED || state == PECK_DENIED ||
-                           state == PECK_ANSWERED || state == PECK_FAILED || state == PECK_EXPIRED;
-            bool can_be = kind == RECEIPT_TAKEN ? is_taken : is_done;
+                           state == PECK_ANSWERED || state == PECK_FAILED ||
+                           state == PECK_EXPIRED || state == PECK_CANCELLED;
+            bool is_partial = state == PECK_TAKEN || state == PECK_APPROVED;
+            bool can_be = kind == RECEIPT_TAKEN  ? is_taken
+                          : kind == RECEIPT_DONE ? is_done
+                                                 : is_partial;
             enum receipt_verdict verdict =
                 verdict_of(said((enum receipt_kind)kind, (enum peck_state)state));
 
@@ -217,7 +229,95 @@ START_TEST(each_kind_says_its_own_states_only)
                 ck_assert_int_eq(verdict, RECEIPT_BAD_STATE);
         }
     ck_assert_int_eq(verdict_of(said((enum receipt_kind)0, PECK_TAKEN)), RECEIPT_MALFORMED);
-    ck_assert_int_eq(verdict_of(said((enum receipt_kind)3, PECK_TAKEN)), RECEIPT_MALFORMED);
+    ck_assert_int_eq(verdict_of(said((enum receipt_kind)4, PECK_TAKEN)), RECEIPT_MALFORMED);
+}
+END_TEST
+
+START_TEST(a_partial_answer_has_its_number_and_says_something)
+{
+    struct receipt receipt = said(RECEIPT_PARTIAL, PECK_TAKEN);
+    char *text = arena_take(&arena, PARTIAL_SIZE_MAX + 1);
+
+    receipt.number = 0;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+    receipt.number = PARTIALS_MAX;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_OK);
+    receipt.number = PARTIALS_MAX + 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+    receipt.number = 1;
+    receipt.result.size = 0;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_MALFORMED);
+    memset(text, '1', PARTIAL_SIZE_MAX + 1);
+    receipt.result = bytes_of(text, PARTIAL_SIZE_MAX);
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_OK);
+    receipt.result.size++;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_TOO_LARGE);
+    receipt.result = bytes_of_text("\xFF");
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_TEXT);
+    receipt = said(RECEIPT_PARTIAL, PECK_TAKEN);
+    receipt.problem = bytes_of_text("none");
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_MALFORMED);
+    receipt = said(RECEIPT_PARTIAL, PECK_TAKEN);
+    receipt.charged = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_MALFORMED);
+    receipt = said(RECEIPT_TAKEN, PECK_TAKEN);
+    receipt.number = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+}
+END_TEST
+
+START_TEST(only_what_was_worked_at_counts_partial_answers)
+{
+    static const enum peck_state can[] = {PECK_ANSWERED, PECK_FAILED, PECK_EXPIRED, PECK_CANCELLED};
+    static const enum peck_state cannot[] = {PECK_DENIED, PECK_APPROVED};
+    struct receipt receipt, parsed;
+    struct bytes body;
+
+    for (size_t i = 0; i < 4; i++) {
+        receipt = said(RECEIPT_DONE, can[i]);
+        receipt.partials = PARTIALS_MAX;
+        receipt.partials_hash.bytes[7] = 7;
+        ck_assert_int_eq(receipt_pack(&receipt, &arena, &body), RECEIPT_OK);
+        ck_assert_int_eq(parse(body, &parsed), RECEIPT_OK);
+        ck_assert_uint_eq(parsed.partials, PARTIALS_MAX);
+        ck_assert(hash_equal(&parsed.partials_hash, &receipt.partials_hash));
+        receipt.partials++;
+        ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        receipt = said(RECEIPT_DONE, cannot[i]);
+        receipt.partials = 1;
+        ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+    }
+    receipt = said(RECEIPT_TAKEN, PECK_TAKEN);
+    receipt.partials = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+    receipt = said(RECEIPT_PARTIAL, PECK_TAKEN);
+    receipt.partials = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_NUMBER);
+}
+END_TEST
+
+START_TEST(a_count_of_partial_answers_comes_with_the_hash_over_them_and_not_without)
+{
+    Duck__ReceiptBody *message;
+    struct receipt receipt = said(RECEIPT_DONE, PECK_ANSWERED), parsed;
+    struct bytes body = wire_of(&receipt);
+    uint8_t *data = arena_take(&arena, 512);
+
+    message = duck__receipt_body__unpack(NULL, body.size, body.data);
+    message->partials = 1;
+    ck_assert_int_eq(parse(bytes_of(data, duck__receipt_body__pack(message, data)), &parsed),
+                     RECEIPT_MALFORMED);
+    message->partials = 0;
+    message->partials_hash = (ProtobufCBinaryData){HASH_SIZE, receipt.peck.bytes};
+    ck_assert_int_eq(parse(bytes_of(data, duck__receipt_body__pack(message, data)), &parsed),
+                     RECEIPT_MALFORMED);
+    message->partials = 1;
+    ck_assert_int_eq(parse(bytes_of(data, duck__receipt_body__pack(message, data)), &parsed),
+                     RECEIPT_OK);
+    message->partials_hash = (ProtobufCBinaryData){0};
+    duck__receipt_body__free_unpacked(message, NULL);
 }
 END_TEST
 
@@ -242,10 +342,11 @@ END_TEST
 
 START_TEST(a_problem_goes_with_what_failed_only)
 {
-    static const enum peck_state failed[] = {PECK_DENIED, PECK_FAILED, PECK_EXPIRED};
+    static const enum peck_state failed[] = {PECK_DENIED, PECK_FAILED, PECK_EXPIRED,
+                                             PECK_CANCELLED};
     struct receipt receipt;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         receipt = said(RECEIPT_DONE, failed[i]);
         receipt.problem = bytes_of_text("no\n\tbecause of caf\xC3\xA9");
         ck_assert_int_eq(verdict_of(receipt), RECEIPT_OK);
@@ -376,7 +477,8 @@ START_TEST(kinds_and_verdicts_have_their_words)
 {
     ck_assert_str_eq(receipt_kind_name(RECEIPT_TAKEN), "taken");
     ck_assert_str_eq(receipt_kind_name(RECEIPT_DONE), "done");
-    for (int i = RECEIPT_OK; i <= RECEIPT_BAD_TEXT; i++)
+    ck_assert_str_eq(receipt_kind_name(RECEIPT_PARTIAL), "partial");
+    for (int i = RECEIPT_OK; i <= RECEIPT_BAD_NUMBER; i++)
         ck_assert_uint_gt(strlen(receipt_verdict_text((enum receipt_verdict)i)), 0);
 }
 END_TEST
@@ -396,6 +498,9 @@ int main(void)
     tcase_add_test(tests, terms_that_no_bond_can_have_are_refused);
     tcase_add_test(tests, only_an_answer_costs_something_and_not_too_much);
     tcase_add_test(tests, each_kind_says_its_own_states_only);
+    tcase_add_test(tests, a_partial_answer_has_its_number_and_says_something);
+    tcase_add_test(tests, only_what_was_worked_at_counts_partial_answers);
+    tcase_add_test(tests, a_count_of_partial_answers_comes_with_the_hash_over_them_and_not_without);
     tcase_add_test(tests, a_result_goes_with_an_answer_only);
     tcase_add_test(tests, a_problem_goes_with_what_failed_only);
     tcase_add_test(tests, a_bond_goes_with_the_approval_of_a_request_only);

@@ -141,6 +141,79 @@ START_TEST(receipts_stand_beside_their_peck_taken_before_done)
 }
 END_TEST
 
+START_TEST(parts_of_an_answer_are_read_in_order_from_any_on_page_by_page)
+{
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0}), said[40];
+    struct bytes wires[STORE_PARTIALS_AT_ONCE], chain;
+    struct partials partials = {0};
+    size_t count;
+
+    for (size_t i = 0; i < 40; i++)
+        said[i] = make_partial(&bed.bob, &kept, &partials, "1", &bed.arena);
+    bed_keep(&bed, said, 40);
+    bed_keep(&bed, &said[3], 1); /* what is kept stands */
+    ck_assert_int_eq(
+        store_read_partials(bed.store, &kept.peck.id, 0, &bed.arena, wires, &chain, &count), 0);
+    ck_assert_uint_eq(count, STORE_PARTIALS_AT_ONCE);
+    for (size_t i = 0; i < count; i++)
+        ck_assert(bytes_equal(wires[i], said[i].partial.wire));
+    ck_assert(bytes_equal(chain, bed.bob.chain));
+    ck_assert_int_eq(store_read_partials(bed.store, &kept.peck.id, STORE_PARTIALS_AT_ONCE,
+                                         &bed.arena, wires, &chain, &count),
+                     0);
+    ck_assert_uint_eq(count, 40 - STORE_PARTIALS_AT_ONCE);
+    ck_assert(bytes_equal(wires[0], said[STORE_PARTIALS_AT_ONCE].partial.wire));
+    ck_assert_int_eq(
+        store_read_partials(bed.store, &kept.peck.id, 40, &bed.arena, wires, &chain, &count), 0);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(how_far_an_answer_has_come_is_restored_at_both_ends)
+{
+    struct effect in = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect none = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect out = bed_send(&bed, PECK_TAKEN, &(struct peck_wish){0}), said[3];
+    struct partials answered = {0}, had = {0};
+    struct restored restored;
+
+    (void)none;
+    said[0] = make_partial(&bed.bob, &in, &answered, "1", &bed.arena);
+    said[1] = make_partial(&bed.bob, &in, &answered, "22", &bed.arena);
+    said[2] = make_partial(&bed.alice, &out, &had, "3", &bed.arena);
+    bed_keep(&bed, said, 3);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.received, 2);
+    ck_assert_mem_eq(&restored.received_entries[0].partials, &answered, sizeof answered);
+    ck_assert_uint_eq(restored.received_entries[1].partials.count, 0);
+    ck_assert_uint_eq(restored.sent, 1);
+    ck_assert_mem_eq(&restored.sent_entries[0].partials, &had, sizeof had);
+}
+END_TEST
+
+START_TEST(that_a_peck_is_taken_back_is_restored)
+{
+    struct effect kept = bed_send(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect state = make_state(BOX_OUT, &kept.peck.id, PECK_TAKEN, TRAY_WAITING);
+    struct restored restored;
+
+    bed_restore(&bed, &later, &restored);
+    ck_assert(!restored.sent_entries[0].cancelling);
+    ck_assert_uint_eq(restored.sent_entries[0].next_send_ms, MOMENT_NEVER);
+    state.state.cancelling = true;
+    bed_keep(&bed, &state, 1);
+    state.state.cancelling = false; /* whatever else becomes of it */
+    bed_keep(&bed, &state, 1);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert(restored.sent_entries[0].cancelling);
+    ck_assert_uint_eq(restored.sent_entries[0].next_send_ms, later.now_ms);
+}
+END_TEST
+
 START_TEST(a_state_of_a_peck_that_is_not_held_changes_nothing)
 {
     struct id nobody = {.bytes = {9}};
@@ -733,7 +806,8 @@ END_TEST
 
 static const char back_to_version_2[] =
     "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
-    "DROP TABLE bond_thread; DROP TABLE ending;"
+    "DROP TABLE bond_thread; DROP TABLE ending; DROP TABLE partial;"
+    "ALTER TABLE peck DROP COLUMN cancelling;"
     "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
     "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
     "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"
@@ -1124,6 +1198,9 @@ int main(void)
     tcase_add_test(cases, a_peck_that_is_not_held_has_no_bytes);
     tcase_add_test(cases, an_arena_without_room_gives_no_half_a_peck);
     tcase_add_test(cases, receipts_stand_beside_their_peck_taken_before_done);
+    tcase_add_test(cases, parts_of_an_answer_are_read_in_order_from_any_on_page_by_page);
+    tcase_add_test(cases, how_far_an_answer_has_come_is_restored_at_both_ends);
+    tcase_add_test(cases, that_a_peck_is_taken_back_is_restored);
     tcase_add_test(cases, a_state_of_a_peck_that_is_not_held_changes_nothing);
     tcase_add_test(cases, filed_pecks_are_found_like_recent_ones);
     tcase_add_test(cases, a_turn_that_filed_and_is_taken_back_filed_nothing);

@@ -837,7 +837,8 @@ END_TEST
 
 /* What changed since then, the other way round; the records' tables as they were. */
 static const char back_to_version_1[] =
-    "DROP TABLE bond_thread; DROP TABLE ending;"
+    "DROP TABLE bond_thread; DROP TABLE ending; DROP TABLE partial;"
+    "ALTER TABLE peck DROP COLUMN cancelling;"
     "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
     "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
     "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"

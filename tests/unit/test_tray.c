@@ -188,6 +188,27 @@ START_TEST(what_is_acknowledged_stays_with_its_agent)
 }
 END_TEST
 
+START_TEST(a_part_of_an_answer_makes_a_lease_longer_and_never_shorter)
+{
+    struct id peck = add(1, 9, 2, TRAY_READY), unknown = {{7}};
+    uint64_t until_ms;
+
+    ck_assert(takes(2, &peck));
+    until_ms = tray_find(tray, &peck)->lease_until_ms;
+    tray_add_partial(tray, &peck, bytes_of_text("1"), until_ms - 1);
+    tray_add_partial(tray, &unknown, bytes_of_text("1"), until_ms);
+    ck_assert_uint_eq(tray_find(tray, &peck)->lease_until_ms, until_ms);
+    tray_add_partial(tray, &peck, bytes_of_text("2"), until_ms + 100);
+    ck_assert_uint_eq(tray_find(tray, &peck)->partials.count, 2);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, until_ms + 99));
+    ck_assert_ptr_nonnull(tray_poll_lease_over(tray, until_ms + 100));
+    tray_add_partial(tray, &peck, bytes_of_text("3"),
+                     until_ms + 200); /* it is ready again, and no lease */
+    ck_assert_int_eq(tray_find(tray, &peck)->place, TRAY_READY);
+    ck_assert_ptr_null(tray_poll_lease_over(tray, UINT64_MAX - 1));
+}
+END_TEST
+
 START_TEST(what_is_given_back_is_ready_at_once_and_was_no_attempt)
 {
     struct id a = add(1, 9, 2, TRAY_READY), b = add(2, 9, 2, TRAY_READY);
@@ -561,6 +582,7 @@ int main(void)
     tcase_add_test(tests, a_restored_lease_goes_on);
     tcase_add_test(tests, a_peck_expires_wherever_it_is);
     tcase_add_test(tests, it_wakes_for_whichever_clock_comes_first);
+    tcase_add_test(tests, a_part_of_an_answer_makes_a_lease_longer_and_never_shorter);
     tcase_add_test(tests, a_sender_has_64_that_wait_for_owners);
     tcase_add_test(tests, a_sender_has_10000_in_all);
     tcase_add_test(tests, it_holds_what_it_is_told_and_refuses_one_beyond);
