@@ -16,7 +16,7 @@
 
 static const struct command *const groups[] = {
     node_commands,    network_commands, peck_commands,   directory_commands, bond_commands,
-    receipt_commands, audit_commands,   doctor_commands, top_commands, operator_commands};
+    receipt_commands, audit_commands,   doctor_commands, top_commands,       operator_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {

@@ -45,7 +45,7 @@ size_t tray_count(const struct tray *tray);
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
-/* Hands out the oldest ready peck of a duckling under a lease; NULL: none. */
+/* Hands out a ready peck of a duckling under a lease; NULL: none. Senders take turns, of each the oldest goes first. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    uint64_t lease_until_ms);
 bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
