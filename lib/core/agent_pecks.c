@@ -27,6 +27,15 @@ static struct effect *last(struct effects *effects)
     return &effects->list[effects->count - 1];
 }
 
+void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
+                      struct effects *effects)
+{
+    agent_tell_changed(effects, BOX_IN, &entry->to, &entry->from, &entry->peck, entry->state,
+                       at->wall_ms);
+    last(effects)->changed.place = TRAY_READY;
+    last(effects)->changed.action = arena_copy(&effects->arena, entry->action);
+}
+
 /* ---- out ---- */
 
 static enum refusal_code judge_target(const struct agent *agent, const struct peck *peck,
@@ -309,6 +318,7 @@ void agent_receive_peck(struct agent *agent, const struct id *node, const struct
     entry.from = peck->from;
     entry.to = peck->to;
     entry.kind = peck->kind;
+    entry.action = peck->action;
     entry.place = entry.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     entry.expires_ms = peck->expires_ms;
     if (entry.place == TRAY_WAITING && entry.expires_ms > at->wall_ms + PECK_APPROVAL_MS)
@@ -413,6 +423,7 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
     struct bytes chain = said->signer ? said->signer->chain : agent->settings.node_chain;
     struct id peck = id_of(&receipt->peck);
     struct effect *effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
+    const struct tray_entry *open;
 
     effect->receipt.box = BOX_IN;
     effect->receipt.peck = peck;
@@ -434,6 +445,9 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
                        receipt->at_ms);
     effect = last(effects);
     effect->changed.place = receipt->state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
+    open = tray_find(agent->tray, &peck);
+    if (open)
+        effect->changed.action = arena_copy(&effects->arena, open->action);
     effect->changed.receipt = wire;
     effect->changed.receipt_chain = chain;
     effect->changed.receipt_kind = receipt->kind;
@@ -718,9 +732,6 @@ void agent_resend_and_expire(struct agent *agent, const struct moment *at, struc
         resend(agent, sent, at, effects);
     while ((received = tray_poll_expired(agent->tray, at->wall_ms)))
         expire_received(agent, received, at, effects);
-    while ((received = tray_poll_lease_over(agent->tray, at->now_ms))) {
-        agent_tell_changed(effects, BOX_IN, &received->to, &received->from, &received->peck,
-                           received->state, at->wall_ms);
-        last(effects)->changed.place = TRAY_READY;
-    }
+    while ((received = tray_poll_lease_over(agent->tray, at->now_ms)))
+        agent_tell_ready(received, at, effects);
 }

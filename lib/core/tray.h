@@ -28,7 +28,16 @@ struct tray_entry {
     uint64_t expires_ms;       /* wall */
     uint64_t lease_until_ms;   /* steady; when leased */
     uint32_t attempt;          /* how often handed out */
+    struct bytes action;       /* of an action; the tray keeps a copy as long as the entry */
 };
+
+/* What a taker wants: actions that one of the scopes `actions` covers and none of `but_not` does.
+ * All zero: everything. */
+struct tray_filter {
+    const struct bytes *actions, *but_not;
+    size_t action_count, but_not_count;
+};
+bool tray_filter_fits(const struct tray_filter *filter, struct bytes action);
 
 enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING };
 
@@ -43,9 +52,10 @@ size_t tray_count(const struct tray *tray);
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
-/* Hands out the oldest ready peck of a duckling under a lease; NULL: none. */
+/* Hands out the oldest ready peck of a duckling that the filter fits, under a lease; NULL: none. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
-                                   uint64_t lease_until_ms);
+                                   const struct tray_filter *filter, uint64_t lease_until_ms);
+bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms); /* false: not leased */
 bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
 /* Nobody saw what was handed out: it is ready again, and this was no attempt. False: not leased. */
 bool tray_give_back(struct tray *tray, const struct id *peck);

@@ -106,7 +106,7 @@ struct kept_peck {
     enum tray_place place;
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
-    struct bytes wire, chain, receipts[2], receipt_chains[2];
+    struct bytes action, wire, chain, receipts[2], receipt_chains[2];
 };
 
 

@@ -170,6 +170,7 @@ static void keep_peck(struct pond_store *store, const struct effect *effect)
     peck->state = effect->peck.state;
     peck->place = effect->peck.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     peck->expires_ms = effect->peck.expires_ms;
+    peck->action = arena_copy(&store->memory, effect->peck.action);
     peck->wire = arena_copy(&store->memory, effect->peck.wire);
     peck->chain = arena_copy(&store->memory, effect->peck.chain);
     idtable_add(&store->pecks[peck->box - 1], &peck->by_id);
@@ -390,7 +391,8 @@ static void give_received(struct pond_node *node, const struct kept_peck *peck,
                                          .state = peck->state,
                                          .place = peck->place,
                                          .expires_ms = peck->expires_ms,
-                                         .attempt = peck->attempt};
+                                         .attempt = peck->attempt,
+                                         .action = peck->action};
     if (peck->place == TRAY_LEASED)
         event.received.lease_until_ms =
             at->now_ms + (left_ms < LEASE_MAX_MS ? left_ms : LEASE_MAX_MS);
