@@ -14,8 +14,9 @@
 
 #define CALL_TIMEOUT_MS 45000u
 
-static const struct command *const groups[] = {node_commands, network_commands, peck_commands,
-                                               directory_commands, receipt_commands};
+static const struct command *const groups[] = {node_commands,    network_commands,
+                                               peck_commands,    directory_commands,
+                                               receipt_commands, handler_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
@@ -56,7 +57,7 @@ static int help_all(FILE *file)
                   "more\n\n");
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         for (const struct command *command = groups[i]; command->name; command++)
-            fprintf(file, "  %-10s %s\n", command->name, command->what);
+            fprintf(file, "  %-12s %s\n", command->name, command->what);
     return file == stderr ? 2 : 0;
 }
 
@@ -176,8 +177,9 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
         {"passphrase-file", "key", "passphrase_file", false},
     };
 
-    bool sets_up =
-        strcmp(call->command->name, "init") == 0 || strcmp(call->command->name, "run") == 0;
+    bool sets_up = strcmp(call->command->name, "init") == 0 ||
+                   strcmp(call->command->name, "run") == 0 ||
+                   strcmp(call->command->name, "run-handlers") == 0;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         const char *values[FLAGS_MAX];

@@ -4,10 +4,11 @@
  * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
- *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone
+ *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
  *     [log]      format (text, json), level (error, warning, info, debug)
  *     [gateway]  enabled, listen, program, allow_host, allow_origin, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
+ *     [handler NAME]  one each: see handler_table.h
  *
  * listen, advertise and join are lists: separated by commas or blanks, or one key for each. */
 #ifndef DUCK_NODE_OPTIONS_H
@@ -15,6 +16,7 @@
 
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "handler_table.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -44,6 +46,8 @@ struct options {
     size_t join_count;
     bool bond_own;                       /* ducklings of this node may peck one another unasked */
     bool sign_alone;                     /* a signature for each peck and receipt, none for a turn: to measure */
+    uint32_t handlers_at_once;           /* programs of all handlers; 1 to 256, default 32 */
+    struct handler_table handlers;
     enum log_format log_format;
     enum log_level log_level;
     bool gateway_enabled;                /* default: yes */

@@ -1,0 +1,73 @@
+/* Handlers: what is configured and how it goes, and the process that runs them. */
+#include "client/duck_client.h"
+#include "commands.h"
+#include "handler_runner.h"
+#include "wire/local.pb-c.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const struct command_flag run_flags[] = {
+    {"log-format", "FORMAT", "text or json"},
+    {"log-level", "LEVEL", "error, warning, info or debug"},
+    {NULL, NULL, NULL},
+};
+
+static void print_handlers(const Duck__HandlersReport *report)
+{
+    printf("%-16s %-16s %-8s %7s %8s %8s %8s %8s\n", "handler", "action", "kind", "running",
+           "answered", "failed", "late", "lost");
+    for (size_t i = 0; i < report->n_handlers; i++) {
+        const Duck__HandlerView *view = report->handlers[i];
+
+        printf("%-16s %-16s %-8s %7" PRIu32 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+               "\n  for %s, at most %" PRIu32 " at once, %" PRIu64 " ms each: %s\n",
+               view->name, view->action, view->kind, view->running, view->answered, view->failed,
+               view->timed_out, view->lost, view->duckling, view->at_once, view->timeout_ms,
+               view->target);
+    }
+    if (!report->running)
+        printf("nothing runs them at the moment: the node's log says why\n");
+}
+
+static int list(struct call *call)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__HandlersQuery query = DUCK__HANDLERS_QUERY__INIT;
+    Duck__Reply *reply;
+    int result;
+
+    request.order_case = DUCK__REQUEST__ORDER_HANDLERS;
+    request.handlers = &query;
+    reply = ask(call, &request, &result);
+    if (!reply)
+        return result;
+    if (call->json)
+        print_json(json_of_message(reply->handlers));
+    else if (reply->handlers->n_handlers == 0)
+        printf("no handlers\n");
+    else
+        print_handlers(reply->handlers);
+    duck_reply_free(reply);
+    return 0;
+}
+
+static int run_handlers(struct call *call)
+{
+    const struct options *options = &call->options;
+    struct handler_runner_settings settings = {.table = &options->handlers,
+                                               .socket_path = options->socket,
+                                               .at_once = options->handlers_at_once};
+
+    log_configure(options->log_format, options->log_level);
+    return handler_runner_run(&settings);
+}
+
+const struct command handler_commands[] = {
+    {"handlers", "", 0, 0, "The programs and URLs that answer pecks here, and how it goes.", NULL,
+     "ducknode handlers --json", list},
+    {"run-handlers", "", 0, 0,
+     "Run the configured programs for a running node, which starts this by itself.", run_flags,
+     "ducknode run-handlers --config /etc/ducknode/ducknode.conf", run_handlers},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};
