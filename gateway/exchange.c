@@ -273,11 +273,14 @@ void exchange_refuse_as_node(struct exchange *exchange)
     const Duck__Reply *reply = exchange->reply;
     struct problem problem;
 
-    if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+    if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM) {
         problem =
             problem_of_node(reply->problem->code, reply->problem->message, reply->problem->field);
-    else
+        if (reply->problem->retry_after_ms)
+            problem.retry_after_s = reply_seconds(reply->problem->retry_after_ms);
+    } else {
         problem = problem_of_node("protocol", "the node answers what was not asked", NULL);
+    }
     exchange_refuse(exchange, &problem);
 }
 

@@ -78,6 +78,8 @@ static const char *kind_name(enum id_kind kind)
         return "certificate (crt_…)";
     case ID_BOND:
         return "bond (bnd_…)";
+    case ID_OPERATOR:
+        return "operator (opr_…)";
     }
     return "thing";
 }

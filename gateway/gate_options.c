@@ -154,7 +154,7 @@ bool gate_options_set(struct gate_options *options, const char *section, const c
         return set_gateway(options, key, value, problem);
     if (!strcmp(section, "log"))
         return set_log(options, key, value, problem);
-    if (!strcmp(section, "node") || !strcmp(section, "key"))
+    if (!strcmp(section, "node") || !strcmp(section, "key") || !strcmp(section, "audit"))
         return true; /* the node's */
     return refuse(problem, "there is no section [%s]", section);
 }
@@ -196,7 +196,16 @@ static bool read_file(struct gate_options *options, const char *path,
 
 /* ---- the flags ---- */
 
-enum { FLAG_CONFIG = 256, FLAG_CHECK, FLAG_HELP, FLAG_VERSION, FLAG_KEYS };
+enum {
+    FLAG_CONFIG = 256,
+    FLAG_CHECK,
+    FLAG_HELP,
+    FLAG_VERSION,
+    FLAG_FETCH,
+    FLAG_FETCH_CA,
+    FLAG_FETCH_PRIVATE,
+    FLAG_KEYS
+};
 
 /* A flag is a key of the file with '-' for '_'; `section` tells which. */
 static const struct {
@@ -225,6 +234,9 @@ void gate_options_help(FILE *file)
 {
     fputs("duckgate: the HTTP gateway of a ducknode\n\n"
           "  --config PATH     an INI file; of the node's own, [gateway] and [log] are read\n"
+          "  --fetch-operator DOMAIN  prints what the domain says of its operator, and ends\n"
+          "  --fetch-ca-file PATH     for that, instead of the system's certificates\n"
+          "  --fetch-private          for that, from addresses that are not public, too\n"
           "  --check-config    says whether file and flags are good, and ends\n"
           "  --help, --version\n",
           file);
@@ -240,6 +252,15 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
         if (!set_text(options->config, sizeof options->config, "--config", value, problem))
             return false;
         return !files_only || read_file(options, value, problem);
+    case FLAG_FETCH:
+        return set_text(options->fetch_operator, sizeof options->fetch_operator, "--fetch-operator",
+                        value, problem);
+    case FLAG_FETCH_CA:
+        return set_text(options->fetch_ca_file, sizeof options->fetch_ca_file, "--fetch-ca-file",
+                        value, problem);
+    case FLAG_FETCH_PRIVATE:
+        options->fetch_private = true;
+        return true;
     case FLAG_CHECK:
         options->only_check = true;
         return true;
@@ -260,16 +281,19 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
 static bool take_flags(struct gate_options *options, int count, char *const *arguments,
                        bool files_only, struct gate_options_problem *problem)
 {
-    struct option known[FLAG_COUNT + 5] = {
+    struct option known[FLAG_COUNT + 8] = {
         {"config", required_argument, NULL, FLAG_CONFIG},
         {"check-config", no_argument, NULL, FLAG_CHECK},
         {"help", no_argument, NULL, FLAG_HELP},
         {"version", no_argument, NULL, FLAG_VERSION},
+        {"fetch-operator", required_argument, NULL, FLAG_FETCH},
+        {"fetch-ca-file", required_argument, NULL, FLAG_FETCH_CA},
+        {"fetch-private", no_argument, NULL, FLAG_FETCH_PRIVATE},
     };
     int flag;
 
     for (size_t i = 0; i < FLAG_COUNT; i++)
-        known[4 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
+        known[7 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
     opterr = 0;
     optind = 0; /* glibc: from the start */
     while ((flag = getopt_long(count, arguments, ":", known, NULL)) != -1) {

@@ -32,6 +32,9 @@ struct gate_options {
     unsigned connections_per_address, connections_per_loopback;
     enum gate_log_format log_format;
     enum gate_log_level log_level;
+    char fetch_operator[GATE_HOST_SIZE]; /* a domain: print what it says of its operator, and end */
+    char fetch_ca_file[GATE_PATH_SIZE];  /* empty: the system's certificates */
+    bool fetch_private;                  /* from addresses that are not public, too */
     bool only_check, wants_help, wants_version;
 };
 

@@ -5,6 +5,8 @@
  * The server's thread runs the handlers; the node's client and the accounts have threads of their
  * own and wake what waits for them. This thread waits for a signal. */
 #include "client/duck_client.h"
+#include "core/voucher.h"
+#include "fetch.h"
 #include "gate_fault.h"
 #include "gate_log.h"
 #include "gate_options.h"
@@ -202,6 +204,30 @@ static int run(struct program *program)
     return fault ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* What a domain says of its operator, on standard output: whoever asked judges it. */
+static int fetch_operator(const struct gate_options *options)
+{
+    struct fetch_settings settings = {.ca_file =
+                                          options->fetch_ca_file[0] ? options->fetch_ca_file : NULL,
+                                      .allow_private = options->fetch_private};
+    char url[GATE_HOST_SIZE + 64], problem[FETCH_PROBLEM_SIZE], *document;
+    size_t size;
+
+    if (!domain_is_valid(bytes_of_text(options->fetch_operator))) {
+        fprintf(stderr, "duckgate: %s is no host name in lower case\n", options->fetch_operator);
+        return 2;
+    }
+    snprintf(url, sizeof url, "https://%s/.well-known/duck-operator.json", options->fetch_operator);
+    document = fetch(url, &settings, &size, problem);
+    if (!document) {
+        fprintf(stderr, "duckgate: %s: %s\n", url, problem);
+        return EXIT_FAILURE;
+    }
+    fwrite(document, 1, size, stdout);
+    free(document);
+    return EXIT_SUCCESS;
+}
+
 int main(int count, char **arguments)
 {
     static struct program program;
@@ -223,6 +249,8 @@ int main(int count, char **arguments)
                program.options.state_dir);
         return EXIT_SUCCESS;
     }
+    if (program.options.fetch_operator[0])
+        return fetch_operator(&program.options);
     gate_log_configure(program.options.log_format, program.options.log_level);
     return run(&program);
 }

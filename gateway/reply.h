@@ -26,6 +26,9 @@ struct problem problem_make(unsigned status, const char *code, const char *forma
 /* Of a problem that the node or the way to it had: see "Problem codes" in duck_client.h. */
 struct problem problem_of_node(const char *code, const char *message, const char *field);
 
+/* Whole seconds, rounded up: who waits so long has waited enough. */
+uint32_t reply_seconds(uint64_t ms);
+
 /* The whole object. `instance` names this occurrence. Takes problem->extras. */
 json_t *reply_problem(const struct problem *problem, const char *instance);
 

@@ -4,6 +4,7 @@
 #include "exchange.h"
 #include "form.h"
 #include "peck_owner.h"
+#include "route_terms.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -26,24 +27,35 @@ static void tell_peck(struct exchange *exchange)
 
 /* ---- approve, deny ---- */
 
+bool scopes_of_body(struct exchange *exchange, ProtobufCBinaryData **scopes, size_t *count)
+{
+    const char **texts;
+    bool are_given;
+
+    if (!form_texts(exchange, "scopes", PECK_SCOPES_MAX, PECK_ACTION_MAX, &texts, count,
+                    &are_given))
+        return false;
+    if (are_given && *count == 0) {
+        form_refuse(exchange, "bad_member", "scopes", "a bond has at least one scope");
+        return false;
+    }
+    *scopes = arena_take(&exchange->arena, (*count + 1) * sizeof **scopes);
+    for (size_t i = 0; i < *count; i++)
+        (*scopes)[i] = data_of_text(texts[i]);
+    return true;
+}
+
 static void approve_peck(struct exchange *exchange)
 {
     Duck__ApproveOrder order = DUCK__APPROVE_ORDER__INIT;
+    Duck__BondTerms terms = DUCK__BOND_TERMS__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
-    const char **scopes;
-    bool are_given;
 
-    if (!form_texts(exchange, "scopes", PECK_SCOPES_MAX, PECK_ACTION_MAX, &scopes, &order.n_scopes,
-                    &are_given) ||
+    if (!scopes_of_body(exchange, &order.scopes, &order.n_scopes) ||
+        !terms_of_body(exchange, &terms, &order.terms_named) ||
         !form_date(exchange, "not_after", &order.not_after_ms))
         return;
-    if (are_given && order.n_scopes == 0) {
-        form_refuse(exchange, "bad_member", "scopes", "a bond has at least one scope");
-        return;
-    }
-    order.scopes = arena_take(&exchange->arena, (order.n_scopes + 1) * sizeof *order.scopes);
-    for (size_t i = 0; i < order.n_scopes; i++)
-        order.scopes[i] = data_of_text(scopes[i]);
+    order.terms = &terms;
     order.duckling = exchange->acting_text;
     order.peck_id = (char *)peck_of_body(exchange);
     request.order_case = DUCK__REQUEST__ORDER_APPROVE;

@@ -392,6 +392,8 @@ static void answer_peck(struct exchange *exchange)
                         PECK_PAYLOAD_MAX);
         return;
     }
+    if (!form_integer(exchange, "charge", 0, problem ? 0 : ANSWER_CHARGE_MAX, &order.charge))
+        return;
     order.duckling = exchange->acting_text;
     order.peck_id = (char *)peck_of_body(exchange);
     order.failed = problem != NULL;

@@ -43,11 +43,11 @@ static const struct route routes[] = {
     {"POST", "/beak/inbox/ack", ROUTE_BEAK_KEY, ROUTE_UNCOUNTED, route_ack, "peck_id peck_ids",
      NULL, ROUTE_PLAIN},
     {"POST", "/beak/answer", ROUTE_BEARER, ROUTE_UNCOUNTED, route_answer,
-     "peck_id result problem duckling_id", "duckling_id", ROUTE_PLAIN},
+     "peck_id result problem charge duckling_id", "duckling_id", ROUTE_PLAIN},
     {"POST", "/beak/cancel", ROUTE_BEARER, ROUTE_PECK, route_cancel, "peck_id duckling_id",
      "duckling_id", ROUTE_PLAIN},
     {"POST", "/beak/approve", ROUTE_BEARER, ROUTE_PECK, route_approve,
-     "peck_id scopes not_after duckling_id", "duckling_id", ROUTE_CREATES},
+     "peck_id scopes limits not_after duckling_id", "duckling_id", ROUTE_CREATES},
     {"POST", "/beak/deny", ROUTE_BEARER, ROUTE_PECK, route_deny, "peck_id reason duckling_id",
      "duckling_id", ROUTE_PLAIN},
     /* Here `duckling_id` in the body is the other end; a session names its own in the query. */
@@ -55,6 +55,9 @@ static const struct route routes[] = {
      "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/bonds", ROUTE_BEARER, ROUTE_UNCOUNTED, route_bonds, NULL, "duckling_id",
      ROUTE_PLAIN},
+
+    {"PATCH", "/beak/bonds/{id}", ROUTE_BEARER, ROUTE_PECK, route_bond_patch,
+     "limits scopes not_after muted muted_until duckling_id", "duckling_id", ROUTE_PLAIN},
 
     {"GET", "/beak/directory", ROUTE_ALL, ROUTE_DIRECTORY, route_directory, NULL,
      "capability q tier_min alive_within host limit cursor", ROUTE_PLAIN},
@@ -137,7 +140,7 @@ enum route_verdict routes_find(const char *method, const char *path, struct rout
         return ROUTE_NO_SUCH_PATH;
     size = strlen(match->allow);
     snprintf(match->allow + size, sizeof match->allow - size, "%s",
-             size ? "OPTIONS" : "GET, HEAD, POST, OPTIONS");
+             size ? "OPTIONS" : "GET, HEAD, POST, PATCH, OPTIONS");
     return !strcmp(method, "OPTIONS") ? ROUTE_OPTIONS : ROUTE_OTHER_METHOD;
 }
 

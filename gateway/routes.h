@@ -98,6 +98,7 @@ void route_approve(struct exchange *exchange); /* route_bonds.c */
 void route_deny(struct exchange *exchange);
 void route_unpeck(struct exchange *exchange);
 void route_bonds(struct exchange *exchange);
+void route_bond_patch(struct exchange *exchange); /* route_terms.c */
 
 void route_directory(struct exchange *exchange); /* route_directory.c */
 void route_directory_get(struct exchange *exchange);

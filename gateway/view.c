@@ -92,6 +92,11 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
     reply_date(object, "lease_until", peck->lease_until_ms);
     reply_json(object, "result", slice(peck->result));
     reply_text(object, "problem", slice(peck->problem));
+    reply_word(object, "error", peck->refusal);
+    if (peck->retry_after_ms)
+        reply_number(object, "retry_after", reply_seconds(peck->retry_after_ms));
+    if (peck->charged)
+        reply_number(object, "charged", peck->charged);
     reply_text(object, "traceparent", slice(peck->trace));
     reply_word(object, "bond_id", peck->bond_id);
     if (peck->replayed)
@@ -125,6 +130,41 @@ bool view_peck_is_done(const Duck__PeckView *peck)
     return peck_state_parse(bytes_of_text(peck->state), &state) && peck_state_is_done(state, kind);
 }
 
+/* 0 is no limit, and left out. */
+static void put_limit(json_t *object, const char *name, uint64_t number)
+{
+    if (number)
+        reply_number(object, name, number);
+}
+
+static json_t *limits_of(const Duck__BondTerms *terms)
+{
+    json_t *object = json_object();
+
+    put_limit(object, "per_minute", terms->per_minute);
+    put_limit(object, "per_day", terms->per_day);
+    put_limit(object, "budget", terms->budget);
+    put_limit(object, "rounds", terms->rounds);
+    put_limit(object, "cool_down", terms->cool_down_ms / 1000);
+    if (terms->n_stop_words > 0)
+        put_texts(object, "stop_words", terms->stop_words, terms->n_stop_words);
+    return object;
+}
+
+/* What was used is known where the bond was approved. */
+static json_t *health_of(const Duck__BondView *bond)
+{
+    json_t *object = json_object();
+
+    reply_word(object, "state", bond->health);
+    if (!bond->requested_here && bond->terms->per_day)
+        reply_number(object, "used_today", bond->used_today);
+    if (!bond->requested_here && bond->terms->budget)
+        reply_number(object, "spent", bond->spent);
+    reply_date(object, "muted_until", bond->terms->muted_until_ms);
+    return object;
+}
+
 json_t *view_bond(const Duck__BondView *bond)
 {
     json_t *object = json_object();
@@ -137,6 +177,11 @@ json_t *view_bond(const Duck__BondView *bond)
     reply_word(object, "direction", bond->requested_here ? "out" : "in");
     reply_date(object, "made_at", bond->made_ms);
     reply_date(object, "not_after", bond->not_after_ms);
+    if (bond->terms) { /* not of one that has just ended */
+        json_object_set_new(object, "limits", limits_of(bond->terms));
+        json_object_set_new(object, "health", health_of(bond));
+        reply_date(object, "changed_at", bond->terms_ms);
+    }
     return object;
 }
 

@@ -14,9 +14,10 @@
 
 #define CALL_TIMEOUT_MS 45000u
 
-static const struct command *const groups[] = {node_commands,    network_commands,
-                                               peck_commands,    directory_commands,
-                                               receipt_commands, handler_commands};
+static const struct command *const groups[] = {
+    node_commands, network_commands,  peck_commands,   directory_commands,
+    bond_commands, receipt_commands,  audit_commands,  doctor_commands,
+    top_commands,  operator_commands, handler_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
@@ -179,14 +180,17 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
 
     bool sets_up = strcmp(call->command->name, "init") == 0 ||
                    strcmp(call->command->name, "run") == 0 ||
-                   strcmp(call->command->name, "run-handlers") == 0;
+                   strcmp(call->command->name, "run-handlers") == 0 ||
+                   strcmp(call->command->name, "doctor") == 0;
+    bool opens_keys = strcmp(call->command->name, "operator") == 0;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         const char *values[FLAGS_MAX];
         size_t count = call_flags(call, settings[i].flag, values, FLAGS_MAX);
 
         /* `--name` of hatch is the duckling's, not the node's. */
-        if (!sets_up && !find_flag(common, settings[i].flag, strlen(settings[i].flag)))
+        if (!sets_up && !find_flag(common, settings[i].flag, strlen(settings[i].flag)) &&
+            !(opens_keys && strcmp(settings[i].flag, "passphrase-file") == 0))
             continue;
         if (count > 0 && settings[i].list)
             options_clear_list(&call->options, settings[i].key);

@@ -55,10 +55,26 @@ int fail(const struct call *call, const char *code, const char *format, ...)
 void print_json(json_t *document); /* and frees it */
 const char *time_text(uint64_t wall_ms, char text[32]); /* RFC 3339, UTC; "-" for 0 */
 
+/* RFC 3339 as time_text writes it, or "+SECONDS" from now. Leaves *wall_ms when it is not given; false: said
+ * why. */
+bool call_time(const struct call *call, const char *name, uint64_t *wall_ms);
+
 /* One request to the node; NULL after a failure was said, with *status set. */
 struct Duck__Request;
 struct Duck__Reply;
 struct Duck__Reply *ask(struct call *call, struct Duck__Request *request, int *status);
+
+/* The terms of a bond that the command line names by TERM_FLAGS, and which these are (enum duck_term).
+ * There is one command line, so there is one of it. NULL: said why. */
+struct Duck__BondTerms;
+struct Duck__BondTerms *call_terms(const struct call *call, uint32_t *named);
+#define TERM_FLAGS                                                                                 \
+    {"rate", "N", "actions a minute: so many at once, then evenly (0: any number)"},               \
+        {"daily", "N", "actions in a day of UTC (0: any number)"},                                 \
+        {"budget", "N", "units in all: an action costs 1, and what its answer charges"},           \
+        {"rounds", "N", "pecks of either to the other in one thread (default: 64; 0: any number)"}, \
+        {"cool-down", "SECONDS", "after its rounds a thread begins anew (default: never)"},        \
+    {"stop-word", "TEXT", "what no payload may hold, in capitals or not (repeatable)"}
 
 /* The answer within a reply, as JSON: bytes that are text as text, others as base64, payloads and
  * results as the JSON they are. */
@@ -71,6 +87,7 @@ struct Duck__NamedCounter;
 const char *counter_name(const struct Duck__NamedCounter *counter, char text[COUNTER_NAME_SIZE]);
 
 extern const struct command node_commands[], network_commands[], peck_commands[],
-    directory_commands[], receipt_commands[], handler_commands[]; /* each ends with a NULL name */
+    directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
+    top_commands[], operator_commands[], handler_commands[]; /* each ends with a NULL name */
 
 #endif

@@ -1,4 +1,4 @@
-/* Ducklings, the directory, bonds. */
+/* Ducklings, the directory. */
 #include "client/duck_client.h"
 #include "commands.h"
 #include "core/binary_data.h"
@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define OPEN_ACTIONS_MAX (DUCKLING_OPEN_ACTIONS_MAX + 1u) /* and one: the node refuses it */
 #define CAPABILITIES_MAX 32u
 
 static char *lent_text(const char *text)
@@ -61,6 +62,9 @@ static const struct command_flag profile_flags[] = {
     {"capability", "NAME", "what it can do, instead of what it could (repeatable)"},
     {"accept-pecks", NULL, "take pecks of everybody, to be approved"},
     {"refuse-pecks", NULL, "take pecks only under bonds"},
+    {"least-tier", "N", "whoever is below this tier (0 to 3) pecks only under a bond"},
+    {"open-action", "SCOPE", "runs unasked for all of that tier: data.read, data.* (repeatable)"},
+    {"no-open-actions", NULL, "nothing runs unasked without a bond"},
     {NULL, NULL, NULL},
 };
 
@@ -68,9 +72,10 @@ static int profile(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
-    ProtobufCBinaryData capabilities[CAPABILITIES_MAX];
-    const char *names[CAPABILITIES_MAX];
+    ProtobufCBinaryData capabilities[CAPABILITIES_MAX], open_actions[OPEN_ACTIONS_MAX];
+    const char *names[CAPABILITIES_MAX], *opened[OPEN_ACTIONS_MAX];
     Duck__Reply *reply;
+    uint64_t tier = 0;
     int result;
 
     order.duckling = lent_text(call->arguments[0]);
@@ -85,6 +90,15 @@ static int profile(struct call *call)
     order.capabilities = capabilities;
     order.set_accepts_pecks = call_has(call, "accept-pecks") || call_has(call, "refuse-pecks");
     order.accepts_pecks = call_has(call, "accept-pecks");
+    if (!call_number(call, "least-tier", &tier))
+        return 2;
+    order.set_least_tier = call_has(call, "least-tier");
+    order.least_tier = (uint32_t)(tier > UINT32_MAX ? UINT32_MAX : tier);
+    order.set_open_actions = call_has(call, "open-action") || call_has(call, "no-open-actions");
+    order.n_open_actions = call_flags(call, "open-action", opened, OPEN_ACTIONS_MAX);
+    for (size_t i = 0; i < order.n_open_actions; i++)
+        open_actions[i] = lent_bytes(opened[i]);
+    order.open_actions = open_actions;
     request.order_case = DUCK__REQUEST__ORDER_PROFILE;
     request.profile = &order;
     reply = ask(call, &request, &result);
@@ -326,62 +340,6 @@ static int directory(struct call *call)
     return 0;
 }
 
-static int bonds(struct call *call)
-{
-    Duck__Request request = DUCK__REQUEST__INIT;
-    Duck__BondsQuery query = DUCK__BONDS_QUERY__INIT;
-    Duck__Reply *reply;
-    char ends[32];
-    int result;
-
-    query.duckling = lent_text(call->argument_count > 0 ? call->arguments[0] : "");
-    request.order_case = DUCK__REQUEST__ORDER_BONDS;
-    request.bonds = &query;
-    reply = ask(call, &request, &result);
-    if (!reply)
-        return result;
-    if (call->json)
-        print_json(json_of_message(reply->bonds));
-    for (size_t i = 0; !call->json && i < reply->bonds->n_bonds; i++) {
-        const Duck__BondView *bond = reply->bonds->bonds[i];
-
-        printf("%s  %s %s %s until %s:", bond->bond_id, bond->duckling,
-               bond->requested_here ? "may ask" : "is asked by", bond->with,
-               time_text(bond->not_after_ms, ends));
-        for (size_t j = 0; j < bond->n_scopes; j++)
-            printf(" %.*s", (int)bond->scopes[j].len, (const char *)bond->scopes[j].data);
-        printf("\n");
-    }
-    if (!call->json && reply->bonds->n_bonds == 0)
-        printf("no bonds\n");
-    duck_reply_free(reply);
-    return 0;
-}
-
-static int unpeck(struct call *call)
-{
-    Duck__Request request = DUCK__REQUEST__INIT;
-    Duck__UnpeckOrder order = DUCK__UNPECK_ORDER__INIT;
-    const char *other = call->arguments[1];
-    Duck__Reply *reply;
-    int result;
-
-    order.duckling = lent_text(call->arguments[0]);
-    order.bond_id = lent_text(strncmp(other, "bnd_", 4) == 0 ? other : "");
-    order.with = lent_text(strncmp(other, "bnd_", 4) == 0 ? "" : other);
-    request.order_case = DUCK__REQUEST__ORDER_UNPECK;
-    request.unpeck = &order;
-    reply = ask(call, &request, &result);
-    if (!reply)
-        return result;
-    if (call->json)
-        print_json(json_of_message(reply->bond));
-    else
-        printf("ended %s\n", reply->bond->bond_id);
-    duck_reply_free(reply);
-    return 0;
-}
-
 const struct command directory_commands[] = {
     {"hatch", "NAME", 1, 1, "Hatch a duckling on this node.", hatch_flags,
      "ducknode hatch 'Weather Duck' --capability weather.forecast", hatch},
@@ -389,9 +347,5 @@ const struct command directory_commands[] = {
      profile_flags, "ducknode profile dkl_… --bio 'knows the weather of tomorrow'", profile},
     {"directory", "[DUCKLING]", 0, 1, "Find ducklings anywhere in the network.", directory_flags,
      "ducknode directory --capability weather.forecast", directory},
-    {"bonds", "[DUCKLING]", 0, 1, "The bonds of the ducklings that live here.", NULL,
-     "ducknode bonds", bonds},
-    {"unpeck", "DUCKLING BOND|OTHER", 2, 2, "End a bond, at once and from this side.", NULL,
-     "ducknode unpeck dkl_… bnd_…", unpeck},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

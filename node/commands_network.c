@@ -143,16 +143,16 @@ static json_t *json_of_set(const Duck__RecordSet *set)
 {
     char text[33] = "";
 
-    return json_pack("{s:I, s:I, s:s}", "records", (json_int_t)set->records, "bytes",
-                     (json_int_t)set->bytes, "fingerprint", fingerprint_text(set, text));
+    return json_pack("{s:I, s:s}", "records", (json_int_t)set->records, "fingerprint",
+                     fingerprint_text(set, text));
 }
 
 static void print_set(const char *name, const Duck__RecordSet *set)
 {
     char text[33] = "";
 
-    printf("%-18s %" PRIu64 " records, %" PRIu64 " bytes, fingerprint %s\n", name, set->records,
-           set->bytes, fingerprint_text(set, text));
+    printf("%-18s %" PRIu64 " records, fingerprint %s\n", name, set->records,
+           fingerprint_text(set, text));
 }
 
 /* "ducknode_gossip_frames_in_total" is "frames in" to people. */

@@ -115,7 +115,7 @@ static int create(const struct options *options, bool *sealed, struct id *id)
     randombytes_buf(next_seed, SEED_SIZE);
     fault = options_read_passphrase(options, passphrase);
     if (!fault)
-        fault = keyfile_create(options->state_dir, keyfile, next_seed,
+        fault = keyfile_create(KEYFILE_NODE, options->state_dir, keyfile, next_seed,
                                bytes_of(passphrase->data, passphrase->size));
     if (!fault)
         fault =

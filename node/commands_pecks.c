@@ -42,6 +42,13 @@ static void print_peck(const Duck__PeckView *peck)
     print_bytes("message", &peck->message);
     print_bytes("result", &peck->result);
     print_bytes("problem", &peck->problem);
+    if (peck->refusal[0])
+        printf("  %-9s %s\n", "refusal", peck->refusal);
+    if (peck->retry_after_ms)
+        printf("  %-9s %s\n", "try again",
+               time_text(peck->changed_ms + peck->retry_after_ms, created));
+    if (peck->charged)
+        printf("  %-9s %" PRIu64 " units\n", "charged", peck->charged);
     for (size_t i = 0; i < peck->n_receipts; i++)
         printf("  %-9s %s by %s at %s\n", peck->receipts[i]->kind, peck->receipts[i]->state,
                peck->receipts[i]->signer, time_text(peck->receipts[i]->at_ms, created));
@@ -207,6 +214,7 @@ static int inbox(struct call *call)
 
 static const struct command_flag answer_flags[] = {
     {"problem", "TEXT", "say that it failed, and why, instead of a result"},
+    {"charge", "N", "units that it costs the asker's bond, if that has a budget"},
     {NULL, NULL, NULL},
 };
 
@@ -215,6 +223,8 @@ static int answer(struct call *call)
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
 
+    if (!call_number(call, "charge", &order.charge))
+        return 2;
     order.duckling = lent_text("");
     order.peck_id = lent_text(call->arguments[0]);
     order.failed = call_has(call, "problem");
@@ -229,6 +239,8 @@ static int answer(struct call *call)
 
 static const struct command_flag approve_flags[] = {
     {"scope", "SCOPE", "of the bond, instead of what was asked for (repeatable)"},
+    TERM_FLAGS,
+    {"until", "TIME", "when the bond ends (default: in a year)"},
     {NULL, NULL, NULL},
 };
 
@@ -239,6 +251,9 @@ static int approve(struct call *call)
     ProtobufCBinaryData scopes[SCOPES_MAX];
     const char *names[SCOPES_MAX];
 
+    order.terms = call_terms(call, &order.terms_named);
+    if (!order.terms || !call_time(call, "until", &order.not_after_ms))
+        return 2;
     order.n_scopes = call_flags(call, "scope", names, SCOPES_MAX);
     for (size_t i = 0; i < order.n_scopes; i++)
         scopes[i] = lent_bytes(names[i]);
@@ -288,7 +303,7 @@ const struct command peck_commands[] = {
     {"inbox", "DUCKLING", 1, 1, "What waits for a duckling's owner or agent.", inbox_flags,
      "ducknode inbox dkl_… --take --wait 10", inbox},
     {"approve", "PECK", 1, 1, "Let a pending action run once, or make the bond that was asked for.",
-     approve_flags, "ducknode approve pck_…", approve},
+     approve_flags, "ducknode approve pck_… --rate 60 --daily 1000", approve},
     {"deny", "PECK", 1, 1, "Refuse a pending peck.", deny_flags,
      "ducknode deny pck_… --reason 'not today'", deny},
     {"answer", "PECK [JSON]", 1, 2, "Answer a peck with a result, or with a problem.", answer_flags,

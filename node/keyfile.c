@@ -37,7 +37,10 @@
 #define OPS_MAX 16
 #define MEMORY_MAX (1024ull * 1024 * 1024)
 
-static const char *const names[] = {"node.key", "node.next.key"};
+static const char *const names[][2] = {
+    [KEYFILE_NODE] = {"node.key", "node.next.key"},
+    [KEYFILE_OPERATOR] = {"operator.key", "operator.next.key"},
+};
 
 struct keyfile *keyfile_new(void)
 {
@@ -259,14 +262,14 @@ static int write_all(int file, const uint8_t *bytes, size_t size)
     return fsync(file) == 0 ? 0 : fault_of_errno();
 }
 
-static void temporary_name(bool is_next, char name[32])
+static void temporary_name(enum keyfile_owner owner, bool is_next, char name[32])
 {
-    snprintf(name, 32, "%s.new", names[is_next]);
+    snprintf(name, 32, "%s.new", names[owner][is_next]);
 }
 
 /* Whole and on the disk under a name that nobody reads. */
-static int write_temporary(int directory, bool is_next, const uint8_t *secrets,
-                           struct bytes passphrase)
+static int write_temporary(enum keyfile_owner owner, int directory, bool is_next,
+                           const uint8_t *secrets, struct bytes passphrase)
 {
     uint8_t *bytes = sodium_malloc(FILE_MAX);
     char name[32];
@@ -274,7 +277,7 @@ static int write_temporary(int directory, bool is_next, const uint8_t *secrets,
     int file = -1, fault;
 
     assert(bytes);
-    temporary_name(is_next, name);
+    temporary_name(owner, is_next, name);
     fault = encode(bytes, &size, secrets, is_next, passphrase);
     if (!fault) {
         unlinkat(directory, name, 0); /* of a creation that was cut off */
@@ -291,54 +294,55 @@ static int write_temporary(int directory, bool is_next, const uint8_t *secrets,
 }
 
 /* Never over a file that is there: it may hold the only copy of a key. */
-static int put_in_place(int directory, bool is_next)
+static int put_in_place(enum keyfile_owner owner, int directory, bool is_next)
 {
     char name[32];
 
-    temporary_name(is_next, name);
-    if (renameat2(directory, name, directory, names[is_next], RENAME_NOREPLACE) == 0)
+    temporary_name(owner, is_next, name);
+    if (renameat2(directory, name, directory, names[owner][is_next], RENAME_NOREPLACE) == 0)
         return 0;
     return fault_of_errno();
 }
 
-int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
+int keyfile_create(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
                    const uint8_t next_seed[SEED_SIZE], struct bytes passphrase)
 {
     struct stat status;
     char name[32];
-    int directory, fault = open_directory(state_dir, &directory);
+    int directory, fault = open_directory(folder, &directory);
 
     if (fault)
         return fault;
     for (int i = 0; i < 2 && !fault; i++)
-        if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0)
+        if (fstatat(directory, names[owner][i], &status, AT_SYMLINK_NOFOLLOW) == 0)
             fault = FAULT_BUSY;
     if (!fault)
-        fault = write_temporary(directory, true, next_seed, passphrase);
+        fault = write_temporary(owner, directory, true, next_seed, passphrase);
     if (!fault)
-        fault = write_temporary(directory, false, (const uint8_t *)keyfile, passphrase);
+        fault = write_temporary(owner, directory, false, (const uint8_t *)keyfile, passphrase);
     /* node.key last: where it stands, the other one does too. */
     if (!fault)
-        fault = put_in_place(directory, true);
+        fault = put_in_place(owner, directory, true);
     if (!fault)
-        fault = put_in_place(directory, false);
+        fault = put_in_place(owner, directory, false);
     if (!fault && fsync(directory) != 0)
         fault = FAULT_FILE;
     for (int i = 0; i < 2 && fault; i++) {
-        temporary_name(i, name);
+        temporary_name(owner, i, name);
         unlinkat(directory, name, 0);
     }
     close(directory);
     return fault;
 }
 
-static int read_file(const char *state_dir, bool is_next, uint8_t *bytes, size_t *size)
+static int read_file(enum keyfile_owner owner, const char *folder, bool is_next, uint8_t *bytes,
+                     size_t *size)
 {
-    int directory, file = -1, fault = open_directory(state_dir, &directory);
+    int directory, file = -1, fault = open_directory(folder, &directory);
 
     if (fault)
         return fault;
-    fault = open_checked(directory, names[is_next], &file);
+    fault = open_checked(directory, names[owner][is_next], &file);
     if (!fault) {
         fault = read_all(file, bytes, FILE_MAX + 1, size);
         close(file);
@@ -347,17 +351,17 @@ static int read_file(const char *state_dir, bool is_next, uint8_t *bytes, size_t
     return fault;
 }
 
-static int open_secrets(const char *state_dir, bool is_next, struct bytes passphrase,
-                        uint8_t *secrets)
+static int open_secrets(enum keyfile_owner owner, const char *folder, bool is_next,
+                        struct bytes passphrase, uint8_t *secrets)
 {
     uint8_t *bytes = sodium_malloc(FILE_MAX + 1); /* and one: a longer file is seen to be longer */
     size_t size = 0;
     int fault;
 
     assert(bytes);
-    fault = read_file(state_dir, is_next, bytes, &size);
+    fault = read_file(owner, folder, is_next, bytes, &size);
     if (fault && fault != FAULT_PERMISSIONS)
-        log_write(LOG_ERROR, "keys", "%s/%s cannot be read: %s", state_dir, names[is_next],
+        log_write(LOG_ERROR, "keys", "%s/%s cannot be read: %s", folder, names[owner][is_next],
                   strerror(errno));
     if (!fault)
         fault = decode(bytes, size, is_next, passphrase, secrets);
@@ -365,23 +369,25 @@ static int open_secrets(const char *state_dir, bool is_next, struct bytes passph
     return fault;
 }
 
-int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile)
+int keyfile_open(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                 struct keyfile *keyfile)
 {
-    return open_secrets(state_dir, false, passphrase, (uint8_t *)keyfile);
+    return open_secrets(owner, folder, false, passphrase, (uint8_t *)keyfile);
 }
 
-int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE])
+int keyfile_open_next(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                      uint8_t next_seed[SEED_SIZE])
 {
-    return open_secrets(state_dir, true, passphrase, next_seed);
+    return open_secrets(owner, folder, true, passphrase, next_seed);
 }
 
-int keyfile_check_next(const char *state_dir)
+int keyfile_check_next(enum keyfile_owner owner, const char *folder)
 {
-    int directory, file = -1, fault = open_directory(state_dir, &directory);
+    int directory, file = -1, fault = open_directory(folder, &directory);
 
     if (fault)
         return fault;
-    fault = open_checked(directory, names[true], &file);
+    fault = open_checked(directory, names[owner][true], &file);
     if (fault == FAULT_FILE && errno == ENOENT)
         fault = 0; /* it may be kept elsewhere */
     if (file >= 0)
@@ -390,14 +396,14 @@ int keyfile_check_next(const char *state_dir)
     return fault;
 }
 
-bool keyfile_is_sealed(const char *state_dir)
+bool keyfile_is_sealed(enum keyfile_owner owner, const char *folder)
 {
     uint8_t *bytes = sodium_malloc(FILE_MAX + 1);
     size_t size = 0;
     bool is_sealed;
 
     assert(bytes);
-    is_sealed = read_file(state_dir, false, bytes, &size) == 0 &&
+    is_sealed = read_file(owner, folder, false, bytes, &size) == 0 &&
                 is_well_formed(bytes, size, false) && (bytes[FLAGS_AT] & FLAG_SEALED);
     sodium_free(bytes);
     return is_sealed;

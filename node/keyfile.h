@@ -1,4 +1,4 @@
-/* keyfile: the node's secrets at rest.
+/* keyfile: the secrets of a node, or of an operator, at rest.
  *
  * node.key holds the live seed and the storage key; node.next.key holds the seed of the next key, apart, so that it can be
  * kept elsewhere. Format: magic "DUCKKEY1", flags, argon2id parameters, salt, nonce, secretbox
@@ -16,6 +16,9 @@
 
 #define STORAGE_KEY_SIZE 32
 
+/* Whose: names the files, node.key or operator.key. */
+enum keyfile_owner { KEYFILE_NODE, KEYFILE_OPERATOR };
+
 struct keyfile {              /* in guarded memory: keyfile_new */
     uint8_t seed[SEED_SIZE];
     uint8_t storage_key[STORAGE_KEY_SIZE];
@@ -24,16 +27,18 @@ struct keyfile {              /* in guarded memory: keyfile_new */
 struct keyfile *keyfile_new(void);            /* sodium_malloc, zeroed */
 void keyfile_free(struct keyfile *keyfile);   /* NULL is fine; wipes */
 
-/* Writes `<state_dir>/node.key` and node.next.key. FAULT_BUSY when one is there already.
+/* Writes `<folder>/node.key` and node.next.key. FAULT_BUSY when one is there already.
  * `passphrase` empty: unsealed. */
-int keyfile_create(const char *state_dir, const struct keyfile *keyfile,
+int keyfile_create(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
                    const uint8_t next_seed[SEED_SIZE], struct bytes passphrase);
 
 /* FAULT_PASSPHRASE: sealed, and the passphrase is wrong or missing. */
-int keyfile_open(const char *state_dir, struct bytes passphrase, struct keyfile *keyfile);
-int keyfile_open_next(const char *state_dir, struct bytes passphrase, uint8_t next_seed[SEED_SIZE]);
+int keyfile_open(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                 struct keyfile *keyfile);
+int keyfile_open_next(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                      uint8_t next_seed[SEED_SIZE]);
 /* Is node.next.key, where it is here at all, for nobody else? Not opened: FAULT_PERMISSIONS. */
-int keyfile_check_next(const char *state_dir);
-bool keyfile_is_sealed(const char *state_dir);
+int keyfile_check_next(enum keyfile_owner owner, const char *folder);
+bool keyfile_is_sealed(enum keyfile_owner owner, const char *folder);
 
 #endif

@@ -29,10 +29,11 @@ void local_api_flush(struct local_api *api)
     local_start_sends(clients, count);
 }
 
-void local_api_perform(struct local_api *api, const struct effect *effect)
+void local_api_perform(struct local_api *api, const struct effect *effects, size_t count)
 {
     pthread_mutex_lock(&api->lock);
-    local_tell(api, effect);
+    for (size_t i = 0; i < count; i++)
+        local_tell(api, &effects[i]);
     pthread_mutex_unlock(&api->lock);
 }
 
@@ -68,10 +69,13 @@ static void wait_for_sweep(struct local_api *api)
     struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
                              .tv_nsec = (long)(until_ms % 1000) * 1000000};
 
-    if (api->armed > 0 || api->accept_at_ms)
+    if (api->armed > 0 || api->accept_at_ms) {
         pthread_cond_timedwait(&api->for_sweeper, &api->lock, &until);
-    else
-        pthread_cond_wait(&api->for_sweeper, &api->lock);
+        return;
+    }
+    api->sweeper_rests = true;
+    pthread_cond_wait(&api->for_sweeper, &api->lock);
+    api->sweeper_rests = false;
 }
 
 /* Under the lock, let go meanwhile. */

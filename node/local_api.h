@@ -50,8 +50,6 @@ struct local_api_settings {
     /* Status figures, kept by the loop; called on readers. */
     void (*figures)(void *context, struct agent_figures *figures, struct local_figures *node);
     bool (*gateway_is_up)(void *context);
-    /* Nodes that are dead or have left, as far as is known: at most `max`. NULL: nobody knows. */
-    size_t (*dead_nodes)(void *context, struct id *nodes, size_t max);
     void (*stop)(void *context);          /* StopOrder */
     void *context;
 };
@@ -59,9 +57,9 @@ struct local_api_settings {
 int local_api_open(struct local_api **opened, const struct local_api_settings *settings);
 void local_api_close(struct local_api *api); /* NULL is fine */
 
-/* Called by the loop for EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED, _MEMBER_CHANGED, after the
- * commit. Copies what it keeps. */
-void local_api_perform(struct local_api *api, const struct effect *effect);
+/* Called by the loop once a turn, after the commit: EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED and
+ * _MEMBER_CHANGED are told, others passed over. Copies what it keeps. */
+void local_api_perform(struct local_api *api, const struct effect *effects, size_t count);
 void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
 
 /* From any thread: a link came up or went. Told to those who follow the whole node. */

@@ -48,21 +48,6 @@ size_t local_prepare_sends(struct local_api *api, struct local_client *clients[L
     return count;
 }
 
-/* Whoever holds the use that the send is. */
-static void start_send(struct local_client *client)
-{
-    if (!local_stream_send(&client->stream, client->send_aio,
-                           client->sending.data + client->sending.begin,
-                           local_buffer_size(&client->sending)))
-        local_end_client(client);
-}
-
-void local_start_sends(struct local_client *const *clients, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        start_send(clients[i]);
-}
-
 /* ---- the end of a client ---- */
 
 static void forget_requests(struct local_client *client)
@@ -105,6 +90,7 @@ void local_free_client(struct local_client *client)
 {
     nng_aio_free(client->receive_aio); /* waits for its callback */
     nng_aio_free(client->send_aio);
+    nng_aio_free(client->try_aio);
     local_stream_free(&client->stream);
     local_buffer_free(&client->in);
     local_buffer_free(&client->out);
@@ -216,7 +202,7 @@ static void give_order(struct local_client *client, uint64_t id, const struct wi
     message->order.ticket = request->ticket;
     message->size = sizeof *message + frame_size;
     local_wait_for_order(request, message, wish);
-    fault = inbox_try_give(client->api->settings.inbox, message);
+    fault = inbox_try_leave(client->api->settings.inbox, message);
     if (fault)
         local_refuse(request, REFUSAL_BUSY,
                      fault == FAULT_CLOSED ? "the node is stopping"
@@ -331,6 +317,7 @@ static void receive_ended(void *context)
     }
     client->in.end += nng_aio_count(client->receive_aio);
     is_ours = take_frames(client, &stops);
+    inbox_wake(api->settings.inbox);
     local_api_flush(api);
     if (stops && api->settings.stop)
         api->settings.stop(api->settings.context);
@@ -342,18 +329,14 @@ static void receive_ended(void *context)
     }
 }
 
-static void send_ended(void *context)
+/* True: more is ready to be sent, under the same use. */
+static bool end_send(struct local_client *client, size_t count)
 {
-    struct local_client *client = context;
     struct local_api *api = client->api;
     bool more, resume;
 
-    if (nng_aio_result(client->send_aio)) {
-        local_end_client(client);
-        return;
-    }
     pthread_mutex_lock(&api->lock);
-    client->sending.begin += nng_aio_count(client->send_aio); /* writes may be partial */
+    client->sending.begin += count; /* writes may be partial */
     more = local_buffer_size(&client->sending) > 0 && !client->closing;
     if (!more) {
         local_buffer_clear(&client->sending);
@@ -372,10 +355,48 @@ static void send_ended(void *context)
     if (api->closing)
         pthread_cond_broadcast(&api->for_closer);
     pthread_mutex_unlock(&api->lock);
-    if (more)
-        start_send(client);
     if (resume)
         start_receive(client);
+    return more;
+}
+
+/* Whoever holds the use that the send is. What is sent at once is ended here, the rest in
+ * send_ended. */
+static void start_send(struct local_client *client)
+{
+    bool more = true;
+
+    while (more) {
+        const uint8_t *data = client->sending.data + client->sending.begin;
+        size_t size = local_buffer_size(&client->sending), count;
+
+        if (!local_stream_try_send(&client->stream, client->try_aio, data, size, &count)) {
+            local_end_client(client);
+            return;
+        }
+        if (count == 0) {
+            if (!local_stream_send(&client->stream, client->send_aio, data, size))
+                local_end_client(client);
+            return;
+        }
+        more = end_send(client, count);
+    }
+}
+
+static void send_ended(void *context)
+{
+    struct local_client *client = context;
+
+    if (nng_aio_result(client->send_aio))
+        local_end_client(client);
+    else if (end_send(client, nng_aio_count(client->send_aio)))
+        start_send(client);
+}
+
+void local_start_sends(struct local_client *const *clients, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        start_send(clients[i]);
 }
 
 /* ---- newcomers ---- */
@@ -399,12 +420,15 @@ static struct local_client *client_new(struct local_api *api, nng_stream *stream
     for (size_t i = 0; i < CLIENT_SLOTS; i++)
         ring_init(&client->requests[i]);
     if (nng_aio_alloc(&client->receive_aio, receive_ended, client) == 0 &&
-        nng_aio_alloc(&client->send_aio, send_ended, client) == 0) {
+        nng_aio_alloc(&client->send_aio, send_ended, client) == 0 &&
+        nng_aio_alloc(&client->try_aio, NULL, NULL) == 0) {
         local_stream_init(&client->stream, stream);
         return client;
     }
     if (client->receive_aio)
         nng_aio_free(client->receive_aio);
+    if (client->send_aio)
+        nng_aio_free(client->send_aio);
     memory_give_back(client);
     return NULL;
 }

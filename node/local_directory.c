@@ -1,14 +1,19 @@
 /* The directory, as this node can prove it to itself. A tier is computed here, from signed
- * evidence, each time that somebody asks: nobody's record asserts one. */
+ * evidence, each time that somebody asks: nobody's record asserts one.
+ *
+ * Signatures are checked before anything is kept, and not again for each page: directory.db is
+ * this node's memory, written by its loop alone. What a disk did to it since is found by the hashes
+ * that everything signed is named by. Whoever trusts no node checks the record and the chain, which
+ * come with each entry. */
 #include "clock.h"
 #include "core/certificate.h"
+#include "core/tier.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
 
-#include <stdlib.h>
-
-#define TIERS_COMPUTED 1u  /* the highest that is */
+#define TIERS_COMPUTED 2u /* the highest that is: of a lobster bind nothing is known here */
+#define TRUST_IN_ANSWER_MAX 1024u
 #define STORE_PAGES_MAX 4u /* looked through for one page */
 #define SEARCH_TEXT_MAX 1024u
 
@@ -19,53 +24,48 @@ static ProtobufCBinaryData bytes_for(struct bytes bytes)
 
 /* ---- tiers ---- */
 
-struct evidence {
-    bool chain_is_valid, is_hosted, is_bonded;
-};
-
-/* T0: a valid certificate and a host that stands for it; T1: and a bond that both ends signed. */
-static uint32_t tier_of(const struct evidence *evidence)
-{
-    return evidence->chain_is_valid && evidence->is_hosted && evidence->is_bonded ? 1 : 0;
-}
-
-static void compose_tier(struct local_view *view, const struct evidence *evidence,
+static void compose_tier(struct local_view *view, const struct tier_evidence *evidence,
                          Duck__DirectoryEntry *entry)
 {
-    bool is_t0 = evidence->chain_is_valid && evidence->is_hosted;
+    bool has = tier_has_piece(evidence, 0);
+    int tier = tier_of(evidence);
 
-    entry->tier = tier_of(evidence);
-    entry->tier_evidence = local_new(view, 4 * sizeof *entry->tier_evidence);
-    entry->tier_missing = local_new(view, 4 * sizeof *entry->tier_missing);
-    if (is_t0)
-        entry->tier_evidence[entry->n_tier_evidence++] = "hosted-by";
-    else
-        entry->tier_missing[entry->n_tier_missing++] = "hosted-by";
-    if (is_t0 && evidence->is_bonded)
-        entry->tier_evidence[entry->n_tier_evidence++] = "bonded";
-    else
-        entry->tier_missing[entry->n_tier_missing++] = "bonded";
-    entry->tier_missing[entry->n_tier_missing++] = "operator-verified";
-    entry->tier_missing[entry->n_tier_missing++] = "lobster-bind";
+    entry->tier = tier < 0 ? 0 : (uint32_t)tier;
+    entry->tier_evidence = local_new(view, TIER_PIECES * sizeof *entry->tier_evidence);
+    entry->tier_missing = local_new(view, TIER_PIECES * sizeof *entry->tier_missing);
+    /* A certificate goes without saying; without one nothing else counts. */
+    for (size_t i = 1; i < TIER_PIECES; i++) {
+        has = has && tier_has_piece(evidence, i);
+        if (has)
+            entry->tier_evidence[entry->n_tier_evidence++] = (char *)tier_piece_name(i);
+        else
+            entry->tier_missing[entry->n_tier_missing++] = (char *)tier_piece_name(i);
+    }
 }
 
 /* ---- entries ---- */
 
-static struct evidence weigh(struct local_view *view, const struct stored_duckling *stored,
-                             struct id *certificate)
+static struct tier_evidence weigh(struct local_view *view, const struct stored_duckling *stored,
+                                  struct id *certificate)
 {
     struct public_key key;
     struct chain chain;
-    struct evidence evidence = {
+    struct tier_evidence evidence = {
         .is_hosted = !id_is_zero(&stored->content.host),
         .is_bonded = stored->bonded,
     };
 
-    if (chain_open(stored->chain, &view->scratch, &chain) != CERTIFICATE_TAKEN)
+    if (chain_read(stored->chain, &stored->record.owner, &view->scratch, &chain) !=
+        CERTIFICATE_TAKEN)
         return evidence;
     *certificate = id_of(&chain.certificates[chain.count - 1].hash);
-    evidence.chain_is_valid = id_equal(&chain.identity, &stored->record.owner) &&
-                              chain_key_at(&chain, clock_wall_ms(), &key) == CERTIFICATE_TAKEN;
+    evidence.certificate_holds =
+        (chain.count == 1 ||
+         store_view_has_certificate(view->reader, &stored->record.owner, certificate)) &&
+        chain_key_at(&chain, clock_wall_ms(), &key) == CERTIFICATE_TAKEN;
+    if (evidence.certificate_holds && evidence.is_hosted && evidence.is_bonded)
+        evidence.is_vouched =
+            store_view_vouched(view->reader, &stored->record.owner, clock_wall_ms());
     return evidence;
 }
 
@@ -83,7 +83,7 @@ static Duck__DirectoryEntry *compose_entry(struct local_view *view,
     const struct duckling_content *content = &stored->content;
     Duck__DirectoryEntry *entry = local_new(view, sizeof *entry);
     struct id certificate = {0};
-    struct evidence evidence = weigh(view, stored, &certificate);
+    struct tier_evidence evidence = weigh(view, stored, &certificate);
 
     duck__directory_entry__init(entry);
     entry->duckling = local_id(view, ID_DUCKLING, &stored->record.owner);
@@ -101,6 +101,12 @@ static Duck__DirectoryEntry *compose_entry(struct local_view *view,
     entry->record = bytes_for(stored->wire);
     entry->chain = bytes_for(stored->chain);
     entry->certificate_id = local_id(view, ID_CERTIFICATE, &certificate);
+    entry->least_tier = content->least_tier;
+    entry->open_actions =
+        local_new(view, (content->open_action_count + 1) * sizeof *entry->open_actions);
+    for (size_t i = 0; i < content->open_action_count; i++)
+        entry->open_actions[i] = bytes_for(content->open_actions[i]);
+    entry->n_open_actions = content->open_action_count;
     compose_tier(view, &evidence, entry);
     return entry;
 }
@@ -152,23 +158,18 @@ static bool read_search(struct local_view *view, const Duck__DirectoryQuery *que
            local_read_cursor(view, query->cursor, &filter->after, reply);
 }
 
-static int compare_ids(const void *left, const void *right)
-{
-    return id_compare(left, right);
-}
-
+/* Those on nodes that are dead or have left. The roster is in order of their ids. */
 static void leave_out_dead(struct local_view *view, const Duck__DirectoryQuery *query,
                            struct directory_filter *filter)
 {
-    const struct local_api_settings *settings = &view->api->settings;
+    struct roster *roster = view->api->settings.roster;
     struct id *nodes;
 
-    if (!query->live_host || !settings->dead_nodes)
+    if (!query->live_host || !roster)
         return;
     nodes = local_new(view, NODES_MAX * sizeof *nodes);
-    filter->dead_host_count = settings->dead_nodes(settings->context, nodes, NODES_MAX);
-    qsort(nodes, filter->dead_host_count, sizeof *nodes, compare_ids);
     filter->dead_hosts = nodes;
+    filter->dead_host_count = roster_gone(roster, nodes, NODES_MAX);
 }
 
 void local_view_directory(struct local_view *view, const void *asked, void *reply)
@@ -184,7 +185,7 @@ void local_view_directory(struct local_view *view, const void *asked, void *repl
     if (!read_search(view, query, &filter, reply))
         return;
     leave_out_dead(view, query, &filter);
-    filter.bonded = query->tier_min == TIERS_COMPUTED;
+    filter.bonded = query->tier_min >= 1;
     stored = local_new(view, filter.limit * sizeof *stored);
     duck__directory_list__init(list);
     list->entries = local_new(view, (filter.limit + 1) * sizeof *list->entries);
@@ -234,7 +235,9 @@ static Duck__CertificateView *compose_certificate(struct local_view *view,
     composed->issued_ms = certificate->issued_ms;
     composed->not_after_ms = certificate->not_after_ms;
     composed->envelope = bytes_for(certificate->wire);
-    composed->kind = certificate->kind == IDENTITY_NODE ? "node" : "duckling";
+    composed->kind = certificate->kind == IDENTITY_NODE       ? "node"
+                     : certificate->kind == IDENTITY_OPERATOR ? "operator"
+                                                              : "duckling";
     return composed;
 }
 
@@ -300,4 +303,28 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
         composed->reason = (char *)certificate_verdict_text(verdict);
     answer->answer_case = DUCK__REPLY__ANSWER_CERTIFICATE;
     answer->certificate = composed;
+}
+
+/* ---- trust ---- */
+
+void local_view_trust(struct local_view *view, void *reply)
+{
+    struct kept_trust *trusted = local_new(view, TRUST_IN_ANSWER_MAX * sizeof *trusted);
+    size_t count = store_view_trust(view->reader, &view->scratch, trusted, TRUST_IN_ANSWER_MAX);
+    Duck__TrustList *list = local_new(view, sizeof *list);
+    Duck__Reply *answer = reply;
+
+    duck__trust_list__init(list);
+    list->operators = local_new(view, (count + 1) * sizeof *list->operators);
+    for (size_t i = 0; i < count; i++) {
+        Duck__TrustView *composed = local_new(view, sizeof *composed);
+
+        duck__trust_view__init(composed);
+        composed->operator_ = local_id(view, ID_OPERATOR, &trusted[i].operator_id);
+        composed->domain = local_text(view, trusted[i].domain);
+        composed->until_ms = trusted[i].until_ms == MOMENT_NEVER ? 0 : trusted[i].until_ms;
+        list->operators[list->n_operators++] = composed;
+    }
+    answer->answer_case = DUCK__REPLY__ANSWER_TRUSTED;
+    answer->trusted = list;
 }

@@ -7,6 +7,8 @@
 #include "wire/local.pb-c.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define COUNTERS_MAX 256u
 #define GOSSIP_PREFIX "ducknode_gossip_"
@@ -15,7 +17,7 @@ struct sources {
     struct agent_figures agent;
     struct transport_figures links;
     struct local_figures node;
-    uint64_t questions;
+    uint64_t questions, waits;
     uint64_t members[GOSSIP_STATES];
     struct local_handler_sums handlers;
 };
@@ -41,6 +43,12 @@ static const struct counter {
     {"ducknode_inbox_messages", "", "gauge", AT(node.inbox_messages),
      "Messages that await the loop."},
     {"ducknode_local_questions", "", "gauge", AT(questions), "Questions that await a reader."},
+    {"ducknode_local_waits", "", "gauge", AT(waits),
+     "Requests that wait for something to happen, or for their time to be over."},
+    {"ducknode_turns_undone_total", "", "counter", AT(agent.turns_undone),
+     "Turns that could not be kept, as on a full disk."},
+    {"ducknode_turns_undoing_milliseconds_total", "", "counter", AT(agent.undoing_ms),
+     "What it took to undo them."},
     {"ducknode_signature_checks_total", "", "counter", AT(agent.signature_checks),
      "Signatures of pecks, receipts and records checked."},
     {"ducknode_pecks_refused_total", "", "counter", AT(agent.pecks_refused),
@@ -138,7 +146,7 @@ struct list {
 };
 
 static void add(struct list *list, const char *name, const char *label, const char *kind,
-                const char *help, uint64_t value)
+                const char *help, double value)
 {
     Duck__NamedCounter *counter;
 
@@ -150,7 +158,7 @@ static void add(struct list *list, const char *name, const char *label, const ch
     counter->label = (char *)label;
     counter->kind = (char *)kind;
     counter->help = (char *)help;
-    counter->value = (double)value;
+    counter->value = value;
     list->counters[list->count++] = counter;
 }
 
@@ -182,7 +190,7 @@ static void add_kinds(struct list *list, const char *name, const char *help,
     for (size_t i = 0; i < TRANSPORT_KINDS; i++)
         if (frame_kinds[i])
             add(list, name, label_of(list->view, "kind", frame_kinds[i]), "counter", help,
-                values[i]);
+                (double)values[i]);
 }
 
 /* Several verdicts have one code. */
@@ -200,7 +208,7 @@ static void add_refusals(struct list *list, const uint64_t refused[INTAKE_VERDIC
             }
         if (!told)
             add(list, "ducknode_gossip_refused_total", label_of(list->view, "reason", code),
-                "counter", "Records and frames that do not hold, by reason.", sum);
+                "counter", "Records and frames that do not hold, by reason.", (double)sum);
     }
 }
 
@@ -211,7 +219,26 @@ static void add_offers(struct list *list, const uint64_t offers[DIRECTORY_VERDIC
         add(list, "ducknode_gossip_records_total",
             label_of(list->view, "verdict", directory_verdict_name((enum directory_verdict)i)),
             "counter", "Records of others that hold, by what the directory said to them.",
-            offers[i]);
+            (double)offers[i]);
+}
+
+/* Under the names that Prometheus gives them everywhere. */
+static void add_process(struct list *list)
+{
+    struct rusage used;
+    unsigned long pages = 0;
+    FILE *memory = fopen("/proc/self/statm", "re");
+
+    if (memory && fscanf(memory, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (memory)
+        fclose(memory);
+    if (getrusage(RUSAGE_SELF, &used) == 0)
+        add(list, "process_cpu_seconds_total", "", "counter", "User and system CPU time.",
+            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+    add(list, "process_resident_memory_bytes", "", "gauge", "Resident memory.",
+        (double)pages * (double)sysconf(_SC_PAGESIZE));
 }
 
 static void read_sources(struct local_view *view, struct sources *sources)
@@ -232,6 +259,7 @@ static void read_sources(struct local_view *view, struct sources *sources)
     pthread_mutex_lock(&api->lock);
     for (struct ring *ring = api->questions.next; ring != &api->questions; ring = ring->next)
         sources->questions++;
+    sources->waits = api->armed;
     pthread_mutex_unlock(&api->lock);
 }
 
@@ -240,7 +268,8 @@ static void name_counters(struct list *list, const struct sources *sources)
     list->counters = local_new(list->view, COUNTERS_MAX * sizeof *list->counters);
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         add(list, counters[i].name, counters[i].label, counters[i].kind, counters[i].help,
-            read_source(sources, &counters[i]));
+            (double)read_source(sources, &counters[i]));
+    add_process(list);
     add_refusals(list, sources->node.refused);
     add_offers(list, sources->agent.records_by_verdict);
     add_kinds(list, "ducknode_gossip_frames_in_total", "Frames from other nodes, by kind.",
@@ -290,13 +319,12 @@ void local_view_metrics(struct local_view *view, void *reply)
     answer->metrics = metrics;
 }
 
-static Duck__RecordSet *compose_set(struct local_view *view, const struct stored_set *set)
+static Duck__RecordSet *compose_set(struct local_view *view, const struct agent_set *set)
 {
     Duck__RecordSet *composed = local_new(view, sizeof *composed);
 
     duck__record_set__init(composed);
     composed->records = set->records;
-    composed->bytes = set->bytes;
     composed->fingerprint.len = sizeof set->fingerprint;
     composed->fingerprint.data = local_new(view, sizeof set->fingerprint);
     memcpy(composed->fingerprint.data, set->fingerprint, sizeof set->fingerprint);
@@ -307,15 +335,13 @@ void local_view_gossip(struct local_view *view, void *reply)
 {
     Duck__GossipAnswer *gossip = local_new(view, sizeof *gossip);
     struct list list = {.view = view, .prefix = GOSSIP_PREFIX};
-    struct stored_set directory, metrics;
     Duck__Reply *answer = reply;
     struct sources sources;
 
     read_sources(view, &sources);
-    store_view_sets(view->reader, &directory, &metrics);
     duck__gossip_answer__init(gossip);
-    gossip->directory = compose_set(view, &directory);
-    gossip->metrics = compose_set(view, &metrics);
+    gossip->directory = compose_set(view, &sources.agent.sets[RECORD_SET_DIRECTORY - 1]);
+    gossip->metrics = compose_set(view, &sources.agent.sets[RECORD_SET_METRICS - 1]);
     name_counters(&list, &sources);
     gossip->counters = list.counters;
     gossip->n_counters = list.count;

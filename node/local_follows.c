@@ -61,11 +61,22 @@ static void tell_followers(struct local_api *api, const struct id *duckling, Duc
         tell_followers_of(api, duckling, view);
 }
 
+/* By nobody, mostly: then nothing is written for them. */
+static bool is_followed(const struct local_api *api, const struct id *duckling)
+{
+    static const struct id everything;
+
+    return !ring_is_alone(&api->follows[local_shelf(&everything)]) ||
+           !ring_is_alone(&api->follows[local_shelf(duckling)]);
+}
+
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
 {
     Duck__EventView view = DUCK__EVENT_VIEW__INIT;
     char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], peck[ID_TEXT_SIZE];
 
+    if (!is_followed(api, &effect->changed.duckling))
+        return;
     view.kind = "peck";
     view.duckling = (char *)id_text(ID_DUCKLING, &effect->changed.duckling, duckling);
     view.with = (char *)id_text(ID_DUCKLING, &effect->changed.with, with);
@@ -76,16 +87,35 @@ void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
     tell_followers(api, &effect->changed.duckling, &view);
 }
 
+static const char *bond_state(const struct effect *effect)
+{
+    switch (effect->bond_changed.change) {
+    case BOND_ENDED:
+        return "ended";
+    case BOND_MADE:
+        return "made";
+    case BOND_TERMS_CHANGED:
+        return "changed";
+    case BOND_LIMITED:
+        return bond_verdict_code(effect->bond_changed.limit);
+    }
+    return "";
+}
+
 void local_follows_tell_bond(struct local_api *api, const struct effect *effect)
 {
     Duck__EventView view = DUCK__EVENT_VIEW__INIT;
-    char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], bond[ID_TEXT_SIZE];
+    char duckling[ID_TEXT_SIZE], with[ID_TEXT_SIZE], bond[ID_TEXT_SIZE], peck[ID_TEXT_SIZE];
 
     view.kind = "bond";
     view.duckling = (char *)id_text(ID_DUCKLING, &effect->bond_changed.duckling, duckling);
     view.with = (char *)id_text(ID_DUCKLING, &effect->bond_changed.with, with);
     view.bond_id = (char *)id_text(ID_BOND, &effect->bond_changed.bond, bond);
-    view.state = effect->bond_changed.made ? "made" : "ended";
+    view.state = (char *)bond_state(effect);
+    view.thread = (ProtobufCBinaryData){effect->bond_changed.thread.size,
+                                        (uint8_t *)(uintptr_t)effect->bond_changed.thread.data};
+    if (!id_is_zero(&effect->bond_changed.peck))
+        view.peck_id = (char *)id_text(ID_PECK, &effect->bond_changed.peck, peck);
     view.at_ms = clock_wall_ms();
     tell_followers(api, &effect->bond_changed.duckling, &view);
 }

@@ -1,6 +1,7 @@
 /* What programs ask, judged member by member before the loop hears of it: so a refusal costs the
  * loop nothing, and names the member at fault. What only the agent's tables can tell (is the
  * duckling hosted here, is the peck open) is left to it. */
+#include "core/tier.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
 
@@ -119,9 +120,54 @@ static bool read_profile_order(const Duck__ProfileOrder *asked, struct order *or
     order->profile.set_capabilities = asked->set_capabilities;
     order->profile.set_accepts_pecks = asked->set_accepts_pecks;
     order->profile.accepts_pecks = asked->accepts_pecks;
+    order->profile.set_least_tier = asked->set_least_tier;
+    order->profile.least_tier = asked->least_tier;
+    order->profile.set_open_actions = asked->set_open_actions;
+    if (asked->least_tier > TIER_MAX)
+        return malformed(refusal, "least_tier", "tiers are 0 to 3");
+    if (asked->n_open_actions > DUCKLING_OPEN_ACTIONS_MAX)
+        return malformed(refusal, "open_actions", "at most 16 actions are open");
+    for (size_t i = 0; i < asked->n_open_actions; i++) {
+        order->profile.open_actions[i] = bytes_in(asked->open_actions[i]);
+        if (!peck_scope_is_valid(order->profile.open_actions[i]))
+            return malformed(refusal, "open_actions",
+                             "an open action is a name like data.read, or data.*, or *");
+    }
+    order->profile.open_action_count = asked->n_open_actions;
     return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
            read_profile(&order->profile, asked->display_name, asked->bio, asked->capabilities,
                         asked->n_capabilities, refusal);
+}
+
+/* ---- operators ---- */
+
+static bool read_vouch(const Duck__VouchOrder *asked, struct order *order,
+                       struct local_refusal *refusal)
+{
+    order->kind = ORDER_VOUCH;
+    order->voucher = bytes_in(asked->voucher);
+    order->chain = bytes_in(asked->chain);
+    if (order->chain.size > CHAIN_SIZE_MAX)
+        return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
+static bool read_trust(const Duck__TrustOrder *asked, struct order *order,
+                       struct local_refusal *refusal)
+{
+    order->kind = ORDER_TRUST;
+    order->voucher = bytes_in(asked->voucher);
+    order->chain = bytes_in(asked->chain);
+    order->domain = bytes_of_text(asked->domain);
+    order->not_after_ms = asked->not_after_ms;
+    order->forget = asked->forget;
+    if (order->chain.size > CHAIN_SIZE_MAX)
+        return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+    if (!*asked->operator_ == (order->domain.size == 0))
+        return malformed(refusal, "operator", "name an operator, or the domain of one");
+    if (order->forget && order->domain.size > 0)
+        return malformed(refusal, "domain", "who is not to be trusted is named by its id");
+    return read_id(ID_OPERATOR, asked->operator_, true, "operator", &order->operator_id, refusal);
 }
 
 /* ---- pecks out ---- */
@@ -335,12 +381,16 @@ static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
 {
     order->kind = ORDER_ANSWER;
     order->failed = asked->failed;
+    order->charge = asked->charge;
     order->result = bytes_in(asked->result);
     order->problem = bytes_in(asked->problem);
     if (order->result.size > PECK_PAYLOAD_MAX)
         return refuse(refusal, REFUSAL_TOO_LARGE, "result", "a result is at most 262144 bytes");
     if (order->failed && order->result.size > 0)
         return malformed(refusal, "result", "what failed has a problem and no result");
+    if (order->charge > 0 && (order->failed || order->charge > ANSWER_CHARGE_MAX))
+        return malformed(refusal, "charge",
+                         "an answer costs at most 1000000000 units, what failed costs none");
     if (!order->failed && order->problem.size > 0)
         return malformed(refusal, "problem", "what was answered has a result and no problem");
     if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true))
@@ -349,20 +399,68 @@ static bool read_answer(const Duck__AnswerOrder *asked, struct order *order,
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
 
+/* Of a bond: 1 to 16, or none. */
+static bool read_bond_scopes(const ProtobufCBinaryData *asked, size_t count,
+                             struct message *message, struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+    struct bytes *scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
+
+    if (!scopes)
+        return malformed(refusal, "scopes", "this request is too large");
+    order->scope_count = count;
+    order->scopes = scopes;
+    return read_scopes(asked, count, scopes, refusal);
+}
+
+static bool read_terms(const Duck__BondTerms *asked, uint32_t named, struct order *order,
+                       struct local_refusal *refusal)
+{
+    struct bond_terms *terms = &order->terms;
+    const char *wrong, *field;
+
+    if (named >= BOND_TERM_STOP_WORDS << 1)
+        return malformed(refusal, "terms_named", "there is no such term of a bond");
+    order->terms_set = named;
+    if (!asked)
+        return true;
+    if (asked->n_stop_words > BOND_STOP_WORDS_MAX)
+        return malformed(refusal, "stop_words", "a bond has at most 8 stop words");
+    terms->per_minute = asked->per_minute;
+    terms->per_day = asked->per_day;
+    terms->budget = asked->budget;
+    terms->rounds = asked->rounds;
+    terms->cool_down_ms = asked->cool_down_ms;
+    terms->muted_until_ms = asked->muted_until_ms;
+    terms->stop_word_count = asked->n_stop_words;
+    for (size_t i = 0; i < asked->n_stop_words; i++)
+        terms->stop_words[i] = bytes_in(asked->stop_words[i]);
+    wrong = bond_terms_judge(terms, &field);
+    return !wrong || malformed(refusal, field, wrong);
+}
+
+static bool read_bond(const Duck__BondOrder *asked, struct message *message,
+                      struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_BOND;
+    order->not_after_ms = asked->not_after_ms;
+    return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
+           read_id(ID_BOND, asked->bond_id, false, "bond_id", &order->bond, refusal);
+}
+
 static bool read_approval(const Duck__ApproveOrder *asked, struct message *message,
                           struct local_refusal *refusal)
 {
     struct order *order = &message->order;
-    struct bytes *scopes;
 
     order->kind = ORDER_APPROVE;
     order->not_after_ms = asked->not_after_ms;
-    order->scope_count = asked->n_scopes;
-    scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
-    if (!scopes)
-        return malformed(refusal, "scopes", "this request is too large");
-    order->scopes = scopes;
-    return read_scopes(asked->scopes, asked->n_scopes, scopes, refusal) &&
+    return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_terms(asked->terms, asked->terms_named, order, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&
            read_id(ID_PECK, asked->peck_id, false, "peck_id", &order->peck, refusal);
 }
@@ -398,6 +496,7 @@ static bool read_join(const Duck__JoinOrder *asked, struct order *order,
     const char *address = asked->address, *at = strchr(address, '@'), *colon;
 
     order->kind = ORDER_JOIN;
+    order->anew = true;
     if (at && !id_parse(ID_NODE, bytes_of(address, (size_t)(at - address)), &order->node))
         return malformed(refusal, "address", "before the @ stands a node's id");
     if (at)
@@ -480,6 +579,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_UNPECK:
         wish->kind = REQUEST_UNPECK;
         return read_unpeck(asked->unpeck, order, refusal);
+    case DUCK__REQUEST__ORDER_BOND:
+        wish->kind = REQUEST_BOND;
+        return read_bond(asked->bond, message, refusal);
     case DUCK__REQUEST__ORDER_JOIN:
         return read_join(asked->join, order, refusal);
     case DUCK__REQUEST__ORDER_COUNT:
@@ -488,6 +590,10 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         order->kind = ORDER_PULSE;
         return read_id(ID_DUCKLING, asked->pulse->duckling, false, "duckling", &order->duckling,
                        refusal);
+    case DUCK__REQUEST__ORDER_VOUCH:
+        return read_vouch(asked->vouch, order, refusal);
+    case DUCK__REQUEST__ORDER_TRUST:
+        return read_trust(asked->trust, order, refusal);
     case DUCK__REQUEST__ORDER_LEAVE:
         order->kind = ORDER_LEAVE;
         return true;
@@ -507,6 +613,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_METRICS:
     case DUCK__REQUEST__ORDER_GOSSIP:
     case DUCK__REQUEST__ORDER_HANDLERS:
+    case DUCK__REQUEST__ORDER_TRUSTED:
+    case DUCK__REQUEST__ORDER_AUDIT:
+    case DUCK__REQUEST__ORDER_AUDIT_LOG:
         wish->kind = REQUEST_QUESTION;
         return true;
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:

@@ -65,6 +65,7 @@ enum request_kind {
     REQUEST_TAKE,     /* an order: a reader then answers with the pecks; may wait and order again */
     REQUEST_HATCH,
     REQUEST_UNPECK,
+    REQUEST_BOND,     /* an order: a reader then answers with the bond */
     REQUEST_DONE,     /* an order: answered with Done */
     REQUEST_FOLLOW,
 };
@@ -89,7 +90,8 @@ struct told {
     enum peck_kind kind;
     enum peck_state state;
     struct bytes action, thread, message, trace, result, problem;
-    uint64_t created_ms, changed_ms, expires_in_ms;
+    char *refusal;
+    uint64_t created_ms, changed_ms, expires_in_ms, retry_after_ms, charged;
     struct told_receipt {
         enum receipt_kind kind;
         enum peck_state state;
@@ -133,6 +135,7 @@ enum question_kind {
     QUESTION_ASKED, /* as it came: `asked` */
     QUESTION_PECK,  /* one peck */
     QUESTION_PECKS, /* those that were handed out */
+    QUESTION_BOND,  /* one bond, as `duckling` has it */
 };
 
 struct question {
@@ -152,7 +155,7 @@ struct local_client {
     struct local_api *api;
     struct ring ring;
     struct local_stream stream;
-    nng_aio *receive_aio, *send_aio;
+    nng_aio *receive_aio, *send_aio, *try_aio;
     size_t uses;             /* what is under way outside the lock; freed at 0 when closing */
     bool closing, paused, sending_now;
     struct local_buffer in;  /* belongs to whoever receives */
@@ -200,6 +203,7 @@ struct local_api {
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
+    bool sweeper_rests;      /* until it is told: nothing was armed */
     uint64_t swept_tick;
     struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
     struct {
@@ -254,6 +258,9 @@ void local_disarm(struct request *request);
 void local_answer(struct request *request, void *reply); /* forgets it, unless it follows */
 void local_refuse(struct request *request, enum refusal_code code, const char *message,
                   const char *field);
+/* The same; `retry_after_ms` 0: not said. */
+void local_refuse_until(struct request *request, enum refusal_code code, const char *message,
+                        const char *field, uint64_t retry_after_ms);
 void local_ask_peck(struct request *request);
 bool local_is_as_far(const struct request *request, enum peck_state state);
 bool local_is_over(const struct request *request); /* it waits no longer */
@@ -292,7 +299,13 @@ void local_problem(struct local_view *view, void *reply, enum refusal_code code,
 bool local_read_id(struct local_view *view, enum id_kind kind, const char *text, const char *field,
                    struct id *id, void *reply);
 
-/* ---- local_views.c: pecks and bonds ---- */
+/* ---- local_bonds.c ---- */
+
+/* The bond that an order changed, as its approver has it. */
+void local_view_bond(struct local_view *view, const struct question *question, void *reply);
+void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_views.c: pecks ---- */
 
 struct stored_peck;
 
@@ -312,7 +325,11 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
                      enum peck_state *state, enum peck_kind *kind);
 void local_view_taken(struct local_view *view, const struct id *pecks, size_t count, void *reply);
 void local_view_pecks(struct local_view *view, const void *query, void *reply);
-void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_audit.c: what was done ---- */
+
+void local_view_audit(struct local_view *view, const void *query, void *reply);
+void local_view_audit_log(struct local_view *view, const void *query, void *reply);
 
 /* ---- local_handlers.c: what runs the operator's handlers, and how it goes ---- */
 
@@ -338,6 +355,7 @@ void local_view_gossip(struct local_view *view, void *reply);
 /* ---- local_directory.c: who is there, provably ---- */
 
 void local_view_directory(struct local_view *view, const void *query, void *reply);
+void local_view_trust(struct local_view *view, void *reply);
 void local_view_certificate(struct local_view *view, const void *query, void *reply);
 
 #endif

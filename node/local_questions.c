@@ -213,6 +213,12 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         local_view_gossip(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_HANDLERS)
         local_view_handlers(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_TRUSTED)
+        local_view_trust(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT)
+        local_view_audit(view, asked->audit, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT_LOG)
+        local_view_audit_log(view, asked->audit_log, reply);
     else
         assert(!"this is no question");
 }
@@ -254,6 +260,8 @@ static void find_out(struct local_view *view, const struct question *question)
         view_asked(view, question->asked, &reply);
     else if (question->kind == QUESTION_PECK)
         is_peck = local_view_peck(view, question, &reply, &state, &kind);
+    else if (question->kind == QUESTION_BOND)
+        local_view_bond(view, question, &reply);
     else
         local_view_taken(view, question->pecks, question->peck_count, &reply);
     pthread_mutex_lock(&view->api->lock);

@@ -60,7 +60,7 @@ void local_wait_for_order(struct request *request, const struct message *message
     if (request->kind != REQUEST_SEND && request->kind != REQUEST_ANSWER)
         return;
     request->told = arena_take(&request->memory, sizeof *request->told);
-    *request->told = (struct told){0};
+    *request->told = (struct told){.refusal = ""};
     if (request->kind == REQUEST_SEND) {
         request->peck_kind = order->send.kind;
         note_send(request->told, order, &request->memory);
@@ -123,6 +123,9 @@ void local_answer_told(struct request *request)
     view.changed_ms = told->changed_ms;
     view.result = bytes_for(told->result);
     view.problem = bytes_for(told->problem);
+    view.refusal = told->refusal;
+    view.retry_after_ms = told->retry_after_ms;
+    view.charged = told->charged;
     view.receipts = receipt_list;
     view.n_receipts = told->receipt_count;
     if (told->kind == PECK_BOND_REQUEST && told->state == PECK_APPROVED)
@@ -166,6 +169,17 @@ static void ask_decided(struct request *request, const struct effect *effect)
     local_ask(request->client->api, question);
 }
 
+static void ask_changed_bond(struct request *request, const struct effect *effect)
+{
+    struct question *question = memory_take(sizeof *question);
+
+    question->kind = QUESTION_BOND;
+    question->ticket = request->ticket;
+    question->bond = effect->reply.bond;
+    question->duckling = effect->reply.duckling;
+    local_ask(request->client->api, question);
+}
+
 static void ask_taken(struct request *request, const struct effect *effect)
 {
     struct question *question = memory_take(sizeof *question);
@@ -203,6 +217,8 @@ static void told_sent(struct request *request, const struct effect *effect)
     }
     request->told->peck = effect->reply.peck;
     request->told->state = effect->reply.state;
+    if (request->told->thread.size == 0)
+        request->told->thread = arena_copy(&request->memory, effect->reply.thread);
     local_shelve(request, request->client->api->peck_waits, &effect->reply.peck);
     if (request->deadline_ms)
         local_arm(request, request->deadline_ms);
@@ -270,7 +286,8 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         return;
     }
     if (effect->reply.code != REFUSAL_NONE) {
-        local_refuse(request, effect->reply.code, effect->reply.message, effect->reply.field);
+        local_refuse_until(request, effect->reply.code, effect->reply.message, effect->reply.field,
+                           effect->reply.retry_after_ms);
         return;
     }
     switch (request->kind) {
@@ -283,6 +300,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_DECIDE:
         ask_decided(request, effect);
+        break;
+    case REQUEST_BOND:
+        ask_changed_bond(request, effect);
         break;
     case REQUEST_TAKE:
         if (effect->reply.taken_count > 0)
@@ -329,6 +349,16 @@ static void note_receipt(struct request *request, const struct effect *effect)
     };
 }
 
+static void note_refusal(struct request *request, const struct effect *effect)
+{
+    struct bytes code = effect->changed.refusal;
+
+    request->told->refusal = arena_take(&request->memory, code.size + 1);
+    memcpy(request->told->refusal, code.data, code.size);
+    request->told->refusal[code.size] = 0;
+    request->told->retry_after_ms = effect->changed.retry_after_ms;
+}
+
 static void note_change(struct request *request, const struct effect *effect)
 {
     struct told *told = request->told;
@@ -347,6 +377,10 @@ static void note_change(struct request *request, const struct effect *effect)
         told->result = arena_copy(&request->memory, effect->changed.result);
     if (effect->changed.problem.size > 0)
         told->problem = arena_copy(&request->memory, effect->changed.problem);
+    if (effect->changed.charged > 0)
+        told->charged = effect->changed.charged;
+    if (effect->changed.refusal.size > 0)
+        note_refusal(request, effect);
 }
 
 static void tell_waiting(struct local_api *api, const struct effect *effect)
@@ -424,9 +458,11 @@ void local_tell(struct local_api *api, const struct effect *effect)
             wake_taker(api, &effect->changed.duckling, effect->changed.action);
         local_follows_tell_peck(api, effect);
     } else if (effect->kind == EFFECT_BOND_CHANGED) {
-        api->bond_ended.bond = effect->bond_changed.bond;
-        api->bond_ended.duckling = effect->bond_changed.duckling;
-        api->bond_ended.with = effect->bond_changed.with;
+        if (effect->bond_changed.change == BOND_ENDED) {
+            api->bond_ended.bond = effect->bond_changed.bond;
+            api->bond_ended.duckling = effect->bond_changed.duckling;
+            api->bond_ended.with = effect->bond_changed.with;
+        }
         local_follows_tell_bond(api, effect);
     } else if (effect->kind == EFFECT_RECORD_CHANGED) {
         local_follows_tell_record(api, effect);

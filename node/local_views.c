@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BONDS_IN_ANSWER_MAX 1000u
-
 static ProtobufCBinaryData bytes_for(struct bytes bytes)
 {
     return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
@@ -57,6 +55,7 @@ static void compose_outcome(struct local_view *view, const struct stored_receipt
         return;
     composed->result = bytes_for(parsed.result);
     composed->problem = bytes_for(parsed.problem);
+    composed->charged = parsed.charged;
 }
 
 static void compose_receipts(struct local_view *view, const struct stored_peck *stored,
@@ -98,6 +97,8 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     if (stored->place == TRAY_LEASED)
         composed->lease_until_ms = stored->lease_until_ms;
     composed->problem = bytes_for(stored->problem);
+    composed->refusal = local_text(view, stored->refusal);
+    composed->retry_after_ms = stored->retry_after_ms;
     composed->trace = bytes_for(peck->trace);
     if (peck->kind == PECK_BOND_REQUEST && stored->state == PECK_APPROVED)
         composed->bond_id = local_id(view, ID_BOND, &peck->id);
@@ -259,64 +260,4 @@ void local_view_pecks(struct local_view *view, const void *asked, void *reply)
         list->next_cursor = local_cursor(view, stored[list->n_pecks - 1].sequence);
     answer->answer_case = DUCK__REPLY__ANSWER_PECKS;
     answer->pecks = list;
-}
-
-/* ---- bonds ---- */
-
-static Duck__BondView *compose_bond(struct local_view *view, const struct bond *bond,
-                                    const struct id *end)
-{
-    Duck__BondView *composed = local_new(view, sizeof *composed);
-    const struct id *with = id_equal(end, &bond->requester) ? &bond->approver : &bond->requester;
-
-    duck__bond_view__init(composed);
-    composed->bond_id = local_id(view, ID_BOND, &bond->id);
-    composed->duckling = local_id(view, ID_DUCKLING, end);
-    composed->with = local_id(view, ID_DUCKLING, with);
-    composed->scopes = list_for(view, bond->scopes, bond->scope_count);
-    composed->n_scopes = bond->scope_count;
-    composed->made_ms = bond->made_ms;
-    composed->not_after_ms = bond->not_after_ms;
-    composed->requested_here = id_equal(end, &bond->requester);
-    return composed;
-}
-
-static bool is_among(const struct id *id, const struct id *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (id_equal(id, &list[i]))
-            return true;
-    return false;
-}
-
-void local_view_bonds(struct local_view *view, const void *asked, void *reply)
-{
-    const Duck__BondsQuery *query = asked;
-    Duck__BondList *list = local_new(view, sizeof *list);
-    struct bond *bonds = local_new(view, BONDS_IN_ANSWER_MAX * sizeof *bonds);
-    Duck__Reply *answer = reply;
-    struct id duckling = {0}, *hosted = NULL;
-    size_t count, hosted_count = 0;
-
-    if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &duckling, reply))
-        return;
-    count = store_view_bonds(view->reader, &duckling, &view->scratch, bonds, BONDS_IN_ANSWER_MAX);
-    if (id_is_zero(&duckling)) {
-        hosted = local_new(view, HOSTED_MAX * sizeof *hosted);
-        hosted_count = store_view_hosted(view->reader, hosted, HOSTED_MAX);
-    }
-    duck__bond_list__init(list);
-    list->bonds = local_new(view, (2 * count + 1) * sizeof *list->bonds);
-    for (size_t i = 0; i < count; i++) {
-        const struct bond *bond = &bonds[i];
-
-        /* A bond between two ducklings of this node ends here twice. */
-        if (id_equal(&duckling, &bond->requester) ||
-            is_among(&bond->requester, hosted, hosted_count))
-            list->bonds[list->n_bonds++] = compose_bond(view, bond, &bond->requester);
-        if (id_equal(&duckling, &bond->approver) || is_among(&bond->approver, hosted, hosted_count))
-            list->bonds[list->n_bonds++] = compose_bond(view, bond, &bond->approver);
-    }
-    answer->answer_case = DUCK__REPLY__ANSWER_BONDS;
-    answer->bonds = list;
 }

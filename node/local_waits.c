@@ -119,7 +119,8 @@ void local_arm(struct request *request, uint64_t deadline_ms)
     if (tick <= api->swept_tick) /* it is over already: the next tick ends it */
         tick = api->swept_tick + 1;
     ring_put_last(&api->wheel[tick % WHEEL_SLOTS], &request->wheel);
-    if (api->armed++ == 0)
+    api->armed++;
+    if (api->sweeper_rests) /* else it looks at the next tick */
         pthread_cond_signal(&api->for_sweeper);
 }
 
@@ -134,12 +135,19 @@ void local_answer(struct request *request, void *reply)
 void local_refuse(struct request *request, enum refusal_code code, const char *message,
                   const char *field)
 {
+    local_refuse_until(request, code, message, field, 0);
+}
+
+void local_refuse_until(struct request *request, enum refusal_code code, const char *message,
+                        const char *field, uint64_t retry_after_ms)
+{
     Duck__Problem problem = DUCK__PROBLEM__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
 
     problem.code = (char *)refusal_code_name(code);
     problem.message = (char *)(message ? message : "");
     problem.field = (char *)(field ? field : "");
+    problem.retry_after_ms = retry_after_ms;
     reply.answer_case = DUCK__REPLY__ANSWER_PROBLEM;
     reply.problem = &problem;
     local_answer(request, &reply);
@@ -203,6 +211,7 @@ static void end_wait(struct request *request)
     case REQUEST_DECIDE:
     case REQUEST_HATCH:
     case REQUEST_UNPECK:
+    case REQUEST_BOND:
     case REQUEST_DONE:
     case REQUEST_FOLLOW:
         assert(!"it does not wait");

@@ -11,11 +11,21 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
+#define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
 #define DISK_FULL_PAUSE_MS 250ull /* between turns that cannot be kept */
+#define UNDO_REST 4ull            /* times what undoing took: so long no other turn is tried… */
+#define UNDO_REST_MAX_MS 1000ull  /* …and no longer, or others would take this node for dead */
+
+#define PRUNE_EVERY_MS HOUR_MS
+#define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
+/* A sync under way is the time for more to come: the next turn is worth its signature and its own
+ * sync when it has as many, or when this one is done. */
+#define TURN_MESSAGES_WANTED 64
 
 /* One turn, from the messages that it answers to what it does about them. */
 struct turn {
@@ -44,8 +54,11 @@ struct loop {
     struct syncer *syncer;
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
+    uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
     struct arena scratch;
     bool disk_full, members_changed;
+    uint64_t rest_until_ms; /* steady: after a turn that was undone */
+    uint64_t turns_undone, undoing_ms;
     struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
     size_t joined_count;
     uint64_t roster_ms;   /* steady: when the roster was brought up to date */
@@ -158,6 +171,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     effects_init(&loop->unheard);
     arena_init(&loop->scratch, PARSE_BUDGET(PECK_BODY_MAX));
     performer_init(&loop->performer);
+    loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
     loop->syncer = syncer_new(settings->store, settings->inbox);
     loop->performer.store = settings->store;
     loop->performer.inbox = settings->inbox;
@@ -228,6 +242,18 @@ static bool read_peck(struct loop *loop, enum box box, const struct id *id, stru
            peck_parse(envelope.body, &loop->scratch, peck) == PECK_OK;
 }
 
+/* What a reply without a thread joins, before it is compared with what was sent before. */
+static void find_thread(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+
+    if (id_is_zero(&order->send.reply_to))
+        return;
+    order->held.thread = store_find_thread(loop->settings.store, &order->send.reply_to,
+                                           &order->send.from, &order->send.to, &message->arena);
+    order_join_thread(order);
+}
+
 static void find_earlier(struct loop *loop, struct order *order)
 {
     struct hash hash;
@@ -265,26 +291,85 @@ static void find_asked(struct loop *loop, struct message *message)
     order->scope_count = peck.scope_count;
 }
 
-static void look_up(struct loop *loop, struct message *message)
+/* Only where somebody asks for it: a few reads for each peck. */
+static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
+                        const struct id *to, struct sender_rank *rank)
 {
-    struct event *event = &message->event;
+    struct tier_evidence evidence;
+    char missing[128] = "";
+
+    if (!agent_judges_by_tier(loop->agent, to))
+        return;
+    store_weigh(loop->settings.store, from, message->event.at.wall_ms, &evidence);
+    evidence.certificate_holds = true; /* or the signature would not have held */
+    rank->tier = tier_of(&evidence);
+    for (size_t i = 0; i < TIER_PIECES; i++)
+        if (!tier_has_piece(&evidence, i))
+            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
+                     *missing ? ", " : "", tier_piece_name(i));
+    rank->missing =
+        (const char *)arena_copy(&message->arena, bytes_of(missing, strlen(missing) + 1)).data;
+}
+
+/* What an answer costs is counted by the action that was asked for. */
+static void find_answered(struct loop *loop, struct message *message)
+{
     struct order *order = &message->order;
     struct peck peck;
 
-    if (event->kind == EVENT_PECK)
-        event->peck.known =
-            store_knows_peck(loop->settings.store, &event->peck.peck.id, &event->peck.known_state);
-    if (event->kind != EVENT_ORDER)
-        return;
-    if (order->kind == ORDER_SEND)
+    order->held.found = store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
+    if (order->charge > 0 && read_peck(loop, BOX_IN, &order->peck, &peck))
+        order->held.action = arena_copy(&message->arena, peck.action);
+}
+
+/* The request that made the bond: its hash is what the terms are said about. */
+static void find_request(struct loop *loop, struct order *order)
+{
+    struct peck peck;
+
+    order->held.found = read_peck(loop, BOX_IN, &order->bond, &peck);
+    if (order->held.found)
+        order->held.hash = peck.hash;
+}
+
+static void look_up_order(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+    struct peck peck;
+
+    if (order->kind == ORDER_SEND) {
+        find_thread(loop, message);
         find_earlier(loop, order);
-    else if (order->kind == ORDER_APPROVE)
+        rank_sender(loop, message, &order->send.from, &order->send.to, &order->rank);
+    } else if (order->kind == ORDER_APPROVE) {
         find_asked(loop, message);
-    else if (order->kind == ORDER_ANSWER || order->kind == ORDER_DENY)
+    } else if (order->kind == ORDER_ANSWER) {
+        find_answered(loop, message);
+    } else if (order->kind == ORDER_DENY) {
         order->held.found =
             store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
-    else if (order->kind == ORDER_CANCEL)
+    } else if (order->kind == ORDER_CANCEL) {
         order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
+    } else if (order->kind == ORDER_BOND) {
+        find_request(loop, order);
+    }
+}
+
+static void look_up(struct loop *loop, struct message *message)
+{
+    struct event *event = &message->event;
+    const struct peck *peck = &event->peck.peck;
+
+    if (event->kind == EVENT_ORDER)
+        look_up_order(loop, message);
+    if (event->kind != EVENT_PECK)
+        return;
+    event->peck.known = store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
+    if (!event->peck.known && !id_is_zero(&peck->reply_to))
+        event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
+                                               &peck->to, &message->arena);
+    if (!event->peck.known)
+        rank_sender(loop, message, &peck->from, &peck->to, &event->peck.rank);
 }
 
 /* ---- turns ---- */
@@ -308,7 +393,8 @@ static bool can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
-           effect->kind == EFFECT_KEEP_COUNTERS;
+           effect->kind == EFFECT_KEEP_COUNT || /* beside the pecks that it counts */
+           effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 /* Keeps what was decided so far, so that the next event's look-ups see it. */
@@ -329,11 +415,26 @@ static void keep(struct loop *loop, struct turn *turn)
     }
 }
 
+/* What undoing costs follows what the store holds, the directory above all. So it takes a fifth of
+ * the time at most; where that would be a rest of over a second, more. What comes meanwhile is
+ * decided in one turn. */
+static void rest(struct loop *loop, uint64_t began_ms)
+{
+    uint64_t now_ms = clock_read().now_ms, took_ms = now_ms - began_ms;
+    uint64_t rest_ms =
+        UNDO_REST * took_ms < UNDO_REST_MAX_MS ? UNDO_REST * took_ms : UNDO_REST_MAX_MS;
+
+    loop->rest_until_ms = now_ms + rest_ms;
+    loop->turns_undone++;
+    loop->undoing_ms += took_ms;
+}
+
 /* The turn never happened: memory is made anew from what the disk holds, and whoever ordered
  * something is told. Pecks from other nodes got no receipt, so they come again. */
 static int undo(struct loop *loop, struct turn *turn)
 {
     struct event resume = {.kind = EVENT_RESUME, .at = turn->at};
+    uint64_t began_ms = clock_read().now_ms;
     struct effects told;
     int fault;
 
@@ -375,6 +476,7 @@ static int undo(struct loop *loop, struct turn *turn)
         effects_clear(&loop->unheard);
     }
     turn->promises = false; /* only tells, and what it tells is not on the disk */
+    rest(loop, began_ms);
     return fault;
 }
 
@@ -401,14 +503,37 @@ static void rotate_session_key(struct loop *loop, struct turn *turn)
     sodium_memzero(&pair, sizeof pair);
 }
 
+/* The last pages of the audit log wait for their signature, or the first for their end. */
+static void keep_audit(struct loop *loop, struct turn *turn)
+{
+    struct store *store = loop->settings.store;
+    uint64_t wall_ms = turn->at.wall_ms;
+    bool is_due = store_audit_due_ms(store) <= wall_ms, prunes = loop->prune_wall_ms <= wall_ms;
+    bool is_done;
+
+    if (turn->fault || loop->disk_full || (!is_due && !prunes))
+        return;
+    if (!turn->open)
+        turn->fault = store_begin(store);
+    turn->open = !turn->fault;
+    if (!turn->fault && is_due)
+        turn->fault = store_keep_checkpoint(store, wall_ms);
+    if (turn->fault || !prunes)
+        return;
+    turn->fault = store_prune_audit(store, wall_ms - loop->settings.audit_life_ms, &is_done);
+    loop->prune_wall_ms = wall_ms + (is_done ? PRUNE_EVERY_MS : PRUNE_PAUSE_MS);
+}
+
 /* Decides what the messages ask for, and commits what must be kept of it. */
 static int decide(struct loop *loop, struct turn *turn)
 {
     turn->at = clock_read();
+    store_audit_at(loop->settings.store, turn->at.wall_ms);
     turn->kept = 0;
     turn->open = turn->promises = false;
     turn->fault = 0;
-    for (struct message *message = turn->messages; message; message = message->next) {
+    for (struct message *message = turn->messages; message && !turn->fault;
+         message = message->next) {
         message->event.at = turn->at;
         remember_join(loop, message);
         look_up(loop, message);
@@ -419,6 +544,7 @@ static int decide(struct loop *loop, struct turn *turn)
         rotate_session_key(loop, turn);
         agent_settle(loop->agent, &turn->at, &turn->effects);
         keep(loop, turn);
+        keep_audit(loop, turn);
     }
     if (turn->open && !turn->fault && !loop->disk_full)
         perform_early(&loop->performer, &turn->effects);
@@ -448,7 +574,7 @@ static bool roster_is_old(struct loop *loop, const struct moment *at)
     size_t counts[GOSSIP_STATES];
 
     if (loop->members_changed)
-        return true;
+        return at->now_ms >= loop->roster_ms + ROSTER_GATHER_MS;
     if (at->now_ms < loop->roster_ms + ROSTER_EVERY_MS)
         return false;
     roster_counts(loop->settings.roster, counts);
@@ -465,8 +591,9 @@ static void update_roster(struct loop *loop)
         return;
     loop->members_changed = false;
     loop->roster_ms = at.now_ms;
-    members = memory_take(NODES_MAX * sizeof *members);
-    count = agent_members(loop->agent, &at, members, NODES_MAX);
+    count = agent_member_count(loop->agent);
+    members = memory_take(count * sizeof *members);
+    count = agent_members(loop->agent, &at, members, count);
     roster_update(loop->settings.roster, members, count, at.wall_ms);
     memory_give_back(members);
 }
@@ -514,11 +641,14 @@ static int run_turn(struct loop *loop, struct message *messages)
 {
     struct turn *turn = &loop->turns[loop->syncing == &loop->turns[0]];
     bool is_large;
-    int fault;
+    int fault = 0;
 
     turn->messages = messages;
     is_large = count_messages(turn) >= OVERLAP_MESSAGES_MIN;
-    fault = decide(loop, turn);
+    if (syncer_is_done(loop->syncer)) /* whoever waits for that turn came first */
+        fault = finish_sync(loop);
+    if (!fault)
+        fault = decide(loop, turn);
     if (!fault)
         fault = finish_sync(loop);
     if (!fault && turn->promises && is_large) {
@@ -537,7 +667,22 @@ static void note_figures(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     agent_figures(loop->agent, &loop->figures);
+    loop->figures.turns_undone = loop->turns_undone;
+    loop->figures.undoing_ms = loop->undoing_ms;
     pthread_mutex_unlock(&loop->lock);
+}
+
+/* Wall to steady. */
+static uint64_t steady_of(uint64_t wall_ms, const struct moment *at)
+{
+    if (wall_ms == MOMENT_NEVER)
+        return MOMENT_NEVER;
+    return at->now_ms + (wall_ms > at->wall_ms ? wall_ms - at->wall_ms : 0);
+}
+
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
 }
 
 static uint64_t wake_at_ms(const struct loop *loop)
@@ -545,8 +690,11 @@ static uint64_t wake_at_ms(const struct loop *loop)
     struct moment at = clock_read();
     uint64_t wake_ms = agent_wake_at_ms(loop->agent, &at);
 
-    if (loop->performer.late_at_ms < wake_ms)
-        wake_ms = loop->performer.late_at_ms;
+    wake_ms = earlier(wake_ms, loop->performer.late_at_ms);
+    wake_ms = earlier(wake_ms, steady_of(store_audit_due_ms(loop->settings.store), &at));
+    wake_ms = earlier(wake_ms, steady_of(loop->prune_wall_ms, &at));
+    if (loop->members_changed && loop->settings.roster)
+        wake_ms = earlier(wake_ms, loop->roster_ms + ROSTER_GATHER_MS);
     /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
     if (loop->disk_full && wake_ms < at.now_ms + DISK_FULL_PAUSE_MS)
         wake_ms = at.now_ms + DISK_FULL_PAUSE_MS;
@@ -571,7 +719,10 @@ int loop_run(struct loop *loop)
     while (!fault) {
         note_figures(loop);
         update_roster(loop);
-        messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
+        if (loop->disk_full)
+            inbox_rest(loop->settings.inbox, loop->rest_until_ms);
+        messages = inbox_take_many(loop->settings.inbox, loop->syncing ? TURN_MESSAGES_WANTED : 1,
+                                   wake_at_ms(loop), &closed);
         if (closed && !messages)
             return finish_sync(loop);
         if (messages || wake_at_ms(loop) <= clock_read().now_ms)

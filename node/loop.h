@@ -22,6 +22,7 @@ struct loop_settings {
     struct transport *transport;
     struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
+    uint64_t audit_life_ms;          /* older pages of the audit log are cut off; 0: none are */
     void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
     void *context;
 };

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -34,6 +35,7 @@
 #define WORKERS 2u /* signature checks: the dear part of a peck */
 #define READERS 1u /* questions of the local API */
 #define DESCRIPTORS_WANTED 16384u
+#define STOP_SAID_WITHIN_S 1 /* a disk that is full or slow does not keep the node */
 #define SOFTWARE "ducknode/" DUCK_VERSION
 
 struct node {
@@ -58,7 +60,7 @@ struct node {
     struct supervisor *supervisor;         /* of the gateway */
     struct supervisor *handler_supervisor; /* of what runs handlers */
     struct keyring *keyring;
-    struct seen *seen;
+    struct seen *seen, *held_good;
     atomic_uint_fast64_t frames_over_quota;
     struct quota *news_quota, *asked_quota; /* under the keyring's lock, too */
     pthread_mutex_t keyring_lock;
@@ -177,10 +179,10 @@ static int open_identity(struct node *node)
     node->keyfile = keyfile_new();
     fault = options_read_passphrase(node->options, passphrase);
     if (!fault)
-        fault = keyfile_open(node->options->state_dir, bytes_of(passphrase->data, passphrase->size),
-                             node->keyfile);
+        fault = keyfile_open(KEYFILE_NODE, node->options->state_dir,
+                             bytes_of(passphrase->data, passphrase->size), node->keyfile);
     if (!fault)
-        fault = keyfile_check_next(node->options->state_dir);
+        fault = keyfile_check_next(KEYFILE_NODE, node->options->state_dir);
     sodium_free(passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));
@@ -274,6 +276,19 @@ static void on_dial_failed(void *context, const struct id *id, struct bytes addr
     inbox_give(node->inbox, message);
 }
 
+static void on_answered(void *context, const struct id *wanted, const struct id *id,
+                        struct bytes address)
+{
+    struct node *node = context;
+    struct message *message = message_new(KIB);
+
+    message->event.kind = EVENT_ANSWERED;
+    message->event.node = *id;
+    message->event.answered.wanted = *wanted;
+    message->event.answered.address = arena_copy(&message->arena, address);
+    inbox_give(node->inbox, message);
+}
+
 static void tell_refused(struct node *node, const struct id *to, const struct id *peck,
                          enum intake_verdict verdict, const char *reason)
 {
@@ -284,7 +299,7 @@ static void tell_refused(struct node *node, const struct id *to, const struct id
     arena_init(&arena, 4 * KIB);
     transport_send(node->transport, to, FRAME_REFUSAL,
                    frame_pack_refusal(peck, intake_verdict_code(verdict), reason,
-                                      verdict != INTAKE_EXPIRED, &arena));
+                                      verdict != INTAKE_EXPIRED, 0, &arena));
     transport_flush(node->transport);
     arena_free(&arena);
 }
@@ -315,7 +330,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
         message->event.node = *from;
         message->size = body.size;
         offends = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
-        inbox_give(node->inbox, message);
+        inbox_leave(node->inbox, message);
         return !offends;
     }
     message_free(message);
@@ -325,6 +340,13 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
               id_text(ID_NODE, from, text), reason);
     tell_refused(node, from, &peck, verdict, reason);
     return !intake_verdict_offends(verdict);
+}
+
+static void on_frames_end(void *context)
+{
+    struct node *node = context;
+
+    inbox_wake(node->inbox);
 }
 
 static void on_log(void *context, enum log_level level, const char *text)
@@ -338,7 +360,13 @@ static void on_log(void *context, enum log_level level, const char *text)
 static int open_store(struct node *node)
 {
     struct store_settings settings = {
-        .path = node->store_path, .storage_key = node->keyfile->storage_key, .node = node->id};
+        .path = node->store_path,
+        .storage_key = node->keyfile->storage_key,
+        .node = node->id,
+        .node_key = node->key,
+        .node_chain = node->chain,
+        .network = bytes_of_text(node->options->network),
+    };
     int fault;
 
     snprintf(node->store_path, sizeof node->store_path, "%s/node.db", node->options->state_dir);
@@ -359,10 +387,12 @@ static void open_intakes(struct node *node)
 
     node->keyring = keyring_new(KEYRING_MAX);
     node->seen = seen_new(SEEN_RECORDS);
+    node->held_good = seen_new(SEEN_RECORDS);
     node->news_quota = quota_new(NEIGHBOURS_MAX, NEWS_BYTES_PER_S, NEWS_BYTES_BURST);
     node->asked_quota = quota_new(NEIGHBOURS_MAX, ASKED_BYTES_PER_S, ASKED_BYTES_BURST);
     settings.keyring = node->keyring;
     settings.seen = node->seen;
+    settings.held_good = node->held_good;
     settings.news = node->news_quota;
     settings.asked = node->asked_quota;
     for (size_t i = 0; i < WORKERS; i++)
@@ -384,7 +414,9 @@ static int open_transport(struct node *node)
                      .up = on_up,
                      .down = on_down,
                      .dial_failed = on_dial_failed,
+                     .answered = on_answered,
                      .frame = on_frame,
+                     .frames_end = on_frames_end,
                      .log = on_log},
     };
     int fault;
@@ -452,6 +484,7 @@ static int open_loop(struct node *node)
         .transport = node->transport,
         .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
+        .audit_life_ms = node->options->audit_days * DAY_MS,
         .stop = stop_node,
     };
     int fault;
@@ -719,6 +752,7 @@ static void close_all(struct node *node)
     for (size_t i = 0; i < WORKERS; i++)
         intake_free(node->intakes[i]);
     keyring_free(node->keyring);
+    seen_free(node->held_good);
     seen_free(node->seen);
     quota_free(node->news_quota);
     quota_free(node->asked_quota);
@@ -742,12 +776,40 @@ static void say_ready(const struct node *node)
               id_text(ID_NODE, &node->id, text), node->name, node->options->network);
 }
 
+/* Others are told, and the loop says when they are; a second signal does not wait for that. */
+static void say_stopping(struct node *node, const sigset_t *signals)
+{
+    const struct timespec most = {.tv_sec = STOP_SAID_WITHIN_S};
+    struct message *message;
+
+    if (node->loop_fault)
+        return;
+    message = message_new(KIB);
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_STOP;
+    if (inbox_try_give(node->inbox, message) == 0)
+        sigtimedwait(signals, NULL, &most);
+}
+
+#define KEPT_BY_MALLOC                                                                             \
+    (4 * 1024 * 1024) /* bytes at the end of each of its heaps; by default 128 KiB */
+
+/* A large turn's messages are two megabytes, made and given back some ten times a second: what malloc hands to the
+ * system each time, it has to ask for again, page by page. */
+static void keep_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_BY_MALLOC);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BY_MALLOC / 4); /* named too, or it would stay where it began */
+}
+
 int node_run(const struct options *options)
 {
     struct node node = {.options = options, .lock = -1};
     sigset_t signals;
     int fault, signal_number;
 
+    keep_memory();
     log_configure(options->log_format, options->log_level);
     seal_process();
     if (!identity_self_test()) {
@@ -771,6 +833,7 @@ int node_run(const struct options *options)
             sigwait(&signals, &signal_number);
         while (signal_number == SIGHUP);
         log_write(LOG_INFO, "node", "stopping");
+        say_stopping(&node, &signals);
     }
     close_all(&node);
     pthread_mutex_destroy(&node.keyring_lock);

@@ -17,6 +17,7 @@
 #define DEFAULT_NETWORK "duck"
 #define DEFAULT_LISTEN "0.0.0.0:7117"
 #define DEFAULT_GATEWAY_LISTEN "127.0.0.1:7118"
+#define DAYS_MAX 3650
 #define SOCKET_NAME "/ducknode.sock"
 #define HANDLER_SECTION "handler "
 
@@ -32,6 +33,7 @@ enum key_kind {
     KEY_WORDS,   /* a list of whatever the gateway makes of it */
     KEY_SWITCH,  /* yes or no */
     KEY_NUMBER,  /* 1 to `max` */
+    KEY_DAYS,    /* a number of days, at most ten years */
     KEY_FORMAT,
     KEY_LEVEL,
 };
@@ -59,6 +61,7 @@ static const struct key keys[] = {
     {"node", "bond_own", KEY_SWITCH, AT(bond_own), 0, 0, 0},
     {"node", "sign_alone", KEY_SWITCH, AT(sign_alone), 0, 0, 0},
     {"node", "handlers_at_once", KEY_NUMBER, AT(handlers_at_once), 0, 0, HANDLERS_AT_ONCE_MAX},
+    {"audit", "keep_days", KEY_DAYS, AT(audit_days), 0, 0, 0},
     {"log", "format", KEY_FORMAT, AT(log_format), 0, 0, 0},
     {"log", "level", KEY_LEVEL, AT(log_level), 0, 0, 0},
     {"gateway", "enabled", KEY_SWITCH, AT(gateway_enabled), 0, 0, 0},
@@ -210,6 +213,18 @@ static bool set_number(struct options *options, const struct key *key, const cha
     return true;
 }
 
+static bool set_days(struct options *options, const struct key *key, const char *value,
+                     struct options_problem *problem)
+{
+    size_t digits = strspn(value, "0123456789");
+    long days = digits > 0 && digits <= 4 && !value[digits] ? atol(value) : -1;
+
+    if (days < 0 || days > DAYS_MAX)
+        return refuse(problem, key, "it is a number of days, 0 to 3650", value);
+    *(uint32_t *)member(options, key->at) = (uint32_t)days;
+    return true;
+}
+
 static bool set_format(struct options *options, const struct key *key, const char *value,
                        struct options_problem *problem)
 {
@@ -247,6 +262,8 @@ static bool set_key(struct options *options, const struct key *key, const char *
         return set_switch(options, key, value, problem);
     case KEY_NUMBER:
         return set_number(options, key, value, problem);
+    case KEY_DAYS:
+        return set_days(options, key, value, problem);
     case KEY_FORMAT:
         return set_format(options, key, value, problem);
     case KEY_LEVEL:
@@ -496,6 +513,9 @@ static void print_key(const struct options *options, const struct key *key, FILE
     case KEY_JOIN:
     case KEY_WORDS:
         print_list(options, key, file);
+        break;
+    case KEY_DAYS:
+        fprintf(file, "%s = %u\n", key->name, *(const uint32_t *)member_const(options, key->at));
         break;
     case KEY_SWITCH:
         fprintf(file, "%s = %s\n", key->name, *(const bool *)value ? "yes" : "no");

@@ -5,6 +5,7 @@
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
  *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
+ *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
  *     [gateway]  enabled, listen, program, allow_host, allow_origin, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
@@ -48,6 +49,7 @@ struct options {
     bool sign_alone;                     /* a signature for each peck and receipt, none for a turn: to measure */
     uint32_t handlers_at_once;           /* programs of all handlers; 1 to 256, default 32 */
     struct handler_table handlers;
+    uint32_t audit_days;                 /* that the audit log is kept; 0, the default: for ever */
     enum log_format log_format;
     enum log_level log_level;
     bool gateway_enabled;                /* default: yes */

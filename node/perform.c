@@ -181,9 +181,14 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_STATE:
         case EFFECT_KEEP_BOND:
         case EFFECT_DROP_BOND:
+        case EFFECT_KEEP_COUNT:
         case EFFECT_KEEP_RECORD:
         case EFFECT_DROP_RECORD:
         case EFFECT_KEEP_PROOF:
+        case EFFECT_KEEP_PIN:
+        case EFFECT_KEEP_VOUCHER:
+        case EFFECT_KEEP_TRUST:
+        case EFFECT_DROP_TRUST:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:
@@ -221,15 +226,15 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_PECK_CHANGED:
         case EFFECT_BOND_CHANGED:
         case EFFECT_RECORD_CHANGED:
-            if (performer->api)
-                local_api_perform(performer->api, effect);
-            break;
+            break; /* told below */
         case EFFECT_LOG:
             log_write(effect->log.level, "agent", "%s", effect->log.text);
             break;
         }
     }
     arena_reset(&performer->scratch);
+    if (performer->api)
+        local_api_perform(performer->api, effects->list, effects->count);
     if (stops && performer->stop)
         performer->stop(performer->context);
 }

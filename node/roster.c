@@ -111,6 +111,21 @@ size_t roster_count(struct roster *roster)
     return count;
 }
 
+size_t roster_gone(struct roster *roster, struct id *nodes, size_t max)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&roster->lock);
+    for (size_t i = 0; i < roster->count && count < max; i++) {
+        const struct agent_member *member = &roster->entries[i].member;
+
+        if (member->state == GOSSIP_DEAD || member->state == GOSSIP_LEFT)
+            nodes[count++] = member->node;
+    }
+    pthread_mutex_unlock(&roster->lock);
+    return count;
+}
+
 void roster_counts(struct roster *roster, size_t counts[GOSSIP_STATES])
 {
     memset(counts, 0, GOSSIP_STATES * sizeof *counts);

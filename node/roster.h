@@ -24,6 +24,7 @@ void roster_update(struct roster *roster, struct agent_member *members, size_t c
 bool roster_find(struct roster *roster, const struct id *node, struct roster_entry *entry);
 size_t roster_copy(struct roster *roster, struct roster_entry *entries, size_t max);
 size_t roster_count(struct roster *roster);
+size_t roster_gone(struct roster *roster, struct id *nodes, size_t max); /* dead or left; sorted */
 void roster_counts(struct roster *roster, size_t counts[GOSSIP_STATES]);
 
 #endif

@@ -22,6 +22,10 @@
 #include "log.h"
 #include "node_1.sql.h"
 #include "node_2.sql.h"
+#include "node_3.sql.h"
+#include "node_4.sql.h"
+#include "node_5.sql.h"
+#include "node_6.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -34,7 +38,8 @@
 #include <unistd.h>
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
-static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2};
+static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
+                                                      schema_node_4, schema_node_5, schema_node_6};
 
 /* ---- a connection ---- */
 
@@ -422,6 +427,8 @@ int store_open(struct store **opened, const struct store_settings *settings)
     if (!fault)
         fault = store_load_recent(store);
     if (!fault)
+        fault = store_audit_open(store, settings);
+    if (!fault)
         fault = store_directory_open(store);
     if (fault) {
         store->turn_fault = fault; /* nothing is marked as closed in order */
@@ -458,6 +465,7 @@ void store_close(struct store *store)
     name_filter_free(&store->filed_names);
     name_filter_free(&store->filed_keys);
     arena_free(&store->arena);
+    store_audit_free(store);
     memory_give_back(store);
 }
 
@@ -492,6 +500,7 @@ static void undo_turn(struct store *store)
     if (store->has_begun) {
         recent_cut(&store->recent, store->recent_at_begin);
         store->last_seq = store->last_seq_at_begin;
+        store_audit_undo(store);
         store_forget_numbers(store);
     }
     store->has_begun = false;
@@ -514,6 +523,7 @@ static int begin_transaction(struct store *store)
     store->has_begun = true;
     store->recent_at_begin = store->recent.count;
     store->last_seq_at_begin = store->last_seq;
+    store_audit_begin(store);
     store->filing = 0;
     if (store->recent.count >= STORE_FILE_AT)
         fault = store_file_recent(store);
@@ -530,7 +540,9 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
         [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
         [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
-        [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_PIN] = store_keep_pin,           [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
+        [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -561,9 +573,28 @@ int store_keep(struct store *store, const struct effect *effect)
         store->turn_fault = begin_transaction(store);
     if (!store->turn_fault)
         store->turn_fault = keep(store, effect);
+    if (!store->turn_fault && !is_of_directory(effect))
+        store->turn_fault = store_audit_note(store, effect);
     if (store->turn_fault)
         undo_turn(store); /* at once: of a turn nothing or all */
     return store->turn_fault;
+}
+
+int store_begin_node(struct store *store)
+{
+    assert(store->in_turn);
+    if (!store->turn_fault && !store->has_begun)
+        store->turn_fault = begin_transaction(store);
+    return store->turn_fault;
+}
+
+int store_note_turn_fault(struct store *store, int fault)
+{
+    if (fault) {
+        store->turn_fault = fault;
+        undo_turn(store);
+    }
+    return fault;
 }
 
 /* The directory first. What it has beyond node.db, when that cannot be kept, is true all the same:
@@ -573,6 +604,8 @@ int store_commit(struct store *store)
     struct store_connection *connection = &store->connection;
 
     assert(store->in_turn);
+    if (!store->turn_fault && store->has_begun)
+        store->turn_fault = store_audit_close(store);
     if (!store->turn_fault)
         store->turn_fault = store_directory_commit(store);
     if (!store->turn_fault && store->has_begun)
@@ -652,6 +685,10 @@ int store_restore(struct store *store, const struct moment *at,
     if (!fault)
         fault = store_restore_bonds(store, &restoring);
     if (!fault)
+        fault = store_restore_pins(store, &restoring);
+    if (!fault)
+        fault = store_restore_threads(store, &restoring);
+    if (!fault)
         fault = store_restore_records(store, &restoring);
     if (!fault)
         fault = store_restore_marks(store, &restoring);
@@ -661,6 +698,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_pecks(store, BOX_OUT, &restoring);
     if (!fault)
         fault = store_restore_pecks(store, BOX_IN, &restoring);
+    if (!fault)
+        fault = store_restore_vouchers(store, &restoring);
     if (!fault)
         fault = read_node(store, counters, version_floor);
     if (fault)

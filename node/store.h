@@ -14,6 +14,8 @@
 #define DUCK_NODE_STORE_H
 
 #include "core/agent.h"
+#include "core/audit_log.h"
+#include "core/tier.h"
 #include "fault.h"
 
 struct store;
@@ -23,6 +25,9 @@ struct store_settings {
     const char *path;              /* of node.db; created 0600 */
     const uint8_t *storage_key;    /* 32 bytes, borrowed for the call: subkeys are derived */
     struct id node;                /* whose it is; another node's file is FAULT_CORRUPT */
+    const struct identity_key *node_key; /* borrowed until store_close: signs checkpoints of the audit
+                                            log; NULL: none are made */
+    struct bytes node_chain, network;    /* borrowed for the call */
 };
 
 int store_open(struct store **opened, const struct store_settings *settings);
@@ -40,6 +45,21 @@ int store_keep(struct store *store, const struct effect *effect);
 int store_commit(struct store *store); /* FAULT_DISK_FULL: rolled back, go on; else: see above */
 void store_roll_back(struct store *store);
 
+/* The audit log: what is kept of pecks and bonds is noted in the same transaction. Checkpoints come
+ * with the turns; when no turn comes, the loop makes one at this date (wall; MOMENT_NEVER: nothing
+ * waits to be signed) with store_keep_checkpoint, in a turn. */
+void store_audit_at(struct store *store, uint64_t wall_ms); /* the date of the turn */
+uint64_t store_audit_due_ms(const struct store *store);
+int store_keep_checkpoint(struct store *store, uint64_t wall_ms);
+
+/* In a turn: cuts off what is older, up to a checkpoint, which is signed anew to stand for it. */
+int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done);
+
+/* What the directory and this node's trust prove of a duckling, as the store holds it now; whether its
+ * certificates hold is for who has them to say. */
+void store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                 struct tier_evidence *evidence);
+
 /* Puts all that is committed on the disk. From any thread, while the loop begins another turn; one
  * call at a time. FAULT_STORE: a sync failed, and nobody knows what the disk holds. */
 int store_sync(struct store *store);
@@ -51,6 +71,11 @@ bool store_knows_peck(struct store *store, const struct id *peck, enum peck_stat
 /* Was a peck sent under this idempotency key by `from` before? Sees the open turn. */
 bool store_find_idempotent(struct store *store, const struct id *from, struct bytes key,
                            struct id *peck, struct hash *hash, enum peck_state *state);
+
+/* The thread of a peck between `one` and `other`, as order.held (event.h) has it; .data NULL: there is
+ * no such peck, or the arena is full. Sees the open turn. */
+struct bytes store_find_thread(struct store *store, const struct id *peck, const struct id *one,
+                               const struct id *other, struct arena *arena);
 
 /* Stored bytes for EFFECT_SEND_PECK, _RECEIPTS and _RECORDS; in `arena`. Counts may be 0. */
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
@@ -83,7 +108,9 @@ struct stored_peck {
     uint32_t attempt;
     uint64_t changed_ms, lease_until_ms; /* wall */
     struct bytes wire, chain;
-    struct bytes problem;          /* why it failed, where no receipt says so */
+    struct bytes problem;          /* why it failed, where no receipt says so… */
+    struct bytes refusal;          /* …by its code, and when to try again; 0: not said */
+    uint64_t retry_after_ms;
     struct stored_receipt receipts[2];
     size_t receipt_count;
     uint64_t sequence;             /* of its row: what cursors are made of */
@@ -107,11 +134,39 @@ struct pecks_filter {
 size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *filter,
                         struct arena *arena, struct stored_peck *views);
 
-struct stored_bond {
-    struct bond bond;
-};
+/* False: not held. */
+bool store_view_bond(struct store_reader *reader, const struct id *id, struct arena *arena,
+                     struct bond *bond);
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
+
+/* Does an operator that this node trusts vouch for it? */
+bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
+size_t store_view_trust(struct store_reader *reader, struct arena *arena, struct kept_trust *trusted,
+                        size_t max);
+
+/* Newest first. `*next`: for `before`, to go on; 0: that was all. A page may be short, even empty, and
+ * go on: so many pages of the log are looked at for one, and not more. */
+struct audit_filter {
+    struct id duckling;            /* either end; zero: all */
+    struct id subject;             /* a peck, a bond; zero: all */
+    uint64_t before;               /* entries of lower numbers; 0: from the newest */
+    size_t limit;
+};
+struct stored_audit_entry {
+    uint64_t number;
+    struct audit_entry entry;
+};
+size_t store_view_audit(struct store_reader *reader, const struct audit_filter *filter,
+                        struct arena *arena, struct stored_audit_entry *entries, uint64_t *next);
+
+/* As it stands, oldest first: pages with first entries above `after`, checkpoints of pages above it.
+ * `*last` is the next `after`; unchanged where nothing came. */
+size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,
+                              struct arena *arena, struct bytes *bodies, uint64_t *last);
+size_t store_view_audit_checkpoints(struct store_reader *reader, uint64_t after, size_t max,
+                                    struct arena *arena, struct bytes *wires, uint64_t *last);
+struct bytes store_view_audit_signer(struct store_reader *reader, struct arena *arena); /* a Chain */
 
 struct directory_filter {
     struct bytes capability;       /* exact, or a prefix ending in "*" */
@@ -136,7 +191,8 @@ struct stored_duckling {
 
 /* In the order in which their owners became known here. Returns how many; `*next` is where the next
  * page begins, 0 at the end. A page may be short, even empty, and go on: so many records are looked
- * at for one, and not more. Left out: whoever is in quarantine or has a revocation in the directory.
+ * at for one, and not more. Left out: whoever is in quarantine or has a revocation in the directory, and
+ * records that are no longer what was kept (by their hash; their signatures were checked then).
  * Of the words that begin like one of `text` the first SEARCH_ENDINGS_MAX count, in their order. */
 #define SEARCH_LOOKED_AT_MAX 2048u
 #define SEARCH_ENDINGS_MAX 64u
@@ -149,17 +205,13 @@ struct bytes store_view_chain(struct store_reader *reader, const struct id *iden
 struct bytes store_view_chain_of_certificate(struct store_reader *reader, const struct id *certificate,
                                              struct arena *arena);
 
+/* Is it one of those after the first of `owner`, in the chain that came with a record? */
+bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
+                                const struct id *certificate);
+
 /* The node record of a node; .data NULL: none. */
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena);
-/* What is held, to compare nodes by: those that hold the same records show the same. Reads every record's
- * row, not its bytes. */
-struct stored_set {
-    uint64_t records, bytes;       /* of packed envelopes */
-    uint8_t fingerprint[16];       /* sum of the first halves of the records' hashes, little-endian */
-};
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics);
 
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
 

@@ -1,4 +1,4 @@
-/* Identities and their chains, the ducklings that live here, bonds, and the node's own row. */
+/* Identities and their chains, the ducklings that live here, and the node's own row. */
 #include "log.h"
 #include "store_internal.h"
 #include "wire/certificate.pb-c.h"
@@ -198,14 +198,26 @@ static bool unseal_seed(const struct store *store, const struct id *id, enum whi
                context.data, context.size, sealed.data, store->keys + which * KEY_SIZE) == 0;
 }
 
+/* On which a duckling takes pecks: its least tier, then its open actions. */
+static void bind_conditions(struct store *store, sqlite3_stmt *statement, int first,
+                            const struct order_profile *profile)
+{
+    sqlite3_bind_int(statement, first, (int)profile->least_tier);
+    store_bind_bytes(
+        statement, first + 1,
+        store_join_lines(profile->open_actions, profile->open_action_count, &store->arena));
+}
+
 static int write_hosted(struct store *store, const struct hosted *hosted, int64_t number)
 {
     sqlite3_stmt *statement = store_prepare(
         &store->connection, STATEMENT_HOSTED_ADD,
         "INSERT INTO hosted (identity, seed, next_seed, display_name, bio, capabilities, "
-        "accepts_pecks, pulse_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+        "accepts_pecks, pulse_ms, least_tier, open_actions) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
         "ON CONFLICT (identity) DO UPDATE SET seed = ?2, next_seed = ?3, display_name = ?4, "
-        "bio = ?5, capabilities = ?6, accepts_pecks = ?7, pulse_ms = ?8");
+        "bio = ?5, capabilities = ?6, accepts_pecks = ?7, pulse_ms = ?8, least_tier = ?9, "
+        "open_actions = ?10");
     uint8_t live[SEALED_SEED_SIZE], next[SEALED_SEED_SIZE];
 
     seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
@@ -221,6 +233,7 @@ static int write_hosted(struct store *store, const struct hosted *hosted, int64_
                                       hosted->profile.capability_count, &store->arena));
     sqlite3_bind_int(statement, 7, hosted->profile.accepts_pecks);
     store_bind_number(statement, 8, hosted->pulse_ms);
+    bind_conditions(store, statement, 9, &hosted->profile);
     return store_run(&store->connection, statement);
 }
 
@@ -242,7 +255,8 @@ int store_keep_profile(struct store *store, const struct effect *effect)
         return store->connection.fault;
     statement = store_prepare(&store->connection, STATEMENT_PROFILE_CHANGE,
                               "UPDATE hosted SET display_name = ?2, bio = ?3, capabilities = ?4, "
-                              "accepts_pecks = ?5, pulse_ms = ?6 WHERE identity = ?1");
+                              "accepts_pecks = ?5, pulse_ms = ?6, least_tier = ?7, "
+                              "open_actions = ?8 WHERE identity = ?1");
     arena_reset(&store->arena);
     sqlite3_bind_int64(statement, 1, number);
     store_bind_bytes(statement, 2, hosted->profile.display_name);
@@ -252,6 +266,7 @@ int store_keep_profile(struct store *store, const struct effect *effect)
                                       hosted->profile.capability_count, &store->arena));
     sqlite3_bind_int(statement, 5, hosted->profile.accepts_pecks);
     store_bind_number(statement, 6, hosted->pulse_ms);
+    bind_conditions(store, statement, 7, &hosted->profile);
     return store_run(&store->connection, statement);
 }
 
@@ -264,6 +279,10 @@ static void read_profile(sqlite3_stmt *statement, struct order_profile *profile)
     profile->capability_count = store_split_lines(store_column_bytes(statement, 6),
                                                   profile->capabilities, DUCKLING_CAPABILITIES_MAX);
     profile->accepts_pecks = sqlite3_column_int(statement, 7);
+    profile->set_least_tier = profile->set_open_actions = true;
+    profile->least_tier = (uint32_t)store_column_number(statement, 9);
+    profile->open_action_count = store_split_lines(
+        store_column_bytes(statement, 10), profile->open_actions, DUCKLING_OPEN_ACTIONS_MAX);
 }
 
 int store_restore_ducklings(struct store *store, const struct restoring *restoring)
@@ -273,7 +292,8 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
     int result = sqlite3_prepare_v2(
         connection->database,
         "SELECT i.id, i.chain, h.seed, h.next_seed, h.display_name, h.bio, h.capabilities, "
-        "h.accepts_pecks, h.pulse_ms FROM hosted h JOIN identity i ON i.number = h.identity "
+        "h.accepts_pecks, h.pulse_ms, h.least_tier, h.open_actions FROM hosted h JOIN identity i "
+        "ON i.number = h.identity "
         "ORDER BY h.identity",
         -1, &statement, NULL);
     bool is_readable = true;
@@ -304,79 +324,6 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
               "a duckling's key does not open: the key file is another one, "
               "or the database was changed");
     return FAULT_CORRUPT;
-}
-
-/* ---- bonds ---- */
-
-int store_keep_bond(struct store *store, const struct effect *effect)
-{
-    const struct bond *bond = effect->bond;
-    struct bytes none = bytes_of(NULL, 0);
-    int64_t requester = store_number_identity(store, &bond->requester, none);
-    int64_t approver = requester ? store_number_identity(store, &bond->approver, none) : 0;
-    sqlite3_stmt *statement;
-
-    if (!approver)
-        return store->connection.fault;
-    statement = store_prepare(
-        &store->connection, STATEMENT_BOND_ADD,
-        "INSERT INTO bond (id, requester, approver, scopes, made_ms, not_after_ms) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET requester = ?2, "
-        "approver = ?3, scopes = ?4, made_ms = ?5, not_after_ms = ?6");
-    arena_reset(&store->arena);
-    store_bind_id(statement, 1, &bond->id);
-    sqlite3_bind_int64(statement, 2, requester);
-    sqlite3_bind_int64(statement, 3, approver);
-    store_bind_bytes(statement, 4,
-                     store_join_lines(bond->scopes, bond->scope_count, &store->arena));
-    store_bind_number(statement, 5, bond->made_ms);
-    store_bind_number(statement, 6, bond->not_after_ms);
-    return store_run(&store->connection, statement);
-}
-
-int store_drop_bond(struct store *store, const struct effect *effect)
-{
-    sqlite3_stmt *statement =
-        store_prepare(&store->connection, STATEMENT_BOND_DROP, "DELETE FROM bond WHERE id = ?1");
-
-    store_bind_id(statement, 1, &effect->bond->id);
-    return store_run(&store->connection, statement);
-}
-
-void store_read_bond(sqlite3_stmt *statement, struct bond *bond)
-{
-    memset(bond, 0, sizeof *bond);
-    store_column_id(statement, 0, &bond->id);
-    store_column_id(statement, 1, &bond->requester);
-    store_column_id(statement, 2, &bond->approver);
-    bond->scope_count =
-        store_split_lines(store_column_bytes(statement, 3), bond->scopes, PECK_SCOPES_MAX);
-    bond->made_ms = store_column_number(statement, 4);
-    bond->not_after_ms = store_column_number(statement, 5);
-}
-
-int store_restore_bonds(struct store *store, const struct restoring *restoring)
-{
-    struct store_connection *connection = &store->connection;
-    sqlite3_stmt *statement = NULL;
-    int result =
-        sqlite3_prepare_v2(connection->database,
-                           "SELECT " STORE_BOND_COLUMNS " FROM bond b "
-                           "JOIN identity r ON r.number = b.requester "
-                           "JOIN identity a ON a.number = b.approver ORDER BY b.made_ms, b.id",
-                           -1, &statement, NULL);
-
-    if (result != SQLITE_OK)
-        return store_note_fault(connection, result, "bonds");
-    connection->fault = 0;
-    while (store_next_row(connection, statement)) {
-        struct event event = {.kind = EVENT_RESTORED_BOND, .at = *restoring->at};
-
-        store_read_bond(statement, &event.bond);
-        restoring->give(restoring->context, &event);
-    }
-    sqlite3_finalize(statement);
-    return connection->fault;
 }
 
 /* ---- the node's row ---- */

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 2
+#define STORE_VERSION 6
 #define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -20,6 +20,8 @@
 #define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
 #define STORE_FILED_AT_ONCE 1024u
 #define STORE_RECORDS_OF_IDENTITY 32 /* numbers; an owner may have RECORDS_PER_OWNER_MAX */
+#define STORE_AUDIT_CUTS_AT_ONCE 16    /* checkpoints that pruning goes on by in one turn */
+#define STORE_AUDIT_LOOKED_AT_MAX 1024 /* pages, for one answer */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
 
 /* Statements are prepared at their first use and kept. */
@@ -35,8 +37,14 @@ enum statement {
     STATEMENT_PROFILE_CHANGE,
     STATEMENT_BOND_ADD,
     STATEMENT_BOND_DROP,
+    STATEMENT_BOND_USE,
+    STATEMENT_BOND_THREAD,
+    STATEMENT_BOND_THREADS_DROP,
     STATEMENT_COUNTERS,
     STATEMENT_FLOOR,
+    STATEMENT_PIN_ADD,
+    STATEMENT_PIN_DROP,
+    STATEMENT_PINS_END,
     /* pecks */
     STATEMENT_PECK_ADD,
     STATEMENT_PECK_WIRE_ADD,
@@ -47,10 +55,30 @@ enum statement {
     STATEMENT_TAKEN_ADD,
     STATEMENT_DONE_ADD,
     STATEMENT_RECEIPTS_READ,
+    STATEMENT_ENDING_ADD,
+    STATEMENT_THREAD_FIND,
     STATEMENT_KEY_FIND,
     STATEMENT_PECK_HASH,
     STATEMENT_FILE,
     STATEMENT_FILED_THROUGH,
+    /* audit log */
+    STATEMENT_AUDIT_PAGE_ADD,
+    STATEMENT_AUDIT_CHECKPOINT_ADD,
+    STATEMENT_AUDIT_CUT,
+    STATEMENT_AUDIT_PAGES_DROP,
+    STATEMENT_AUDIT_CHECKPOINTS_DROP,
+    STATEMENT_AUDIT_SIGNER,
+    STATEMENT_AUDIT_LAST,
+    STATEMENT_AUDIT_LAST_CHECKPOINT,
+    /* vouchers */
+    STATEMENT_VOUCHER_KEEP,
+    STATEMENT_TRUST_KEEP,
+    STATEMENT_TRUST_DROP,
+    STATEMENT_TRUST_FIND,
+    STATEMENT_TIER_REVOKED,
+    STATEMENT_TIER_VOUCHERS,
+    STATEMENT_TIER_BONDED,
+    STATEMENT_TIER_HOST,
     /* records */
     STATEMENT_OWNER_FIND,
     STATEMENT_OWNER_ADD,
@@ -77,6 +105,7 @@ enum statement {
     STATEMENT_BONDED_ADD,
     STATEMENT_BONDED_DROP,
     STATEMENT_RECORD_READ,
+    STATEMENT_READ_BEGIN,
     STATEMENT_MARK_KEEP,
     STATEMENT_MARKS_END,
     STATEMENT_PROOF_KEEP,
@@ -88,13 +117,20 @@ enum statement {
     STATEMENT_VIEW_FIND_RECENT,
     STATEMENT_VIEW_FIND,
     STATEMENT_VIEW_PECK,
+    STATEMENT_VIEW_ENDING,
     STATEMENT_VIEW_NUMBER,
     STATEMENT_VIEW_BONDS,
+    STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_CERTIFICATE,
+    STATEMENT_VIEW_HAS_CERTIFICATE,
     STATEMENT_VIEW_NODE,
     STATEMENT_VIEW_HOSTED,
-    STATEMENT_VIEW_SETS,
+    STATEMENT_VIEW_TRUST,
+    STATEMENT_VIEW_AUDIT,
+    STATEMENT_VIEW_AUDIT_PAGES,
+    STATEMENT_VIEW_AUDIT_CHECKPOINTS,
+    STATEMENT_VIEW_AUDIT_SIGNER,
     STATEMENT_SEARCH_OWNER,
     STATEMENT_SEARCH_TAGS,
     STATEMENT_SEARCH_WORDS,
@@ -206,6 +242,23 @@ void record_numbers_drop(struct record_numbers *numbers, const struct hash *hash
 int64_t record_numbers_next(const struct record_numbers *numbers, const struct hash *hash,
                             size_t *at);
 
+/* How far the audit log has come. */
+struct audit_head {
+    uint64_t page, entries, at_ms;
+    struct hash hash;                /* of the last page */
+    uint64_t signed_page, signed_ms; /* by the last checkpoint */
+};
+
+struct store_audit {
+    const struct identity_key *key;  /* NULL: no checkpoints are made */
+    struct bytes network;            /* in kept */
+    struct arena kept, memory;       /* memory: of the open page */
+    struct audit_entry entries[AUDIT_PAGE_ENTRIES_MAX]; /* of the open page */
+    size_t count;
+    uint64_t at_ms;                  /* the latest date that was noted */
+    struct audit_head head, head_at_begin;
+};
+
 struct store {
     struct store_connection connection;
     uint8_t *keys; /* in guarded memory: of live seeds, then of next seeds */
@@ -224,6 +277,7 @@ struct store {
     struct identity_slot identities[STORE_IDENTITY_SLOTS];
     size_t identity_count;
     struct arena arena; /* for one call */
+    struct store_audit audit;
 
     /* directory.db */
     struct store_connection directory;
@@ -242,6 +296,26 @@ struct store_reader {
     void *tokenizer, *tokenizer_class; /* of `word`, from FTS5 */
 };
 
+/* ---- store.c: turns ---- */
+int store_begin_node(struct store *store); /* a transaction of node.db in the open turn */
+int store_note_turn_fault(struct store *store, int fault); /* undoes the turn; gives the fault back */
+
+/* ---- store_audit.c ---- */
+int store_audit_open(struct store *store, const struct store_settings *settings);
+void store_audit_free(struct store *store);
+void store_audit_begin(struct store *store);
+int store_audit_note(struct store *store, const struct effect *effect); /* that was kept */
+int store_audit_close(struct store *store); /* before the commit: the open page is written */
+void store_audit_undo(struct store *store);
+
+struct restoring;
+
+/* ---- store_vouchers.c ---- */
+int store_keep_voucher(struct store *store, const struct effect *effect);
+int store_keep_trust(struct store *store, const struct effect *effect);
+int store_drop_trust(struct store *store, const struct effect *effect);
+int store_restore_vouchers(struct store *store, const struct restoring *restoring);
+
 /* ---- store_recent.c ---- */
 int store_load_recent(struct store *store);
 int store_file_recent(struct store *store);      /* into the open turn… */
@@ -256,8 +330,6 @@ int store_keep_certificates(struct store *store, struct store_connection *connec
 void store_forget_numbers(struct store *store); /* they may have been taken back */
 int store_keep_duckling(struct store *store, const struct effect *effect);
 int store_keep_profile(struct store *store, const struct effect *effect);
-int store_keep_bond(struct store *store, const struct effect *effect);
-int store_drop_bond(struct store *store, const struct effect *effect);
 int store_keep_counters(struct store *store, const struct effect *effect);
 int store_keep_floor(struct store *store, struct version version);
 
@@ -267,11 +339,24 @@ struct restoring {
     void *context;
 };
 int store_restore_ducklings(struct store *store, const struct restoring *restoring);
-int store_restore_bonds(struct store *store, const struct restoring *restoring);
+
+/* ---- store_pins.c ---- */
+int store_keep_pin(struct store *store, const struct effect *effect);
+int store_restore_pins(struct store *store, const struct restoring *restoring);
 struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
 size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
-void store_read_bond(sqlite3_stmt *statement, struct bond *bond);
-#define STORE_BOND_COLUMNS "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms"
+
+/* ---- store_bonds.c ---- */
+int store_keep_bond(struct store *store, const struct effect *effect);
+int store_drop_bond(struct store *store, const struct effect *effect);
+int store_keep_count(struct store *store, const struct effect *effect);
+int store_restore_bonds(struct store *store, const struct restoring *restoring);
+int store_restore_threads(struct store *store, const struct restoring *restoring);
+void store_read_bond(sqlite3_stmt *statement, struct bond *bond); /* borrows from the row */
+#define STORE_BOND_COLUMNS                                                                         \
+    "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms, b.per_minute, b.per_day, b.budget, "  \
+    "b.rounds, b.cool_down_ms, b.muted_until_ms, b.stop_words, b.terms_ms, b.day, b.used_today, "  \
+    "b.spent"
 
 /* ---- store_pecks.c ---- */
 int store_keep_peck(struct store *store, const struct effect *effect);
@@ -299,12 +384,29 @@ int store_owner_drop(struct store *store, int64_t number, const struct id *id);
 int store_owners_file(struct store *store);
 
 /* ---- store_records.c ---- */
+
+/* A record that is held, with its bytes where they are needed. */
+struct held_record {
+    int64_t number; /* 0: none */
+    struct hash hash;
+    uint32_t kind;
+    bool deleted;
+};
+
+/* The record at `number`, parsed into the store's arena. False: it is not there, or not whole. */
+bool store_read_held(struct store *store, int64_t number, struct record *record);
 int store_keep_record(struct store *store, const struct effect *effect);
 /* Empty, and no fault: it is not held, or the arena is full. */
 int store_find_wire(struct store *store, const struct hash *hash, struct arena *arena,
                     struct bytes *wire);
 int store_drop_record(struct store *store, const struct effect *effect);
 int store_restore_records(struct store *store, const struct restoring *restoring);
+
+/* ---- store_sides.c ---- */
+
+/* From what `held` says, which is at `number` or nowhere, to what `new` says; NULL: it goes. */
+int store_replace_sides(struct store *store, const struct held_record *held, int64_t number,
+                        const struct record *new);
 
 /* ---- store_marks.c: marks and proofs ---- */
 int store_keep_mark(struct store *store, int64_t number, uint64_t until_ms); /* of that record */
@@ -319,7 +421,26 @@ void store_reader_end(struct store_connection *connection);
 /* False: there is no directory.db to read at the moment. */
 bool store_reader_has_directory(struct store_reader *reader);
 
-/* ---- store_search.c ---- */
+/* ---- store_match.c ---- */
+#define MATCH_MAX (16u * SEARCH_ENDINGS_MAX * 32u) /* bytes */
+
+/* A query of FTS5 in the making. Terms are quoted, and no tokenizer leaves a quote in one. */
+struct match {
+    char text[MATCH_MAX];
+    size_t size;
+    bool is_full;
+};
+
+void match_append(struct match *match, const char *before, const char *term, const char *behind);
+
+/* False: nothing can match. */
+bool match_words(struct store_reader *reader, struct bytes text, struct match *match);
+
+/* Spells out a beginning as alternatives: ("data" OR "dataset"). Returns how many there are,
+ * SEARCH_ENDINGS_MAX + 1 when there are more than that; then the first ones stand there. */
+size_t match_beginning(struct store_reader *reader, bool is_tag, const char *beginning,
+                       struct match *match);
+
 bool store_search_open_words(struct store_reader *reader); /* of a connection newly made */
 void store_search_close_words(struct store_reader *reader);
 

@@ -126,6 +126,45 @@ bool store_find_idempotent(struct store *store, const struct id *from, struct by
     return is_found;
 }
 
+/* ---- threads ---- */
+
+/* Who names none is the first of one of its own name. */
+static struct bytes thread_of(sqlite3_stmt *statement, const struct id *peck, struct arena *arena)
+{
+    struct bytes thread = store_column_bytes(statement, 0);
+    char text[ID_TEXT_SIZE];
+
+    return arena_copy(arena, thread.size ? thread : bytes_of_text(id_text(ID_PECK, peck, text)));
+}
+
+struct bytes store_find_thread(struct store *store, const struct id *peck, const struct id *one,
+                               const struct id *other, struct arena *arena)
+{
+    int64_t seq = find_peck(store, peck, BOX_IN);
+    struct bytes thread = {0};
+    sqlite3_stmt *statement;
+
+    if (!seq)
+        seq = find_peck(store, peck, BOX_OUT);
+    if (!seq)
+        return thread;
+    statement = store_prepare(
+        &store->connection, STATEMENT_THREAD_FIND,
+        "SELECT coalesce(p.conversation, p.thread), d.id, o.id FROM peck p JOIN identity d "
+        "ON d.number = p.duckling JOIN identity o ON o.number = p.other "
+        "WHERE p.seq = ?1");
+    sqlite3_bind_int64(statement, 1, seq);
+    while (store_next_row(&store->connection, statement)) {
+        struct id here, there;
+
+        if (store_column_id(statement, 1, &here) && store_column_id(statement, 2, &there) &&
+            ((id_equal(&here, one) && id_equal(&there, other)) ||
+             (id_equal(&here, other) && id_equal(&there, one))))
+            thread = thread_of(statement, peck, arena);
+    }
+    return thread;
+}
+
 /* ---- keeping ---- */
 
 static int add_wire(struct store *store, int64_t seq, struct bytes wire)
@@ -153,8 +192,9 @@ static int add_peck(struct store *store, const struct effect *effect, int64_t se
     sqlite3_stmt *statement = store_prepare(
         &store->connection, STATEMENT_PECK_ADD,
         "INSERT INTO peck (seq, name, hash, box, duckling, other, kind, state, place, attempt, "
-        "expires_ms, changed_ms, lease_until_ms, thread, idempotency_key, key_name) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15)");
+        "expires_ms, changed_ms, lease_until_ms, thread, idempotency_key, key_name, conversation) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16)");
+    struct bytes named = effect->peck.named_thread, thread = effect->peck.thread;
     bool is_out = effect->peck.box == BOX_OUT;
 
     sqlite3_bind_int64(statement, 1, seq);
@@ -170,12 +210,14 @@ static int add_peck(struct store *store, const struct effect *effect, int64_t se
     sqlite3_bind_int(statement, 10, is_out && effect->peck.state == PECK_SENT);
     store_bind_number(statement, 11, effect->peck.expires_ms);
     store_bind_number(statement, 12, effect->peck.at_ms);
-    bind_or_null(statement, 13, effect->peck.thread);
+    bind_or_null(statement, 13, named.size ? named : thread);
     bind_or_null(statement, 14, key_name ? effect->peck.idempotency_key : bytes_of(NULL, 0));
     if (key_name)
         sqlite3_bind_int64(statement, 15, store_name_number(key_name->bytes));
     else
         sqlite3_bind_null(statement, 15);
+    bind_or_null(statement, 16,
+                 named.size && !bytes_equal(named, thread) ? thread : bytes_of(NULL, 0));
     return store_run(&store->connection, statement);
 }
 
@@ -221,10 +263,25 @@ static int64_t find_kept(struct store *store, const struct id *peck, enum box bo
     return seq;
 }
 
+static int add_ending(struct store *store, int64_t seq, const struct effect *effect)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_ENDING_ADD,
+                      "INSERT INTO ending (seq, problem, refusal, retry_after_ms) "
+                      "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq) DO NOTHING");
+
+    sqlite3_bind_int64(statement, 1, seq);
+    store_bind_bytes(statement, 2, effect->state.problem);
+    store_bind_bytes(statement, 3, effect->state.refusal);
+    store_bind_number(statement, 4, effect->state.retry_after_ms);
+    return store_run(&store->connection, statement);
+}
+
 int store_keep_state(struct store *store, const struct effect *effect)
 {
     int64_t seq = find_kept(store, &effect->state.peck, effect->state.box, "a state");
     sqlite3_stmt *statement;
+    int fault;
 
     if (!seq)
         return store->connection.fault;
@@ -237,7 +294,10 @@ int store_keep_state(struct store *store, const struct effect *effect)
     store_bind_number(statement, 4, effect->state.attempt);
     store_bind_number(statement, 5, effect->state.lease_until_ms);
     store_bind_number(statement, 6, effect->state.at_ms);
-    return store_run(&store->connection, statement);
+    fault = store_run(&store->connection, statement);
+    if (!fault && effect->state.problem.size > 0)
+        fault = add_ending(store, seq, effect);
+    return fault;
 }
 
 int store_keep_receipt(struct store *store, const struct effect *effect)

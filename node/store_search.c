@@ -1,10 +1,7 @@
 /* Searches of the directory. No search walks a table: each follows one ordered list of numbers (a
  * word, a capability, a host, or all records from a place on), looks at what is there, and ends when
  * its page is full or enough was looked at.
- *
- * FTS5 merges whole lists for a beginning ("dat*") before it gives the first number: 50 ms where
- * 300,000 records match. So a beginning is first spelled out, from its index of terms, and asked
- * for as alternatives, which are followed side by side. */
+ */
 #include "log.h"
 #include "store_internal.h"
 
@@ -12,195 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORDS_MAX 16  /* of a text search; the rest is ignored */
-#define TEXT_MAX 1024 /* bytes of a text search */
-#define TERM_MAX 128  /* bytes of a word; a longer one finds nothing */
-#define MATCH_MAX (WORDS_MAX * SEARCH_ENDINGS_MAX * 32)
 #define HOST_TAG_SIZE (1 + 2 * ID_SIZE)
-
-/* ---- words, as FTS5 splits them ---- */
-
-static fts5_api *find_fts5(sqlite3 *database)
-{
-    sqlite3_stmt *statement = NULL;
-    fts5_api *api = NULL;
-
-    if (sqlite3_prepare_v2(database, "SELECT fts5(?1)", -1, &statement, NULL) != SQLITE_OK)
-        return NULL;
-    sqlite3_bind_pointer(statement, 1, (void *)&api, "fts5_api_ptr", NULL);
-    sqlite3_step(statement);
-    sqlite3_finalize(statement);
-    return api;
-}
-
-bool store_search_open_words(struct store_reader *reader)
-{
-    const char *options[] = {"remove_diacritics", "2"}; /* as in schema/directory_1.sql */
-    fts5_api *api = find_fts5(reader->directory.database);
-    fts5_tokenizer *words = memory_take(sizeof *words);
-    Fts5Tokenizer *made = NULL;
-    void *context = NULL;
-
-    reader->tokenizer_class = words;
-    if (!api || api->xFindTokenizer(api, "unicode61", &context, words) != SQLITE_OK ||
-        words->xCreate(context, options, 2, &made) != SQLITE_OK)
-        return false;
-    reader->tokenizer = made;
-    return true;
-}
-
-void store_search_close_words(struct store_reader *reader)
-{
-    fts5_tokenizer *words = reader->tokenizer_class;
-
-    if (reader->tokenizer)
-        words->xDelete(reader->tokenizer);
-    memory_give_back(words);
-    reader->tokenizer = reader->tokenizer_class = NULL;
-}
-
-struct term {
-    char text[TERM_MAX + 1];
-    bool is_beginning; /* the last of what stood without a space */
-};
-
-struct terms {
-    struct term list[WORDS_MAX];
-    size_t count;
-    bool is_too_long; /* one is: nothing matches */
-};
-
-static int take_term(void *context, int flags, const char *text, int size, int begin, int end)
-{
-    struct terms *terms = context;
-
-    (void)flags;
-    (void)begin;
-    (void)end;
-    if (terms->count == WORDS_MAX)
-        return SQLITE_OK;
-    if (size > TERM_MAX) {
-        terms->is_too_long = true;
-        return SQLITE_OK;
-    }
-    memcpy(terms->list[terms->count].text, text, (size_t)size);
-    terms->list[terms->count++].text[size] = 0;
-    return SQLITE_OK;
-}
-
-static bool is_space(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-/* "weather.fore" is the word weather and the beginning fore. */
-static void split_words(struct store_reader *reader, struct bytes text, struct terms *terms)
-{
-    const fts5_tokenizer *words = reader->tokenizer_class;
-    size_t first = 0, at;
-
-    if (text.size > TEXT_MAX)
-        text.size = TEXT_MAX;
-    for (at = 0; at <= text.size; at++) {
-        size_t before = terms->count;
-
-        if (at < text.size && !is_space(text.data[at]))
-            continue;
-        words->xTokenize(reader->tokenizer, terms, FTS5_TOKENIZE_QUERY,
-                         (const char *)text.data + first, (int)(at - first), take_term);
-        if (terms->count > before)
-            terms->list[terms->count - 1].is_beginning = true;
-        first = at + 1;
-    }
-}
-
-/* ---- what is asked of FTS5 ---- */
-
-/* A query of FTS5 in the making. Terms are quoted, and no tokenizer leaves a quote in one. */
-struct match {
-    char text[MATCH_MAX];
-    size_t size;
-    bool is_full;
-};
-
-static void append(struct match *match, const char *before, const char *term, const char *behind)
-{
-    int size = snprintf(match->text + match->size, sizeof match->text - match->size, "%s%s%s",
-                        before, term, behind);
-
-    if (size < 0 || (size_t)size >= sizeof match->text - match->size) {
-        match->text[match->size] = 0;
-        match->is_full = true;
-        return;
-    }
-    match->size += (size_t)size;
-}
-
-/* The first term at or after `from`, that begins with `beginning`; `term` has room for TERM_MAX + 1.
- * False: there is none. */
-static bool next_term(struct store_reader *reader, bool is_tag, const char *from,
-                      const char *beginning, char *term)
-{
-    sqlite3_stmt *statement =
-        is_tag ? store_prepare(&reader->directory, STATEMENT_TERM_TAG,
-                               "SELECT term FROM tag_term WHERE term >= ?1 LIMIT 1")
-               : store_prepare(&reader->directory, STATEMENT_TERM_WORD,
-                               "SELECT term FROM word_term WHERE term >= ?1 LIMIT 1");
-    size_t size = strlen(beginning);
-    bool is_found = false;
-
-    sqlite3_bind_text(statement, 1, from, -1, SQLITE_STATIC);
-    while (store_next_row(&reader->directory, statement)) {
-        struct bytes found = store_column_bytes(statement, 0);
-
-        is_found = found.size >= size && found.size <= TERM_MAX &&
-                   memcmp(found.data, beginning, size) == 0;
-        if (is_found) {
-            memcpy(term, found.data, found.size);
-            term[found.size] = 0;
-        }
-    }
-    return is_found;
-}
-
-/* Spells out a beginning as alternatives: ("data" OR "dataset"). Returns how many there are,
- * SEARCH_ENDINGS_MAX + 1 when there are more than that; then the first ones stand there. */
-static size_t spell_out(struct store_reader *reader, bool is_tag, const char *beginning,
-                        struct match *match)
-{
-    char term[TERM_MAX + 1], from[TERM_MAX + 2];
-    size_t count = 0;
-
-    snprintf(from, sizeof from, "%s", beginning);
-    while (count <= SEARCH_ENDINGS_MAX && !match->is_full &&
-           next_term(reader, is_tag, from, beginning, term)) {
-        if (count++ < SEARCH_ENDINGS_MAX)
-            append(match, count == 1 ? "(\"" : " OR \"", term, "\"");
-        snprintf(from, sizeof from, "%s\x01", term); /* right behind it: below any letter */
-    }
-    if (count > 0)
-        append(match, ")", "", "");
-    return count;
-}
-
-/* False: nothing can match. */
-static bool match_words(struct store_reader *reader, struct bytes text, struct match *match)
-{
-    struct terms terms = {.count = 0};
-
-    split_words(reader, text, &terms);
-    if (terms.count == 0 || terms.is_too_long)
-        return false;
-    for (size_t i = 0; i < terms.count; i++) {
-        if (i > 0)
-            append(match, " AND ", "", "");
-        if (!terms.list[i].is_beginning)
-            append(match, "\"", terms.list[i].text, "\"");
-        else if (spell_out(reader, false, terms.list[i].text, match) == 0)
-            return false;
-    }
-    return !match->is_full;
-}
 
 /* ---- a search ---- */
 
@@ -213,9 +22,9 @@ struct search {
     enum source source;
     struct match words, tags;
     bool has_words, has_tags;
-    char beginning[NAME_MAX_BYTES + 1]; /* of a capability, shared by too many to spell out… */
-    bool by_beginning;                  /* …so each record is read */
-    bool has_quarantine;                /* anybody is in it */
+    bool by_beginning;   /* of a capability, shared by too many to spell out: each record is read */
+    bool has_quarantine; /* anybody is in it */
+    struct arena scratch; /* of one candidate */
     sqlite3_stmt *numbers;
 };
 
@@ -239,11 +48,11 @@ static bool plan_capability(struct search *search, struct bytes capability)
     memcpy(text, capability.data, capability.size);
     search->has_tags = true;
     if (!is_beginning) {
-        append(&search->tags, "\"", text, "\"");
+        match_append(&search->tags, "\"", text, "\"");
         return true;
     }
     if (capability.size > 0) {
-        size_t count = spell_out(search->reader, true, text, &search->tags);
+        size_t count = match_beginning(search->reader, true, text, &search->tags);
 
         if (count <= SEARCH_ENDINGS_MAX)
             return count > 0;
@@ -252,7 +61,6 @@ static bool plan_capability(struct search *search, struct bytes capability)
     search->tags.text[before] = 0;
     search->has_tags = false;
     search->by_beginning = true;
-    memcpy(search->beginning, text, sizeof text);
     return true;
 }
 
@@ -266,7 +74,7 @@ static bool plan(struct search *search)
         return false;
     if (!id_is_zero(&filter->host)) {
         tag_of_host(&filter->host, host);
-        append(&search->tags, search->has_tags ? " AND \"" : "\"", host, "\"");
+        match_append(&search->tags, search->has_tags ? " AND \"" : "\"", host, "\"");
         search->has_tags = true;
     }
     search->has_words = filter->text.size > 0;
@@ -320,6 +128,12 @@ static void follow(struct search *search)
 }
 
 /* ---- one candidate ---- */
+
+struct candidate {
+    struct id owner, host;
+    struct hash hash;
+    bool bonded;
+};
 
 static bool has_row(struct store_reader *reader, sqlite3_stmt *statement)
 {
@@ -385,13 +199,13 @@ static bool is_dead(const struct directory_filter *filter, const struct id *host
                                                   sizeof *host, compare_hosts) != NULL;
 }
 
-/* What the record's head says; `*owner` is written when it passes. */
-static bool passes_head(struct search *search, int64_t number, struct id *owner)
+/* What the record's head says; `*found` is written when it passes. */
+static bool passes_head(struct search *search, int64_t number, struct candidate *found)
 {
     const struct directory_filter *filter = search->filter;
     sqlite3_stmt *statement = store_prepare(
         &search->reader->directory, STATEMENT_SEARCH_RECORD,
-        "SELECT owner, host FROM record WHERE number = ?1 AND kind = 2 AND flags & 1 = 0 "
+        "SELECT owner, host, hash FROM record WHERE number = ?1 AND kind = 2 AND flags & 1 = 0 "
         "AND not_after_ms > ?2 AND version_ms >= ?3");
     bool passes = false;
 
@@ -399,51 +213,84 @@ static bool passes_head(struct search *search, int64_t number, struct id *owner)
     store_bind_number(statement, 2, filter->wall_ms);
     store_bind_number(statement, 3, filter->seen_since_ms);
     while (store_next_row(&search->reader->directory, statement)) {
-        struct id host;
+        struct bytes hash = store_column_bytes(statement, 2);
 
-        passes = store_column_id(statement, 0, owner) && store_column_id(statement, 1, &host) &&
-                 !is_dead(filter, &host);
+        passes = store_column_id(statement, 0, &found->owner) &&
+                 store_column_id(statement, 1, &found->host) && hash.size == HASH_SIZE &&
+                 !is_dead(filter, &found->host);
+        if (passes)
+            memcpy(found->hash.bytes, hash.data, HASH_SIZE);
     }
     return passes;
 }
 
-static bool passes(struct search *search, int64_t number, bool *bonded)
+static bool has_capability(const struct directory_filter *filter,
+                           const struct duckling_content *content)
 {
-    struct id owner;
+    struct bytes wanted = filter->capability;
+    bool is_beginning = wanted.size > 0 && wanted.data[wanted.size - 1] == '*';
 
-    if (!passes_head(search, number, &owner))
+    wanted.size -= is_beginning;
+    for (size_t i = 0; i < content->capability_count; i++) {
+        struct bytes capability = content->capabilities[i];
+
+        if (is_beginning && capability.size > wanted.size)
+            capability.size = wanted.size;
+        if (bytes_equal(capability, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* What `tag` would say of one record. To ask it costs three times as much as to read the record. */
+static bool has_tags(struct search *search, int64_t number, const struct candidate *found)
+{
+    const struct directory_filter *filter = search->filter;
+    struct duckling_content content;
+    struct envelope envelope;
+    sqlite3_stmt *statement;
+    struct record record;
+    bool has = false;
+
+    if (!id_is_zero(&filter->host) && !id_equal(&filter->host, &found->host))
         return false;
-    if (search->has_tags && search->source != SOURCE_TAGS &&
-        !is_matched(search, STATEMENT_SEARCH_TAG,
-                    "SELECT 1 FROM tag WHERE tag MATCH ?1 AND rowid = ?2", &search->tags, number))
+    if (filter->capability.size == 0)
+        return true;
+    statement = store_prepare(&search->reader->directory, STATEMENT_SEARCH_TAG,
+                              "SELECT wire FROM record_wire WHERE number = ?1");
+    sqlite3_bind_int64(statement, 1, number);
+    arena_reset(&search->scratch);
+    while (store_next_row(&search->reader->directory, statement))
+        has = envelope_parse(store_column_bytes(statement, 0), ENVELOPE_RECORD, &search->scratch,
+                             &envelope) == ENVELOPE_TAKEN &&
+              record_parse(envelope.body, &search->scratch, &record) == RECORD_OK &&
+              duckling_content_parse(record.content, &search->scratch, &content) == RECORD_OK &&
+              has_capability(filter, &content);
+    return has;
+}
+
+static bool passes(struct search *search, int64_t number, struct candidate *found)
+{
+    if (!passes_head(search, number, found))
+        return false;
+    if (search->has_tags && search->source != SOURCE_TAGS && !has_tags(search, number, found))
         return false;
     if (search->has_words && search->source != SOURCE_WORDS &&
         !is_matched(search, STATEMENT_SEARCH_WORD,
                     "SELECT 1 FROM word WHERE word MATCH ?1 AND rowid = ?2", &search->words,
                     number))
         return false;
-    if (is_barred(search, number, &owner))
+    if (is_barred(search, number, &found->owner))
         return false;
-    *bonded = is_bonded(search, &owner);
-    return *bonded || !search->filter->bonded;
+    found->bonded = is_bonded(search, &found->owner);
+    return found->bonded || !search->filter->bonded;
 }
 
 /* ---- a page ---- */
 
-static bool begins_alike(const struct search *search, const struct duckling_content *content)
-{
-    size_t size = strlen(search->beginning);
-
-    for (size_t i = 0; i < content->capability_count; i++)
-        if (content->capabilities[i].size >= size &&
-            memcmp(content->capabilities[i].data, search->beginning, size) == 0)
-            return true;
-    return false;
-}
-
-/* False: the arena has no room for it, or it is not whole. */
-static bool read_duckling(struct search *search, int64_t number, struct arena *arena,
-                          struct stored_duckling *duckling)
+/* False: the arena has no room for it, or it is not what was kept. */
+static bool read_duckling(struct search *search, int64_t number, const struct candidate *found,
+                          struct arena *arena, struct stored_duckling *duckling)
 {
     sqlite3_stmt *statement =
         store_prepare(&search->reader->directory, STATEMENT_SEARCH_BYTES,
@@ -458,9 +305,12 @@ static bool read_duckling(struct search *search, int64_t number, struct arena *a
         duckling->chain = arena_copy(arena, store_column_bytes(statement, 1));
     }
     duckling->place = (uint64_t)number;
+    duckling->bonded = found->bonded;
     return duckling->wire.data && duckling->chain.data &&
            envelope_parse(duckling->wire, ENVELOPE_RECORD, arena, &envelope) == ENVELOPE_TAKEN &&
+           hash_equal(&envelope.hash, &found->hash) && id_equal(&envelope.signer, &found->owner) &&
            record_parse(envelope.body, arena, &duckling->record) == RECORD_OK &&
+           id_equal(&duckling->record.owner, &found->owner) &&
            duckling_content_parse(duckling->record.content, arena, &duckling->content) == RECORD_OK;
 }
 
@@ -473,17 +323,16 @@ static size_t fill_page(struct search *search, struct arena *arena,
 
     while (store_next_row(&search->reader->directory, search->numbers)) {
         int64_t number = sqlite3_column_int64(search->numbers, 0);
-        bool bonded;
+        struct candidate found;
 
         *next = last;
         if (count == filter->limit || looked_at++ == SEARCH_LOOKED_AT_MAX)
             break;
-        if (passes(search, number, &bonded)) {
+        if (passes(search, number, &found)) {
             size_t taken = arena->taken;
 
-            if (read_duckling(search, number, arena, &ducklings[count])) {
-                ducklings[count].bonded = bonded;
-                count += !search->by_beginning || begins_alike(search, &ducklings[count].content);
+            if (read_duckling(search, number, &found, arena, &ducklings[count])) {
+                count += !search->by_beginning || has_capability(filter, &ducklings[count].content);
             } else if (taken > taken_before) {
                 break; /* there is no room: the next page begins with it */
             }
@@ -515,12 +364,14 @@ size_t store_view_directory(struct store_reader *reader, const struct directory_
         return 0;
     search = memory_take(sizeof *search);
     search->reader = reader;
+    arena_init(&search->scratch, 2 * PARSE_BUDGET(RECORD_SIZE_MAX));
     search->filter = filter;
     search->has_quarantine = is_anybody_in_quarantine(reader);
     if (plan(search)) {
         follow(search);
         count = fill_page(search, arena, ducklings, next);
     }
+    arena_free(&search->scratch);
     memory_give_back(search);
     store_reader_end(&reader->directory);
     return count;

@@ -156,6 +156,31 @@ static void read_receipts(struct store_reader *reader, int64_t seq, struct arena
     }
 }
 
+#define STATE_BIT(state) (1u << (state))
+#define OPEN_STATES                                                                                \
+    (STATE_BIT(PECK_QUEUED) | STATE_BIT(PECK_SENT) | STATE_BIT(PECK_TAKEN) |                       \
+     STATE_BIT(PECK_PENDING) | STATE_BIT(PECK_APPROVED))
+#define FAILED_STATES                                                                              \
+    (STATE_BIT(PECK_DENIED) | STATE_BIT(PECK_FAILED) | STATE_BIT(PECK_EXPIRED) |                   \
+     STATE_BIT(PECK_CANCELLED))
+
+static void read_ending(struct store_reader *reader, int64_t seq, struct arena *arena,
+                        struct stored_peck *view)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_ENDING,
+                      "SELECT problem, refusal, retry_after_ms FROM ending WHERE seq = ?1");
+
+    sqlite3_bind_int64(statement, 1, seq);
+    while (store_next_row(&reader->connection, statement)) {
+        view->problem = arena_copy(arena, store_column_bytes(statement, 0));
+        view->refusal = arena_copy(arena, store_column_bytes(statement, 1));
+        view->retry_after_ms = store_column_number(statement, 2);
+        if (!view->problem.data || !view->refusal.data)
+            view->problem.size = view->refusal.size = 0;
+    }
+}
+
 static bool read_peck(struct store_reader *reader, int64_t seq, const struct id *duckling,
                       struct arena *arena, struct stored_peck *view)
 {
@@ -187,6 +212,8 @@ static bool read_peck(struct store_reader *reader, int64_t seq, const struct id 
     }
     if (is_held)
         read_receipts(reader, seq, arena, view);
+    if (is_held && view->box == BOX_OUT && STATE_BIT(view->state) & FAILED_STATES)
+        read_ending(reader, seq, arena, view);
     return is_held;
 }
 
@@ -211,14 +238,6 @@ bool store_view_peck(struct store_reader *reader, const struct id *peck, int box
 }
 
 /* ---- lists of pecks ---- */
-
-#define STATE_BIT(state) (1u << (state))
-#define OPEN_STATES                                                                                \
-    (STATE_BIT(PECK_QUEUED) | STATE_BIT(PECK_SENT) | STATE_BIT(PECK_TAKEN) |                       \
-     STATE_BIT(PECK_PENDING) | STATE_BIT(PECK_APPROVED))
-#define FAILED_STATES                                                                              \
-    (STATE_BIT(PECK_DENIED) | STATE_BIT(PECK_FAILED) | STATE_BIT(PECK_EXPIRED) |                   \
-     STATE_BIT(PECK_CANCELLED))
 
 /* What a list's statement is made of; its number among them. */
 struct list_plan {
@@ -371,6 +390,35 @@ size_t store_view_pecks(struct store_reader *reader, const struct pecks_filter *
 
 /* ---- bonds ---- */
 
+/* False: the arena is full. */
+static bool copy_bond(sqlite3_stmt *statement, struct arena *arena, struct bond *bond)
+{
+    struct bytes scopes = arena_copy(arena, store_column_bytes(statement, 3));
+    struct bytes stop_words = arena_copy(arena, store_column_bytes(statement, 12));
+
+    if (!scopes.data || !stop_words.data)
+        return false;
+    store_read_bond(statement, bond);
+    store_split_lines(scopes, bond->scopes, PECK_SCOPES_MAX);
+    store_split_lines(stop_words, bond->terms.stop_words, BOND_STOP_WORDS_MAX);
+    return true;
+}
+
+bool store_view_bond(struct store_reader *reader, const struct id *id, struct arena *arena,
+                     struct bond *bond)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_BOND,
+        "SELECT " STORE_BOND_COLUMNS " FROM bond b JOIN identity r ON r.number = b.requester "
+        "JOIN identity a ON a.number = b.approver WHERE b.id = ?1");
+    bool is_held = false;
+
+    store_bind_id(statement, 1, id);
+    while (store_next_row(&reader->connection, statement))
+        is_held = copy_bond(statement, arena, bond);
+    return is_held;
+}
+
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max)
 {
@@ -389,13 +437,8 @@ size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, 
         store_bind_id(statement, 1, duckling);
     sqlite3_bind_int64(statement, 2, (sqlite3_int64)max);
     while (store_next_row(&reader->connection, statement)) {
-        struct bytes scopes = arena_copy(arena, store_column_bytes(statement, 3));
-
-        if (count == max || !scopes.data)
-            continue;
-        store_read_bond(statement, &bonds[count]);
-        bonds[count].scope_count = store_split_lines(scopes, bonds[count].scopes, PECK_SCOPES_MAX);
-        count++;
+        if (count < max && copy_bond(statement, arena, &bonds[count]))
+            count++;
     }
     return count;
 }
@@ -476,6 +519,24 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader,
     return longer(chain, view_chain_of(&reader->directory, certificate, arena));
 }
 
+bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
+                                const struct id *certificate)
+{
+    sqlite3_stmt *statement;
+    bool has = false;
+
+    if (!store_reader_has_directory(reader))
+        return false;
+    statement = store_prepare(&reader->directory, STATEMENT_VIEW_HAS_CERTIFICATE,
+                              "SELECT 1 FROM certificate c CROSS JOIN identity i "
+                              "ON i.number = c.identity WHERE c.id = ?1 AND i.id = ?2");
+    store_bind_id(statement, 1, certificate);
+    store_bind_id(statement, 2, owner);
+    while (store_next_row(&reader->directory, statement))
+        has = true;
+    return has;
+}
+
 struct bytes store_view_node_record(struct store_reader *reader, const struct id *node,
                                     struct arena *arena)
 {
@@ -504,37 +565,4 @@ size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size
         if (count < max && store_column_id(statement, 0, &ducklings[count]))
             count++;
     return count;
-}
-
-static void add_to_set(struct stored_set *set, const uint8_t hash[HASH_SIZE], uint64_t size)
-{
-    unsigned carry = 0;
-
-    set->records++;
-    set->bytes += size;
-    for (size_t i = 0; i < sizeof set->fingerprint; i++) {
-        carry += (unsigned)set->fingerprint[i] + hash[i];
-        set->fingerprint[i] = (uint8_t)(carry & 255);
-        carry >>= 8;
-    }
-}
-
-void store_view_sets(struct store_reader *reader, struct stored_set *directory,
-                     struct stored_set *metrics)
-{
-    sqlite3_stmt *statement;
-
-    *directory = *metrics = (struct stored_set){0};
-    if (!store_reader_has_directory(reader))
-        return;
-    statement = store_prepare(&reader->directory, STATEMENT_VIEW_SETS,
-                              "SELECT r.kind, r.hash, length(w.wire) FROM record r "
-                              "JOIN record_wire w ON w.number = r.number");
-    while (store_next_row(&reader->directory, statement)) {
-        struct bytes hash = store_column_bytes(statement, 1);
-
-        if (hash.size == HASH_SIZE)
-            add_to_set(sqlite3_column_int64(statement, 0) == RECORD_METRICS ? metrics : directory,
-                       hash.data, (uint64_t)sqlite3_column_int64(statement, 2));
-    }
 }

@@ -29,8 +29,8 @@ static void *run(void *context)
         pthread_mutex_lock(&syncer->lock);
         syncer->fault = fault;
         syncer->is_busy = false;
-        pthread_cond_signal(&syncer->done);
         pthread_mutex_unlock(&syncer->lock);
+        pthread_cond_signal(&syncer->done);
         inbox_poke(syncer->inbox);
         pthread_mutex_lock(&syncer->lock);
     }
@@ -71,8 +71,8 @@ void syncer_begin(struct syncer *syncer)
 {
     pthread_mutex_lock(&syncer->lock);
     syncer->is_busy = true;
-    pthread_cond_signal(&syncer->begun);
     pthread_mutex_unlock(&syncer->lock);
+    pthread_cond_signal(&syncer->begun);
 }
 
 bool syncer_is_done(struct syncer *syncer)

@@ -300,6 +300,8 @@ static void drain_everything(struct transport *transport)
     round_begin(transport, &round, 0);
     pthread_mutex_unlock(&transport->lock);
     for (size_t i = 0; i < round.link_count; i++) {
+        link_send_own(round.links[i], FRAME_GOODBYE,
+                      bytes_of(NULL, 0)); /* on purpose, not a crash */
         link_send_last_ping(round.links[i]);
         link_drop(round.links[i]);
     }

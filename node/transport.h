@@ -55,10 +55,16 @@ struct transport_handlers {
     /* `goodbye`: either end hung up, on purpose; nobody failed. */
     void (*down)(void *context, const struct id *node, const char *reason, bool goodbye);
     void (*dial_failed)(void *context, const struct id *node, struct bytes address, const char *reason);
+    /* A dial to whoever answers (`wanted` zero) was answered by `node`, and `up` was called; when it had been
+     * linked before, dial_failed follows. Or a dial to `wanted` was answered by `node` instead, and
+     * dial_failed follows. NULL: nobody asks. */
+    void (*answered)(void *context, const struct id *wanted, const struct id *node, struct bytes address);
     /* An inner frame, opened: `worker` (below `workers`) names the thread, so that each can have its
      * own intake. Returns false when the frame was refused for a bad signature or form: counted
      * against the link. Blocks when the node cannot take more: then the link is not read on. */
     bool (*frame)(void *context, size_t worker, const struct id *node, uint8_t kind, struct bytes body);
+    /* All inner frames that came together were handed over. NULL is fine. */
+    void (*frames_end)(void *context);
     void (*log)(void *context, enum log_level level, const char *text);
 };
 

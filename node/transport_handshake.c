@@ -75,6 +75,15 @@ void link_leave_pending(struct link *link)
     pthread_mutex_unlock(&transport->lock);
 }
 
+static void tell_answered(const struct link *link, const struct dial *dial)
+{
+    const struct transport_handlers *handlers = &link->transport->handlers;
+    struct id node = session_peer_id(link->session);
+
+    if (handlers->answered && !dial->is_renewal)
+        handlers->answered(handlers->context, &dial->node, &node, bytes_of_text(dial->address));
+}
+
 static void come_up(struct link *link)
 {
     const struct introduction *peer = session_peer(link->session);
@@ -103,6 +112,8 @@ static void come_up(struct link *link)
     credentials_drop(link->credentials);
     link->credentials = NULL;
     link->dial = NULL;
+    if (dial && id_is_zero(&dial->node))
+        tell_answered(link, dial);
     if (dial)
         dial_end(dial, told || dial->is_renewal ? NULL : "the node is linked already");
     link_send_ping(link, false);
@@ -135,7 +146,11 @@ bool link_shake(struct link *link, const uint8_t *frame, size_t size)
     case SESSION_OUT_OF_TURN:
     case SESSION_MALFORMED:
     case SESSION_BAD_TAG:
+        break;
     case SESSION_WRONG_PEER:
+        if (link->dial)
+            tell_answered(link, link->dial);
+        break;
     case SESSION_PEER_REFUSED:
     case SESSION_TOO_LONG:
     case SESSION_WORN_OUT:

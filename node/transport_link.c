@@ -243,6 +243,7 @@ static struct framing *begin_overlap(struct link *link, bool more_waits)
 
 static void take_all_sealed(struct link *link, size_t worker, bool more_waits)
 {
+    const struct transport_handlers *handlers = &link->transport->handlers;
     struct framing *whole = begin_overlap(link, more_waits);
     enum framing_verdict verdict;
     uint64_t taken = 0;
@@ -252,6 +253,8 @@ static void take_all_sealed(struct link *link, size_t worker, bool more_waits)
     while ((verdict = framing_next(whole, &frame, &size)) == FRAMING_TAKEN)
         if (!take_sealed(link, worker, frame, size, &taken))
             break;
+    if (taken > 0 && handlers->frames_end)
+        handlers->frames_end(handlers->context);
     pthread_mutex_lock(&link->lock);
     link->info.frames_in += taken;
     pthread_mutex_unlock(&link->lock);

@@ -13,6 +13,8 @@ struct duck_answer {
     size_t item_count;
     struct duck_entry *entries;
     size_t entry_count;
+    struct duck_bond *bonds;
+    size_t bond_count;
 };
 
 static const char *text_of(struct arena *memory, ProtobufCBinaryData bytes)
@@ -77,6 +79,45 @@ static void read_entry(struct arena *memory, const Duck__DirectoryEntry *view,
     };
 }
 
+static void read_terms(struct arena *memory, const Duck__BondTerms *view, struct duck_terms *terms)
+{
+    if (!view)
+        return; /* of a bond that has ended */
+    *terms = (struct duck_terms){
+        .per_minute = view->per_minute,
+        .per_day = view->per_day,
+        .budget = view->budget,
+        .rounds = view->rounds,
+        .cool_down_ms = view->cool_down_ms,
+        .muted_until_ms = view->muted_until_ms,
+        .stop_words = texts_of(memory, view->stop_words, view->n_stop_words),
+        .stop_word_count = view->n_stop_words,
+    };
+}
+
+static void read_bonds(struct duck_answer *answer, Duck__BondView *const *views, size_t count)
+{
+    answer->bonds = arena_take(&answer->memory, count * sizeof *answer->bonds);
+    answer->bond_count = count;
+    for (size_t i = 0; i < count; i++) {
+        answer->bonds[i] = (struct duck_bond){
+            .bond_id = views[i]->bond_id,
+            .duckling = views[i]->duckling,
+            .with = views[i]->with,
+            .health = views[i]->health,
+            .scopes = texts_of(&answer->memory, views[i]->scopes, views[i]->n_scopes),
+            .scope_count = views[i]->n_scopes,
+            .requested_here = views[i]->requested_here,
+            .made_ms = views[i]->made_ms,
+            .not_after_ms = views[i]->not_after_ms,
+            .terms_ms = views[i]->terms_ms,
+            .used_today = views[i]->used_today,
+            .spent = views[i]->spent,
+        };
+        read_terms(&answer->memory, views[i]->terms, &answer->bonds[i].terms);
+    }
+}
+
 static void read_items(struct duck_answer *answer, Duck__PeckView *const *views, size_t count)
 {
     answer->items = arena_take(&answer->memory, count * sizeof *answer->items);
@@ -105,6 +146,10 @@ struct duck_answer *answer_new(Duck__Reply *reply)
         read_items(answer, reply->pecks->pecks, reply->pecks->n_pecks);
     else if (reply->answer_case == DUCK__REPLY__ANSWER_DIRECTORY)
         read_entries(answer, reply->directory);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_BOND)
+        read_bonds(answer, &reply->bond, 1);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_BONDS)
+        read_bonds(answer, reply->bonds->bonds, reply->bonds->n_bonds);
     return answer;
 }
 
@@ -199,4 +244,34 @@ const char *duck_next_cursor(const struct duck_answer *answer)
     if (answer->reply->answer_case == DUCK__REPLY__ANSWER_PECKS)
         return answer->reply->pecks->next_cursor;
     return "";
+}
+
+/* ---- bonds, and what they refuse ---- */
+
+size_t duck_bond_count(const struct duck_answer *answer)
+{
+    return answer->bond_count;
+}
+
+bool duck_bond(const struct duck_answer *answer, size_t index, struct duck_bond *bond)
+{
+    if (index >= answer->bond_count)
+        return false;
+    *bond = answer->bonds[index];
+    return true;
+}
+
+const char *duck_peck_refusal(const struct duck_answer *answer)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_PECK ? answer->reply->peck->refusal
+                                                                  : "";
+}
+
+uint64_t duck_retry_after_ms(const struct duck_answer *answer)
+{
+    if (answer->reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM)
+        return answer->reply->problem->retry_after_ms;
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_PECK
+               ? answer->reply->peck->retry_after_ms
+               : 0;
 }

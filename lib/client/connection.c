@@ -55,7 +55,7 @@ static void read_all(struct connection *connection, struct local_buffer *reading
     size_t came = local_buffer_size(&connection->unread);
     enum local_frame_verdict verdict;
     struct bytes frame;
-    bool again;
+    bool again, sends;
 
     memcpy(local_buffer_room(reading, came), connection->unread.data + connection->unread.begin,
            came);
@@ -66,6 +66,7 @@ static void read_all(struct connection *connection, struct local_buffer *reading
         connection->unread_paused = false;
         connection->receive_busy = true;
     }
+    connection->delivering = true;
     pthread_mutex_unlock(&connection->lock);
     if (again)
         connection_start_receive(connection);
@@ -74,8 +75,14 @@ static void read_all(struct connection *connection, struct local_buffer *reading
     if (local_buffer_size(reading) == 0)
         local_buffer_clear(reading);
     pthread_mutex_lock(&connection->lock);
+    connection->delivering = false;
     if (verdict != LOCAL_FRAME_PARTIAL)
         connection_note_broken(connection);
+    sends = connection_prepare_send(connection);
+    pthread_mutex_unlock(&connection->lock);
+    if (sends)
+        connection_start_send(connection);
+    pthread_mutex_lock(&connection->lock);
 }
 
 /* Under the lock, let go meanwhile. */
@@ -185,6 +192,8 @@ static void free_connection(struct connection *connection)
         nng_aio_free(connection->receive_aio);
     if (connection->send_aio)
         nng_aio_free(connection->send_aio);
+    if (connection->try_aio)
+        nng_aio_free(connection->try_aio);
     if (connection->dialer)
         nng_stream_dialer_free(connection->dialer);
     connection_follows_free(connection);
@@ -205,7 +214,8 @@ static bool allocate_nng(struct connection *connection, const char *path)
     return nng_stream_dialer_alloc(&connection->dialer, url) == 0 &&
            nng_aio_alloc(&connection->dial_aio, connection_dial_ended, connection) == 0 &&
            nng_aio_alloc(&connection->receive_aio, connection_receive_ended, connection) == 0 &&
-           nng_aio_alloc(&connection->send_aio, connection_send_ended, connection) == 0;
+           nng_aio_alloc(&connection->send_aio, connection_send_ended, connection) == 0 &&
+           nng_aio_alloc(&connection->try_aio, NULL, NULL) == 0;
 }
 
 static const char *dial_problem(int error)

@@ -113,7 +113,8 @@ void connection_expire_calls(struct connection *connection, uint64_t at_ms)
 /* Under the lock, which it lets go of. */
 void connection_send_or_dial(struct connection *connection)
 {
-    bool sends = connection_prepare_send(connection);
+    bool waits = connection->delivering && connection_is_own_thread(connection);
+    bool sends = !waits && connection_prepare_send(connection);
 
     if (connection->state != CONNECTION_UP && !connection->wanted) {
         connection->wanted = true;

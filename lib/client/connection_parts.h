@@ -41,11 +41,12 @@ struct connection {
     pthread_cond_t work, changed; /* for the client's thread; for those who wait for it */
     pthread_t thread;
     bool ending, unread_paused;
+    bool delivering; /* the client's thread calls back: what is asked meanwhile leaves with one write */
 
     enum connection_state state;
     nng_stream_dialer *dialer;
     struct local_stream stream; /* while the state is UP */
-    nng_aio *dial_aio, *receive_aio, *send_aio;
+    nng_aio *dial_aio, *receive_aio, *send_aio, *try_aio;
     bool dial_busy, receive_busy, send_busy, broken, wanted;
     uint64_t dials_ended; /* counts; so that opening can wait for its own */
     int dial_error;

@@ -27,31 +27,21 @@ void connection_note_broken(struct connection *connection)
     pthread_cond_signal(&connection->work);
 }
 
-void connection_start_send(struct connection *connection)
+static void fail_send(struct connection *connection)
 {
-    if (local_stream_send(&connection->stream, connection->send_aio,
-                          connection->sending.data + connection->sending.begin,
-                          local_buffer_size(&connection->sending)))
-        return;
     pthread_mutex_lock(&connection->lock);
     connection->send_busy = false;
     connection_note_broken(connection);
     pthread_mutex_unlock(&connection->lock);
 }
 
-void connection_send_ended(void *context)
+/* True: more is ready to be sent. */
+static bool end_send(struct connection *connection, size_t count)
 {
-    struct connection *connection = context;
     bool more;
 
     pthread_mutex_lock(&connection->lock);
-    if (nng_aio_result(connection->send_aio)) {
-        connection->send_busy = false;
-        connection_note_broken(connection);
-        pthread_mutex_unlock(&connection->lock);
-        return;
-    }
-    connection->sending.begin += nng_aio_count(connection->send_aio); /* writes may be partial */
+    connection->sending.begin += count; /* writes may be partial */
     more = local_buffer_size(&connection->sending) > 0 && !connection->broken;
     if (!more) {
         local_buffer_clear(&connection->sending);
@@ -61,7 +51,38 @@ void connection_send_ended(void *context)
     if (!connection->send_busy && connection->broken)
         pthread_cond_signal(&connection->work);
     pthread_mutex_unlock(&connection->lock);
-    if (more)
+    return more;
+}
+
+/* What is sent at once is ended here, the rest in connection_send_ended. */
+void connection_start_send(struct connection *connection)
+{
+    bool more = true;
+
+    while (more) {
+        const uint8_t *data = connection->sending.data + connection->sending.begin;
+        size_t size = local_buffer_size(&connection->sending), count;
+
+        if (!local_stream_try_send(&connection->stream, connection->try_aio, data, size, &count)) {
+            fail_send(connection);
+            return;
+        }
+        if (count == 0) {
+            if (!local_stream_send(&connection->stream, connection->send_aio, data, size))
+                fail_send(connection);
+            return;
+        }
+        more = end_send(connection, count);
+    }
+}
+
+void connection_send_ended(void *context)
+{
+    struct connection *connection = context;
+
+    if (nng_aio_result(connection->send_aio))
+        fail_send(connection);
+    else if (end_send(connection, nng_aio_count(connection->send_aio)))
         connection_start_send(connection);
 }
 

@@ -277,7 +277,7 @@ struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling,
 
 static struct duck_answer *answer_order(struct duck *duck, const char *duckling,
                                         const char *peck_id, const char *result,
-                                        const char *problem)
+                                        const char *problem, uint64_t units)
 {
     Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
@@ -287,6 +287,7 @@ static struct duck_answer *answer_order(struct duck *duck, const char *duckling,
     order.failed = problem != NULL;
     order.result = bytes_for(result);
     order.problem = bytes_for(problem);
+    order.charge = units;
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &order;
     return ask(duck, &request, 0);
@@ -295,33 +296,108 @@ static struct duck_answer *answer_order(struct duck *duck, const char *duckling,
 struct duck_answer *duck_answer_peck(struct duck *duck, const char *duckling, const char *peck_id,
                                      const char *result_json)
 {
-    return answer_order(duck, duckling, peck_id, result_json ? result_json : "{}", NULL);
+    return answer_order(duck, duckling, peck_id, result_json ? result_json : "{}", NULL, 0);
+}
+
+struct duck_answer *duck_answer_charged(struct duck *duck, const char *duckling,
+                                        const char *peck_id, const char *result_json,
+                                        uint64_t units)
+{
+    return answer_order(duck, duckling, peck_id, result_json ? result_json : "{}", NULL, units);
 }
 
 struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, const char *peck_id,
                                    const char *problem)
 {
-    return answer_order(duck, duckling, peck_id, NULL, problem ? problem : "");
+    return answer_order(duck, duckling, peck_id, NULL, problem ? problem : "", 0);
+}
+
+/* ---- bonds ---- */
+
+/* NULL: none. Its stop words are the caller's to give back. */
+static Duck__BondTerms *write_terms(const struct duck_terms *terms, Duck__BondTerms *written)
+{
+    duck__bond_terms__init(written);
+    if (!terms)
+        return NULL;
+    written->per_minute = terms->per_minute;
+    written->per_day = terms->per_day;
+    written->budget = terms->budget;
+    written->rounds = terms->rounds;
+    written->cool_down_ms = terms->cool_down_ms;
+    written->muted_until_ms = terms->muted_until_ms;
+    written->stop_words = list_for(terms->stop_words, terms->stop_word_count);
+    written->n_stop_words = terms->stop_word_count;
+    return written;
+}
+
+struct duck_answer *duck_bond_set(struct duck *duck, const char *duckling, const char *bond_id,
+                                  const char *const *scopes, size_t scope_count,
+                                  uint64_t not_after_ms, const struct duck_terms *terms,
+                                  unsigned named)
+{
+    ProtobufCBinaryData *list = list_for(scopes, scope_count);
+    Duck__BondOrder order = DUCK__BOND_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+    Duck__BondTerms written;
+
+    order.duckling = string_for(duckling);
+    order.bond_id = string_for(bond_id);
+    order.scopes = list;
+    order.n_scopes = scope_count;
+    order.not_after_ms = not_after_ms;
+    order.terms = write_terms(terms, &written);
+    order.terms_named = named;
+    request.order_case = DUCK__REQUEST__ORDER_BOND;
+    request.bond = &order;
+    answer = ask(duck, &request, 0);
+    memory_give_back(list);
+    memory_give_back(written.stop_words);
+    return answer;
+}
+
+struct duck_answer *duck_bonds(struct duck *duck, const char *duckling)
+{
+    Duck__BondsQuery query = DUCK__BONDS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.duckling = string_for(duckling);
+    request.order_case = DUCK__REQUEST__ORDER_BONDS;
+    request.bonds = &query;
+    return ask(duck, &request, 0);
 }
 
 struct duck_answer *duck_approve(struct duck *duck, const char *duckling, const char *peck_id,
                                  const char *const *scopes, size_t scope_count,
                                  uint64_t not_after_ms)
 {
+    return duck_approve_with(duck, duckling, peck_id, scopes, scope_count, not_after_ms, NULL, 0);
+}
+
+struct duck_answer *duck_approve_with(struct duck *duck, const char *duckling, const char *peck_id,
+                                      const char *const *scopes, size_t scope_count,
+                                      uint64_t not_after_ms, const struct duck_terms *terms,
+                                      unsigned named)
+{
     ProtobufCBinaryData *list = list_for(scopes, scope_count);
     Duck__ApproveOrder order = DUCK__APPROVE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
     struct duck_answer *answer;
+    Duck__BondTerms written;
 
     order.duckling = string_for(duckling);
     order.peck_id = string_for(peck_id);
     order.scopes = list;
     order.n_scopes = scope_count;
     order.not_after_ms = not_after_ms;
+    order.terms = write_terms(terms, &written);
+    order.terms_named = named;
     request.order_case = DUCK__REQUEST__ORDER_APPROVE;
     request.approve = &order;
     answer = ask(duck, &request, 0);
     memory_give_back(list);
+    memory_give_back(written.stop_words);
     return answer;
 }
 

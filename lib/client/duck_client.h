@@ -23,7 +23,8 @@ struct duck_answer;
 
 /* Problem codes (duck_code): stable.
  *   malformed, too_large, not_found, not_hosted_here, unknown_target, not_allowed, conflict,
- *   idempotency_key_reused, busy, expired, pecks_refused, store_failed  from the node
+ *   idempotency_key_reused, busy, expired, pecks_refused, bond_rounds, bond_cooling_down,
+ *   store_failed                                                        from the node
  *   unreachable   the node does not run, or went away before it answered: whether an order was
  *                 carried out is then not known; send again with the same idempotency key
  *   timeout       no answer in time (the call's wait plus 5 s)
@@ -40,6 +41,7 @@ bool duck_ok(const struct duck_answer *answer);
 const char *duck_code(const struct duck_answer *answer);    /* "" when fine */
 const char *duck_message(const struct duck_answer *answer); /* for people */
 const char *duck_field(const struct duck_answer *answer);   /* the member at fault, or "" */
+uint64_t duck_retry_after_ms(const struct duck_answer *answer); /* of a problem, or of a failed peck since it failed; 0: not said */
 void duck_answer_free(struct duck_answer *answer);          /* NULL is fine */
 
 /* ---- identities ---- */
@@ -90,6 +92,7 @@ bool duck_item(const struct duck_answer *answer, size_t index, struct duck_item 
 const char *duck_peck_id(const struct duck_answer *answer);
 const char *duck_peck_state(const struct duck_answer *answer);
 const char *duck_peck_result(const struct duck_answer *answer);
+const char *duck_peck_refusal(const struct duck_answer *answer); /* of a failed one: the code of who refused it; "" */
 
 /* ---- receiving: the agent's side ---- */
 /* Up to `limit` pecks under a lease; waits up to wait_ms for the first. */
@@ -97,9 +100,48 @@ struct duck_answer *duck_take(struct duck *duck, const char *duckling, uint32_t 
 struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling, const char *const *peck_ids, size_t count);
 struct duck_answer *duck_answer_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json);
 struct duck_answer *duck_fail_peck(struct duck *duck, const char *duckling, const char *peck_id, const char *problem);
+/* Beside its result, what the answer costs the asker's bond, if that has a budget; at most 1,000,000,000 units. */
+struct duck_answer *duck_answer_charged(struct duck *duck, const char *duckling, const char *peck_id, const char *result_json, uint64_t units);
 struct duck_answer *duck_approve(struct duck *duck, const char *duckling, const char *peck_id, const char *const *scopes, size_t scope_count, uint64_t not_after_ms);
 struct duck_answer *duck_deny(struct duck *duck, const char *duckling, const char *peck_id, const char *reason);
 struct duck_answer *duck_unpeck(struct duck *duck, const char *duckling, const char *bond_id_or_duckling);
+
+/* ---- bonds ---- */
+/* What a bond allows its requester beside scopes and end. Its approver's node refuses what goes
+ * beyond: the peck is then failed, duck_peck_refusal says "bond_rate", "bond_daily", "bond_budget",
+ * "bond_muted", "bond_stop_word", "bond_rounds" or "bond_cooling_down". The sender's own node refuses
+ * what goes beyond the rounds already as it is sent (duck_code). 0 is no limit. */
+struct duck_terms {
+    uint32_t per_minute;       /* actions: so many at once, then evenly; at most 60,000 */
+    uint32_t per_day;          /* actions, in a day of UTC; at most 100,000,000 */
+    uint64_t budget;           /* units, over the bond's life: an action costs 1, and what its answer charges */
+    uint32_t rounds;           /* pecks of either to the other in one thread; a reply is of the thread it replies to */
+    uint64_t cool_down_ms;     /* a thread that had its rounds begins anew after it; 0: never */
+    uint64_t muted_until_ms;   /* nothing goes through before */
+    const char *const *stop_words; /* what no payload may hold, in capitals or not; at most 8 of 1 to 64 bytes */
+    size_t stop_word_count;
+};
+enum duck_term { /* which of them are named */
+    DUCK_TERM_PER_MINUTE = 1, DUCK_TERM_PER_DAY = 2, DUCK_TERM_BUDGET = 4, DUCK_TERM_ROUNDS = 8,
+    DUCK_TERM_COOL_DOWN = 16, DUCK_TERM_MUTED_UNTIL = 32, DUCK_TERM_STOP_WORDS = 64,
+};
+/* Approves a bond request. Of what `named` leaves out the rounds are 64, and nothing else is limited. */
+struct duck_answer *duck_approve_with(struct duck *duck, const char *duckling, const char *peck_id, const char *const *scopes, size_t scope_count, uint64_t not_after_ms, const struct duck_terms *terms, unsigned named);
+/* By the approver alone; what is not named (no scopes, not_after_ms 0) stays as it is. */
+struct duck_answer *duck_bond_set(struct duck *duck, const char *duckling, const char *bond_id, const char *const *scopes, size_t scope_count, uint64_t not_after_ms, const struct duck_terms *terms, unsigned named);
+struct duck_answer *duck_bonds(struct duck *duck, const char *duckling); /* "": all that end here */
+
+/* Of an answer that holds one bond, or item `index` of duck_bonds. Counts are the approver's node's. */
+struct duck_bond {
+    const char *bond_id, *duckling, *with, *health; /* "active", "muted", "daily_reached", "budget_spent", "ended" */
+    const char *const *scopes;
+    size_t scope_count;
+    bool requested_here;
+    uint64_t made_ms, not_after_ms, terms_ms, used_today, spent;
+    struct duck_terms terms;
+};
+size_t duck_bond_count(const struct duck_answer *answer);
+bool duck_bond(const struct duck_answer *answer, size_t index, struct duck_bond *bond);
 
 /* ---- the directory ---- */
 struct duck_search {
@@ -123,7 +165,7 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 /* ---- events ---- */
 struct duck_event {
     const char *kind;     /* "peck", "bond", "record", "link", "member" */
-    const char *duckling, *with, *peck_id, *state;
+    const char *duckling, *with, *peck_id, *state; /* of "bond": "made", "changed", "ended", or a limit: "bond_rounds", … */
     bool incoming;
     uint64_t at_ms, dropped;
 };

@@ -31,6 +31,22 @@ bool local_stream_send(struct local_stream *stream, nng_aio *aio, const uint8_t 
     return begins;
 }
 
+bool local_stream_try_send(struct local_stream *stream, nng_aio *aio, const uint8_t *data,
+                           size_t size, size_t *count)
+{
+    int result = NNG_ECLOSED;
+
+    *count = 0;
+    if (local_stream_send(stream, aio, data, size)) {
+        nng_aio_cancel(aio);
+        nng_aio_wait(aio);
+        result = nng_aio_result(aio);
+    }
+    if (result == 0)
+        *count = nng_aio_count(aio);
+    return result == 0 || result == NNG_ECANCELED;
+}
+
 bool local_stream_receive(struct local_stream *stream, nng_aio *aio, uint8_t *room, size_t size)
 {
     nng_iov part = {.iov_buf = room, .iov_len = size};

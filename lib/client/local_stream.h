@@ -23,6 +23,12 @@ void local_stream_free(struct local_stream *stream); /* nothing may be under way
 /* False: the stream is closed, and `aio` will not be called back. */
 bool local_stream_send(struct local_stream *stream, nng_aio *aio, const uint8_t *data, size_t size);
 bool local_stream_receive(struct local_stream *stream, nng_aio *aio, uint8_t *room, size_t size);
+
+/* Nearly every send is taken by the kernel at once, and such a one should not cost the waking of one of nng's threads to
+ * say so. `aio` has no callback; what would have to wait is taken back. `*count`: bytes that were sent, 0 when it would
+ * have to wait. False: the stream is closed or failed. */
+bool local_stream_try_send(struct local_stream *stream, nng_aio *aio, const uint8_t *data, size_t size,
+                           size_t *count);
 void local_stream_close(struct local_stream *stream); /* what is under way ends with an error */
 
 #endif

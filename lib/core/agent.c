@@ -1,6 +1,6 @@
-/* The agent is five parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c) and the ends of
- * bonds (agent_bonds.c). A turn:
+/* The agent is six parts that share one state: the directory (agent_directory.c), links
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), the ends of bonds
+ * (agent_bonds.c) and their limits (agent_limits.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -93,6 +93,8 @@ bool agent_keep_profile(struct duckling *duckling, const struct order_profile *p
     copy.bio = arena_copy(&memory, profile->bio);
     for (size_t i = 0; i < profile->capability_count; i++)
         copy.capabilities[i] = arena_copy(&memory, profile->capabilities[i]);
+    for (size_t i = 0; i < profile->open_action_count; i++)
+        copy.open_actions[i] = arena_copy(&memory, profile->open_actions[i]);
     arena_free(&duckling->profile_memory);
     duckling->profile_memory = memory;
     duckling->profile = copy;
@@ -126,6 +128,7 @@ static void duckling_free(struct duckling *duckling)
     identity_key_free(duckling->key);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
     arena_free(&duckling->profile_memory);
+    agent_free_vouchers(duckling);
     memory_give_back(duckling);
 }
 
@@ -219,6 +222,7 @@ void agent_free(struct agent *agent)
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
+    memory_give_back(agent->pins);
     news_free(agent->news);
     memory_give_back(agent->fresh);
     agent_free_sets(agent);
@@ -243,6 +247,17 @@ static uint64_t refresh_at_ms(struct agent *agent, const struct id *owner, uint3
     return at->now_ms + RECORD_REFRESH_MS - age_ms;
 }
 
+/* A turn that changed the session key may have been undone: what is held then names one that this
+ * node has no more, and whoever dials it by that needs a second try. */
+static bool is_session_key_published(struct agent *agent)
+{
+    struct gossip_contact contact;
+
+    return agent_find_contact(agent, &agent->node, &contact) &&
+           memcmp(contact.session_key, agent->settings.session_key, sizeof contact.session_key) ==
+               0;
+}
+
 /* Whatever the records that were restored say, and whatever was published and lost since. */
 static void resume(struct agent *agent, const struct event *event)
 {
@@ -252,14 +267,16 @@ static void resume(struct agent *agent, const struct event *event)
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
     agent->started = true;
-    agent->metrics_changed = true;
+    agent->metrics_changed = agent_has_metrics(agent);
     agent->metrics_at_ms = at->now_ms;
     agent->ducklings_refresh_at_ms = at->now_ms; /* looks at each, once */
     for (size_t i = 0; i < agent->hosted_slots; i++)
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
                 refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
-    agent->node_refresh_at_ms = refresh_at_ms(agent, &agent->node, RECORD_NODE, at);
+    agent->node_refresh_at_ms = is_session_key_published(agent)
+                                    ? refresh_at_ms(agent, &agent->node, RECORD_NODE, at)
+                                    : at->now_ms;
 }
 
 static void start(struct agent *agent, const struct event *event, struct effects *effects)
@@ -297,8 +314,14 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_DUCKLING:
         agent_host(agent, &event->duckling);
         break;
+    case EVENT_RESTORED_VOUCHER:
+        agent_restore_voucher(agent, &event->voucher);
+        break;
     case EVENT_RESTORED_BOND:
         bonds_add(agent->bonds, &event->bond);
+        break;
+    case EVENT_RESTORED_THREAD:
+        bonds_restore_thread(agent->bonds, &event->thread);
         break;
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
@@ -316,6 +339,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_RECEIVED:
         restore_received(agent, event);
         break;
+    case EVENT_RESTORED_PIN:
+        agent_restore_pin(agent, event->pin.address, &event->pin.node);
+        break;
     case EVENT_START:
         start(agent, event, effects);
         break;
@@ -332,6 +358,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         gossip_dial_failed(agent->gossip, &event->node, event->dial_failed.address,
                            event->at.now_ms);
         break;
+    case EVENT_ANSWERED:
+        agent_take_answer(agent, event, effects);
+        break;
     case EVENT_PECK:
         if (event->peck.known) {
             struct effect *effect = effects_add(effects, EFFECT_SEND_RECEIPTS);
@@ -340,15 +369,13 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
             effect->send_stored.peck = event->peck.peck.id;
             break;
         }
-        agent_receive_peck(agent, &event->node, &event->peck.peck, event->peck.wire,
-                           event->peck.chain, &event->at, effects);
+        agent_receive_peck(agent, event, effects);
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);
         break;
     case EVENT_REFUSAL:
-        agent_receive_refusal(agent, &event->node, &event->refusal.peck, event->refusal.code,
-                              event->refusal.reason, event->refusal.final, &event->at, effects);
+        agent_receive_refusal(agent, event, effects);
         break;
     case EVENT_RECONCILE:
         agent_take_reconcile(agent, event, effects);
@@ -389,7 +416,9 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
+    agent_keep_counts(agent, effects);
     agent_refresh_records(agent, at, effects);
+    agent_renew_bonded(agent, at, effects);
     agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);
@@ -440,4 +469,8 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
     figures->proofs = directory_proof_count(agent->directory);
     gossip_figures(agent->gossip, &figures->membership);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
+    for (int i = 0; i < RECORD_SETS; i++) {
+        figures->sets[i].records = recordset_count(agent->sets[i]);
+        recordset_fingerprint(agent->sets[i], 0, SIZE_MAX, figures->sets[i].fingerprint);
+    }
 }

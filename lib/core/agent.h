@@ -13,6 +13,7 @@
 
 #include "directory.h"
 #include "effect.h"
+#include "recordset.h"
 
 struct agent;
 
@@ -40,9 +41,19 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at); /* steady; MOMENT_NEVER */
 
+/* Must the sender's tier be known before a peck for this duckling is judged? It sets a least tier, or
+ * has open actions. */
+bool agent_judges_by_tier(const struct agent *agent, const struct id *duckling);
+
 /* A new session key (rotated every 7 days) or other addresses: publishes a new node record. */
 void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
                            uint64_t not_after_ms, const struct moment *at, struct effects *effects);
+
+/* What is held of a set; nodes that hold the same records have the same. */
+struct agent_set {
+    uint64_t records;
+    uint8_t fingerprint[RECORDSET_PRINT_SIZE]; /* see recordset_fingerprint */
+};
 
 /* For status answers; read from the loop's thread only. */
 struct agent_figures {
@@ -50,6 +61,7 @@ struct agent_figures {
     struct metrics_content counters;
     struct metrics_content total; /* sums over all nodes whose counters are known */
     size_t metrics_nodes;         /* how many those are */
+    struct agent_set sets[RECORD_SETS]; /* [set - 1] */
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */
     size_t proofs;            /* owners that gave one version to two records */
@@ -57,6 +69,7 @@ struct agent_figures {
     struct gossip_figures membership;  /* probes, accusations, own health */
     bool restoring;            /* the store is still being read: filled in by who does it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */
+    uint64_t turns_undone, undoing_ms; /* turns that could not be kept: filled in by who undid them */
 };
 void agent_figures(const struct agent *agent, struct agent_figures *figures);
 
@@ -72,6 +85,7 @@ struct agent_member {
     uint32_t attempts;          /* to dial it, that failed in a row */
     uint64_t next_dial_ms;      /* Unix time; 0: none is planned */
 };
+size_t agent_member_count(const struct agent *agent);
 size_t agent_members(const struct agent *agent, const struct moment *at,
                      struct agent_member *members, size_t max);
 

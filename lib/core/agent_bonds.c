@@ -8,12 +8,15 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define ENDED_AT_ONCE_MAX 256 /* of those whose time is over, in one turn */
+#define ENDED_AT_ONCE_MAX 256   /* of those whose time is over, in one turn */
+#define RENEWED_AT_ONCE_MAX 256 /* attestations, in one turn: each costs a signature */
+#define RENEW_LOOK_MS SECOND_MS /* until the next turn that renews, when there are more */
 
 static void tell_end(const struct bond *bond, const struct id *duckling, struct effects *effects)
 {
     struct effect *effect = effects_add(effects, EFFECT_BOND_CHANGED);
 
+    effect->bond_changed.change = BOND_ENDED;
     effect->bond_changed.bond = bond->id;
     effect->bond_changed.duckling = *duckling;
     effect->bond_changed.with =
@@ -29,7 +32,7 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
 
     assert(copy);
     *copy = *bond;
-    copy->scope_count = 0; /* they live in the table, and the table forgets them now */
+    copy->scope_count = copy->terms.stop_word_count = 0; /* the table forgets them now */
     bonds_remove(agent->bonds, &copy->id);
     effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
     other = id_equal(&copy->requester, duckling) ? &copy->approver : &copy->requester;
@@ -40,12 +43,12 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
 
 /* ---- told to others ---- */
 
-static struct bytes key_of(const struct id *other, struct arena *arena)
+static struct bytes key_of(const struct id *other, char key[RECORD_KEY_MAX])
 {
-    char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
+    char text[ID_TEXT_SIZE];
 
-    snprintf(key, sizeof key, "bonded:%s", id_text(ID_DUCKLING, other, text));
-    return arena_copy(arena, bytes_of_text(key));
+    snprintf(key, RECORD_KEY_MAX, "bonded:%s", id_text(ID_DUCKLING, other, text));
+    return bytes_of_text(key);
 }
 
 /* The deletion names the bond as the attestation did: times of two nodes need not agree. */
@@ -54,10 +57,11 @@ static void tell_ended(struct agent *agent, const struct duckling *duckling, con
 {
     struct attestation_content content = {
         .subject = *other, .claim = bytes_of_text("bonded"), .proof = id_bytes(bond)};
+    char key[RECORD_KEY_MAX];
     struct statement statement = {
         .by = duckling,
         .kind = RECORD_ATTESTATION,
-        .key = key_of(other, &effects->arena),
+        .key = arena_copy(&effects->arena, key_of(other, key)),
         .content = attestation_content_pack(&content, &effects->arena),
         .deleted = true,
         .life_ms = RECORD_LIFE_MAX_MS,
@@ -129,9 +133,83 @@ void agent_hear_of_bond(struct agent *agent, const struct record *record, struct
     arena_free(&arena);
 }
 
+/* Who was away for longer than the deletion lives hears of the end by its next peck: the other
+ * end's node says, signed, that the peck waits for its owner, which a bond would have spared it. The
+ * bond was held here when the peck was made, so there it was held before. */
+void agent_miss_bond(struct agent *agent, const struct id *bond, const struct id *duckling,
+                     struct effects *effects)
+{
+    const struct bond *held = bonds_find(agent->bonds, bond);
+    char text[ID_TEXT_SIZE];
+
+    if (!held)
+        return;
+    agent_log(effects, LOG_WARNING, "the other end has the bond %s no more: it ends here, too",
+              id_text(ID_BOND, bond, text));
+    end_bond(agent, held, duckling, effects);
+}
+
+/* ---- renewed ---- */
+
+struct renewal {
+    struct agent *agent;
+    const struct moment *at;
+    struct effects *effects;
+    size_t published;
+};
+
+/* What the owner's quota put out is not said again until there is room: it would put out others. */
+static bool has_place(const struct agent *agent, const struct id *duckling,
+                      const struct directory_entry *held)
+{
+    return held || directory_count_of(agent->directory, duckling) < RECORDS_PER_OWNER_MAX;
+}
+
+static uint64_t renew_end(struct renewal *renewal, const struct bond *bond, const struct id *end,
+                          const struct id *other)
+{
+    struct agent *agent = renewal->agent;
+    struct duckling *duckling = agent_hosted(agent, end);
+    uint64_t jitter_ms = dice_jitter_ms(&agent->dice, HOUR_MS), age_ms = RECORD_REFRESH_MS;
+    const struct directory_entry *held;
+    char key[RECORD_KEY_MAX];
+
+    if (!duckling)
+        return MOMENT_NEVER;
+    held = directory_find_key(agent->directory, end, RECORD_ATTESTATION, key_of(other, key));
+    if (held && !held->deleted)
+        age_ms =
+            renewal->at->wall_ms > held->version.ms ? renewal->at->wall_ms - held->version.ms : 0;
+    if (age_ms + HOUR_MS < RECORD_REFRESH_MS)
+        return renewal->at->now_ms + RECORD_REFRESH_MS - jitter_ms - age_ms;
+    if (renewal->published == RENEWED_AT_ONCE_MAX)
+        return renewal->at->now_ms + RENEW_LOOK_MS;
+    if (has_place(agent, end, held)) {
+        agent_publish_bonded(agent, duckling, bond, renewal->at, renewal->effects);
+        renewal->published++;
+    }
+    return renewal->at->now_ms + RECORD_REFRESH_MS - jitter_ms;
+}
+
+/* Of a bond between two ducklings of this node either end says it. */
+static uint64_t renew(void *context, const struct bond *bond)
+{
+    uint64_t one_ms = renew_end(context, bond, &bond->requester, &bond->approver);
+    uint64_t other_ms = renew_end(context, bond, &bond->approver, &bond->requester);
+
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
+void agent_renew_bonded(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    struct renewal renewal = {.agent = agent, .at = at, .effects = effects};
+
+    bonds_renew(agent->bonds, at->now_ms, renew, &renewal);
+}
+
 /* ---- ended by time ---- */
 
-void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
+static void end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct id ended[ENDED_AT_ONCE_MAX];
     size_t count = bonds_over(agent->bonds, at->wall_ms, ended, ENDED_AT_ONCE_MAX);
@@ -144,11 +222,19 @@ void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct e
     }
 }
 
+void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (bonds_next_end_ms(agent->bonds) <= at->wall_ms)
+        end_bonds_over(agent, at, effects);
+}
+
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at)
 {
     uint64_t end_ms = bonds_next_end_ms(agent->bonds);
+    uint64_t renewal_ms = bonds_next_renewal_ms(agent->bonds);
 
     if (end_ms == MOMENT_NEVER)
-        return MOMENT_NEVER;
-    return at->now_ms + (end_ms > at->wall_ms ? end_ms - at->wall_ms : 0);
+        return renewal_ms;
+    end_ms = at->now_ms + (end_ms > at->wall_ms ? end_ms - at->wall_ms : 0);
+    return end_ms < renewal_ms ? end_ms : renewal_ms;
 }

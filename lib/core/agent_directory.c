@@ -10,6 +10,18 @@ static bool is_own(const struct agent *agent, const struct id *owner)
     return id_equal(owner, &agent->node) || agent_hosted(agent, owner);
 }
 
+static bool is_away(const struct record *record)
+{
+    struct node_content content = {0};
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
+    if (node_content_parse(record->content, &arena, &content) != RECORD_OK)
+        content.away = false;
+    arena_free(&arena);
+    return content.away;
+}
+
 /* What a record means to the other machines. */
 static void learn(struct agent *agent, const struct record *record)
 {
@@ -18,8 +30,8 @@ static void learn(struct agent *agent, const struct record *record)
         return;
     if (record->kind == RECORD_REVOCATION)
         gossip_forget(agent->gossip, &record->owner);
-    else if (record->deleted)
-        gossip_leave(agent->gossip, &record->owner);
+    else if (record->deleted || is_away(record))
+        gossip_leave(agent->gossip, &record->owner, !record->deleted);
     else
         gossip_learn(agent->gossip, &record->owner, record->version);
 }
@@ -225,6 +237,7 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
         .session_not_after_ms = agent->settings.session_not_after_ms,
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
+        .away = agent->stopping,
     };
     struct statement statement = {.kind = RECORD_NODE};
     struct bytes wire = {0};
@@ -239,7 +252,7 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
     agent_publish(agent, &statement, at, effects, &wire);
     agent->node_refresh_at_ms =
         at->now_ms + RECORD_REFRESH_MS - dice_jitter_ms(&agent->dice, HOUR_MS);
-    if (wire.size == 0 || agent->leaving)
+    if (wire.size == 0 || agent->leaving || agent->stopping)
         return;
     effect = effects_add(effects, EFFECT_INTRODUCE);
     effect->introduce.introduction =
@@ -255,11 +268,15 @@ void agent_publish_duckling(struct agent *agent, struct duckling *duckling, cons
         .bio = duckling->profile.bio,
         .capability_count = duckling->profile.capability_count,
         .accepts_pecks = duckling->profile.accepts_pecks,
+        .least_tier = duckling->profile.least_tier,
+        .open_action_count = duckling->profile.open_action_count,
     };
     struct statement statement = {.by = duckling, .kind = RECORD_DUCKLING};
 
     for (size_t i = 0; i < content.capability_count; i++)
         content.capabilities[i] = duckling->profile.capabilities[i];
+    for (size_t i = 0; i < content.open_action_count; i++)
+        content.open_actions[i] = duckling->profile.open_actions[i];
     statement.content = duckling_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, NULL);
     duckling->refresh_at_ms =
@@ -295,6 +312,16 @@ static uint64_t count_alive(const struct agent *agent, const struct moment *at)
     return alive;
 }
 
+/* A node that has nothing to count, and never had, says nothing. What it said before is corrected,
+ * also when it is all that is left of an earlier life. */
+bool agent_has_metrics(const struct agent *agent)
+{
+    static const struct metrics_content nothing;
+
+    return agent->hosted_count > 0 || memcmp(&agent->counters, &nothing, sizeof nothing) != 0 ||
+           directory_find(agent->directory, &agent->node, RECORD_METRICS);
+}
+
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct metrics_content *metrics = &agent->counters;
@@ -316,29 +343,21 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
         if (!duckling)
             continue;
-        if (duckling->refresh_at_ms <= at->now_ms)
+        if (duckling->refresh_at_ms <= at->now_ms) {
             agent_publish_duckling(agent, duckling, at, effects);
+            agent_publish_vouchers(agent, duckling, at, effects);
+        }
         if (duckling->refresh_at_ms < agent->ducklings_refresh_at_ms)
             agent->ducklings_refresh_at_ms = duckling->refresh_at_ms;
     }
 }
 
-void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
+static void expire_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct directory_drop ended[EXPIRE_AT_ONCE_MAX];
-    size_t count, nodes = 0;
+    size_t count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
+    size_t nodes = 0;
 
-    if (agent->node_refresh_at_ms <= at->now_ms) {
-        agent_publish_node(agent, at, effects);
-        agent->metrics_changed = true;
-    }
-    if (agent->ducklings_refresh_at_ms <= at->now_ms)
-        refresh_ducklings(agent, at, effects);
-    if (agent->metrics_changed && agent->metrics_at_ms <= at->now_ms)
-        agent_publish_metrics(agent, at, effects);
-    if (directory_next_expiry_ms(agent->directory) >= at->wall_ms)
-        return;
-    count = directory_expire(agent->directory, at->wall_ms, ended, EXPIRE_AT_ONCE_MAX);
     for (size_t i = 0; i < count; i++) {
         note_drop(agent, &ended[i]);
         drop_record(&ended[i], effects);
@@ -346,6 +365,20 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
     }
     if (nodes > 0)
         agent_forget_expired(agent);
+}
+
+void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (agent->node_refresh_at_ms <= at->now_ms) {
+        agent_publish_node(agent, at, effects);
+        agent->metrics_changed = agent->metrics_changed || agent_has_metrics(agent);
+    }
+    if (agent->ducklings_refresh_at_ms <= at->now_ms)
+        refresh_ducklings(agent, at, effects);
+    if (agent->metrics_changed && agent->metrics_at_ms <= at->now_ms)
+        agent_publish_metrics(agent, at, effects);
+    if (directory_next_expiry_ms(agent->directory) < at->wall_ms)
+        expire_records(agent, at, effects);
 }
 
 uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct moment *at)

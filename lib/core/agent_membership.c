@@ -84,8 +84,9 @@ void agent_take_accusation(struct agent *agent, const struct event *event, struc
 
 /* ---- what gossip decides ---- */
 
-static void accuse(struct agent *agent, const struct id *accused, const struct moment *at,
-                   struct effects *effects)
+/* `again`: it is dead here, and nothing changes by it; but it may hear of it, and refute. */
+static void accuse(struct agent *agent, const struct id *accused, bool again,
+                   const struct moment *at, struct effects *effects)
 {
     struct accusation said = {.network = agent->settings.network,
                               .accuser = agent->node,
@@ -104,6 +105,10 @@ static void accuse(struct agent *agent, const struct id *accused, const struct m
         return; /* its record has ended meanwhile */
     accusation.wire = envelope_seal(ENVELOPE_ACCUSATION, &agent->node, agent->settings.node_key,
                                     body, &effects->arena, &accusation.hash);
+    if (again) {
+        pass_on(agent, &accusation, &agent->node, effects);
+        return;
+    }
     if (gossip_take_accusation(agent->gossip, &accusation, said.version, at->now_ms) !=
         GOSSIP_COUNTED)
         return;
@@ -114,7 +119,7 @@ static void accuse(struct agent *agent, const struct id *accused, const struct m
 static void refute(struct agent *agent, struct version version, const struct moment *at,
                    struct effects *effects)
 {
-    if (agent->leaving)
+    if (agent->leaving || agent->stopping)
         return;
     if (version_compare(version, agent->last_version) > 0)
         agent->last_version = version;
@@ -180,7 +185,10 @@ static void heed(struct agent *agent, const struct gossip_output *output, const 
         hang_up(output, effects);
         break;
     case GOSSIP_ACCUSE:
-        accuse(agent, &output->node, at, effects);
+        accuse(agent, &output->node, false, at, effects);
+        break;
+    case GOSSIP_ACCUSE_AGAIN:
+        accuse(agent, &output->node, true, at, effects);
         break;
     case GOSSIP_REFUTE:
         refute(agent, output->version, at, effects);
@@ -208,6 +216,16 @@ void agent_leave(struct agent *agent, const struct moment *at, struct effects *e
     agent_log(effects, LOG_INFO, "this node leaves the network");
 }
 
+/* A farewell that is taken back: until a newer record comes nobody probes or accuses this node. */
+void agent_stop(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (!agent->leaving && !agent->stopping) {
+        agent->stopping = true;
+        agent_publish_node(agent, at, effects);
+    }
+    effects_add(effects, EFFECT_STOP);
+}
+
 void agent_forget_expired(struct agent *agent)
 {
     for (size_t i = gossip_count(agent->gossip); i-- > 0;) {
@@ -222,6 +240,11 @@ void agent_forget_expired(struct agent *agent)
 static uint64_t to_wall_ms(const struct moment *at, uint64_t steady_ms)
 {
     return steady_ms > at->now_ms ? at->wall_ms + (steady_ms - at->now_ms) : at->wall_ms;
+}
+
+size_t agent_member_count(const struct agent *agent)
+{
+    return gossip_count(agent->gossip);
 }
 
 size_t agent_members(const struct agent *agent, const struct moment *at,

@@ -1,6 +1,7 @@
 /* Orders: what programs of this host ask the node to do. Each is answered by exactly one
  * EFFECT_REPLY, some only once the turn's signatures are made. */
 #include "agent_parts.h"
+#include "tier.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -40,6 +41,15 @@ static const char *judge_profile(const struct order_profile *profile, const char
     *field = "bio";
     if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
         return "a bio is at most 1024 bytes of UTF-8";
+    *field = "least_tier";
+    if (profile->set_least_tier && profile->least_tier > TIER_MAX)
+        return "tiers are 0 to 3";
+    *field = "open_actions";
+    if (profile->open_action_count > DUCKLING_OPEN_ACTIONS_MAX)
+        return "at most 16 actions are open";
+    for (size_t i = 0; profile->set_open_actions && i < profile->open_action_count; i++)
+        if (!peck_scope_is_valid(profile->open_actions[i]))
+            return "an open action is a name like data.read, or data.*, or *";
     *field = "capabilities";
     if (!profile->set_capabilities)
         return NULL;
@@ -151,6 +161,12 @@ static void change_profile(struct agent *agent, const struct order *order,
         memcpy(merged.capabilities, wish->capabilities, sizeof merged.capabilities);
         merged.capability_count = wish->capability_count;
     }
+    if (wish->set_least_tier)
+        merged.least_tier = wish->least_tier;
+    if (wish->set_open_actions) {
+        memcpy(merged.open_actions, wish->open_actions, sizeof merged.open_actions);
+        merged.open_action_count = wish->open_action_count;
+    }
     agent_keep_profile(duckling, &merged);
     keep_profile(duckling, effects);
     agent_publish_duckling(agent, duckling, at, effects);
@@ -179,8 +195,7 @@ static void pulse(struct agent *agent, const struct order *order, struct ducklin
 static void send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects)
 {
-    const char *message = "", *field = "";
-    enum refusal_code code;
+    struct order_refusal refusal = {.message = "", .field = ""};
 
     if (order->held.found) {
         struct effect *effect;
@@ -197,9 +212,11 @@ static void send_peck(struct agent *agent, const struct order *order, const stru
         effect->reply.replayed = true;
         return;
     }
-    code = agent_send_peck(agent, order, at, effects, &message, &field);
-    if (code != REFUSAL_NONE)
-        refuse(effects, order, code, message, field);
+    agent_send_peck(agent, order, at, effects, &refusal);
+    if (refusal.code == REFUSAL_NONE)
+        return;
+    refuse(effects, order, refusal.code, refusal.message, refusal.field);
+    effects->list[effects->count - 1].reply.retry_after_ms = refusal.retry_after_ms;
 }
 
 static void cancel(struct agent *agent, const struct order *order, const struct moment *at,
@@ -229,6 +246,8 @@ static void cancel(struct agent *agent, const struct order *order, const struct 
     effect = effects_add(effects, EFFECT_KEEP_STATE);
     effect->state.box = BOX_OUT;
     effect->state.peck = copy.peck;
+    effect->state.duckling = copy.from;
+    effect->state.with = copy.to;
     effect->state.state = PECK_CANCELLED;
     effect->state.at_ms = at->wall_ms;
     agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, PECK_CANCELLED,
@@ -249,6 +268,8 @@ static void keep_place(const struct tray_entry *entry, const struct moment *at,
 
     effect->state.box = BOX_IN;
     effect->state.peck = entry->peck;
+    effect->state.duckling = entry->to;
+    effect->state.with = entry->from;
     effect->state.state = entry->state;
     effect->state.place = entry->place;
     effect->state.attempt = entry->attempt;
@@ -372,6 +393,17 @@ static void renew(struct agent *agent, const struct order *order, const struct m
     reply(effects, order);
 }
 
+/* What the answer costs the asker is said by whoever answers, and by nobody else. */
+static bool judge_charge(const struct order *order, struct effects *effects)
+{
+    if (order->charge == 0 || (!order->failed && order->charge <= ANSWER_CHARGE_MAX))
+        return true;
+    refuse(effects, order, REFUSAL_MALFORMED,
+           order->failed ? "what failed costs nothing" : "an answer costs at most 1000000000 units",
+           "charge");
+    return false;
+}
+
 static bool judge_words(const struct order *order, struct effects *effects)
 {
     if (order->result.size > PECK_PAYLOAD_MAX) {
@@ -394,9 +426,10 @@ static void answer(struct agent *agent, const struct order *order, const struct 
                    struct effects *effects)
 {
     const struct tray_entry *entry = find_open(agent, order, &order->peck, effects);
+    struct unsigned_receipt *receipt;
     struct tray_entry copy;
 
-    if (!entry || !judge_words(order, effects))
+    if (!entry || !judge_words(order, effects) || !judge_charge(order, effects))
         return;
     if (entry->state == PECK_PENDING) {
         refuse(effects, order, REFUSAL_CONFLICT,
@@ -406,11 +439,27 @@ static void answer(struct agent *agent, const struct order *order, const struct 
         return;
     }
     copy = *entry;
-    if (agent_say_done(agent, &copy, order->failed ? PECK_FAILED : PECK_ANSWERED,
-                       order->failed ? bytes_of(NULL, 0) : order->result,
-                       order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
-                       effects))
-        tray_remove(agent->tray, &copy.peck);
+    receipt = agent_say_done(agent, &copy, order->failed ? PECK_FAILED : PECK_ANSWERED,
+                             order->failed ? bytes_of(NULL, 0) : order->result,
+                             order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
+                             effects);
+    receipt->receipt.charged = order->charge;
+    tray_remove(agent->tray, &copy.peck);
+    if (order->charge > 0) {
+        struct bond_action action = {
+            .from = &copy.from, .to = &copy.to, .action = order->held.action};
+
+        bonds_charge(agent->bonds, &action, order->charge, at->wall_ms);
+    }
+}
+
+/* ---- bonds ---- */
+
+static struct bond_terms terms_of(const struct order *order)
+{
+    struct bond_terms terms = bond_terms_default();
+
+    return bond_terms_change(&terms, &order->terms, order->terms_set);
 }
 
 static void make_bond(struct agent *agent, const struct order *order,
@@ -430,6 +479,8 @@ static void make_bond(struct agent *agent, const struct order *order,
     bond->approver = copy.to;
     bond->made_ms = at->wall_ms;
     bond->not_after_ms = order->not_after_ms ? order->not_after_ms : at->wall_ms + BOND_LIFE_MS;
+    bond->terms_ms = at->wall_ms;
+    bond->terms = terms_of(order);
     for (size_t i = 0; i < order->scope_count && i < PECK_SCOPES_MAX; i++)
         bond->scopes[bond->scope_count++] = order->scopes[i];
     if (!bonds_add(agent->bonds, bond)) {
@@ -438,19 +489,14 @@ static void make_bond(struct agent *agent, const struct order *order,
     }
     receipt = agent_say_done(agent, &copy, PECK_APPROVED, bytes_of(NULL, 0), bytes_of(NULL, 0), at,
                              order->ticket, effects);
-    if (!receipt)
-        return;
-    receipt->bond = bond->id;
-    receipt->receipt.bond_not_after_ms = bond->not_after_ms;
-    receipt->receipt.scope_count = bond->scope_count;
-    memcpy(receipt->receipt.scopes, bond->scopes, sizeof bond->scopes);
+    agent_say_terms(receipt, bond);
     tray_remove(agent->tray, &copy.peck);
     effects_add(effects, EFFECT_KEEP_BOND)->bond = bond;
     agent->counters.connections++;
     agent->counters_changed = agent->metrics_changed = true;
     agent_publish_bonded(agent, approver, bond, at, effects);
     effect = effects_add(effects, EFFECT_BOND_CHANGED);
-    effect->bond_changed.made = true;
+    effect->bond_changed.change = BOND_MADE;
     effect->bond_changed.bond = bond->id;
     effect->bond_changed.duckling = bond->approver;
     effect->bond_changed.with = bond->requester;
@@ -458,7 +504,14 @@ static void make_bond(struct agent *agent, const struct order *order,
 
 static bool judge_bond(const struct order *order, const struct moment *at, struct effects *effects)
 {
-    if (order->scope_count == 0 || order->scope_count > PECK_SCOPES_MAX) {
+    const char *field, *wrong = bond_terms_judge(&order->terms, &field);
+
+    if (wrong) {
+        refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
+        return false;
+    }
+    if (order->scope_count > PECK_SCOPES_MAX ||
+        (order->scope_count == 0 && order->kind == ORDER_APPROVE)) {
         refuse(effects, order, REFUSAL_MALFORMED, "a bond has 1 to 16 scopes", "scopes");
         return false;
     }
@@ -468,7 +521,8 @@ static bool judge_bond(const struct order *order, const struct moment *at, struc
                    "a scope is a name like data.read, or data.*, or *", "scopes");
             return false;
         }
-    if (order->not_after_ms && order->not_after_ms <= at->wall_ms) {
+    if (order->not_after_ms > MUTE_LATEST_MS ||
+        (order->not_after_ms && order->not_after_ms <= at->wall_ms)) {
         refuse(effects, order, REFUSAL_MALFORMED, "the bond would have ended already", "not_after");
         return false;
     }
@@ -493,13 +547,16 @@ static void approve(struct agent *agent, const struct order *order, const struct
             make_bond(agent, order, entry, at, effects);
         return;
     }
-    if (order->scope_count > 0 || order->not_after_ms) {
+    if (order->scope_count > 0 || order->not_after_ms || order->terms_set) {
         refuse(effects, order, REFUSAL_MALFORMED,
-               "an action is approved as it is: scopes and an end belong to a bond",
-               order->scope_count > 0 ? "scopes" : "not_after");
+               "an action is approved as it is: scopes, limits and an end belong to a bond",
+               order->scope_count > 0 ? "scopes"
+               : order->not_after_ms  ? "not_after"
+                                      : "terms");
         return;
     }
     copy = *entry;
+    copy.action = arena_copy(&effects->arena, entry->action); /* it goes with the entry */
     copy.state = PECK_APPROVED;
     copy.place = TRAY_READY;
     if (order->held.expires_ms > copy.expires_ms) /* now it waits as long as its sender allows */
@@ -542,6 +599,56 @@ static void unpeck(struct agent *agent, const struct order *order, const struct 
         refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
 }
 
+/* NULL after a refusal was added. */
+static const struct bond *find_own_bond(struct agent *agent, const struct order *order,
+                                        struct effects *effects)
+{
+    const struct bond *bond = bonds_find(agent->bonds, &order->bond);
+    bool is_named = !id_is_zero(&order->duckling);
+
+    if (!bond || (is_named && !id_equal(&order->duckling, &bond->requester) &&
+                  !id_equal(&order->duckling, &bond->approver))) {
+        refuse(effects, order, REFUSAL_NOT_FOUND, "this duckling has no such bond", "bond_id");
+        return NULL;
+    }
+    if (!agent_hosted(agent, &bond->approver) ||
+        (is_named && !id_equal(&order->duckling, &bond->approver))) {
+        refuse(effects, order, REFUSAL_NOT_ALLOWED,
+               "the terms of a bond belong to whoever approved it", "bond_id");
+        return NULL;
+    }
+    return bond;
+}
+
+static void change_bond(struct agent *agent, const struct order *order, const struct moment *at,
+                        struct effects *effects)
+{
+    const struct bond *bond = find_own_bond(agent, order, effects);
+    struct bond changed;
+    struct effect *effect;
+
+    if (!bond || !judge_bond(order, at, effects))
+        return;
+    changed = *bond;
+    changed.terms = bond_terms_change(&bond->terms, &order->terms, order->terms_set);
+    changed.terms_ms = at->wall_ms > bond->terms_ms ? at->wall_ms : bond->terms_ms + 1;
+    if (order->not_after_ms)
+        changed.not_after_ms = order->not_after_ms;
+    if (order->scope_count > 0) {
+        changed.scope_count = order->scope_count;
+        memcpy(changed.scopes, order->scopes, order->scope_count * sizeof *order->scopes);
+    }
+    if (changed.not_after_ms <= changed.terms_ms) {
+        refuse(effects, order, REFUSAL_MALFORMED, "the bond would have ended already", "not_after");
+        return;
+    }
+    if (agent_change_bond(agent, order, &changed, at, effects))
+        return; /* who ordered it hears when it is signed */
+    effect = reply(effects, order);
+    effect->reply.duckling = changed.approver;
+    effect->reply.bond = changed.id;
+}
+
 /* ---- the rest ---- */
 
 static void join(struct agent *agent, const struct order *order, struct effects *effects)
@@ -550,8 +657,7 @@ static void join(struct agent *agent, const struct order *order, struct effects 
         refuse(effects, order, REFUSAL_MALFORMED, "an address is host:port", "address");
         return;
     }
-    if (!gossip_add_seed(agent->gossip, order->address,
-                         id_is_zero(&order->node) ? NULL : &order->node)) {
+    if (!agent_join(agent, order, effects)) {
         refuse(effects, order, REFUSAL_BUSY, "this node remembers as many nodes as it can", "");
         return;
     }
@@ -594,10 +700,35 @@ static void list_members(const struct agent *agent, const struct order *order,
     effect->reply.member_count = count;
 }
 
+static void vouch(struct agent *agent, const struct order *order, struct duckling *duckling,
+                  const struct moment *at, struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code = agent_vouch(agent, order, duckling, at, effects, &message, &field);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, field);
+}
+
+static void trust(const struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code = agent_trust(agent, order, at, effects, &message, &field);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, field);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
-    return kind == ORDER_PROFILE || kind == ORDER_TAKE || kind == ORDER_PULSE ||
-           kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK || kind == ORDER_RENEW;
+    return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
+           kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
+           kind == ORDER_RENEW;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -647,6 +778,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     case ORDER_UNPECK:
         unpeck(agent, order, at, effects);
         break;
+    case ORDER_BOND:
+        change_bond(agent, order, at, effects);
+        break;
     case ORDER_JOIN:
         join(agent, order, effects);
         break;
@@ -656,8 +790,17 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     case ORDER_PULSE:
         pulse(agent, order, duckling, at, effects);
         break;
+    case ORDER_VOUCH:
+        vouch(agent, order, duckling, at, effects);
+        break;
+    case ORDER_TRUST:
+        trust(agent, order, at, effects);
+        break;
     case ORDER_LEAVE:
         leave(agent, order, at, effects);
+        break;
+    case ORDER_STOP:
+        agent_stop(agent, at, effects);
         break;
     case ORDER_MEMBERS:
         list_members(agent, order, at, effects);

@@ -20,6 +20,12 @@ struct duckling {
     struct bytes chain;           /* owned */
     struct arena profile_memory;
     struct order_profile profile; /* in profile_memory */
+    struct held_voucher {
+        struct id operator_id;
+        uint64_t not_after_ms;    /* wall */
+        struct bytes wire, chain; /* owned */
+    } vouchers[DUCKLING_VOUCHERS_MAX];
+    size_t voucher_count;
     uint64_t pulse_ms;            /* wall */
     uint64_t refresh_at_ms;       /* steady: its record is published again */
 };
@@ -31,6 +37,8 @@ struct unsigned_peck {
     struct bytes body;
     struct duckling *from;
     uint64_t ticket;
+    struct bytes thread; /* that it belongs to */
+    struct sender_rank rank;
 };
 
 struct unsigned_receipt {
@@ -39,7 +47,8 @@ struct unsigned_receipt {
     struct duckling *signer; /* NULL: the node */
     struct id node;          /* where the peck came from, or its sender's host */
     uint64_t ticket;         /* of the order that it answers; 0: none */
-    struct id bond;          /* that the order made; zero: none */
+    struct id bond;          /* that the order made or changed; zero: none */
+    bool is_about_terms;     /* of a bond that was made long ago: the request is done */
 };
 
 /* What this turn took, so that its first round needs no store. Borrows from the turn. */
@@ -55,6 +64,13 @@ struct served_audit {
     uint32_t session;
     uint64_t until_ms;
     struct quota *turns; /* how often each neighbour may ask for one: it costs us as much as the set */
+};
+
+/* Which node answered first at an address that was joined without an id. */
+struct pin {
+    char address[ADDRESS_MAX + 1];
+    struct id node;
+    struct id told; /* the operator was told that this one answers there instead */
 };
 
 struct agent {
@@ -100,8 +116,12 @@ struct agent {
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS];
 
+    struct pin *pins; /* the oldest first; at most GOSSIP_SEEDS_MAX */
+    size_t pin_count, pin_capacity;
+
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
+    bool stopping;               /* ORDER_STOP was */
 };
 
 /* ---- agent.c ---- */
@@ -126,6 +146,7 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
+bool agent_has_metrics(const struct agent *agent);
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
                           const struct moment *at, struct effects *effects);
@@ -170,8 +191,65 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct id *ended);
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
+/* The node of `bond`'s other end has made a peck of `duckling` wait that this bond covers: it has the
+ * bond no more. No such bond here: nothing is done. */
+void agent_miss_bond(struct agent *agent, const struct id *bond, const struct id *duckling,
+                     struct effects *effects);
+/* The attestations of bonds that stand are published again as other records are. */
+void agent_renew_bonded(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_limits.c ---- */
+/* Why a peck is refused. Texts are constants, or live in the effects' arena. */
+struct peck_refusal {
+    const char *code, *reason;
+    bool final;
+    uint64_t retry_after_ms; /* 0: not said */
+};
+
+/* Why an order is refused; code REFUSAL_NONE: it is not. */
+struct order_refusal {
+    enum refusal_code code;
+    const char *message, *field;
+    uint64_t retry_after_ms;
+};
+
+/* The conversation of a peck: that of the peck it replies to, where that is known here (`replied`,
+ * which the store was asked for), whatever it says itself. Empty: none. */
+struct bytes agent_thread_of(const struct peck *peck, struct bytes replied);
+
+/* `*refusal` is written when a bond covers the action and does not admit it. */
+struct bond_decision agent_admit_action(struct agent *agent, const struct peck *peck,
+                                        struct bytes thread, const struct moment *at,
+                                        struct effects *effects, struct peck_refusal *refusal);
+void agent_count_peck(struct agent *agent, const struct peck *peck, struct bytes thread,
+                      const struct moment *at, struct effects *effects);
+/* False: `*refusal` says why. */
+bool agent_judge_round(struct agent *agent, const struct peck *peck, struct bytes thread,
+                       const struct moment *at, struct effects *effects,
+                       struct order_refusal *refusal);
+void agent_keep_counts(struct agent *agent, struct effects *effects);
+
+struct bond *agent_copy_bond(const struct bond *bond, struct arena *arena);
+void agent_say_terms(struct unsigned_receipt *said, const struct bond *bond);
+/* `changed` is judged, and held under its id. False: nothing is signed that will answer the order. */
+bool agent_change_bond(struct agent *agent, const struct order *order, const struct bond *changed,
+                       const struct moment *at, struct effects *effects);
+void agent_hear_terms(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_tell_terms(struct agent *agent, const struct id *node, struct effects *effects);
+/* ---- agent_vouchers.c ---- */
+void agent_restore_voucher(struct agent *agent, const struct kept_voucher *kept);
+void agent_free_vouchers(struct duckling *duckling);
+void agent_publish_vouchers(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                            struct effects *effects);
+enum refusal_code agent_vouch(struct agent *agent, const struct order *order,
+                              struct duckling *duckling, const struct moment *at,
+                              struct effects *effects, const char **message, const char **field);
+enum refusal_code agent_trust(const struct agent *agent, const struct order *order,
+                              const struct moment *at, struct effects *effects,
+                              const char **message, const char **field);
+
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);
@@ -180,24 +258,27 @@ void agent_take_accusation(struct agent *agent, const struct event *event,
 /* Carries out what gossip decided. */
 void agent_heed_gossip(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_forget_expired(struct agent *agent); /* members whose node record has ended */
+void agent_stop(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_leave(struct agent *agent, const struct moment *at, struct effects *effects);
+
+/* ---- agent_pins.c ---- */
+void agent_restore_pin(struct agent *agent, struct bytes address, const struct id *node);
+bool agent_join(struct agent *agent, const struct order *order, struct effects *effects); /* false: no room */
+void agent_take_answer(struct agent *agent, const struct event *event, struct effects *effects);
 
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
 
 /* ---- agent_pecks.c ---- */
-enum refusal_code agent_send_peck(struct agent *agent, const struct order *order,
-                                  const struct moment *at, struct effects *effects,
-                                  const char **message, const char **field);
-void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
-                        struct bytes wire, struct bytes chain, const struct moment *at,
-                        struct effects *effects);
+void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
+                     struct effects *effects, struct order_refusal *refusal);
+/* An EVENT_PECK of a peck that is not known here. */
+void agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_receive_receipt(struct agent *agent, const struct event *event,
                            struct effects *effects);
-void agent_receive_refusal(struct agent *agent, const struct id *node, const struct id *peck,
-                           struct bytes code, struct bytes reason, bool final,
-                           const struct moment *at, struct effects *effects);
+void agent_receive_refusal(struct agent *agent, const struct event *event,
+                           struct effects *effects);
 void agent_say_taken(struct agent *agent, const struct tray_entry *entry, const struct id *node,
                      enum peck_state state, const struct moment *at, uint64_t ticket,
                      struct effects *effects);

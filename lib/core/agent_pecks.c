@@ -4,6 +4,7 @@
  * comes in: agent_receive_peck judges it (default deny), the store keeps it, and the `taken`
  * receipt that agent_sign_receipts makes leaves only after that commit. */
 #include "agent_parts.h"
+#include "tier.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -129,32 +130,45 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
     return REFUSAL_NONE;
 }
 
-enum refusal_code agent_send_peck(struct agent *agent, const struct order *order,
-                                  const struct moment *at, struct effects *effects,
-                                  const char **message, const char **field)
+static struct id covering_bond(const struct agent *agent, const struct peck *peck,
+                               const struct moment *at)
+{
+    const struct bond *bond = NULL;
+
+    if (peck->kind == PECK_ACTION)
+        bond = bonds_cover(agent->bonds, &peck->from, &peck->to, peck->action, at->wall_ms);
+    return bond ? bond->id : (struct id){0};
+}
+
+void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
+                     struct effects *effects, struct order_refusal *refusal)
 {
     struct unsigned_peck *unsigned_peck;
     const struct unsigned_peck *earlier;
     struct peck peck = order->send;
+    struct bytes thread = agent_thread_of(&peck, order->held.thread);
     struct outbox_entry entry = {0};
     enum peck_verdict verdict;
-    enum refusal_code code;
     struct bytes body;
 
     earlier = find_in_turn(agent, &peck);
-    if (earlier)
-        return replay_in_turn(earlier, order, effects, message, field);
-    code = judge_target(agent, &peck, at, message, field);
-    if (code != REFUSAL_NONE)
-        return code;
+    if (earlier) {
+        refusal->code = replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
+        return;
+    }
+    refusal->code = judge_target(agent, &peck, at, &refusal->message, &refusal->field);
+    if (refusal->code != REFUSAL_NONE ||
+        !agent_judge_round(agent, &peck, thread, at, effects, refusal))
+        return;
     peck.network = agent->settings.network;
     peck.created_ms = at->wall_ms;
     peck.expires_ms = at->wall_ms + (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
     dice_fill(&agent->dice, peck.nonce, sizeof peck.nonce);
     verdict = peck_pack(&peck, &effects->arena, &body);
     if (verdict != PECK_OK) {
-        *message = peck_verdict_text(verdict);
-        return code_of(verdict, field);
+        refusal->message = peck_verdict_text(verdict);
+        refusal->code = code_of(verdict, &refusal->field);
+        return;
     }
     entry.peck = peck.id;
     entry.hash = peck.hash;
@@ -162,13 +176,16 @@ enum refusal_code agent_send_peck(struct agent *agent, const struct order *order
     entry.to = peck.to;
     entry.kind = peck.kind;
     entry.state = PECK_QUEUED;
+    entry.bond = covering_bond(agent, &peck, at);
     entry.expires_ms = peck.expires_ms;
     entry.next_send_ms = MOMENT_NEVER; /* the turn's end sends it */
     if (!outbox_add(agent->outbox, &entry)) {
-        *message = "too many pecks of this node await their receipts";
-        *field = "";
-        return REFUSAL_BUSY;
+        refusal->message = "too many pecks of this node await their receipts";
+        refusal->code = REFUSAL_BUSY;
+        return;
     }
+    if (!agent_hosted(agent, &peck.to)) /* else it counts where it is received */
+        agent_count_peck(agent, &peck, thread, at, effects);
     agent->pecks =
         agent_grow(agent->pecks, agent->peck_count, &agent->peck_capacity, sizeof *agent->pecks);
     unsigned_peck = &agent->pecks[agent->peck_count++];
@@ -177,8 +194,23 @@ enum refusal_code agent_send_peck(struct agent *agent, const struct order *order
         .body = body,
         .from = agent_hosted(agent, &peck.from),
         .ticket = order->ticket,
+        .thread = thread,
+        .rank = order->rank,
     };
-    return REFUSAL_NONE;
+}
+
+/* To a duckling of this very node. */
+static void receive_here(struct agent *agent, const struct unsigned_peck *sent, struct bytes wire,
+                         const struct moment *at, struct effects *effects)
+{
+    struct event event = {.kind = EVENT_PECK, .at = *at, .node = agent->node};
+
+    event.peck.peck = sent->peck;
+    event.peck.wire = wire;
+    event.peck.chain = sent->from->chain;
+    event.peck.thread = sent->thread;
+    event.peck.rank = sent->rank;
+    agent_receive_peck(agent, &event, effects);
 }
 
 /* A peck is signed: keep it, answer the order, and let it go if there is a way. */
@@ -208,7 +240,8 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->peck.expires_ms = peck->expires_ms;
     effect->peck.at_ms = at->wall_ms;
     effect->peck.action = peck->action;
-    effect->peck.thread = peck->thread;
+    effect->peck.thread = sent->thread;
+    effect->peck.named_thread = peck->thread;
     effect->peck.idempotency_key = peck->idempotency_key;
     effect->peck.wire = wire;
     effect->peck.chain = sent->from->chain;
@@ -222,16 +255,17 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->reply.peck = peck->id;
     effect->reply.box = BOX_OUT;
     effect->reply.state = is_here || is_linked ? PECK_SENT : PECK_QUEUED;
+    effect->reply.thread = peck->thread;
     agent_tell_changed(effects, BOX_OUT, &peck->from, &peck->to, &peck->id, effect->reply.state,
                        at->wall_ms);
     if (is_linked)
         agent_send(&host, FRAME_PECK, frame_pack_peck(sent->from->chain, wire, &effects->arena),
                    effects);
     else if (is_here)
-        agent_receive_peck(agent, &agent->node, peck, wire, sent->from->chain, at, effects);
+        receive_here(agent, sent, wire, at, effects);
 }
 
-void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
+static void sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
@@ -258,94 +292,184 @@ void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effec
     agent->peck_count = 0;
 }
 
-/* ---- in ---- */
-
-static void refuse(struct agent *agent, const struct id *node, const struct id *peck,
-                   const char *code, const char *reason, bool final, const struct moment *at,
-                   struct effects *effects)
+/* Most turns say nothing, and what a batch takes of the stack is cleared. */
+void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    char text[ID_TEXT_SIZE];
-
-    agent->pecks_refused++;
-    agent_log(effects, LOG_INFO, "%s is refused: %s", id_text(ID_PECK, peck, text), reason);
-    if (id_equal(node, &agent->node))
-        agent_receive_refusal(agent, node, peck, bytes_of_text(code), bytes_of_text(reason), final,
-                              at, effects);
-    else
-        agent_send(node, FRAME_REFUSAL,
-                   frame_pack_refusal(peck, code, reason, final, &effects->arena), effects);
+    if (agent->peck_count > 0)
+        sign_pecks(agent, at, effects);
 }
 
-/* Default deny: only a bond that covers the action lets it run unasked. */
-static enum peck_state first_state(const struct agent *agent, const struct peck *peck,
-                                   const struct moment *at)
+/* ---- in ---- */
+
+static void refuse(struct agent *agent, const struct event *received,
+                   const struct peck_refusal *refusal, struct effects *effects)
+{
+    const struct id *peck = &received->peck.peck.id;
+    char text[ID_TEXT_SIZE];
+    struct event event = {.kind = EVENT_REFUSAL, .at = received->at, .node = agent->node};
+
+    agent->pecks_refused++;
+    agent_log(effects, LOG_INFO, "%s is refused: %s", id_text(ID_PECK, peck, text),
+              refusal->reason);
+    if (!id_equal(&received->node, &agent->node)) {
+        agent_send(&received->node, FRAME_REFUSAL,
+                   frame_pack_refusal(peck, refusal->code, refusal->reason, refusal->final,
+                                      refusal->retry_after_ms, &effects->arena),
+                   effects);
+        return;
+    }
+    event.refusal.peck = *peck;
+    event.refusal.code = bytes_of_text(refusal->code);
+    event.refusal.reason = bytes_of_text(refusal->reason);
+    event.refusal.final = refusal->final;
+    event.refusal.retry_after_ms = refusal->retry_after_ms;
+    agent_receive_refusal(agent, &event, effects);
+}
+
+static void refuse_for_good(struct agent *agent, const struct event *received, const char *code,
+                            const char *reason, struct effects *effects)
+{
+    struct peck_refusal refusal = {.code = code, .reason = reason, .final = true};
+
+    refuse(agent, received, &refusal, effects);
+}
+
+bool agent_judges_by_tier(const struct agent *agent, const struct id *id)
+{
+    const struct duckling *duckling = agent_hosted(agent, id);
+
+    return duckling &&
+           (duckling->profile.least_tier > 0 || duckling->profile.open_action_count > 0);
+}
+
+static bool is_open(const struct duckling *target, struct bytes action)
+{
+    for (size_t i = 0; i < target->profile.open_action_count; i++)
+        if (peck_scope_covers(target->profile.open_actions[i], action))
+            return true;
+    return false;
+}
+
+/* Default deny: only a bond that covers the action lets it run unasked, or the target's owner, who
+ * opened it to all of a tier. */
+static enum peck_state first_state(const struct agent *agent, const struct duckling *target,
+                                   const struct peck *peck, const struct bond_decision *decision,
+                                   const struct sender_rank *rank)
 {
     if (peck->kind != PECK_ACTION)
         return PECK_PENDING;
-    if (bonds_cover(agent->bonds, &peck->from, &peck->to, peck->action, at->wall_ms))
+    if (decision->verdict == BOND_ADMITS)
         return PECK_TAKEN;
     if (agent->settings.bond_own && agent_hosted(agent, &peck->from))
+        return PECK_TAKEN;
+    if (rank->missing && rank->tier >= (int)target->profile.least_tier &&
+        is_open(target, peck->action))
         return PECK_TAKEN;
     return PECK_PENDING;
 }
 
-void agent_receive_peck(struct agent *agent, const struct id *node, const struct peck *peck,
-                        struct bytes wire, struct bytes chain, const struct moment *at,
-                        struct effects *effects)
+static void refuse_by_tier(struct agent *agent, const struct event *event,
+                           const struct duckling *target, struct effects *effects)
 {
-    struct duckling *target = agent_hosted(agent, &peck->to);
-    struct tray_entry entry = {0};
-    enum tray_verdict room;
-    struct effect *effect;
+    const struct sender_rank *rank = &event->peck.rank;
+    char reason[256];
 
-    if (!target) {
-        refuse(agent, node, &peck->id, "not_hosted_here", "its target does not live on this node",
-               true, at, effects);
-        return;
-    }
-    if (peck->expires_ms <= at->wall_ms) {
-        refuse(agent, node, &peck->id, "expired", "its time is over", true, at, effects);
-        return;
-    }
-    entry.state = first_state(agent, peck, at);
-    if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
-        refuse(agent, node, &peck->id, "pecks_refused", "its target accepts no pecks", true, at,
-               effects);
-        return;
-    }
-    entry.peck = peck->id;
-    entry.hash = peck->hash;
-    entry.from = peck->from;
-    entry.to = peck->to;
-    entry.kind = peck->kind;
-    entry.action = peck->action;
-    entry.place = entry.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
-    entry.expires_ms = peck->expires_ms;
+    snprintf(reason, sizeof reason,
+             "its target takes pecks from %s on; its sender is %s, and lacks %s",
+             tier_name((int)target->profile.least_tier), tier_name(rank->tier),
+             rank->missing ? rank->missing : "what would prove it");
+    refuse_for_good(agent, event, "tier_too_low", reason, effects);
+}
+
+static struct tray_entry entry_of(const struct peck *peck, enum peck_state state,
+                                  const struct moment *at)
+{
+    struct tray_entry entry = {.peck = peck->id,
+                               .hash = peck->hash,
+                               .from = peck->from,
+                               .to = peck->to,
+                               .kind = peck->kind,
+                               .action = peck->action,
+                               .state = state,
+                               .expires_ms = peck->expires_ms};
+
+    entry.place = state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     if (entry.place == TRAY_WAITING && entry.expires_ms > at->wall_ms + PECK_APPROVAL_MS)
         entry.expires_ms = at->wall_ms + PECK_APPROVAL_MS;
-    room = tray_add(agent->tray, &entry);
-    if (room != TRAY_TAKEN) {
-        refuse(agent, node, &peck->id, "busy", tray_verdict_text(room), false, at, effects);
-        return;
-    }
-    effect = effects_add(effects, EFFECT_KEEP_PECK);
+    return entry;
+}
+
+static void keep_received(const struct event *event, enum peck_state state, struct bytes thread,
+                          struct effects *effects)
+{
+    const struct peck *peck = &event->peck.peck;
+    struct effect *effect = effects_add(effects, EFFECT_KEEP_PECK);
+
     effect->peck.box = BOX_IN;
     effect->peck.id = peck->id;
     effect->peck.hash = peck->hash;
     effect->peck.from = peck->from;
     effect->peck.to = peck->to;
     effect->peck.kind = peck->kind;
-    effect->peck.state = entry.state;
+    effect->peck.state = state;
     effect->peck.created_ms = peck->created_ms;
     effect->peck.expires_ms = peck->expires_ms;
-    effect->peck.at_ms = at->wall_ms;
+    effect->peck.at_ms = event->at.wall_ms;
     effect->peck.action = peck->action;
-    effect->peck.thread = peck->thread;
-    effect->peck.wire = wire;
-    effect->peck.chain = chain;
+    effect->peck.thread = thread;
+    effect->peck.named_thread = peck->thread;
+    effect->peck.wire = event->peck.wire;
+    effect->peck.chain = event->peck.chain;
+}
+
+void agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    const struct peck *peck = &event->peck.peck;
+    const struct moment *at = &event->at;
+    struct duckling *target = agent_hosted(agent, &peck->to);
+    struct bytes thread = agent_thread_of(peck, event->peck.thread);
+    struct peck_refusal refusal = {0};
+    struct bond_decision decision;
+    struct tray_entry entry;
+    enum tray_verdict room;
+
+    if (!target) {
+        refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
+                        effects);
+        return;
+    }
+    if (peck->expires_ms <= at->wall_ms) {
+        refuse_for_good(agent, event, "expired", "its time is over", effects);
+        return;
+    }
+    decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
+    if (refusal.code) {
+        refuse(agent, event, &refusal, effects);
+        return;
+    }
+    entry = entry_of(peck, first_state(agent, target, peck, &decision, &event->peck.rank), at);
+    if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
+        event->peck.rank.tier < (int)target->profile.least_tier) {
+        refuse_by_tier(agent, event, target, effects);
+        return;
+    }
+    if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
+        refuse_for_good(agent, event, "pecks_refused", "its target accepts no pecks", effects);
+        return;
+    }
+    room = tray_add(agent->tray, &entry);
+    if (room != TRAY_TAKEN) {
+        refusal = (struct peck_refusal){.code = "busy", .reason = tray_verdict_text(room)};
+        refuse(agent, event, &refusal, effects);
+        return;
+    }
+    if (decision.verdict == BOND_ADMITS)
+        bonds_count_action(agent->bonds, &decision.bond->id, at->wall_ms);
+    agent_count_peck(agent, peck, thread, at, effects);
+    keep_received(event, entry.state, thread, effects);
     agent->counters.pecks++;
     agent->counters_changed = agent->metrics_changed = true;
-    agent_say_taken(agent, &entry, node, entry.state, at, 0, effects);
+    agent_say_taken(agent, &entry, &event->node, entry.state, at, 0, effects);
 }
 
 /* ---- receipts out ---- */
@@ -414,6 +538,40 @@ static void receive_own_receipt(struct agent *agent, const struct unsigned_recei
     agent_receive_receipt(agent, &event, effects);
 }
 
+/* What the receipt says of the peck itself. */
+static void move_received(const struct agent *agent, const struct unsigned_receipt *said,
+                          const struct id *peck, const struct id *signer, struct bytes wire,
+                          struct bytes chain, struct effects *effects)
+{
+    const struct tray_entry *open = tray_find(agent->tray, peck);
+    const struct receipt *receipt = &said->receipt;
+    struct effect *effect;
+
+    if (receipt->kind == RECEIPT_DONE) {
+        effect = effects_add(effects, EFFECT_KEEP_STATE);
+        effect->state.box = BOX_IN;
+        effect->state.peck = *peck;
+        effect->state.duckling = receipt->to;
+        effect->state.with = receipt->from;
+        effect->state.state = receipt->state;
+        effect->state.place = TRAY_WITH_AGENT;
+        effect->state.at_ms = receipt->at_ms;
+    }
+    agent_tell_changed(effects, BOX_IN, &receipt->to, &receipt->from, peck, receipt->state,
+                       receipt->at_ms);
+    effect = last(effects);
+    effect->changed.place = receipt->state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
+    if (open)
+        effect->changed.action = arena_copy(&effects->arena, open->action);
+    effect->changed.receipt = wire;
+    effect->changed.receipt_chain = chain;
+    effect->changed.receipt_kind = receipt->kind;
+    effect->changed.receipt_signer = *signer;
+    effect->changed.result = receipt->result;
+    effect->changed.problem = receipt->problem;
+    effect->changed.charged = receipt->charged;
+}
+
 /* A receipt is signed: keep it beside the peck, tell who waits here, and let it go. */
 static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt *said,
                              struct bytes wire, const struct moment *at, struct effects *effects)
@@ -423,37 +581,19 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
     struct bytes chain = said->signer ? said->signer->chain : agent->settings.node_chain;
     struct id peck = id_of(&receipt->peck);
     struct effect *effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
-    const struct tray_entry *open;
 
     effect->receipt.box = BOX_IN;
     effect->receipt.peck = peck;
+    effect->receipt.duckling = receipt->to;
+    effect->receipt.with = receipt->from;
     effect->receipt.kind = receipt->kind;
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
     effect->receipt.signer = *signer;
     effect->receipt.wire = wire;
     effect->receipt.chain = chain;
-    if (receipt->kind == RECEIPT_DONE) {
-        effect = effects_add(effects, EFFECT_KEEP_STATE);
-        effect->state.box = BOX_IN;
-        effect->state.peck = peck;
-        effect->state.state = receipt->state;
-        effect->state.place = TRAY_WITH_AGENT;
-        effect->state.at_ms = receipt->at_ms;
-    }
-    agent_tell_changed(effects, BOX_IN, &receipt->to, &receipt->from, &peck, receipt->state,
-                       receipt->at_ms);
-    effect = last(effects);
-    effect->changed.place = receipt->state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
-    open = tray_find(agent->tray, &peck);
-    if (open)
-        effect->changed.action = arena_copy(&effects->arena, open->action);
-    effect->changed.receipt = wire;
-    effect->changed.receipt_chain = chain;
-    effect->changed.receipt_kind = receipt->kind;
-    effect->changed.receipt_signer = *signer;
-    effect->changed.result = receipt->result;
-    effect->changed.problem = receipt->problem;
+    if (!said->is_about_terms)
+        move_received(agent, said, &peck, signer, wire, chain, effects);
     if (said->ticket) {
         effect = effects_add(effects, EFFECT_REPLY);
         effect->reply.ticket = said->ticket;
@@ -470,7 +610,7 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
                    effects);
 }
 
-void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
+static void sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
@@ -500,6 +640,12 @@ void agent_sign_receipts(struct agent *agent, const struct moment *at, struct ef
             dispatch_receipt(agent, &agent->receipts[members[i]], wires[i], at, effects);
     }
     agent->receipt_count = 0;
+}
+
+void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (agent->receipt_count > 0)
+        sign_receipts(agent, at, effects);
 }
 
 /* ---- receipts in ---- */
@@ -562,6 +708,8 @@ static void keep_made_bond(struct agent *agent, const struct outbox_entry *entry
     bond->not_after_ms = receipt->bond_not_after_ms;
     bond->scope_count = receipt->scope_count;
     memcpy(bond->scopes, receipt->scopes, sizeof bond->scopes);
+    bond->terms = receipt->terms;
+    bond->terms_ms = receipt->at_ms;
     if (!bonds_find(agent->bonds, &bond->id)) { /* between ducklings of one node it is there */
         if (!bonds_add(agent->bonds, bond)) {
             agent_log(effects, LOG_ERROR, "a bond was approved, but this node can hold no more");
@@ -572,7 +720,7 @@ static void keep_made_bond(struct agent *agent, const struct outbox_entry *entry
     if (requester)
         agent_publish_bonded(agent, requester, bond, at, effects);
     effect = effects_add(effects, EFFECT_BOND_CHANGED);
-    effect->bond_changed.made = true;
+    effect->bond_changed.change = BOND_MADE;
     effect->bond_changed.bond = bond->id;
     effect->bond_changed.duckling = bond->requester;
     effect->bond_changed.with = bond->approver;
@@ -588,8 +736,10 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     char text[ID_TEXT_SIZE];
     const char *wrong;
 
-    if (!found)
-        return; /* it is done: a receipt came twice */
+    if (!found) { /* it is done: a receipt came twice, or says a bond's terms anew */
+        agent_hear_terms(agent, event, effects);
+        return;
+    }
     entry = *found;
     wrong = judge_receipt(agent, &entry, event);
     if (wrong) {
@@ -603,6 +753,8 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
     effect->receipt.box = BOX_OUT;
     effect->receipt.peck = peck;
+    effect->receipt.duckling = entry.from;
+    effect->receipt.with = entry.to;
     effect->receipt.kind = receipt->kind;
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
@@ -612,6 +764,8 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect = effects_add(effects, EFFECT_KEEP_STATE);
     effect->state.box = BOX_OUT;
     effect->state.peck = peck;
+    effect->state.duckling = entry.from;
+    effect->state.with = entry.to;
     effect->state.state = receipt->state;
     effect->state.attempt = entry.attempts;
     effect->state.at_ms = event->at.wall_ms;
@@ -624,8 +778,11 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect->changed.receipt_signer = event->receipt.signer;
     effect->changed.result = receipt->result;
     effect->changed.problem = receipt->problem;
+    effect->changed.charged = receipt->charged;
     if (receipt->kind == RECEIPT_TAKEN) {
         outbox_set_state(agent->outbox, &peck, receipt->state);
+        if (receipt->state == PECK_PENDING)
+            agent_miss_bond(agent, &entry.bond, &entry.from, effects);
         return;
     }
     outbox_remove(agent->outbox, &peck);
@@ -634,43 +791,60 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
 }
 
 /* A peck ends here without a receipt: refused for good, or its time is over. */
-static void end_sent(struct agent *agent, const struct outbox_entry *entry, enum peck_state state,
-                     struct bytes problem, const struct moment *at, struct effects *effects)
+struct ending {
+    enum peck_state state;
+    struct bytes problem, refusal; /* a sentence, and the code of whoever refused it */
+    uint64_t retry_after_ms;
+};
+
+static void end_sent(struct agent *agent, const struct outbox_entry *entry,
+                     const struct ending *ending, const struct moment *at, struct effects *effects)
 {
     struct outbox_entry copy = *entry;
     struct effect *effect = effects_add(effects, EFFECT_KEEP_STATE);
 
     effect->state.box = BOX_OUT;
     effect->state.peck = copy.peck;
-    effect->state.state = state;
+    effect->state.duckling = copy.from;
+    effect->state.with = copy.to;
+    effect->state.state = ending->state;
     effect->state.attempt = copy.attempts;
     effect->state.at_ms = at->wall_ms;
-    effect->state.problem = problem;
-    agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, state, at->wall_ms);
-    last(effects)->changed.problem = problem;
+    effect->state.problem = ending->problem;
+    effect->state.refusal = ending->refusal;
+    effect->state.retry_after_ms = ending->retry_after_ms;
+    agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, ending->state,
+                       at->wall_ms);
+    effect = last(effects);
+    effect->changed.problem = ending->problem;
+    effect->changed.refusal = ending->refusal;
+    effect->changed.retry_after_ms = ending->retry_after_ms;
     outbox_remove(agent->outbox, &copy.peck);
 }
 
-void agent_receive_refusal(struct agent *agent, const struct id *node, const struct id *peck,
-                           struct bytes code, struct bytes reason, bool final,
-                           const struct moment *at, struct effects *effects)
+void agent_receive_refusal(struct agent *agent, const struct event *event, struct effects *effects)
 {
+    const struct id *peck = &event->refusal.peck;
     const struct outbox_entry *entry = outbox_find(agent->outbox, peck);
+    struct bytes code = event->refusal.code, reason = event->refusal.reason;
     char text[ID_TEXT_SIZE], problem[RECEIPT_PROBLEM_MAX];
+    struct ending ending = {.state = PECK_FAILED, .retry_after_ms = event->refusal.retry_after_ms};
     struct id host;
 
-    if (!entry || !agent_find_host(agent, &entry->to, &host) || !id_equal(&host, node))
+    if (!entry || !agent_find_host(agent, &entry->to, &host) || !id_equal(&host, &event->node))
         return; /* not sent there: whoever says so has no word in it */
     if (entry->state != PECK_QUEUED && entry->state != PECK_SENT)
         return; /* a signed receipt outranks an unsigned refusal */
-    agent_log(effects, final ? LOG_WARNING : LOG_INFO, "%s was refused by the target's node: %.*s",
-              id_text(ID_PECK, peck, text), (int)code.size, (const char *)code.data);
-    if (!final)
+    agent_log(effects, event->refusal.final ? LOG_WARNING : LOG_INFO,
+              "%s was refused by the target's node: %.*s", id_text(ID_PECK, peck, text),
+              (int)code.size, (const char *)code.data);
+    if (!event->refusal.final)
         return; /* the outbox tries again */
     snprintf(problem, sizeof problem, "refused by the target's node (%.*s): %.*s", (int)code.size,
              (const char *)code.data, (int)reason.size, (const char *)reason.data);
-    end_sent(agent, entry, PECK_FAILED, arena_copy(&effects->arena, bytes_of_text(problem)), at,
-             effects);
+    ending.problem = arena_copy(&effects->arena, bytes_of_text(problem));
+    ending.refusal = arena_copy(&effects->arena, code);
+    end_sent(agent, entry, &ending, &event->at, effects);
 }
 
 /* ---- time ---- */
@@ -694,6 +868,8 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
 
         effect->state.box = BOX_OUT;
         effect->state.peck = copy.peck;
+        effect->state.duckling = copy.from;
+        effect->state.with = copy.to;
         effect->state.state = PECK_SENT;
         effect->state.attempt = copy.attempts + 1;
         effect->state.at_ms = at->wall_ms;
@@ -721,12 +897,14 @@ static void expire_received(struct agent *agent, const struct tray_entry *entry,
 
 void agent_resend_and_expire(struct agent *agent, const struct moment *at, struct effects *effects)
 {
+    const struct ending expired = {
+        .state = PECK_EXPIRED,
+        .problem = bytes_of_text("no final receipt came before its time was over")};
     const struct outbox_entry *sent;
     const struct tray_entry *received;
 
     while ((sent = outbox_poll_expired(agent->outbox, at->wall_ms)))
-        end_sent(agent, sent, PECK_EXPIRED,
-                 bytes_of_text("no final receipt came before its time was over"), at, effects);
+        end_sent(agent, sent, &expired, at, effects);
     for (int i = 0; i < RESENDS_PER_TURN_MAX && (sent = outbox_poll_due(agent->outbox, at->now_ms));
          i++)
         resend(agent, sent, at, effects);

@@ -121,6 +121,8 @@ struct batch_roots {
     size_t buckets;         /* a power of two */
     uint32_t *heads;
     struct root *ring; /* in order of arrival */
+    uint8_t last[BATCH_ROOT_SIZE];
+    bool has_last;
 };
 
 struct batch_roots *batch_roots_new(size_t roots_max)
@@ -197,6 +199,17 @@ void batch_roots_add(struct batch_roots *roots, const struct hash *entry)
     roots->ring[slot].entry = *entry;
     roots->ring[slot].next = *head;
     *head = (uint32_t)slot;
+}
+
+bool batch_roots_is_last(const struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE])
+{
+    return roots->has_last && memcmp(roots->last, root, BATCH_ROOT_SIZE) == 0;
+}
+
+void batch_roots_set_last(struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE])
+{
+    memcpy(roots->last, root, BATCH_ROOT_SIZE);
+    roots->has_last = true;
 }
 
 uint64_t batch_roots_added(const struct batch_roots *roots)

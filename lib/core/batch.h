@@ -10,6 +10,7 @@
 #define BATCH_ITEMS_MAX 256 /* gains end near 64; the path grows */
 #define BATCH_PATH_MAX 8    /* log2(BATCH_ITEMS_MAX) */
 #define BATCH_BODY_SIZE 36  /* size (4, big-endian), root (32) */
+#define BATCH_ROOT_SIZE (PUBLIC_KEY_SIZE + BATCH_BODY_SIZE + SIGNATURE_SIZE)
 
 struct batch_path {
     uint32_t size;  /* leaves; 0: not in a batch; else 2 to BATCH_ITEMS_MAX */
@@ -39,6 +40,10 @@ struct batch_roots *batch_roots_new(size_t roots_max);
 void batch_roots_free(struct batch_roots *roots); /* NULL is fine */
 bool batch_roots_has(const struct batch_roots *roots, const struct hash *entry);
 void batch_roots_add(struct batch_roots *roots, const struct hash *entry);
+/* The next thing is mostly of the same batch: the last root is known by its bytes, without a hash. Only what was
+ * verified is set. */
+bool batch_roots_is_last(const struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE]);
+void batch_roots_set_last(struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE]);
 uint64_t batch_roots_added(const struct batch_roots *roots); /* ever: signatures that were checked */
 
 #endif

@@ -8,7 +8,7 @@
 #include "envelope.h"
 #include "limits.h"
 
-enum identity_kind { IDENTITY_NODE = 1, IDENTITY_DUCKLING = 2 };
+enum identity_kind { IDENTITY_NODE = 1, IDENTITY_DUCKLING = 2, IDENTITY_OPERATOR = 3 };
 
 struct certificate {
     enum identity_kind kind;
@@ -75,6 +75,18 @@ struct bytes chain_pack(const struct bytes *certificates, size_t count, struct a
 /* Verifies a whole chain, offline, whatever its length up to CHAIN_SIZE_MAX. `*chain` borrows from `arena`
  * and is written only when taken; `wire` is copied. Dates are not judged here: see chain_key_at. */
 enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, struct chain *chain);
+
+/* Reads the chain of `identity` that chain_open took before it was kept, from a place where nobody else
+ * writes. Nothing is proven to a stranger: signatures are not checked, nor whether keys are points of
+ * prime order, which is nearly all that opening costs (90 us a certificate). So: for showing, never to
+ * be passed on as verified, and no signature is to be checked with a key from it.
+ *
+ * Whatever stands there, it ends with a verdict, and a bit that turned since is found wherever it
+ * changes what is said: certificate 0 hashes to the identity, each other names the one before it by
+ * hash. Left to the caller is that the last one is the one that was kept, when there are several; and
+ * a signature that turned is found by whoever checks it. */
+enum certificate_verdict chain_read(struct bytes wire, const struct id *identity, struct arena *arena,
+                                    struct chain *chain);
 
 /* Which key spoke for the identity at `wall_ms`? Certificate n speaks from its issue to the issue
  * of n + 1, and never after its own end. */

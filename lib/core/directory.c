@@ -105,12 +105,29 @@ static uint32_t find(const struct directory *directory, const struct id *owner, 
     return number;
 }
 
+const struct directory_entry *directory_find_key(const struct directory *directory,
+                                                 const struct id *owner, uint32_t kind,
+                                                 struct bytes key)
+{
+    uint32_t number = find(directory, owner, kind, key);
+
+    return number != HOLDINGS_NONE ? holdings_at(directory->held, number) : NULL;
+}
+
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind)
 {
-    uint32_t number = find(directory, owner, kind, bytes_of(NULL, 0));
+    return directory_find_key(directory, owner, kind, bytes_of(NULL, 0));
+}
 
-    return number != HOLDINGS_NONE ? holdings_at(directory->held, number) : NULL;
+size_t directory_count_of(const struct directory *directory, const struct id *owner)
+{
+    uint32_t number = HOLDINGS_NONE;
+    size_t count = 0;
+
+    while ((number = holdings_of(directory->held, owner, number)) != HOLDINGS_NONE)
+        count++;
+    return count;
 }
 
 bool directory_revoked(const struct directory *directory, const struct id *owner)

@@ -84,6 +84,12 @@ void directory_restore_proof(struct directory *directory, const struct directory
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind);
 
+/* And with any key. */
+const struct directory_entry *directory_find_key(const struct directory *directory,
+                                                 const struct id *owner, uint32_t kind,
+                                                 struct bytes key);
+size_t directory_count_of(const struct directory *directory, const struct id *owner); /* entries */
+
 bool directory_revoked(const struct directory *directory, const struct id *owner);
 bool directory_quarantined(const struct directory *directory, const struct id *owner,
                            uint64_t wall_ms);

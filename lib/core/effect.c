@@ -63,6 +63,10 @@ const char *refusal_code_name(enum refusal_code code)
         return "expired";
     case REFUSAL_PECKS_REFUSED:
         return "pecks_refused";
+    case REFUSAL_BOND_ROUNDS:
+        return "bond_rounds";
+    case REFUSAL_BOND_COOLING_DOWN:
+        return "bond_cooling_down";
     case REFUSAL_STORE:
         return "store_failed";
     }

@@ -17,9 +17,14 @@ enum effect_kind {
     EFFECT_KEEP_RECEIPT,
     EFFECT_KEEP_BOND,
     EFFECT_DROP_BOND,
+    EFFECT_KEEP_COUNT, /* of a bond: what was used of it, or the rounds of a thread */
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
     EFFECT_KEEP_PROOF,
+    EFFECT_KEEP_PIN,
+    EFFECT_KEEP_VOUCHER,
+    EFFECT_KEEP_TRUST,
+    EFFECT_DROP_TRUST,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -77,6 +82,8 @@ enum refusal_code {
     REFUSAL_BUSY,              /* "busy": a table is full; try later */
     REFUSAL_EXPIRED,           /* "expired" */
     REFUSAL_PECKS_REFUSED,     /* "pecks_refused": the target accepts none */
+    REFUSAL_BOND_ROUNDS,       /* "bond_rounds": the thread has had all its rounds */
+    REFUSAL_BOND_COOLING_DOWN, /* "bond_cooling_down": the same, for a while */
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
@@ -90,6 +97,13 @@ struct fetch_answer {
 };
 struct agent_member;
 
+enum bond_change {
+    BOND_ENDED,
+    BOND_MADE,
+    BOND_TERMS_CHANGED, /* or its scopes, or its end; by the approver */
+    BOND_LIMITED,       /* a limit was reached or refuses; at most once in BOND_TELL_EVERY_MS each */
+};
+
 struct effect {
     enum effect_kind kind;
     union {
@@ -102,29 +116,38 @@ struct effect {
             enum peck_kind kind;
             enum peck_state state;
             uint64_t created_ms, expires_ms, at_ms;
-            struct bytes action, thread, idempotency_key;
+            struct bytes action, idempotency_key;
+            struct bytes thread;             /* that it belongs to, whatever it says… */
+            struct bytes named_thread;       /* …and what it says */
             struct bytes wire, chain;
         } peck;
         struct {
             enum box box;
             struct id peck;
+            struct id duckling, with;        /* duckling: the end that is hosted here */
             enum peck_state state;
             enum tray_place place;           /* BOX_IN */
             uint32_t attempt;
             uint64_t lease_until_ms;         /* wall; BOX_IN when leased */
             uint64_t at_ms;
             struct bytes problem;            /* BOX_OUT: why, where no receipt says it; else empty */
+            struct bytes refusal;            /* and that by its code… */
+            uint64_t retry_after_ms;         /* …and when to try again; 0: not said */
         } state;
         struct {
             enum box box;
             struct id peck;
+            struct id duckling, with;        /* as above */
             enum receipt_kind kind;
             enum peck_state state;
             uint64_t at_ms;
             struct id signer;
             struct bytes wire, chain;
         } receipt;
-        struct bond *bond;                   /* keep, drop */
+        struct bond *bond;                   /* keep, drop; what was used of it is kept apart */
+        struct bond_count count;
+        struct kept_voucher *voucher;
+        struct kept_trust *trust;            /* keep, drop */
         struct {
             struct offered_record item;
             struct hash replaced;            /* zero: none */
@@ -138,6 +161,10 @@ struct effect {
             struct id owner;
             uint64_t quarantine_until_ms;    /* wall: its ducklings are not shown until then */
         } proof;
+        struct {
+            struct bytes address;
+            struct id node;                  /* zero: it is pinned to none any more */
+        } pin;
         struct metrics_content counters;     /* this node's, to survive a restart */
         struct {
             struct id node;
@@ -168,10 +195,12 @@ struct effect {
             uint64_t ticket;
             enum refusal_code code;
             const char *message, *field;     /* when refused; in the effects' arena */
+            uint64_t retry_after_ms;         /* when refused; 0: not said */
             struct id duckling, peck, bond, certificate;
             enum box box;                    /* of `peck` */
             enum peck_state state;
             bool replayed;                   /* the idempotency key named this earlier peck */
+            struct bytes thread;             /* send: that it joined */
             struct bytes chain;              /* hatch */
             const struct id *taken;          /* take: handed out, in order */
             size_t taken_count;
@@ -189,10 +218,16 @@ struct effect {
             struct id receipt_signer;
             uint64_t at_ms;
             struct bytes result, problem;    /* when done */
+            struct bytes refusal;            /* as in `state` */
+            uint64_t retry_after_ms;
+            uint64_t charged;                /* answered: units */
         } changed;
-        struct {
-            bool made;                       /* or ended */
-            struct id bond, duckling, with;
+        struct effect_bond {
+            enum bond_change change;
+            struct id bond, duckling, with;  /* duckling: the end that is hosted here */
+            enum bond_verdict limit;         /* limited: which */
+            struct id peck;                  /* limited: what reached it; zero where it was not made */
+            struct bytes thread;             /* limited in rounds */
         } bond_changed;
         struct {
             struct id owner;

@@ -6,15 +6,21 @@
 
 #include <assert.h>
 #include <sodium.h>
-#include <stdio.h>
+#include <string.h>
 
 #define PREFIX_MAX 64        /* "DUCKv1 16 duck/…/1 4294967295 " */
 #define SMALL_BODY_MAX 1024u /* bytes: signed from the stack */
 
 static const char *const type_names[] = {
-    [ENVELOPE_CERTIFICATE] = "duck/certificate/1", [ENVELOPE_PECK] = "duck/peck/1",
-    [ENVELOPE_RECEIPT] = "duck/receipt/1",         [ENVELOPE_RECORD] = "duck/record/1",
-    [ENVELOPE_ACCUSATION] = "duck/accusation/1",   [ENVELOPE_BATCH] = "duck/batch/1",
+    [ENVELOPE_CERTIFICATE] = "duck/certificate/1",
+    [ENVELOPE_PECK] = "duck/peck/1",
+    [ENVELOPE_RECEIPT] = "duck/receipt/1",
+    [ENVELOPE_RECORD] = "duck/record/1",
+    [ENVELOPE_ACCUSATION] = "duck/accusation/1",
+    [ENVELOPE_AUDIT] = "duck/audit/1",
+    [ENVELOPE_VOUCHER] = "duck/voucher/1",
+    [ENVELOPE_BATCH] = "duck/batch/1",
+    [ENVELOPE_AUDIT_PAGE] = "duck/audit-page/1",
 };
 
 const char *envelope_type_name(enum envelope_type type)
@@ -56,7 +62,12 @@ size_t envelope_size_max(enum envelope_type type)
         return RECORD_SIZE_MAX;
     case ENVELOPE_ACCUSATION:
         return ACCUSATION_SIZE_MAX;
+    case ENVELOPE_AUDIT:
+        return AUDIT_CHECKPOINT_SIZE_MAX;
+    case ENVELOPE_VOUCHER:
+        return VOUCHER_SIZE_MAX;
     case ENVELOPE_BATCH:
+    case ENVELOPE_AUDIT_PAGE:
         return 0;
     }
     return 0;
@@ -64,14 +75,41 @@ size_t envelope_size_max(enum envelope_type type)
 
 /* ---- what is signed ---- */
 
+static char *write_text(char *at, const char *text, size_t size)
+{
+    memcpy(at, text, size);
+    return at + size;
+}
+
+/* And a space. By hand: printf costs as much as the hash of what follows. */
+static char *write_number(char *at, size_t number)
+{
+    char digits[20];
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    *at++ = ' ';
+    return at;
+}
+
 /* "DUCKv1" SP len(type) SP type SP len(body) SP; the body follows. */
 static size_t write_prefix(enum envelope_type type, size_t body_size, char prefix[PREFIX_MAX])
 {
     const char *name = type_names[type];
-    int size = snprintf(prefix, PREFIX_MAX, "DUCKv1 %zu %s %zu ", strlen(name), name, body_size);
+    size_t name_size = strlen(name);
+    char *at = write_text(prefix, "DUCKv1 ", 7);
 
-    assert(size > 0 && size < PREFIX_MAX);
-    return (size_t)size;
+    at = write_number(at, name_size);
+    at = write_text(at, name, name_size);
+    *at++ = ' ';
+    at = write_number(at, body_size);
+    assert(at <= prefix + PREFIX_MAX);
+    return (size_t)(at - prefix);
 }
 
 struct hash envelope_hash(enum envelope_type type, struct bytes body)
@@ -193,21 +231,18 @@ enum envelope_verdict envelope_parse(struct bytes wire, enum envelope_type expec
 }
 
 /* Names one verified root: whose, of what size, and by which signature. */
-static struct hash root_entry(const struct public_key *key, const uint8_t body[BATCH_BODY_SIZE],
-                              const struct signature *signature)
+static void write_root(const struct public_key *key, const uint8_t body[BATCH_BODY_SIZE],
+                       const struct signature *signature, uint8_t root[BATCH_ROOT_SIZE])
 {
-    uint8_t bytes[PUBLIC_KEY_SIZE + BATCH_BODY_SIZE + SIGNATURE_SIZE];
-
-    memcpy(bytes, key->bytes, PUBLIC_KEY_SIZE);
-    memcpy(bytes + PUBLIC_KEY_SIZE, body, BATCH_BODY_SIZE);
-    memcpy(bytes + PUBLIC_KEY_SIZE + BATCH_BODY_SIZE, signature->bytes, SIGNATURE_SIZE);
-    return hash_of(bytes_of(bytes, sizeof bytes));
+    memcpy(root, key->bytes, PUBLIC_KEY_SIZE);
+    memcpy(root + PUBLIC_KEY_SIZE, body, BATCH_BODY_SIZE);
+    memcpy(root + PUBLIC_KEY_SIZE + BATCH_BODY_SIZE, signature->bytes, SIGNATURE_SIZE);
 }
 
 enum envelope_verdict envelope_verify(const struct envelope *envelope, const struct public_key *key,
                                       struct batch_roots *roots)
 {
-    uint8_t body[BATCH_BODY_SIZE];
+    uint8_t body[BATCH_BODY_SIZE], whole[BATCH_ROOT_SIZE];
     struct hash root, entry;
 
     if (envelope->batch.size == 0)
@@ -217,13 +252,18 @@ enum envelope_verdict envelope_verify(const struct envelope *envelope, const str
     if (!batch_climb(&envelope->hash, &envelope->batch, &root))
         return ENVELOPE_BAD_PATH;
     batch_body(envelope->batch.size, &root, body);
-    entry = root_entry(key, body, &envelope->signature);
-    if (roots && batch_roots_has(roots, &entry))
+    write_root(key, body, &envelope->signature, whole);
+    if (roots && batch_roots_is_last(roots, whole))
         return ENVELOPE_TAKEN;
-    if (!verify(ENVELOPE_BATCH, bytes_of(body, sizeof body), &envelope->signature, key))
-        return ENVELOPE_BAD_SIGNATURE;
+    entry = hash_of(bytes_of(whole, sizeof whole));
+    if (!roots || !batch_roots_has(roots, &entry)) {
+        if (!verify(ENVELOPE_BATCH, bytes_of(body, sizeof body), &envelope->signature, key))
+            return ENVELOPE_BAD_SIGNATURE;
+        if (roots)
+            batch_roots_add(roots, &entry);
+    }
     if (roots)
-        batch_roots_add(roots, &entry);
+        batch_roots_set_last(roots, whole);
     return ENVELOPE_TAKEN;
 }
 
@@ -275,8 +315,8 @@ void envelope_seal_batch(enum envelope_type type, const struct id *signer,
                          const struct identity_key *key, const struct bytes *bodies, size_t count,
                          struct arena *arena, struct bytes *wires)
 {
-    struct hash leaves[BATCH_ITEMS_MAX], root;
-    struct batch_path paths[BATCH_ITEMS_MAX];
+    struct hash *leaves, root;
+    struct batch_path *paths;
     uint8_t body[BATCH_BODY_SIZE];
     struct signature signature;
 
@@ -285,6 +325,8 @@ void envelope_seal_batch(enum envelope_type type, const struct id *signer,
         wires[0] = envelope_seal(type, signer, key, bodies[0], arena, NULL);
         return;
     }
+    leaves = arena_take(arena, count * sizeof *leaves);
+    paths = arena_take(arena, count * sizeof *paths);
     for (size_t i = 0; i < count; i++)
         leaves[i] = envelope_hash(type, bodies[i]);
     root = batch_build(leaves, count, paths);

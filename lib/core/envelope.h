@@ -12,7 +12,10 @@ enum envelope_type {
     ENVELOPE_RECEIPT,     /* "duck/receipt/1" */
     ENVELOPE_RECORD,      /* "duck/record/1" */
     ENVELOPE_ACCUSATION,  /* "duck/accusation/1" */
+    ENVELOPE_AUDIT,       /* "duck/audit/1": a checkpoint of the audit log */
+    ENVELOPE_VOUCHER,     /* "duck/voucher/1" */
     ENVELOPE_BATCH,       /* "duck/batch/1": only inside, as what a batch's signature is over */
+    ENVELOPE_AUDIT_PAGE,  /* "duck/audit-page/1": only hashed */
 };
 
 enum envelope_verdict {

@@ -18,17 +18,21 @@ enum event_kind {
     /* What the store held, once, before EVENT_START. */
     EVENT_RESTORED_DUCKLING,
     EVENT_RESTORED_BOND,
+    EVENT_RESTORED_THREAD, /* of a bond that was restored before */
     EVENT_RESTORED_RECORD,
     EVENT_RESTORED_MARK,
     EVENT_RESTORED_PROOF,
     EVENT_RESTORED_SENT,
     EVENT_RESTORED_RECEIVED,
+    EVENT_RESTORED_VOUCHER,
+    EVENT_RESTORED_PIN,
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
     EVENT_LINK_UP,
     EVENT_LINK_DOWN,
     EVENT_DIAL_FAILED,
+    EVENT_ANSWERED, /* a dial to whoever answers, or by another node than the one that was dialled */
     /* Frames: parsed and verified by intake before they get here. */
     EVENT_PECK,
     EVENT_RECEIPT,
@@ -65,15 +69,29 @@ enum order_kind {
     ORDER_COUNT,
     ORDER_PULSE,
     ORDER_LEAVE,   /* say that this node leaves the network, then stop */
+    ORDER_STOP,    /* say that it is away for a while, then stop; nobody waits for a reply */
+    ORDER_VOUCH,   /* publish what an operator signed about a duckling */
+    ORDER_TRUST,   /* an operator, or no longer */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
+    ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
 };
 
 struct order_profile {
-    bool set_display_name, set_bio, set_capabilities, set_accepts_pecks;
+    bool set_display_name, set_bio, set_capabilities, set_accepts_pecks, set_least_tier,
+        set_open_actions;
     struct bytes display_name, bio;
     struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
     size_t capability_count;
     bool accepts_pecks;
+    uint32_t least_tier;         /* who is below it pecks only under a bond */
+    struct bytes open_actions[DUCKLING_OPEN_ACTIONS_MAX]; /* scopes that need no bond */
+    size_t open_action_count;
+};
+
+/* What the directory proves of a sender: see tier.h. */
+struct sender_rank {
+    int tier;                    /* or TIER_NONE */
+    const char *missing;         /* for the tiers above: names with commas between; NULL: not looked up */
 };
 
 struct order {
@@ -82,7 +100,7 @@ struct order {
     struct id duckling;          /* who orders; zero where it may be left out */
     struct id with;              /* unpeck: the other end; zero: by bond */
     struct id peck;              /* answer, approve, deny, cancel */
-    struct id bond;              /* unpeck */
+    struct id bond;              /* unpeck, bond */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
@@ -94,22 +112,45 @@ struct order {
     const struct id *pecks;      /* ack, give back, renew */
     size_t peck_count;
     bool failed;                 /* answer */
+    uint64_t charge;             /* answer: units that it costs the asker's bond, if that has a budget */
     struct bytes result, problem;/* answer; deny: problem is the reason */
-    const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named */
+    const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
+                                    bond: none: as they are */
     size_t scope_count;
-    uint64_t not_after_ms;       /* approve */
+    uint64_t not_after_ms;       /* approve, trust: 0: the default; bond: 0: as it is */
+    struct bond_terms terms;     /* approve, bond: those that… */
+    unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
+    struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain */
+    struct bytes domain;         /* trust: that the voucher was fetched from; or empty */
+    struct id operator_id;       /* trust, without a domain */
+    bool forget;                 /* trust: no longer */
     struct bytes address;        /* join: "host:port" */
-    struct id node;              /* join: pinned, or zero */
+    struct id node;              /* join: who must answer there, or zero */
+    bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
     int64_t eggs;                /* count */
     uint64_t pageviews;
+    struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
     struct {                     /* send: a peck of the same idempotency key; answer, approve, deny,
-                                    cancel: the peck itself. What the store holds of it */
+                                    cancel: the peck itself; bond: the request. What the store holds of it */
         bool found, same_content;
         struct id peck;
+        struct hash hash;        /* bond */
         enum peck_state state;
         uint64_t expires_ms;     /* approve: the peck's own end */
+        struct bytes action;     /* answer that charges */
+        struct bytes thread;     /* send: of the peck between these two that it replies to; a peck that
+                                    names none is the first of one that has its id as text. Who names
+                                    none in a reply has this one, see order_join_thread */
     } held;
 };
+
+/* A reply without a thread joins the one that it replies to. Before anything is compared with what was
+ * sent. */
+static inline void order_join_thread(struct order *order)
+{
+    if (order->send.thread.size == 0)
+        order->send.thread = order->held.thread;
+}
 
 /* A duckling that lives here, as the store keeps it. Seeds are secret: the store seals them. */
 struct hosted {
@@ -118,6 +159,20 @@ struct hosted {
     uint8_t seed[SEED_SIZE], next_seed[SEED_SIZE];
     struct order_profile profile;          /* as published */
     uint64_t pulse_ms;                     /* wall: last proof of life */
+};
+
+/* What an operator signed about a duckling that lives here. */
+struct kept_voucher {
+    struct id duckling, operator_id;
+    uint64_t not_after_ms;                 /* wall */
+    struct bytes wire, chain;              /* packed Envelope; of the operator, packed Chain */
+};
+
+/* An operator that this node trusts. */
+struct kept_trust {
+    struct id operator_id;
+    struct bytes domain;                   /* that it has shown to be its own; empty: by the owner's word */
+    uint64_t until_ms;                     /* wall; MOMENT_NEVER: until it is taken back */
 };
 
 /* One verified record with what is needed to store and relay it. */
@@ -137,7 +192,9 @@ struct event {
             struct version version_floor;           /* nothing is published at or below it */
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
+        struct kept_voucher voucher;                /* restored */
         struct bond bond;                           /* restored */
+        struct bond_count thread;                   /* restored */
         struct offered_record restored;             /* restored record: of a node and of metrics whole;
                                                        of a duckling its host and whether it accepts
                                                        pecks; of others without content; no bytes */
@@ -160,10 +217,20 @@ struct event {
             struct bytes address;
         } dial_failed;
         struct {
+            struct bytes address;
+            struct id wanted;                       /* zero: whoever answers, which is `node` */
+        } answered;
+        struct {
+            struct bytes address;
+            struct id node;
+        } pin;                                      /* restored */
+        struct {
             struct peck peck;
             struct bytes wire, chain;
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
+            struct bytes thread;                    /* of the peck that it replies to, as order.held */
+            struct sender_rank rank;                /* where agent_judges_by_tier */
         } peck;
         struct {
             struct receipt receipt;
@@ -175,6 +242,7 @@ struct event {
             struct id peck;
             struct bytes code, reason;
             bool final;
+            uint64_t retry_after_ms;                /* 0: not said */
         } refusal;
         struct {
             const struct offered_record *items;

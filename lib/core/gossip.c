@@ -303,7 +303,7 @@ bool gossip_learn(struct gossip *gossip, const struct id *node, struct version v
     return true;
 }
 
-bool gossip_leave(struct gossip *gossip, const struct id *node)
+bool gossip_leave(struct gossip *gossip, const struct id *node, bool comes_back)
 {
     uint32_t i = gossip_member_index(gossip, node);
     struct peer *peer;
@@ -318,6 +318,7 @@ bool gossip_leave(struct gossip *gossip, const struct id *node)
     gossip_clear_suspicion(gossip, peer);
     gossip_set_recorded(gossip, peer, true);
     gossip_set_state(gossip, peer, GOSSIP_LEFT);
+    peer->comes_back = comes_back;
     peer->wanted = false;
     peer->attempts = 0;
     if (!peer->dialling)

@@ -1,13 +1,14 @@
 /* gossip: who is in the network, as far as this node can tell; whom to be linked with; who is alive.
  *
  * A member is a node whose node record is known (or a seed, or whoever is linked). Links form an
- * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX); of more, each dials
- * LINKS_CHOSEN members chosen by chance, accepts what others dial, and now and then trades one of
- * its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
+ * overlay: few nodes are all linked with one another (FULL_MESH_NODES_MAX), once nobody new has
+ * come for GOSSIP_MESH_AFTER_MS; of more, and until then, each dials LINKS_CHOSEN members chosen by
+ * chance, accepts what others dial, and now and then trades one of its own for another. Over the links members are probed as in SWIM (Das, Gupta, Motivala, DSN
  * 2002), with the own health, the suspicion that shrinks with each accuser, and the word to the
  * accused first of Lifeguard (Dadgar, Phillips, Currey, DSN 2018). Nobody's verdict travels: what
  * travels are signed accusations (accusation.h), counted by distinct accuser, each against one
- * version of the accused's node record; a newer record, or a handshake, refutes.
+ * version of the accused's node record, which must be held for it to convict; a newer record, or a
+ * handshake, refutes.
  *
  * No clock, no socket, no dice of its own: time and a seed come in, decisions are polled. A member
  * that is merely alive costs GOSSIP_MEMBER_BYTES_MAX; its addresses and key stay with the caller and are
@@ -23,8 +24,12 @@
 
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
+#define GOSSIP_MESH_AFTER_MS 500ull              /* nobody new came for so long: few are all linked */
 #define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
-#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener, all together */
+#define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
+#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */
+#define GOSSIP_DOUBT_FIRST_MS (2 * SECOND_MS)    /* after a verdict of few it is said again, if nothing came… */
+#define GOSSIP_DOUBTS_MAX 6u                     /* …each time after twice as long, so often: 2 min */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
 #define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */
@@ -83,14 +88,20 @@ void gossip_free(struct gossip *gossip); /* NULL is fine */
 /* ---- what is told ---- */
 
 /* A seed: "host:port", and perhaps the id that must answer there; its address stands before those
- * of its record. It is dialled until it answered once; then a seed with an id is a member like others,
- * one without is dialled again when no link is left. False: no address, or no room. */
+ * of its record. It is dialled until it answered once; then it has an id (gossip_answered), and a seed with
+ * an id is a member like others, that is never forgotten. False: no address, or no room. */
 bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct id *node);
 
+/* A dial to whoever answers was answered, by `node`: the seed has its id from now on. False: no such
+ * seed is without one. gossip_unname_seed takes it off again. */
+bool gossip_answered(struct gossip *gossip, struct bytes address, const struct id *node);
+void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struct id *node);
+
 /* A node record newer than any before: the member is alive, accusations of older versions are void.
- * gossip_leave: its record says that it left. gossip_forget: its record ended. False: table full. */
+ * gossip_leave: its record says that it left, or stopped and will be back: then it is dialled as one that
+ * is dead, seldom but for ever, so that two that stopped together meet again. gossip_forget: its record ended. False: table full. */
 bool gossip_learn(struct gossip *gossip, const struct id *node, struct version version);
-bool gossip_leave(struct gossip *gossip, const struct id *node);
+bool gossip_leave(struct gossip *gossip, const struct id *node, bool comes_back);
 void gossip_forget(struct gossip *gossip, const struct id *node);
 
 /* A finished handshake is proof of life. Down `goodbye`: ended on purpose by either end; else the member
@@ -156,6 +167,7 @@ enum gossip_output_kind {
     GOSSIP_SEND_ACCUSED, /* to node, which is alive: wire, chain of an accusation that it should refute */
     GOSSIP_HANG_UP,      /* on node, for `reason` */
     GOSSIP_ACCUSE,       /* node: sign it, then gossip_take_accusation */
+    GOSSIP_ACCUSE_AGAIN, /* node, which is dead here: sign it, and pass it on */
     GOSSIP_REFUTE,       /* publish the own node record anew, above `version` */
     GOSSIP_CHANGED,      /* node has another state now, or is new */
 };

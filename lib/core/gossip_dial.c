@@ -187,26 +187,6 @@ void gossip_dial_failed(struct gossip *gossip, const struct id *node, struct byt
     }
 }
 
-/* Nothing more was heard of a try: the news of its failure was lost; or it was of a seed without
- * an id, and one of the links that came up is its. */
-static void lose(struct gossip *gossip, struct attempt *attempt, uint64_t now_ms)
-{
-    struct seed *seed;
-
-    if (attempt->peer != NOBODY) {
-        fail(gossip, attempt, now_ms);
-        return;
-    }
-    seed = &gossip->seeds[attempt->seed];
-    if (gossip->link_count == 0 || gossip->down_ms >= seed->dialled_ms) {
-        fail(gossip, attempt, now_ms);
-        return;
-    }
-    end(gossip, attempt);
-    seed->attempts = 0;
-    seed->due_ms = MOMENT_NEVER;
-}
-
 /* ---- seeds ---- */
 
 static struct seed *find_seed(struct gossip *gossip, struct bytes address, const struct id *node)
@@ -283,26 +263,53 @@ bool gossip_add_seed(struct gossip *gossip, struct bytes address, const struct i
     return true;
 }
 
-/* Is a node linked that says it is reached at the seed's address? Then the seed is served. */
-static bool is_served(const struct gossip *gossip, const struct seed *seed)
+bool gossip_answered(struct gossip *gossip, struct bytes address, const struct id *node)
 {
-    struct gossip_contact contact;
+    struct seed *seed = find_seed(gossip, address, NULL);
 
-    for (size_t i = 0; i < gossip->link_count; i++) {
-        find_contact(gossip, gossip_id(gossip, &gossip->peers[gossip->links[i]]), &contact);
-        if (has_address(&contact, bytes_of_text(seed->address)))
-            return true;
+    if (!seed)
+        return false;
+    for (size_t i = 0; seed->dialling && i < GOSSIP_DIALS_MAX; i++) {
+        struct attempt *attempt = &gossip->attempts[i];
+
+        if (attempt->used && attempt->peer == NOBODY && &gossip->seeds[attempt->seed] == seed)
+            end(gossip, attempt);
     }
+    return gossip_add_seed(gossip, address, node);
+}
+
+static bool is_named(const struct gossip *gossip, const struct id *node)
+{
+    for (size_t i = 0; i < gossip->seed_count; i++)
+        if (id_equal(&gossip->seeds[i].node, node))
+            return true;
     return false;
 }
 
-/* The last link went down, perhaps the one that a seed without an id had led to. */
+void gossip_unname_seed(struct gossip *gossip, struct bytes address, const struct id *node)
+{
+    struct seed *seed = find_seed(gossip, address, node);
+    struct peer *peer = gossip_peer_of(gossip, node);
+
+    if (!seed)
+        return;
+    seed->node = (struct id){0};
+    seed->attempts = 0;
+    seed->due_ms = 0;
+    gossip->dial_wake_ms = 0;
+    if (!peer || is_named(gossip, node))
+        return;
+    peer->seed = peer->sought = false;
+    gossip_settle_peer(gossip, peer);
+}
+
+/* The last link went down: whoever has not answered yet may do so now. */
 void gossip_try_seeds_again(struct gossip *gossip, uint64_t now_ms)
 {
     for (size_t i = 0; i < gossip->seed_count; i++) {
         struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling || seed->due_ms != MOMENT_NEVER)
+        if (!is_nameless(seed) || seed->dialling || seed->due_ms <= now_ms + DIAL_FIRST_MS)
             continue;
         seed->due_ms = now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS);
         gossip->dial_wake_ms = 0;
@@ -316,13 +323,13 @@ enum wish { WISH_NONE, WISH_DEAD, WISH_LIVE, WISH_SEED, WISH_EAGER };
 
 static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chosen)
 {
-    if (peer->linked || peer->dialling || peer->state == GOSSIP_LEFT)
+    if (peer->linked || peer->dialling || (peer->state == GOSSIP_LEFT && !peer->comes_back))
         return WISH_NONE;
     if (peer->wanted || peer->urgent)
         return WISH_EAGER;
     if (peer->sought)
         return WISH_SEED;
-    if (peer->state == GOSSIP_DEAD && peer->recorded)
+    if ((peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT) && peer->recorded)
         return WISH_DEAD;
     if (gossip_is_live(peer) &&
         (few || (short_of_chosen && peer->attempts > 0 && peer->state == GOSSIP_ALIVE)))
@@ -330,45 +337,75 @@ static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chose
     return WISH_NONE;
 }
 
-static bool has_room(const struct gossip *gossip, enum wish wish)
+/* Nodes that somebody made up, and that were never linked, leave room for those that were. */
+static bool has_room_for_dead(const struct gossip *gossip, bool met)
 {
-    size_t dead = 0;
+    size_t dead = 0, strangers = 0;
 
+    for (size_t i = 0; i < GOSSIP_DIALS_MAX; i++) {
+        dead += gossip->attempts[i].used && gossip->attempts[i].dead;
+        strangers +=
+            gossip->attempts[i].used && gossip->attempts[i].dead && !gossip->attempts[i].met;
+    }
+    return dead < GOSSIP_DEAD_DIALS_MAX && (met || strangers < GOSSIP_DEAD_STRANGERS_MAX);
+}
+
+static bool has_room(const struct gossip *gossip, enum wish wish, bool met)
+{
     if (gossip->dials >= GOSSIP_DIALS_MAX)
         return false;
     if (wish == WISH_EAGER)
         return true;
-    for (size_t i = 0; i < GOSSIP_DIALS_MAX; i++)
-        dead += gossip->attempts[i].used && gossip->attempts[i].dead;
     return gossip->link_count + gossip->dials < ACTIVE_LINKS_MAX &&
-           (wish != WISH_DEAD || dead < GOSSIP_DEAD_DIALS_MAX);
+           (wish != WISH_DEAD || has_room_for_dead(gossip, met));
 }
 
 struct choice {
     enum wish wish;
     uint32_t member, seed; /* one of them, or NOBODY both */
-    uint64_t met;          /* how many there are with this wish */
+    bool met;              /* of a dead one: it was linked */
+    uint32_t attempts;     /* of a dead one, so far */
+    uint64_t met_so_far;   /* how many there are that are as good */
     uint64_t wake_ms;      /* when the next is due */
 };
+
+/* More urgent: 1, less: -1. Of the dead, who was linked, then who was tried least: a verdict may be
+ * wrong, and made-up nodes must not stand in the way of who would answer. */
+static int compare(const struct choice *choice, enum wish wish, bool met, uint32_t attempts)
+{
+    if (wish != choice->wish)
+        return wish > choice->wish ? 1 : -1;
+    if (met != choice->met)
+        return met ? 1 : -1;
+    return (attempts < choice->attempts) - (attempts > choice->attempts);
+}
 
 /* One of those that are due, by chance: who all know the same nodes shall not all link the same. */
 static void consider(struct gossip *gossip, struct choice *choice, enum wish wish, uint32_t member,
                      uint32_t seed, uint64_t due_ms, uint64_t now_ms)
 {
-    if (wish == WISH_DEAD && due_ms < gossip->dead_dial_ms)
-        due_ms = gossip->dead_dial_ms;
-    if (!has_room(gossip, wish))
+    const struct peer *dead =
+        wish == WISH_DEAD ? &gossip->peers[gossip->members[member].peer - 1] : NULL;
+    bool met = dead && dead->met;
+    uint32_t attempts = dead ? dead->attempts : 0;
+    int order = compare(choice, wish, met, attempts);
+
+    if (dead && due_ms < gossip->dead_dial_ms[met])
+        due_ms = gossip->dead_dial_ms[met];
+    if (!has_room(gossip, wish, met))
         return;
     if (due_ms > now_ms) {
         if (due_ms < choice->wake_ms)
             choice->wake_ms = due_ms;
         return;
     }
-    if (wish < choice->wish)
+    if (order < 0)
         return;
-    choice->met = wish == choice->wish ? choice->met + 1 : 1;
+    choice->met_so_far = order > 0 ? 1 : choice->met_so_far + 1;
     choice->wish = wish;
-    if (dice_below(&gossip->dice, choice->met) > 0)
+    choice->met = met;
+    choice->attempts = attempts;
+    if (dice_below(&gossip->dice, choice->met_so_far) > 0)
         return;
     choice->member = member;
     choice->seed = seed;
@@ -390,13 +427,9 @@ static void consider_peers(struct gossip *gossip, struct choice *choice, bool fe
 static void consider_seeds(struct gossip *gossip, struct choice *choice, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < gossip->seed_count; i++) {
-        struct seed *seed = &gossip->seeds[i];
+        const struct seed *seed = &gossip->seeds[i];
 
-        if (!is_nameless(seed) || seed->dialling || seed->due_ms == MOMENT_NEVER)
-            continue;
-        if (seed->due_ms <= now_ms && is_served(gossip, seed))
-            seed->due_ms = MOMENT_NEVER;
-        else
+        if (is_nameless(seed) && !seed->dialling)
             consider(gossip, choice, WISH_SEED, NOBODY, i, seed->due_ms, now_ms);
     }
 }
@@ -440,7 +473,7 @@ static void expire_attempts(struct gossip *gossip, struct choice *choice, uint64
         struct attempt *attempt = &gossip->attempts[i];
 
         if (attempt->used && attempt->until_ms <= now_ms)
-            lose(gossip, attempt, now_ms);
+            fail(gossip, attempt, now_ms); /* the news of it was lost */
         else if (attempt->used && attempt->until_ms < choice->wake_ms)
             choice->wake_ms = attempt->until_ms;
     }
@@ -452,7 +485,6 @@ static bool dial_seed(struct gossip *gossip, uint32_t i, uint64_t now_ms, struct
 
     *dial = (struct gossip_dial){.session_key_known = false};
     memcpy(dial->address, seed->address, strlen(seed->address) + 1);
-    seed->dialled_ms = now_ms;
     seed->dialling = true;
     begin(gossip, NOBODY, i, bytes_of_text(seed->address), now_ms);
     return true;
@@ -482,19 +514,36 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
     memcpy(dial->session_key, contact.session_key, sizeof dial->session_key);
     attempt = begin(gossip, (uint32_t)(peer - gossip->peers), NOBODY, address, now_ms);
     attempt->for_choice = for_choice;
-    attempt->dead = peer->state == GOSSIP_DEAD;
+    attempt->dead = peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT;
+    attempt->met = peer->met;
     if (attempt->dead)
-        gossip->dead_dial_ms = now_ms + GOSSIP_DEAD_EVERY_MS;
+        gossip->dead_dial_ms[peer->met] = now_ms + GOSSIP_DEAD_EVERY_MS;
     peer->dialling = true;
     return true;
+}
+
+/* While a group forms its members come in one after the other, and each looks like one of few. So a
+ * mesh is made whole when nobody new has come for a while; until then the chosen links do. */
+static bool is_settled_mesh(struct gossip *gossip, struct choice *choice, uint64_t now_ms)
+{
+    uint64_t settled_ms;
+
+    if (gossip->count > gossip->counted)
+        gossip->grew_ms = now_ms;
+    gossip->counted = gossip->count;
+    settled_ms = gossip->grew_ms + GOSSIP_MESH_AFTER_MS;
+    if (!gossip_is_mesh(gossip) || gossip_live(gossip) <= LINKS_CHOSEN || now_ms >= settled_ms)
+        return gossip_is_mesh(gossip);
+    choice->wake_ms = settled_ms;
+    return false;
 }
 
 bool gossip_poll_dial(struct gossip *gossip, uint64_t now_ms, struct gossip_dial *dial)
 {
     while (now_ms >= gossip->dial_wake_ms) {
-        bool few = gossip_is_mesh(gossip),
-             short_of_chosen = !few && gossip_is_short_of_chosen(gossip);
         struct choice choice = {.member = NOBODY, .seed = NOBODY, .wake_ms = MOMENT_NEVER};
+        bool few = is_settled_mesh(gossip, &choice, now_ms),
+             short_of_chosen = !few && gossip_is_short_of_chosen(gossip);
 
         expire_attempts(gossip, &choice, now_ms);
         consider_peers(gossip, &choice, few, short_of_chosen, now_ms);

@@ -126,7 +126,7 @@ void gossip_link_up(struct gossip *gossip, const struct id *node, bool dialled_h
         return;
     }
     list_link(gossip, peer);
-    peer->linked = true;
+    peer->linked = peer->met = true;
     peer->dialled_here = dialled_here;
     peer->probed = peer->wanted = peer->sought = false;
     peer->up_ms = peer->used_ms = now_ms;
@@ -189,7 +189,6 @@ void gossip_link_down(struct gossip *gossip, const struct id *node, bool goodbye
     on_purpose = goodbye || peer->hanging;
     unlist_link(gossip, peer);
     peer->linked = peer->chosen = peer->hanging = false;
-    gossip->down_ms = now_ms;
     gossip->dial_wake_ms = 0;
     after_link(gossip, peer, on_purpose, now_ms);
     if (gossip->link_count == 0)
@@ -206,7 +205,7 @@ void gossip_want(struct gossip *gossip, const struct id *node, uint64_t now_ms)
     peer = gossip_peer(gossip, i);
     peer->used_ms = peer->hanging ? peer->used_ms : now_ms;
     peer->wanted_until_ms = now_ms + GOSSIP_WANTED_MS;
-    if (peer->linked || peer->wanted || peer->state == GOSSIP_LEFT) {
+    if (peer->linked || peer->wanted || (peer->state == GOSSIP_LEFT && !peer->comes_back)) {
         gossip_settle_peer(gossip, peer);
         return;
     }

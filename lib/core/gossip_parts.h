@@ -30,9 +30,12 @@ struct accuser {
 struct suspicion {
     uint64_t began_ms, ends_ms;
     uint64_t acked_ms;      /* by a probe of ours since; 0: not */
+    uint64_t doubt_ms;      /* of a dead one: when the accusation is said again; MOMENT_NEVER */
+    unsigned doubts;        /* so often it was */
     struct accuser accusers[GOSSIP_ACCUSERS];
     size_t count;
     struct version version; /* the highest that is accused: wire and chain are of that one */
+    struct version held;    /* of the accused's record, here: who accuses a newer one does not convict */
     uint8_t *owned;         /* wire, then chain */
     size_t wire_size, chain_size;
 };
@@ -48,6 +51,8 @@ struct peer {
     bool hanging;          /* we hung up; it is not down yet */
     bool dialling, seed;
     bool sought;           /* a seed that has not answered yet */
+    bool comes_back;       /* of one that left: it said that it stops for a while */
+    bool met;              /* was linked */
     bool wanted;           /* by pecks */
     bool urgent;           /* a probe waits for the link */
     bool probed;           /* in this round */
@@ -64,11 +69,11 @@ struct seed {
     char *address;      /* owned */
     bool dialling;
     uint32_t attempts;
-    uint64_t due_ms, dialled_ms; /* of one without an id */
+    uint64_t due_ms; /* of one without an id */
 };
 
 struct attempt {
-    bool used, for_choice, dead;
+    bool used, for_choice, dead, met;
     uint32_t peer, seed; /* one of them NOBODY */
     uint64_t address;    /* hash */
     uint64_t until_ms;
@@ -115,13 +120,14 @@ struct gossip {
     size_t link_count, link_capacity;
     struct seed *seeds;
     size_t seed_count;
-    uint64_t down_ms; /* when a link went down last */
     struct attempt attempts[GOSSIP_DIALS_MAX];
     size_t dials;
-    uint64_t dead_dial_ms; /* no dead member is dialled before */
+    uint64_t dead_dial_ms[2]; /* no dead member is dialled before; [1]: that was linked */
     uint64_t trade_ms;     /* when a chosen link is traded; 0: not begun */
     bool trading;
     uint64_t dial_wake_ms; /* no dial is due before */
+    uint64_t grew_ms;      /* when a member was new last… */
+    uint32_t counted;      /* …after so many */
 
     struct probe probes[GOSSIP_PROBES_MAX];
     struct relay relays[GOSSIP_RELAYS_MAX];

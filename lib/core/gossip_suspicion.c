@@ -6,7 +6,11 @@
  *   max(min, max - (max - min) * log(n) / log(needed)),   n accusers of `needed`
  *
  * `needed` is GOSSIP_ACCUSERS, or as many as there can be. One who lies alone gives the accused all
- * of it, and the accused refutes with a newer record. */
+ * of it, and the accused refutes with a newer record.
+ *
+ * An accusation may come before the record whose version it names. It is passed on, and counts once
+ * that record is held: until then it convicts nobody, or a version that nobody ever published could
+ * not be refuted. */
 #include "gossip_parts.h"
 
 #include <assert.h>
@@ -73,6 +77,20 @@ uint64_t gossip_suspicion_ms(size_t nodes, size_t accusers)
 
 /* ---- what is held of it ---- */
 
+static bool convicts(const struct suspicion *suspicion, size_t i)
+{
+    return version_compare(suspicion->accusers[i].version, suspicion->held) <= 0;
+}
+
+static size_t count_convicting(const struct suspicion *suspicion)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < suspicion->count; i++)
+        count += convicts(suspicion, i);
+    return count;
+}
+
 bool gossip_is_accused_by(const struct peer *peer, const struct id *accuser)
 {
     for (size_t i = 0; peer->suspicion && i < peer->suspicion->count; i++)
@@ -108,8 +126,10 @@ static void wake_by(struct gossip *gossip, uint64_t at_ms)
 
 static void plan_end(struct gossip *gossip, struct suspicion *suspicion)
 {
+    size_t accusers = count_convicting(suspicion);
+
     suspicion->ends_ms =
-        suspicion->began_ms + gossip_suspicion_ms(gossip_live(gossip) + 1, suspicion->count);
+        suspicion->began_ms + gossip_suspicion_ms(gossip_live(gossip) + 1, accusers ? accusers : 1);
     wake_by(gossip, suspicion->ends_ms);
 }
 
@@ -129,11 +149,14 @@ void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct ver
         return;
     if (kept == 0) {
         absolve(gossip, peer);
-    } else if (kept < suspicion->count) {
-        suspicion->count = kept; /* fewer accusers: more time */
-        if (peer->state == GOSSIP_SUSPECT)
-            plan_end(gossip, suspicion);
+        return;
     }
+    suspicion->count = kept; /* fewer accusers: more time */
+    suspicion->held = version;
+    if (peer->state == GOSSIP_DEAD && count_convicting(suspicion) == 0)
+        absolve(gossip, peer);
+    else if (peer->state == GOSSIP_SUSPECT)
+        plan_end(gossip, suspicion);
 }
 
 /* It is told of the accusation, so that it refutes for everybody. */
@@ -206,6 +229,15 @@ static void plan_refutation(struct gossip *gossip, struct version version, uint6
         gossip->refute_version = version;
 }
 
+/* Who convicts takes the place of one who does not. */
+static bool has_room(const struct suspicion *suspicion, const struct gossip_accusation *accusation,
+                     struct version held)
+{
+    return !suspicion || suspicion->count < GOSSIP_ACCUSERS ||
+           (version_compare(accusation->version, held) <= 0 &&
+            count_convicting(suspicion) < GOSSIP_ACCUSERS);
+}
+
 static enum gossip_verdict judge(struct gossip *gossip, const struct gossip_accusation *accusation,
                                  uint64_t hash, struct version held)
 {
@@ -227,7 +259,7 @@ static enum gossip_verdict judge(struct gossip *gossip, const struct gossip_accu
     peer = &gossip->peers[gossip->members[i].peer - 1];
     if (!peer->recorded)
         return GOSSIP_UNKNOWN;
-    if (!gossip_is_live(peer) || (peer->suspicion && peer->suspicion->count == GOSSIP_ACCUSERS))
+    if (!gossip_is_live(peer) || !has_room(peer->suspicion, accusation, held))
         return GOSSIP_ENOUGH;
     return gossip_is_accused_by(peer, &accusation->accuser) ? GOSSIP_KNOWN : GOSSIP_COUNTED;
 }
@@ -248,8 +280,20 @@ static void keep_wire(struct suspicion *suspicion, const struct gossip_accusatio
                accusation->chain.size);
 }
 
+static struct accuser *place_for_accuser(struct suspicion *suspicion)
+{
+    size_t i = 0;
+
+    if (suspicion->count < GOSSIP_ACCUSERS)
+        return &suspicion->accusers[suspicion->count++];
+    while (convicts(suspicion, i))
+        i++;
+    assert(i < GOSSIP_ACCUSERS); /* has_room */
+    return &suspicion->accusers[i];
+}
+
 static void count(struct gossip *gossip, const struct gossip_accusation *accusation,
-                  uint64_t now_ms)
+                  struct version held, uint64_t now_ms)
 {
     struct peer *peer = gossip_peer(gossip, gossip_member_index(gossip, &accusation->accused));
     struct suspicion *suspicion = peer->suspicion;
@@ -257,8 +301,10 @@ static void count(struct gossip *gossip, const struct gossip_accusation *accusat
     if (!suspicion) {
         suspicion = peer->suspicion = memory_take(sizeof *suspicion);
         suspicion->began_ms = now_ms;
+        suspicion->doubt_ms = MOMENT_NEVER;
     }
-    suspicion->accusers[suspicion->count++] =
+    suspicion->held = held;
+    *place_for_accuser(suspicion) =
         (struct accuser){.node = accusation->accuser, .version = accusation->version};
     keep_wire(suspicion, accusation);
     gossip_set_state(gossip, peer, GOSSIP_SUSPECT);
@@ -279,7 +325,7 @@ enum gossip_verdict gossip_take_accusation(struct gossip *gossip,
     if (id_equal(&accusation->accused, &gossip->settings.self)) {
         if (version_compare(accusation->version, held) < 0)
             return GOSSIP_STALE;
-        plan_refutation(gossip, accusation->version, now_ms);
+        plan_refutation(gossip, held, now_ms);
         return GOSSIP_ACCUSES_US;
     }
     verdict = judge(gossip, accusation, hash, held);
@@ -293,7 +339,7 @@ enum gossip_verdict gossip_take_accusation(struct gossip *gossip,
         gossip->figures.accusations_made++;
     else
         gossip->figures.accusations_heard++;
-    count(gossip, accusation, now_ms);
+    count(gossip, accusation, held, now_ms);
     return verdict;
 }
 
@@ -343,13 +389,43 @@ void gossip_suspicion_wait(struct gossip *gossip, uint64_t now_ms)
     }
 }
 
+/* Where many accuse, the accused hears of it from many. Whom few hold dead may not know it: they may
+ * have been cut off when they said so. So they say it again, until it is refuted, or for a while. */
+static void plan_doubt(struct gossip *gossip, struct suspicion *suspicion, uint64_t now_ms)
+{
+    size_t live = gossip_live(gossip) + 1; /* with this node */
+    size_t needed = live < GOSSIP_ACCUSERS ? live : GOSSIP_ACCUSERS;
+
+    suspicion->doubt_ms = suspicion->count >= needed || suspicion->doubts == GOSSIP_DOUBTS_MAX
+                              ? MOMENT_NEVER
+                              : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
+}
+
+static bool is_doubted(const struct peer *peer)
+{
+    return peer->state == GOSSIP_DEAD && peer->suspicion &&
+           peer->suspicion->doubt_ms != MOMENT_NEVER;
+}
+
+static void doubt(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
+{
+    gossip_say(gossip, GOSSIP_ACCUSE_AGAIN, gossip_id(gossip, peer));
+    peer->suspicion->doubts++;
+    plan_doubt(gossip, peer->suspicion, now_ms);
+}
+
 static void end_suspicion(struct gossip *gossip, struct peer *peer, uint64_t now_ms)
 {
     if (peer->linked && peer->suspicion->acked_ms) {
         gossip_proof_of_life(gossip, peer); /* we know better; and it hears of it once more */
         return;
     }
+    if (count_convicting(peer->suspicion) == 0) {
+        absolve(gossip, peer);
+        return;
+    }
     gossip_set_state(gossip, peer, GOSSIP_DEAD);
+    plan_doubt(gossip, peer->suspicion, now_ms);
     peer->chosen = false;
     if (!peer->linked && !peer->dialling && peer->due_ms == MOMENT_NEVER)
         gossip_plan_dial(gossip, peer, now_ms + dice_jitter_ms(&gossip->dice, DIAL_FIRST_MS));
@@ -391,11 +467,15 @@ void gossip_suspicion_turn(struct gossip *gossip, uint64_t now_ms)
             continue;
         if (peer->state == GOSSIP_SUSPECT && peer->suspicion->ends_ms <= now_ms)
             end_suspicion(gossip, peer, now_ms);
+        if (is_doubted(peer) && peer->suspicion->doubt_ms <= now_ms)
+            doubt(gossip, peer, now_ms);
         if (waits_to_hang_up(peer) && hang_up_ms(peer) <= now_ms)
             gossip_hang_up(gossip, peer, "it does not answer", now_ms);
         if (peer->state == GOSSIP_SUSPECT)
             wake_by(gossip, peer->suspicion->ends_ms);
         else if (waits_to_hang_up(peer))
             wake_by(gossip, hang_up_ms(peer));
+        if (is_doubted(peer))
+            wake_by(gossip, peer->suspicion->doubt_ms);
     }
 }

@@ -16,22 +16,12 @@ struct hash hash_of(struct bytes bytes)
     return hash;
 }
 
-bool hash_equal(const struct hash *left, const struct hash *right)
-{
-    return memcmp(left->bytes, right->bytes, HASH_SIZE) == 0;
-}
-
 struct id id_of(const struct hash *hash)
 {
     struct id id;
 
     memcpy(id.bytes, hash->bytes, ID_SIZE);
     return id;
-}
-
-bool id_equal(const struct id *left, const struct id *right)
-{
-    return memcmp(left->bytes, right->bytes, ID_SIZE) == 0;
 }
 
 bool id_is_zero(const struct id *id)
@@ -61,7 +51,7 @@ bool id_from_bytes(struct bytes bytes, struct id *id)
 
 static const char prefixes[][PREFIX_SIZE + 1] = {
     [ID_DUCKLING] = "dkl_",    [ID_NODE] = "nod_", [ID_PECK] = "pck_",
-    [ID_CERTIFICATE] = "crt_", [ID_BOND] = "bnd_",
+    [ID_CERTIFICATE] = "crt_", [ID_BOND] = "bnd_", [ID_OPERATOR] = "opr_",
 };
 
 const char *id_text(enum id_kind kind, const struct id *id, char text[ID_TEXT_SIZE])

@@ -19,13 +19,19 @@ struct id {
     uint8_t bytes[ID_SIZE];
 };
 
-enum id_kind { ID_DUCKLING, ID_NODE, ID_PECK, ID_CERTIFICATE, ID_BOND };
+enum id_kind { ID_DUCKLING, ID_NODE, ID_PECK, ID_CERTIFICATE, ID_BOND, ID_OPERATOR };
 
 struct hash hash_of(struct bytes bytes);
-bool hash_equal(const struct hash *left, const struct hash *right);
+static inline bool hash_equal(const struct hash *left, const struct hash *right)
+{
+    return memcmp(left->bytes, right->bytes, HASH_SIZE) == 0;
+}
 
 struct id id_of(const struct hash *hash);
-bool id_equal(const struct id *left, const struct id *right);
+static inline bool id_equal(const struct id *left, const struct id *right)
+{
+    return memcmp(left->bytes, right->bytes, ID_SIZE) == 0; /* every table asks: no call */
+}
 bool id_is_zero(const struct id *id);
 int id_compare(const struct id *left, const struct id *right);
 struct bytes id_bytes(const struct id *id);
@@ -33,7 +39,7 @@ struct bytes id_bytes(const struct id *id);
 /* False, and `*id` unchanged, unless `bytes` has ID_SIZE. */
 bool id_from_bytes(struct bytes bytes, struct id *id);
 
-/* Writes "dkl_…", "nod_…", "pck_…", "crt_…" or "bnd_…", and NUL. Returns `text`. */
+/* Writes "dkl_…", "nod_…", "pck_…", "crt_…", "bnd_…" or "opr_…", and NUL. Returns `text`. */
 const char *id_text(enum id_kind kind, const struct id *id, char text[ID_TEXT_SIZE]);
 
 /* Reads what id_text wrote; anything else, upper case and stray bits included, is refused. */

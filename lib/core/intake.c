@@ -4,6 +4,7 @@
 #include "intake.h"
 
 #include "binary_data.h"
+#include "voucher.h"
 #include "wire/gossip.pb-c.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -11,11 +12,13 @@
 #include <stdio.h>
 
 #define REASON_SIZE 160
-#define FRAME_TAGS_MAX 16u /* of two fields and their lengths */
 
 struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
+    uint8_t last_chain[CHAIN_SIZE_MAX]; /* the next thing is mostly of the same signer… */
+    size_t last_size;                   /* 0: none */
+    struct hash last_hash;              /* …and then its chain is not hashed again */
     _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
     uint64_t refused[INTAKE_VERDICTS];
 };
@@ -77,6 +80,8 @@ const char *intake_verdict_text(enum intake_verdict verdict)
         return "its signer's certificates are not known";
     case INTAKE_CONTRADICTED:
         return "the signer's certificates contradict those that are held";
+    case INTAKE_RETIRED_KEY:
+        return "signed with a key that was retired";
     }
     return "";
 }
@@ -106,6 +111,8 @@ const char *intake_verdict_code(enum intake_verdict verdict)
         return "unknown_signer";
     case INTAKE_CONTRADICTED:
         return "contradicted";
+    case INTAKE_RETIRED_KEY:
+        return "retired_key";
     }
     return "";
 }
@@ -142,28 +149,41 @@ struct signer {
     enum certificate_verdict dates;
 };
 
+static const struct hash *hash_chain(struct intake *intake, struct bytes chain)
+{
+    if (intake->last_size > 0 &&
+        bytes_equal(chain, bytes_of(intake->last_chain, intake->last_size)))
+        return &intake->last_hash;
+    intake->last_hash = hash_of(chain);
+    intake->last_size = chain.size <= CHAIN_SIZE_MAX ? chain.size : 0;
+    if (intake->last_size > 0)
+        memcpy(intake->last_chain, chain.data, chain.size);
+    return &intake->last_hash;
+}
+
 static enum intake_verdict find_signer(struct intake *intake, struct bytes chain, uint64_t at_ms,
                                        struct arena *arena, struct signer *signer,
                                        enum certificate_verdict *why)
 {
     struct keyring *ring = intake->settings.keyring;
+    const struct hash *hash = hash_chain(intake, chain);
     enum keyring_verdict held;
     struct chain opened;
 
     *why = CERTIFICATE_TAKEN;
     enter(intake);
     held =
-        keyring_find(ring, chain, at_ms, &signer->id, &signer->kind, &signer->key, &signer->dates);
+        keyring_find(ring, hash, at_ms, &signer->id, &signer->kind, &signer->key, &signer->dates);
     leave(intake);
     if (held == KEYRING_UNKNOWN) {
-        /* The dear part is outside the lock: four checks of points and a signature each. */
+        /* The dear part is outside the lock: of each certificate its key and its signature. */
         *why = chain_open(chain, arena, &opened);
         if (*why != CERTIFICATE_TAKEN)
             return INTAKE_BAD_CHAIN;
         enter(intake);
         held = keyring_keep(ring, &opened);
         if (held == KEYRING_TAKEN)
-            held = keyring_find(ring, chain, at_ms, &signer->id, &signer->kind, &signer->key,
+            held = keyring_find(ring, hash, at_ms, &signer->id, &signer->kind, &signer->key,
                                 &signer->dates);
         leave(intake);
     }
@@ -194,13 +214,11 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
 /* The signature of an envelope whose body nobody has read yet, by the chain that came with it. So
  * the body's date cannot choose the key: it is the key that speaks now, or within the skew that
  * clocks may have. */
-static enum intake_verdict check_signature(struct intake *intake, const struct envelope *envelope,
-                                           struct bytes chain, uint64_t wall_ms,
-                                           struct arena *arena, struct signer *signer,
-                                           char reason[REASON_SIZE])
+static enum intake_verdict name_signer(struct intake *intake, const struct envelope *envelope,
+                                       struct bytes chain, uint64_t wall_ms, struct arena *arena,
+                                       struct signer *signer, char reason[REASON_SIZE])
 {
     enum certificate_verdict why;
-    enum envelope_verdict sealed;
     enum intake_verdict verdict =
         find_signer(intake, chain, wall_ms + CLOCK_SKEW_MAX_MS, arena, signer, &why);
 
@@ -212,13 +230,31 @@ static enum intake_verdict check_signature(struct intake *intake, const struct e
         say(reason, "the envelope names another signer than its certificates");
         return INTAKE_WRONG_SIGNER;
     }
-    intake->alone += envelope->batch.size == 0;
-    sealed = envelope_verify(envelope, &signer->key, intake->roots);
-    if (sealed != ENVELOPE_TAKEN) {
-        say(reason, "%s", envelope_verdict_text(sealed));
-        return INTAKE_BAD_SIGNATURE;
-    }
     return INTAKE_TAKEN;
+}
+
+static enum intake_verdict verify(struct intake *intake, const struct envelope *envelope,
+                                  const struct public_key *key, char reason[REASON_SIZE])
+{
+    enum envelope_verdict sealed;
+
+    intake->alone += envelope->batch.size == 0;
+    sealed = envelope_verify(envelope, key, intake->roots);
+    if (sealed == ENVELOPE_TAKEN)
+        return INTAKE_TAKEN;
+    say(reason, "%s", envelope_verdict_text(sealed));
+    return INTAKE_BAD_SIGNATURE;
+}
+
+static enum intake_verdict check_signature(struct intake *intake, const struct envelope *envelope,
+                                           struct bytes chain, uint64_t wall_ms,
+                                           struct arena *arena, struct signer *signer,
+                                           char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict =
+        name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
+
+    return verdict == INTAKE_TAKEN ? verify(intake, envelope, &signer->key, reason) : verdict;
 }
 
 static enum intake_verdict parse_envelope(struct bytes wire, enum envelope_type type,
@@ -262,7 +298,7 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
         check_signature(intake, &envelope, event->peck.chain, wall_ms, arena, &signer, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
-    form = peck_parse(envelope.body, arena, &event->peck.peck);
+    form = peck_parse_named(envelope.body, &envelope.hash, arena, &event->peck.peck);
     if (form != PECK_OK) {
         say(reason, "%s", peck_verdict_text(form));
         return INTAKE_BAD_BODY;
@@ -329,8 +365,10 @@ static enum intake_verdict open_refusal(struct bytes body, struct arena *arena, 
     event->refusal.code = borrowed(frame->code);
     event->refusal.reason = borrowed(frame->reason);
     event->refusal.final = frame->final;
+    event->refusal.retry_after_ms = frame->retry_after_ms;
     if (!bytes_are_name(event->refusal.code) || event->refusal.code.size > NAME_MAX_BYTES ||
         event->refusal.reason.size > RECEIPT_PROBLEM_MAX ||
+        event->refusal.retry_after_ms > MUTE_LATEST_MS ||
         !bytes_are_text(event->refusal.reason, false))
         return INTAKE_BAD_BODY;
     event->kind = EVENT_REFUSAL;
@@ -393,26 +431,124 @@ static enum intake_verdict open_fetch(struct bytes body, struct arena *arena, st
     return INTAKE_TAKEN;
 }
 
-/* A copy of what was verified lately is read but not verified; it is only_seen. */
-static bool was_seen(struct intake *intake, const struct hash *hash)
+static bool was_seen(struct intake *intake, const struct seen *seen, const struct hash *hash)
 {
     bool was;
 
-    if (!intake->settings.seen)
+    if (!seen)
         return false;
     enter(intake);
-    was = seen_has(intake->settings.seen, hash);
+    was = seen_has(seen, hash);
     leave(intake);
     return was;
 }
 
-static void note_seen(struct intake *intake, const struct hash *hash)
+static void note_seen(struct intake *intake, struct seen *seen, const struct hash *hash)
 {
-    if (!intake->settings.seen)
+    if (!seen)
         return;
     enter(intake);
-    seen_note(intake->settings.seen, hash);
+    seen_note(seen, hash);
     leave(intake);
+}
+
+/* What is fetched was often told meanwhile, or the other way round. The same bytes under the same
+ * key hold again. */
+static enum intake_verdict verify_once(struct intake *intake, struct bytes wire,
+                                       const struct envelope *envelope,
+                                       const struct public_key *key, char reason[REASON_SIZE])
+{
+    struct hash parts[2] = {hash_of(wire), identity_key_hash(key)};
+    struct hash entry = hash_of(bytes_of(parts, sizeof parts));
+    enum intake_verdict verdict;
+
+    if (was_seen(intake, intake->settings.held_good, &entry))
+        return INTAKE_TAKEN;
+    verdict = verify(intake, envelope, key, reason);
+    if (verdict == INTAKE_TAKEN)
+        note_seen(intake, intake->settings.held_good, &entry);
+    return verdict;
+}
+
+/* When the key that signed spoke for its owner. */
+struct period {
+    bool is_over;
+    uint64_t from_ms, until_ms;
+};
+
+/* A record that was said before its owner's key was rotated stays true: else whoever held it and
+ * whoever comes later would differ until it ends. So keys that were retired no longer ago than a record can
+ * live are tried, too, and the record's version must be of their time; a thief of such a key can
+ * date back, but whatever the owner said since is newer. A revocation outranks all and is kept for
+ * a year, so the key that speaks now must have signed it.
+ *
+ * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
+ * offence. */
+static enum intake_verdict check_record(struct intake *intake, struct bytes wire,
+                                        const struct envelope *envelope, struct bytes chain,
+                                        uint64_t wall_ms, struct arena *arena,
+                                        struct signer *signer, struct period *period,
+                                        char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict =
+        name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
+    struct retired_key keys[KEYRING_RETIRED_MAX];
+    uint64_t older_until_ms;
+    size_t count;
+
+    *period = (struct period){.until_ms = UINT64_MAX};
+    if (verdict == INTAKE_TAKEN)
+        verdict = verify_once(intake, wire, envelope, &signer->key, reason);
+    if (verdict != INTAKE_BAD_SIGNATURE)
+        return verdict;
+    enter(intake);
+    count = keyring_retired(intake->settings.keyring, &signer->id, keys, &older_until_ms);
+    leave(intake);
+    for (size_t i = 0; i < count && keys[i].until_ms + RECORD_LIFE_MAX_MS > wall_ms; i++) {
+        intake->alone += envelope->batch.size == 0;
+        if (envelope_verify(envelope, &keys[i].key, intake->roots) != ENVELOPE_TAKEN)
+            continue;
+        *period = (struct period){true, keys[i].from_ms, keys[i].until_ms};
+        return INTAKE_TAKEN;
+    }
+    if (older_until_ms + RECORD_LIFE_MAX_MS <= wall_ms)
+        return INTAKE_BAD_SIGNATURE;
+    say(reason, "%s, or with none of its signer's", intake_verdict_text(INTAKE_RETIRED_KEY));
+    return INTAKE_RETIRED_KEY;
+}
+
+static bool is_of(const struct period *period, const struct record *record)
+{
+    return record->version.ms >= period->from_ms && record->version.ms < period->until_ms &&
+           !(period->is_over && record->kind == RECORD_REVOCATION);
+}
+
+/* A voucher is checked once, here: who reads the directory later need not. */
+static enum intake_verdict check_attestation(const struct record *record, struct arena *arena,
+                                             char reason[REASON_SIZE])
+{
+    struct attestation_content content;
+    enum voucher_verdict verdict;
+    struct voucher voucher;
+
+    if (record->kind != RECORD_ATTESTATION || record->deleted ||
+        attestation_content_parse(record->content, arena, &content) != RECORD_OK ||
+        !bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED)))
+        return INTAKE_TAKEN;
+    verdict = voucher_open(content.proof, content.chain, arena, &voucher);
+    if (verdict != VOUCHER_OK) {
+        say(reason, "%s", voucher_verdict_text(verdict));
+        return INTAKE_BAD_BODY;
+    }
+    if (!id_equal(&voucher.operator_id, &content.subject) ||
+        !id_equal(&voucher.subject, &record->owner) ||
+        !bytes_equal(voucher.network, record->network) ||
+        record->not_after_ms > voucher.not_after_ms) {
+        say(reason, "the voucher is another operator's, for another duckling, or ends before the "
+                    "record");
+        return INTAKE_BAD_BODY;
+    }
+    return INTAKE_TAKEN;
 }
 
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
@@ -420,6 +556,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
                                        struct offered_record *offered, char reason[REASON_SIZE])
 {
     struct envelope envelope;
+    struct period period;
     struct signer signer;
     enum intake_verdict verdict;
     enum record_verdict form;
@@ -430,12 +567,14 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     verdict = parse_envelope(offered->wire, ENVELOPE_RECORD, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
-    if (unasked && was_seen(intake, &envelope.hash)) {
+    /* A copy of what was verified lately is read, but its own signature is not looked at. */
+    if (unasked && was_seen(intake, intake->settings.seen, &envelope.hash)) {
         offered->only_seen = true;
         return record_parse(envelope.body, arena, &offered->record) == RECORD_OK ? INTAKE_TAKEN
                                                                                  : INTAKE_BAD_BODY;
     }
-    verdict = check_signature(intake, &envelope, offered->chain, wall_ms, arena, &signer, reason);
+    verdict = check_record(intake, offered->wire, &envelope, offered->chain, wall_ms, arena,
+                           &signer, &period, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = record_parse(envelope.body, arena, &offered->record);
@@ -447,6 +586,8 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_OTHER_NETWORK;
     if (!id_equal(&envelope.signer, &offered->record.owner))
         return INTAKE_WRONG_SIGNER;
+    if (!is_of(&period, &offered->record))
+        return INTAKE_RETIRED_KEY;
     form = record_judge_dates(&offered->record, wall_ms);
     if (form != RECORD_OK) {
         say(reason, "%s", record_verdict_text(form));
@@ -457,7 +598,10 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
         return INTAKE_WRONG_SIGNER;
     if (offered->record.kind == RECORD_DUCKLING && signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
-    note_seen(intake, &envelope.hash);
+    verdict = check_attestation(&offered->record, arena, reason);
+    if (verdict != INTAKE_TAKEN)
+        return verdict;
+    note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }
 
@@ -730,167 +874,4 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
     if (verdict != INTAKE_TAKEN && reason[0] == 0)
         say(reason, "%s", intake_verdict_text(verdict));
     return verdict;
-}
-
-/* ---- packing ---- */
-
-static struct bytes pack(const ProtobufCMessage *message, struct arena *arena)
-{
-    size_t size = protobuf_c_message_get_packed_size(message);
-    uint8_t *data = arena_take(arena, size ? size : 1);
-
-    if (!data)
-        return bytes_of(NULL, 0);
-    protobuf_c_message_pack(message, data);
-    return bytes_of(data, size);
-}
-
-/* Whatever is accepted can also be passed on. */
-_Static_assert(CHAIN_SIZE_MAX + PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
-                   FRAME_SIZE_MAX,
-               "the largest peck and the longest chain fit into a frame");
-_Static_assert(CHAIN_SIZE_MAX + RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
-                   FRAME_SIZE_MAX,
-               "the largest receipt and the longest chain fit into a frame");
-
-struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena)
-{
-    Duck__PeckFrame frame = DUCK__PECK_FRAME__INIT;
-
-    frame.chain = lent(chain);
-    frame.peck = lent(peck);
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena)
-{
-    Duck__ReceiptFrame frame = DUCK__RECEIPT_FRAME__INIT;
-
-    frame.chain = lent(chain);
-    frame.receipt = lent(receipt);
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
-                                bool final, struct arena *arena)
-{
-    Duck__RefusalFrame frame = DUCK__REFUSAL_FRAME__INIT;
-
-    frame.peck = lent(id_bytes(peck));
-    frame.code = lent(bytes_of_text(code));
-    frame.reason = lent(bytes_of_text(reason));
-    frame.final = final;
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena)
-{
-    Duck__ProbeFrame frame = DUCK__PROBE_FRAME__INIT;
-
-    frame.nonce = nonce;
-    frame.directory_sum = sums[0];
-    frame.metrics_sum = sums[1];
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena)
-{
-    Duck__ProbeRequestFrame frame = DUCK__PROBE_REQUEST_FRAME__INIT;
-
-    frame.nonce = nonce;
-    frame.target = lent(id_bytes(target));
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena)
-{
-    Duck__ProbeNackFrame frame = DUCK__PROBE_NACK_FRAME__INIT;
-
-    frame.nonce = nonce;
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena)
-{
-    Duck__AccusationFrame frame = DUCK__ACCUSATION_FRAME__INIT;
-
-    frame.chain = lent(chain);
-    frame.accusation = lent(accusation);
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena)
-{
-    Duck__ReconcileFrame frame = DUCK__RECONCILE_FRAME__INIT;
-
-    frame.set = event->reconcile.set;
-    frame.session = event->reconcile.session;
-    frame.answer = event->reconcile.is_answer;
-    frame.keyed = event->reconcile.keyed;
-    if (event->reconcile.has_nonce)
-        frame.nonce = lent(bytes_of(event->reconcile.nonce, AUDIT_NONCE_SIZE));
-    frame.message = lent(event->reconcile.message);
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_fetch(const struct event *event, struct arena *arena)
-{
-    Duck__FetchFrame frame = DUCK__FETCH_FRAME__INIT;
-
-    frame.set = event->fetch.set;
-    frame.session = event->fetch.session;
-    frame.keyed = event->fetch.keyed;
-    frame.stream = event->fetch.stream;
-    frame.hashes = lent(bytes_of(event->fetch.hashes, event->fetch.count * HASH_SIZE));
-    if (event->fetch.stream) {
-        frame.after_s = event->fetch.after.at_s;
-        frame.after_hash = lent(bytes_of(event->fetch.after.hash.bytes, HASH_SIZE));
-    }
-    return pack(&frame.base, arena);
-}
-
-static Duck__RecordItem **lend_items(const struct bytes *chains, const struct bytes *records,
-                                     size_t count, struct arena *arena)
-{
-    Duck__RecordItem *items = arena_take(arena, count * sizeof *items + 1);
-    Duck__RecordItem **pointers = arena_take(arena, count * sizeof *pointers + 1);
-
-    for (size_t i = 0; i < count && items && pointers; i++) {
-        duck__record_item__init(&items[i]);
-        items[i].chain = lent(chains[i]);
-        items[i].record = lent(records[i]);
-        pointers[i] = &items[i];
-    }
-    return items ? pointers : NULL;
-}
-
-struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
-                                const struct bytes *records, size_t count, struct arena *arena)
-{
-    Duck__FetchedFrame frame = DUCK__FETCHED_FRAME__INIT;
-
-    frame.items = lend_items(chains, records, count, arena);
-    if (!frame.items)
-        return bytes_of(NULL, 0);
-    frame.n_items = count;
-    frame.set = answer->set;
-    frame.session = answer->session;
-    frame.last = answer->is_last;
-    if (answer->has_next) {
-        frame.next_s = answer->next.at_s;
-        frame.next_hash = lent(bytes_of(answer->next.hash.bytes, HASH_SIZE));
-    }
-    return pack(&frame.base, arena);
-}
-
-struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
-                                size_t count, struct arena *arena)
-{
-    Duck__RecordsFrame frame = DUCK__RECORDS_FRAME__INIT;
-
-    frame.items = lend_items(chains, records, count, arena);
-    if (!frame.items)
-        return bytes_of(NULL, 0);
-    frame.n_items = count;
-    return pack(&frame.base, arena);
 }

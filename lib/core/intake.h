@@ -5,7 +5,7 @@
 #ifndef DUCK_CORE_INTAKE_H
 #define DUCK_CORE_INTAKE_H
 
-#include "effect.h"
+#include "frame.h"
 #include "keyring.h"
 #include "quota.h"
 #include "seen.h"
@@ -16,6 +16,7 @@ struct intake_settings {
     struct bytes network;
     struct keyring *keyring;                        /* borrowed; so are the others: */
     struct seen *seen;                              /* NULL: every copy is verified */
+    struct seen *held_good;                         /* signatures; NULL: what is asked for twice is verified twice */
     struct quota *news, *asked;                     /* NULL: no limit */
     void (*enter)(void *context), (*leave)(void *context); /* around these; NULL: not shared */
     void *context;
@@ -34,8 +35,9 @@ enum intake_verdict {
     INTAKE_EXPIRED,
     INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
+    INTAKE_RETIRED_KEY,      /* a record whose signer had another key by then: see intake.c */
 };
-#define INTAKE_VERDICTS (INTAKE_CONTRADICTED + 1u)
+#define INTAKE_VERDICTS (INTAKE_RETIRED_KEY + 1u)
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */
@@ -72,21 +74,5 @@ uint64_t intake_signature_checks(const struct intake *intake);
 
 /* Adds how many records, and other frames as a whole, were refused, by verdict. */
 void intake_count_refusals(const struct intake *intake, uint64_t refused[INTAKE_VERDICTS]);
-
-/* Packs frames; the result is in `arena`. */
-struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
-struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
-struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
-                                bool final, struct arena *arena);
-struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena); /* .reconcile */
-struct bytes frame_pack_fetch(const struct event *event, struct arena *arena);     /* .fetch */
-struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
-                                const struct bytes *records, size_t count, struct arena *arena);
-struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena); /* and ack */
-struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena);
-struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena);
-struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena);
-struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
-                                size_t count, struct arena *arena);
 
 #endif

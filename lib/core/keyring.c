@@ -14,12 +14,20 @@ struct way {
     struct way *next;
 };
 
+/* Of a chain that was rotated. */
+struct retired {
+    struct retired_key keys[KEYRING_RETIRED_MAX];
+    size_t count;
+    uint64_t older_until_ms;
+};
+
 struct held {
     struct idtable_node by_identity;
     enum identity_kind kind;
     size_t length;
     uint64_t issued_ms, not_after_ms; /* of the last certificate */
     struct public_key key;            /* of the last certificate */
+    struct retired *retired;          /* owned; NULL: none */
     struct bytes chain;               /* owned */
     struct way *ways;                 /* the newest first */
     struct held *older, *newer;
@@ -46,8 +54,10 @@ void keyring_free(struct keyring *ring)
 {
     if (!ring)
         return;
-    for (struct held *held = ring->oldest; held; held = held->newer)
+    for (struct held *held = ring->oldest; held; held = held->newer) {
         memory_give_back((void *)(uintptr_t)held->chain.data);
+        memory_give_back(held->retired);
+    }
     idtable_free(&ring->by_identity);
     idtable_free(&ring->by_hash);
     memory_give_back(ring);
@@ -112,6 +122,7 @@ static void forget_oldest(struct keyring *ring)
         close_way(ring, &held->ways);
     idtable_remove(&ring->by_identity, &held->by_identity);
     memory_give_back((void *)(uintptr_t)held->chain.data);
+    memory_give_back(held->retired);
     memory_give_back(held);
 }
 
@@ -130,6 +141,31 @@ static struct held *make_held(struct keyring *ring, const struct id *identity)
     return held;
 }
 
+static uint64_t end_of(const struct certificate *certificate)
+{
+    const struct certificate *next = certificate + 1;
+
+    return certificate->not_after_ms < next->issued_ms ? certificate->not_after_ms + 1
+                                                       : next->issued_ms;
+}
+
+static struct retired *retired_of(const struct chain *chain)
+{
+    struct retired *retired = NULL;
+    size_t i = chain->count - 1; /* the last is not retired */
+
+    if (i > 0)
+        retired = memory_take(sizeof *retired);
+    for (; i > 0 && retired->count < KEYRING_RETIRED_MAX; i--)
+        retired->keys[retired->count++] =
+            (struct retired_key){.key = chain->certificates[i - 1].public_key,
+                                 .from_ms = chain->certificates[i - 1].issued_ms,
+                                 .until_ms = end_of(&chain->certificates[i - 1])};
+    if (i > 0)
+        retired->older_until_ms = end_of(&chain->certificates[i - 1]);
+    return retired;
+}
+
 static void fill(struct held *held, const struct chain *chain)
 {
     const struct certificate *last = &chain->certificates[chain->count - 1];
@@ -140,6 +176,8 @@ static void fill(struct held *held, const struct chain *chain)
     held->issued_ms = last->issued_ms;
     held->not_after_ms = last->not_after_ms;
     held->key = last->public_key;
+    memory_give_back(held->retired);
+    held->retired = retired_of(chain);
     held->chain = bytes_of(memory_copy(chain->wire.data, chain->wire.size), chain->wire.size);
 }
 
@@ -197,12 +235,11 @@ static enum certificate_verdict key_at(const struct held *held, uint64_t wall_ms
     return verdict;
 }
 
-enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint64_t wall_ms,
+enum keyring_verdict keyring_find(struct keyring *ring, const struct hash *hash, uint64_t wall_ms,
                                   struct id *identity, enum identity_kind *kind,
                                   struct public_key *key, enum certificate_verdict *dates)
 {
-    struct hash hash = hash_of(chain);
-    const struct way *way = find_way(ring, &hash);
+    const struct way *way = find_way(ring, hash);
 
     if (!way)
         return KEYRING_UNKNOWN;
@@ -210,6 +247,19 @@ enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint
     *kind = way->held->kind;
     *dates = key_at(way->held, wall_ms, key);
     return KEYRING_TAKEN;
+}
+
+size_t keyring_retired(const struct keyring *ring, const struct id *identity,
+                       struct retired_key keys[KEYRING_RETIRED_MAX], uint64_t *older_until_ms)
+{
+    const struct held *held = find(ring, identity);
+
+    *older_until_ms = 0;
+    if (!held || !held->retired)
+        return 0;
+    memcpy(keys, held->retired->keys, held->retired->count * sizeof *keys);
+    *older_until_ms = held->retired->older_until_ms;
+    return held->retired->count;
 }
 
 struct bytes keyring_chain(const struct keyring *ring, const struct id *identity)

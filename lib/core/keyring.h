@@ -22,14 +22,25 @@ enum keyring_verdict {
 struct keyring *keyring_new(size_t chains_max);
 void keyring_free(struct keyring *ring); /* NULL is fine */
 
-/* Is exactly this chain, or a longer one of the same identity, held? Then `*identity`, `*kind`, and
+/* Is exactly the chain of this hash, or a longer one of the same identity, held? Then `*identity`, `*kind`, and
  * the key that spoke at `wall_ms`; `*dates` is CERTIFICATE_TAKEN, _NOT_YET or _EXPIRED. */
-enum keyring_verdict keyring_find(struct keyring *ring, struct bytes chain, uint64_t wall_ms,
+enum keyring_verdict keyring_find(struct keyring *ring, const struct hash *hash, uint64_t wall_ms,
                                   struct id *identity, enum identity_kind *kind,
                                   struct public_key *key, enum certificate_verdict *dates);
 
 /* Keeps a verified chain, unless a longer one is held. */
 enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain);
+
+/* The keys before the last of the held chain, the newest first; each spoke from `from_ms` until before
+ * `until_ms`. Only so many are kept ready: `*older_until_ms` is when the newest of those before them
+ * ended; 0: there are none. */
+#define KEYRING_RETIRED_MAX 2u
+struct retired_key {
+    struct public_key key;
+    uint64_t from_ms, until_ms;
+};
+size_t keyring_retired(const struct keyring *ring, const struct id *identity,
+                       struct retired_key keys[KEYRING_RETIRED_MAX], uint64_t *older_until_ms);
 
 /* The held chain of an identity, packed; .data NULL when none. Borrowed until the next call. */
 struct bytes keyring_chain(const struct keyring *ring, const struct id *identity);

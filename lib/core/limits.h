@@ -29,6 +29,12 @@
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
+#define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
+#define VOUCHER_DOMAIN_MAX 253
+#define VOUCHER_RECORD_REST_MAX 512u   /* of its record: ids, key, dates, network, their tags */
+#define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
+#define AUDIT_PAGE_SIZE_MAX (128u * KIB)
+#define AUDIT_DETAIL_MAX 256
 #define ENVELOPE_OVERHEAD_MAX (2u * KIB) /* of an envelope over its body */
 #define PECK_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
 #define RECEIPT_BODY_MAX (PECK_PAYLOAD_MAX + 8u * KIB)
@@ -38,11 +44,24 @@
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
 #define PECK_SCOPES_MAX 16
+#define AUDIT_PAGE_ENTRIES_MAX 256
 #define NODE_ADDRESSES_MAX 8
 #define NODE_PERCHES_MAX 8
 #define DUCKLING_CAPABILITIES_MAX 32
+#define DUCKLING_VOUCHERS_MAX 4       /* operators that vouch for one */
+#define DUCKLING_OPEN_ACTIONS_MAX 16
 #define RECORDS_PER_FRAME_MAX 64
 #define FETCH_HASHES_PER_FRAME_MAX 512
+
+/* Terms of a bond: what can be named; 0 is no limit. */
+#define BOND_PER_MINUTE_MAX 60000u      /* actions */
+#define BOND_PER_DAY_MAX 100000000u     /* actions */
+#define BOND_BUDGET_MAX 1000000000000ull /* units */
+#define BOND_ROUNDS_MAX 1000000u        /* of a thread */
+#define BOND_ROUNDS_DEFAULT 64u
+#define BOND_STOP_WORDS_MAX 8u
+#define BOND_STOP_WORD_MAX 64u          /* bytes */
+#define ANSWER_CHARGE_MAX 1000000000u   /* units, of one answer */
 
 /* Parsing: an arena of this many bytes for a frame of `size` (amplification of protobuf-c). */
 #define PARSE_BUDGET(size) (16u * KIB + 16u * (size_t)(size))
@@ -56,12 +75,18 @@
 #define RECORD_LIFE_MAX_MS (7 * DAY_MS)
 #define REVOCATION_LIFE_MIN_MS RECORD_LIFE_MAX_MS /* outlives whatever was said before it */
 #define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
+#define VOUCHER_LIFE_MS (30 * DAY_MS)
+#define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
 #define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
+#define BOND_COOL_DOWN_MAX_MS (30 * DAY_MS)
+#define BOND_TELL_EVERY_MS MINUTE_MS         /* of one limit of one bond that refuses */
+#define MUTE_LATEST_MS 253402300799999ull    /* the end of the year 9999 */
+#define AUDIT_CHECKPOINT_MS SECOND_MS         /* what was kept is signed for within it */
 #define LEASE_MS (60 * SECOND_MS)
 #define LEASE_MIN_MS SECOND_MS
 #define LEASE_MAX_MS HOUR_MS
@@ -83,6 +108,7 @@
 #define TRAY_PER_SENDER_MAX 10000u /* of one sender, in the tray */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
+#define BOND_THREADS_MAX 32u      /* whose rounds one bond counts; then the least lately used is forgotten */
 #define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
 #define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
 #define REVOCATIONS_HELD_MAX(max) ((max) / 10) /* of them, of owners of whom nothing else was held */

@@ -19,6 +19,7 @@ struct outbox_entry {
     struct id from, to;
     enum peck_kind kind;
     enum peck_state state;
+    struct id bond;        /* that covers it as this end sees it; zero: none, or not known after a restart */
     uint64_t expires_ms;   /* wall */
     uint32_t attempts;
     uint64_t next_send_ms; /* steady; MOMENT_NEVER once taken */

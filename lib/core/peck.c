@@ -137,10 +137,10 @@ static enum peck_verdict judge(const struct peck *peck)
     return PECK_OK;
 }
 
-static void name(struct peck *peck, struct bytes body)
+static void name(struct peck *peck, const struct hash *hash)
 {
-    peck->hash = envelope_hash(ENVELOPE_PECK, body);
-    peck->id = id_of(&peck->hash);
+    peck->hash = *hash;
+    peck->id = id_of(hash);
 }
 
 /* ---- reading ---- */
@@ -154,7 +154,8 @@ static bool read_ids(const Duck__PeckBody *body, struct peck *peck)
     return body->reply_to.len == 0 || id_from_bytes(borrowed(body->reply_to), &peck->reply_to);
 }
 
-enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck *peck)
+enum peck_verdict peck_parse_named(struct bytes body, const struct hash *hash, struct arena *arena,
+                                   struct peck *peck)
 {
     struct peck parsed = {0};
     Duck__PeckBody *message;
@@ -182,9 +183,19 @@ enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck
     verdict = judge(&parsed);
     if (verdict != PECK_OK)
         return verdict;
-    name(&parsed, body);
+    name(&parsed, hash);
     *peck = parsed;
     return PECK_OK;
+}
+
+enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck *peck)
+{
+    struct hash hash;
+
+    if (body.size > PECK_BODY_MAX)
+        return PECK_PAYLOAD_TOO_LARGE;
+    hash = envelope_hash(ENVELOPE_PECK, body);
+    return peck_parse_named(body, &hash, arena, peck);
 }
 
 /* ---- making ---- */
@@ -194,6 +205,7 @@ enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes
     Duck__PeckBody message = DUCK__PECK_BODY__INIT;
     ProtobufCBinaryData scopes[PECK_SCOPES_MAX];
     enum peck_verdict verdict;
+    struct hash hash;
     uint8_t *data;
 
     *body = bytes_of(NULL, 0);
@@ -226,7 +238,8 @@ enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes
     if (!data)
         return PECK_MALFORMED;
     *body = bytes_of(data, duck__peck_body__pack(&message, data));
-    name(peck, *body);
+    hash = envelope_hash(ENVELOPE_PECK, *body);
+    name(peck, &hash);
     return PECK_OK;
 }
 

@@ -59,6 +59,10 @@ bool peck_state_is_done(enum peck_state state, enum peck_kind kind); /* approved
  * `arena`. hash and id are of the body. */
 enum peck_verdict peck_parse(struct bytes body, struct arena *arena, struct peck *peck);
 
+/* The same, of a body whose envelope was parsed: its hash is known. */
+enum peck_verdict peck_parse_named(struct bytes body, const struct hash *hash, struct arena *arena,
+                                   struct peck *peck);
+
 /* Packs a body; hash, id of *peck are set. The same checks as peck_parse come first; on refusal
  * body->data is NULL. */
 enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes *body);

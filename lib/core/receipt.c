@@ -16,6 +16,8 @@ const char *receipt_verdict_text(enum receipt_verdict verdict)
         return "the receipt says a state that its kind cannot say";
     case RECEIPT_BAD_TEXT:
         return "the receipt's problem is not text, or a scope is not a name";
+    case RECEIPT_BAD_TERMS:
+        return "the receipt names terms that no bond can have, or an answer that costs too much";
     }
     return "";
 }
@@ -51,6 +53,18 @@ static bool has_problem(enum peck_state state)
     return state == PECK_DENIED || state == PECK_FAILED || state == PECK_EXPIRED;
 }
 
+static enum receipt_verdict judge_bond(const struct receipt *receipt)
+{
+    const char *field;
+
+    if (receipt->scope_count == 0 || receipt->bond_not_after_ms <= receipt->at_ms)
+        return RECEIPT_MALFORMED;
+    for (size_t i = 0; i < receipt->scope_count; i++)
+        if (!peck_scope_is_valid(receipt->scopes[i]))
+            return RECEIPT_BAD_TEXT;
+    return bond_terms_judge(&receipt->terms, &field) ? RECEIPT_BAD_TERMS : RECEIPT_OK;
+}
+
 static enum receipt_verdict judge(const struct receipt *receipt)
 {
     bool makes_bond = receipt->kind == RECEIPT_DONE && receipt->state == PECK_APPROVED;
@@ -72,13 +86,45 @@ static enum receipt_verdict judge(const struct receipt *receipt)
         return RECEIPT_BAD_TEXT;
     if (!bytes_are_text(receipt->problem, true))
         return RECEIPT_BAD_TEXT;
-    if (makes_bond ? receipt->scope_count == 0 || receipt->bond_not_after_ms <= receipt->at_ms
-                   : receipt->scope_count > 0 || receipt->bond_not_after_ms > 0)
+    if (receipt->charged > 0 && receipt->state != PECK_ANSWERED)
         return RECEIPT_MALFORMED;
-    for (size_t i = 0; i < receipt->scope_count; i++)
-        if (!peck_scope_is_valid(receipt->scopes[i]))
-            return RECEIPT_BAD_TEXT;
+    if (receipt->charged > ANSWER_CHARGE_MAX)
+        return RECEIPT_BAD_TERMS;
+    if (makes_bond)
+        return judge_bond(receipt);
+    if (receipt->scope_count > 0 || receipt->bond_not_after_ms > 0 ||
+        !bond_terms_are_none(&receipt->terms))
+        return RECEIPT_MALFORMED;
     return RECEIPT_OK;
+}
+
+static void read_terms(const Duck__ReceiptBody *message, struct bond_terms *terms)
+{
+    terms->per_minute = message->bond_per_minute;
+    terms->per_day = message->bond_per_day;
+    terms->budget = message->bond_budget;
+    terms->rounds = message->bond_rounds;
+    terms->cool_down_ms = message->bond_cool_down_ms;
+    terms->muted_until_ms = message->bond_muted_until_ms;
+    terms->stop_word_count = message->n_bond_stop_words;
+    for (size_t i = 0; i < message->n_bond_stop_words; i++)
+        terms->stop_words[i] = borrowed(message->bond_stop_words[i]);
+}
+
+/* `stop_words` are for the message to point to. */
+static void write_terms(const struct bond_terms *terms, Duck__ReceiptBody *message,
+                        ProtobufCBinaryData stop_words[BOND_STOP_WORDS_MAX])
+{
+    message->bond_per_minute = terms->per_minute;
+    message->bond_per_day = terms->per_day;
+    message->bond_budget = terms->budget;
+    message->bond_rounds = terms->rounds;
+    message->bond_cool_down_ms = terms->cool_down_ms;
+    message->bond_muted_until_ms = terms->muted_until_ms;
+    for (size_t i = 0; i < terms->stop_word_count; i++)
+        stop_words[i] = lent(terms->stop_words[i]);
+    message->n_bond_stop_words = terms->stop_word_count;
+    message->bond_stop_words = stop_words;
 }
 
 enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struct receipt *receipt)
@@ -93,7 +139,7 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     if (!message || message->peck.len != HASH_SIZE ||
         !id_from_bytes(borrowed(message->from), &parsed.from) ||
         !id_from_bytes(borrowed(message->to), &parsed.to) || message->n_scopes > PECK_SCOPES_MAX ||
-        message->state > PECK_CANCELLED)
+        message->n_bond_stop_words > BOND_STOP_WORDS_MAX || message->state > PECK_CANCELLED)
         return RECEIPT_MALFORMED;
     memcpy(parsed.peck.bytes, message->peck.data, HASH_SIZE);
     parsed.network = borrowed(message->network);
@@ -106,6 +152,8 @@ enum receipt_verdict receipt_parse(struct bytes body, struct arena *arena, struc
     for (size_t i = 0; i < message->n_scopes; i++)
         parsed.scopes[i] = borrowed(message->scopes[i]);
     parsed.bond_not_after_ms = message->bond_not_after_ms;
+    read_terms(message, &parsed.terms);
+    parsed.charged = message->charged;
     verdict = judge(&parsed);
     if (verdict == RECEIPT_OK)
         *receipt = parsed;
@@ -116,7 +164,7 @@ enum receipt_verdict receipt_pack(const struct receipt *receipt, struct arena *a
                                   struct bytes *body)
 {
     Duck__ReceiptBody message = DUCK__RECEIPT_BODY__INIT;
-    ProtobufCBinaryData scopes[PECK_SCOPES_MAX];
+    ProtobufCBinaryData scopes[PECK_SCOPES_MAX], stop_words[BOND_STOP_WORDS_MAX];
     enum receipt_verdict verdict = judge(receipt);
     uint8_t *data;
 
@@ -137,6 +185,8 @@ enum receipt_verdict receipt_pack(const struct receipt *receipt, struct arena *a
     message.n_scopes = receipt->scope_count;
     message.scopes = scopes;
     message.bond_not_after_ms = receipt->bond_not_after_ms;
+    write_terms(&receipt->terms, &message, stop_words);
+    message.charged = receipt->charged;
     data = arena_take(arena, duck__receipt_body__get_packed_size(&message));
     if (!data)
         return RECEIPT_TOO_LARGE;

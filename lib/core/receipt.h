@@ -2,6 +2,7 @@
 #ifndef DUCK_CORE_RECEIPT_H
 #define DUCK_CORE_RECEIPT_H
 
+#include "bond_terms.h"
 #include "peck.h"
 
 enum receipt_kind { RECEIPT_TAKEN = 1, RECEIPT_DONE = 2 };
@@ -17,6 +18,8 @@ struct receipt {
     struct bytes scopes[PECK_SCOPES_MAX]; /* done, approved: of the bond that was made */
     size_t scope_count;
     uint64_t bond_not_after_ms;
+    struct bond_terms terms;
+    uint64_t charged;   /* answered: units; at most ANSWER_CHARGE_MAX */
 };
 
 enum receipt_verdict {
@@ -25,6 +28,7 @@ enum receipt_verdict {
     RECEIPT_TOO_LARGE,   /* result over PECK_PAYLOAD_MAX, problem over RECEIPT_PROBLEM_MAX */
     RECEIPT_BAD_STATE,   /* a state that this kind cannot say */
     RECEIPT_BAD_TEXT,
+    RECEIPT_BAD_TERMS,   /* of a bond: see bond_terms.h */
 };
 
 const char *receipt_verdict_text(enum receipt_verdict verdict);

@@ -1,5 +1,8 @@
 #include "record.h"
 
+#include "peck.h"
+#include "tier.h"
+
 #include "binary_data.h"
 #include "wire/record.pb-c.h"
 
@@ -64,7 +67,8 @@ static bool is_key_of(struct bytes key, const struct attestation_content *attest
         key.data[size] != ':')
         return false;
     key = bytes_of(key.data + size + 1, key.size - size - 1);
-    return (id_parse(ID_DUCKLING, key, &id) || id_parse(ID_NODE, key, &id)) &&
+    return (id_parse(ID_DUCKLING, key, &id) || id_parse(ID_NODE, key, &id) ||
+            id_parse(ID_OPERATOR, key, &id)) &&
            id_equal(&id, &attestation->subject);
 }
 
@@ -276,6 +280,7 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     parsed.session_not_after_ms = message->session_not_after_ms;
     parsed.software = borrowed(message->software);
     parsed.display_name = borrowed(message->display_name);
+    parsed.away = message->away;
     if (!is_name(parsed.software, 0) || !is_name(parsed.display_name, 0))
         return RECORD_BAD_CONTENT;
     *node = parsed;
@@ -297,6 +302,7 @@ struct bytes node_content_pack(const struct node_content *node, struct arena *ar
     message.session_not_after_ms = node->session_not_after_ms;
     message.software = lent(node->software);
     message.display_name = lent(node->display_name);
+    message.away = node->away;
     data = arena_take(arena, duck__node_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);
@@ -311,7 +317,8 @@ enum record_verdict duckling_content_parse(struct bytes content, struct arena *a
         duck__duckling_content__unpack(arena_protobuf_allocator(arena), content.size, content.data);
 
     if (!message || !id_from_bytes(borrowed(message->host), &parsed.host) ||
-        message->n_capabilities > DUCKLING_CAPABILITIES_MAX)
+        message->n_capabilities > DUCKLING_CAPABILITIES_MAX ||
+        message->n_open_actions > DUCKLING_OPEN_ACTIONS_MAX || message->least_tier > TIER_MAX)
         return RECORD_BAD_CONTENT;
     parsed.display_name = borrowed(message->display_name);
     parsed.bio = borrowed(message->bio);
@@ -326,6 +333,13 @@ enum record_verdict duckling_content_parse(struct bytes content, struct arena *a
             !bytes_are_name(parsed.capabilities[i]))
             return RECORD_BAD_CONTENT;
     }
+    parsed.least_tier = message->least_tier;
+    parsed.open_action_count = message->n_open_actions;
+    for (size_t i = 0; i < message->n_open_actions; i++) {
+        parsed.open_actions[i] = borrowed(message->open_actions[i]);
+        if (!peck_scope_is_valid(parsed.open_actions[i]))
+            return RECORD_BAD_CONTENT;
+    }
     *duckling = parsed;
     return RECORD_OK;
 }
@@ -334,8 +348,10 @@ struct bytes duckling_content_pack(const struct duckling_content *duckling, stru
 {
     Duck__DucklingContent message = DUCK__DUCKLING_CONTENT__INIT;
     ProtobufCBinaryData capabilities[DUCKLING_CAPABILITIES_MAX];
+    ProtobufCBinaryData open_actions[DUCKLING_OPEN_ACTIONS_MAX];
     uint8_t *data;
 
+    assert(duckling->open_action_count <= DUCKLING_OPEN_ACTIONS_MAX);
     assert(duckling->capability_count <= DUCKLING_CAPABILITIES_MAX);
     message.host = lent(id_bytes(&duckling->host));
     message.display_name = lent(duckling->display_name);
@@ -345,6 +361,11 @@ struct bytes duckling_content_pack(const struct duckling_content *duckling, stru
     message.capabilities = capabilities;
     message.bio = lent(duckling->bio);
     message.accepts_pecks = duckling->accepts_pecks;
+    message.least_tier = duckling->least_tier;
+    for (size_t i = 0; i < duckling->open_action_count; i++)
+        open_actions[i] = lent(duckling->open_actions[i]);
+    message.n_open_actions = duckling->open_action_count;
+    message.open_actions = open_actions;
     data = arena_take(arena, duck__duckling_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);
@@ -430,6 +451,7 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
                                               struct attestation_content *attestation)
 {
     struct attestation_content parsed;
+    bool is_voucher;
     Duck__AttestationContent *message = duck__attestation_content__unpack(
         arena_protobuf_allocator(arena), content.size, content.data);
 
@@ -437,10 +459,14 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
         return RECORD_BAD_CONTENT;
     parsed.claim = borrowed(message->claim);
     parsed.proof = borrowed(message->proof);
+    parsed.chain = borrowed(message->chain);
+    is_voucher = bytes_equal(parsed.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED));
     if (parsed.claim.size == 0 || parsed.claim.size > NAME_MAX_BYTES ||
-        !bytes_are_name(parsed.claim) || parsed.proof.size > NAME_MAX_BYTES)
+        !bytes_are_name(parsed.claim) ||
+        parsed.proof.size > (is_voucher ? VOUCHER_SIZE_MAX : NAME_MAX_BYTES) ||
+        (parsed.chain.size > 0) != is_voucher)
         return RECORD_BAD_CONTENT;
-    if (bytes_equal(parsed.claim, bytes_of_text("bonded")) && parsed.proof.size != ID_SIZE)
+    if (bytes_equal(parsed.claim, bytes_of_text(CLAIM_BONDED)) && parsed.proof.size != ID_SIZE)
         return RECORD_BAD_CONTENT; /* the bond's id */
     *attestation = parsed;
     return RECORD_OK;
@@ -455,6 +481,7 @@ struct bytes attestation_content_pack(const struct attestation_content *attestat
     message.subject = lent(id_bytes(&attestation->subject));
     message.claim = lent(attestation->claim);
     message.proof = lent(attestation->proof);
+    message.chain = lent(attestation->chain);
     data = arena_take(arena, duck__attestation_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -39,6 +39,7 @@ struct node_content {
     uint8_t session_key[32];
     uint64_t session_not_after_ms;
     struct bytes software, display_name;
+    bool away;              /* stopped on purpose: not here until a newer record says so */
 };
 
 struct duckling_content {
@@ -47,6 +48,9 @@ struct duckling_content {
     struct bytes capabilities[DUCKLING_CAPABILITIES_MAX];
     size_t capability_count;
     bool accepts_pecks;
+    uint32_t least_tier;
+    struct bytes open_actions[DUCKLING_OPEN_ACTIONS_MAX];
+    size_t open_action_count;
 };
 
 struct metrics_content {
@@ -59,9 +63,13 @@ struct revocation_content {
     uint64_t revoked_at_ms; /* not after the record's version */
 };
 
+#define CLAIM_BONDED "bonded"
+#define CLAIM_OPERATOR_VERIFIED "operator-verified"
+
 struct attestation_content {
     struct id subject;
-    struct bytes claim, proof;
+    struct bytes claim, proof; /* proof: see proto/record.proto */
+    struct bytes chain;        /* of the proof's signer; empty: it has none */
 };
 
 enum record_verdict {

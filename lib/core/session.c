@@ -273,12 +273,13 @@ static enum session_verdict receive_notice(struct session *session, struct bytes
                                 &session->introduction);
     if (verdict != INTRODUCTION_TAKEN)
         return refuse(session, SESSION_PEER_REFUSED, introduction_verdict_text(verdict));
-    if (id_equal(&session->introduction.node, &session->settings.self))
+    session->peer = session->introduction.node;
+    if (id_equal(&session->peer, &session->settings.self))
         return refuse(session, SESSION_WRONG_PEER, "it is this node itself");
     if (session->callee_known && !id_equal(&session->introduction.node, &session->callee))
         return refuse(session, SESSION_WRONG_PEER, "another node answers at this address");
     session->introduced = session->noticed = true;
-    session->callee = session->peer = session->introduction.node;
+    session->callee = session->peer;
     memcpy(session->callee_key, session->introduction.content.session_key, NOISE_KEY_SIZE);
     begin(session, session->ephemeral[1]);
     if (write_first(session, output) != NOISE_TAKEN)

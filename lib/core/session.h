@@ -75,7 +75,7 @@ enum session_verdict session_receive(struct session *session, enum session_frame
 bool session_is_up(const struct session *session);
 bool session_is_caller(const struct session *session);
 const struct introduction *session_peer(const struct session *session); /* callee: of the caller, once up; caller: what was learned, or NULL */
-struct id session_peer_id(const struct session *session);
+struct id session_peer_id(const struct session *session); /* after SESSION_WRONG_PEER: who answered the caller, or zero */
 int64_t session_peer_skew_ms(const struct session *session); /* peer's date less ours */
 const uint8_t *session_hash(const struct session *session);  /* NOISE_HASH_SIZE; names the session on both sides */
 const char *session_reason(const struct session *session);   /* of the last refusal */

@@ -77,7 +77,7 @@ INSERT INTO word (word, rank) VALUES ('crisismerge', 64);
 CREATE VIRTUAL TABLE tag_term USING fts5vocab (tag, instance);
 CREATE VIRTUAL TABLE word_term USING fts5vocab (word, instance);
 
--- Attestations of the claim "bonded".
+-- Attestations of the claims "bonded" and "operator-verified" (subject: the operator).
 CREATE TABLE bonded (
     owner BLOB NOT NULL,
     subject BLOB NOT NULL,

@@ -39,17 +39,20 @@ def directory():
     subprocess.run([os.path.join(BENCH, "bench_directory")], check=True)
 
 
-def pecks(suffix=""):
-    extra = "[node]\nsign_alone = yes\n" if suffix else ""
+def pecks(suffix="", outstanding=64, extra=""):
     with Pond("alice", "bob", extra=extra) as pond:
         subprocess.run([os.path.join(BENCH, "bench_pecks"),
                         os.path.join(pond.alice.state, "ducknode.sock"), str(pond.alice.process.pid),
                         os.path.join(pond.bob.state, "ducknode.sock"), str(pond.bob.process.pid),
-                        pond.folder, SECONDS, suffix], check=True)
+                        pond.folder, SECONDS, str(outstanding), suffix], check=True)
 
 
 def pecks_alone():
-    pecks("_signed_alone")
+    pecks("_signed_alone", extra="[node]\nsign_alone = yes\n")
+
+
+def pecks_many():
+    pecks("_1024", outstanding=1024)
 
 
 def wrk(url):
@@ -128,8 +131,8 @@ def restored(alice):
 
 
 def cache():
-    """A node with many records in directory.db: DUCK_BENCH_RECORDS, a million."""
-    records = os.environ.get("DUCK_BENCH_RECORDS", "1000000")
+    """A node with many records in directory.db: DUCK_BENCH_RECORDS, as many as it may hold."""
+    records = os.environ.get("DUCK_BENCH_RECORDS", "999990")
     program = os.path.join(BENCH, "bench_cache")
     with Pond("alice") as pond:
         alice = pond.alice
@@ -168,7 +171,7 @@ def verify_share():
                                os.path.join(pond.alice.state, "ducknode.sock"),
                                str(pond.alice.process.pid),
                                os.path.join(pond.bob.state, "ducknode.sock"),
-                               str(pond.bob.process.pid), pond.folder, SECONDS, "_for_share"],
+                               str(pond.bob.process.pid), pond.folder, SECONDS, "64", "_for_share"],
                               check=True, capture_output=True, text=True).stdout
         figure = json.loads(line.splitlines()[-1])
         counters = pond.bob.json("metrics")["counters"]
@@ -179,10 +182,11 @@ def verify_share():
 
 
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
-           "pecks": pecks, "pecks_alone": pecks_alone, "verify_share": verify_share, "http": http,
-           "idle": idle, "cache": cache}
+           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
+           "verify_share": verify_share, "http": http, "idle": idle, "cache": cache}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
+      "peck_throughput_1024": "pecks_many",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
       "start": "idle", "store_turn": "store"}
 OF.update({f"reconcile_{part}": "reconcile" for part in (

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define RECORDS 1000000u
+#define RECORDS (DIRECTORY_MAX - 10) /* and what the node itself publishes */
 #define TURN 512u
 #define NODES 1000u
 #define WORDS 5000u
@@ -252,6 +252,7 @@ static int fill(const char *state, size_t records, size_t turn)
     for (size_t done = 0; done < records; done += turn) {
         double begin_s, began_cpu_s;
 
+        turn = turn < records - done ? turn : records - done;
         arena_reset(&arena);
         for (size_t i = 0; i < turn; i++)
             effects[i] = make(&maker, (unsigned)(done + i), &arena);

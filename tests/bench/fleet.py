@@ -61,8 +61,9 @@ def make_class(Driver):
 
         def forget_everything(self, i):
             """The node begins anew under its old key."""
-            for path in glob.glob(os.path.join(self.state(i), "node.db*")):
-                os.unlink(path)
+            for name in ("node.db*", "directory.db*"):
+                for path in glob.glob(os.path.join(self.state(i), name)):
+                    os.unlink(path)
             self.ducklings.pop(i, None)
 
         def version(self):

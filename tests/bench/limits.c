@@ -116,7 +116,7 @@ double limit_verify_s(size_t message_size)
 }
 
 #define CORES_MAX 64
-#define ALL_CORES_S 0.5
+#define ALL_CORES_S 0.25
 
 struct core {
     pthread_t thread;

@@ -210,7 +210,7 @@ static void write_frames(void)
                    sealed(ENVELOPE_RECEIPT, &goose, receipt_body(RECEIPT_DONE, PECK_ANSWERED)),
                    &memory));
     write_kind("intake", "refusal", FRAME_REFUSAL,
-               frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, &memory));
+               frame_pack_refusal(&duck.id, "busy", "Too much at once.", false, 0, &memory));
     event.reconcile.set = RECORD_SET_DIRECTORY;
     event.reconcile.session = 7;
     event.reconcile.message = bytes_of("\x61\x00\x00\x02\x00", 5);

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 import urllib.parse
 
 from pond import Pond, Refused, run, until
@@ -175,6 +176,7 @@ def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
                     break
             assert refused is not None and refused.status == 503, refused
             assert "full" in refused.body["detail"], refused.body
+            _undoing_leaves_time(pond.alice, duck, twin)
             subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
             until("room again", lambda: _try(duck, twin))
             for peck in kept:
@@ -184,9 +186,27 @@ def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
             subprocess.run(["umount", small], check=False)
 
 
-def _try(duck, twin):
+def _undone(node):
+    counters = node.json("metrics")["counters"]
+    return (counters["ducknode_turns_undone_total"],
+            counters["ducknode_turns_undoing_milliseconds_total"])
+
+
+def _undoing_leaves_time(node, duck, twin):
+    """However much is asked of a node that can keep nothing: a fifth, by clocks of a millisecond."""
+    before, began = _undone(node), time.monotonic()
+    while time.monotonic() < began + 2:
+        assert _try(duck, twin, "y" * 20000) is None
+    turns, spent = (after - then for after, then in zip(_undone(node), before))
+    ms = (time.monotonic() - began) * 1000
+    assert turns > 0, "nothing was undone"
+    assert spent < ms / 4, f"{turns} turns undone in {spent} of {ms} ms"
+
+
+def _try(duck, twin, payload=None):
     try:
-        return duck.post("/beak/peck", target=twin.id, action="query", payload={})["peck_id"]
+        return duck.post("/beak/peck", target=twin.id, action="query",
+                         payload=payload or {})["peck_id"]
     except Refused:
         return None
 

@@ -4,6 +4,7 @@ it changes, and the same figures from the command line and for Prometheus."""
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 
@@ -44,6 +45,39 @@ def a_node_that_leaves_is_shown_as_left_and_suspected_by_nobody():
             counters = node.json("gossip")["counters"]
             assert counters['ducknode_gossip_members{state="left"}'] == 1, counters
             assert counters['ducknode_gossip_accusations_total{what="made"}'] == 0, counters
+
+
+def a_node_that_is_stopped_is_missed_by_nobody_and_is_alive_when_it_is_back():
+    with Pond("alice", "bob", "carol") as pond:
+        alice, bob, carol = pond.nodes
+        until("both to be alive", lambda: [state_of(alice, n) for n in (bob, carol)] == ["alive"] * 2)
+        carol.stop()
+        until("carol to be away", lambda: state_of(alice, carol) == state_of(bob, carol) == "left")
+        carol.start()
+        until("carol to be back", lambda: state_of(alice, carol) == state_of(bob, carol) == "alive")
+        for node in (alice, bob):
+            counters = node.json("gossip")["counters"]
+            assert counters['ducknode_gossip_accusations_total{what="made"}'] == 0, counters
+
+
+def another_node_at_a_pinned_address_is_refused_until_it_is_joined_again():
+    with Pond("alice", "bob") as pond:
+        alice, bob = pond.nodes
+        address = f"127.0.0.1:{alice.port}"
+        bob.says(f"{address} is pinned to {alice.id}")
+        alice.stop()
+        shutil.rmtree(alice.state)
+        first = alice.id
+        alice.init()
+        alice.start()
+        bob.says(f"{address} is pinned to {first}, but {alice.id} answers there: refused")
+        bob.stop()
+        bob.start()
+        bob.says(f"{address} is pinned to {first}, but {alice.id} answers there: refused")
+        assert bob.json("status")["links"] == 0
+        bob.command("join", address)
+        bob.says(f"{address} is pinned to {alice.id}")
+        pond.all_linked()
 
 
 def the_directory_is_followed_line_by_line():
@@ -89,7 +123,7 @@ def prometheus_and_the_command_line_say_the_same():
         assert status == 200
         told = {}
         for line in body.decode().splitlines():
-            assert line.startswith(("# HELP ducknode_", "# TYPE ducknode_", "ducknode_")), line
+            assert re.match(r"(# HELP |# TYPE )?(ducknode|process)_", line), line
             if not line.startswith("#"):
                 name, value = line.rsplit(" ", 1)
                 assert name not in told, name
@@ -105,5 +139,7 @@ def prometheus_and_the_command_line_say_the_same():
 
 run(a_killed_node_is_suspect_then_dead_and_alive_again_when_it_comes_back,
     a_node_that_leaves_is_shown_as_left_and_suspected_by_nobody,
+    a_node_that_is_stopped_is_missed_by_nobody_and_is_alive_when_it_is_back,
+    another_node_at_a_pinned_address_is_refused_until_it_is_joined_again,
     the_directory_is_followed_line_by_line,
     prometheus_and_the_command_line_say_the_same)

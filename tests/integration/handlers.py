@@ -117,6 +117,7 @@ def a_program_gets_the_peck_and_what_it_prints_is_the_answer():
         assert pond.ask("deaf_to_input", json.dumps("x" * 100000))["result"] == "I read nothing"
         assert len(pond.ask("large")["result"]) == 256 * 1024 - 2
         pond.becomes_counted("echo", answered=1, failed=0, running=0, taken=1)
+        pond.becomes_counted("large", answered=1)
         assert pond.ask("unknown", wait="0")["state"] in ("queued", "sent", "taken")
         left = until("what no handler answers", pond.left)
         assert [p["action"] for p in left] == ["unknown"], left

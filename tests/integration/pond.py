@@ -127,6 +127,11 @@ class Node:
                         f"{self.name} never said /{pattern}/:\n" + "\n".join(self.lines[-30:]))
                 self.spoken.wait(min(left, 1))
 
+    def counter(self, name):
+        """What /metrics says of a counter or gauge without labels."""
+        text = self.http("GET", "/metrics", raw=True)[1].decode()
+        return int(re.search(rf"^{name} (\d+)$", text, re.M).group(1))
+
     def kill(self):
         """kill -9 of the node; its gateway lives on until the next life replaces it."""
         self.process.kill()

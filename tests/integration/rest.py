@@ -46,6 +46,11 @@ def raw(node, method, path, body=b"", token=None):
     return line
 
 
+def waits(node):
+    """How many requests wait at the node for something to happen: long polls, above all."""
+    return node.counter("ducknode_local_waits")
+
+
 def session(node, email, password=PASSWORD):
     return node.http("POST", "/beak/auth", {"email": email, "password": password})
 
@@ -368,12 +373,13 @@ def a_poll_that_is_given_up_leaves_its_peck_to_the_next():
         # Three polls whose callers hung up, waiting in line before the one that lives.
         for _ in range(3):
             raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key).close()
-        time.sleep(0.3)
+        until("three polls that wait", lambda: waits(node) == 3)
         send_and_take("hung up")
 
         # One whose key ends while it waits.
+        left = waits(node)  # of those that hung up, as many as were not asked
         late = raw(node, b"GET", b"/beak/inbox?wait=30", token=two.key)
-        time.sleep(0.3)
+        until("a poll that waits", lambda: waits(node) == left + 1)
         two.key = two.post("/beak/rotate")["beak_key"]
         send_and_take("rotated")
         late.settimeout(10)

@@ -34,6 +34,9 @@ static const struct named_bit habits[] = {{"forge", HABIT_FORGE},
                                           {"flood", HABIT_FLOOD},
                                           {"eclipse", HABIT_ECLIPSE},
                                           {"lie", HABIT_LIE},
+                                          {"accuse", HABIT_ACCUSE},
+                                          {"fly", HABIT_FLY},
+                                          {"peck", HABIT_PECK},
                                           {"all", HABIT_ALL},
                                           {NULL, 0}};
 
@@ -55,8 +58,9 @@ static void usage(FILE *out)
           "  --faults LIST      all, none, or of: loss delay duplicate partition clog pause crash\n"
           "                     power clock disk slow; with a minus in front: without it\n"
           "  --habits LIST      of hostile nodes: all, none, or of: forge replay equivocate flood\n"
-          "                     eclipse lie\n"
+          "                     eclipse lie accuse fly peck\n"
           "  --hostile K        so many hostile nodes\n"
+          "  --siege            all of them around the first node\n"
           "  --ducklings K      so many ducklings hatch, and peck each other\n"
           "  --changes R        so many changed records a minute, whose way is followed\n"
           "  --loss P           percent of frames that are lost, always\n"
@@ -92,23 +96,16 @@ static bool read_bits(const struct named_bit *names, char *list, unsigned *bits)
 
 static bool read_options(int count, char **words, struct options *options)
 {
-    static const struct option known[] = {{"nodes", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"minutes", required_argument, NULL, 'm'},
-                                          {"loss", required_argument, NULL, 'l'},
-                                          {"faults", required_argument, NULL, 'f'},
-                                          {"hostile", required_argument, NULL, 'k'},
-                                          {"habits", required_argument, NULL, 'b'},
-                                          {"ducklings", required_argument, NULL, 'd'},
-                                          {"changes", required_argument, NULL, 'c'},
-                                          {"seeds", required_argument, NULL, 'x'},
-                                          {"latency", required_argument, NULL, 'y'},
-                                          {"known", required_argument, NULL, 'w'},
-                                          {"twice", no_argument, NULL, '2'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"disagree", no_argument, NULL, 'a'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"nodes", required_argument, NULL, 'n'},   {"seed", required_argument, NULL, 's'},
+        {"minutes", required_argument, NULL, 'm'}, {"loss", required_argument, NULL, 'l'},
+        {"faults", required_argument, NULL, 'f'},  {"hostile", required_argument, NULL, 'k'},
+        {"habits", required_argument, NULL, 'b'},  {"ducklings", required_argument, NULL, 'd'},
+        {"changes", required_argument, NULL, 'c'}, {"seeds", required_argument, NULL, 'x'},
+        {"latency", required_argument, NULL, 'y'}, {"known", required_argument, NULL, 'w'},
+        {"siege", no_argument, NULL, 'g'},         {"twice", no_argument, NULL, '2'},
+        {"trace", no_argument, NULL, 't'},         {"disagree", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     struct pond_wish *wish = &options->wish;
     bool is_fine = true;
     int word;
@@ -150,6 +147,9 @@ static bool read_options(int count, char **words, struct options *options)
             break;
         case 'w':
             wish->seeds_known = strtoul(optarg, NULL, 10);
+            break;
+        case 'g':
+            wish->siege = true;
             break;
         case '2':
             options->twice = true;
@@ -214,9 +214,24 @@ static void say_faults(const struct pond_figures *figures)
     printf("refused: %llu frames, %llu of them offences; dials: %llu, %llu failed\n",
            (unsigned long long)figures->refused_frames, (unsigned long long)figures->offences,
            (unsigned long long)figures->dials, (unsigned long long)figures->dials_failed);
-    printf("pecks: %llu ordered, %llu handed out, %llu answered\n",
+    printf("pecks: %llu ordered, %llu handed out, %llu answered; of foxes %llu kept, %llu of them "
+           "under a bond, %llu handed out\n",
            (unsigned long long)figures->pecks, (unsigned long long)figures->handed_out,
-           (unsigned long long)figures->answered);
+           (unsigned long long)figures->answered, (unsigned long long)figures->fox_pecks,
+           (unsigned long long)figures->fox_pecks_covered,
+           (unsigned long long)figures->fox_pecks_handed_out);
+}
+
+static void say_verdicts(const struct pond_figures *figures)
+{
+    printf(
+        "false verdicts: %llu suspected, %llu dead, for %llu ms in all; held dead for %llu ms at "
+        "most\n",
+        (unsigned long long)figures->suspected, (unsigned long long)figures->false_deaths,
+        (unsigned long long)figures->false_ms, (unsigned long long)figures->held_dead_ms);
+    if (figures->heard_ms > 0)
+        printf("with foxes about, all heard all healthy nodes within %llu ms after faults\n",
+               (unsigned long long)figures->heard_ms);
 }
 
 static void say_figures(struct pond *pond, double since)
@@ -238,9 +253,7 @@ static void say_figures(struct pond *pond, double since)
            (unsigned long long)figures.frames, (double)figures.bytes / 1e6,
            figures.bytes_per_node_s_mean, figures.bytes_per_node_s_max);
     say_faults(&figures);
-    printf("false verdicts: %llu suspected, %llu dead, for %llu ms in all\n",
-           (unsigned long long)figures.suspected, (unsigned long long)figures.false_deaths,
-           (unsigned long long)figures.false_ms);
+    say_verdicts(&figures);
     printf("trace %016llx; %llu happenings, %llu turns, %llu frames opened, %llu again, in %.2f s "
            "(%.1f us a turn); %.0f MiB at most\n",
            (unsigned long long)pond_trace_hash(pond), (unsigned long long)figures.happenings,
@@ -321,7 +334,17 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->pecks += one.pecks;
     sum->handed_out += one.handed_out;
     sum->answered += one.answered;
+    sum->fox_pecks += one.fox_pecks;
+    sum->fox_pecks_covered += one.fox_pecks_covered;
+    sum->fox_pecks_handed_out += one.fox_pecks_handed_out;
     sum->turns += one.turns;
+    sum->suspected += one.suspected;
+    sum->false_deaths += one.false_deaths;
+    sum->false_ms += one.false_ms;
+    if (one.heard_ms > sum->heard_ms)
+        sum->heard_ms = one.heard_ms;
+    if (one.held_dead_ms > sum->held_dead_ms)
+        sum->held_dead_ms = one.held_dead_ms;
 }
 
 static size_t write_list(const struct named_bit *names, unsigned bits, char *text, size_t size)
@@ -389,6 +412,7 @@ static int run_seeds(const struct options *options)
            (unsigned long long)options->seeds, (unsigned long long)options->wish.seed,
            (unsigned long long)sum.turns, seconds() - since, peak_mib());
     say_faults(&sum);
+    say_verdicts(&sum);
     return 0;
 }
 

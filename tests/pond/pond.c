@@ -83,6 +83,7 @@ void pond_free(struct pond *pond)
         memory_give_back(pond->changes[i].hops);
     memory_give_back(pond->changes);
     memory_give_back(pond->nodes);
+    memory_give_back(pond->members);
     memory_give_back(pond->cuts.side);
     memory_give_back(pond->queue.heap);
     life_free(pond->life);
@@ -195,16 +196,24 @@ void pond_begin_changes(struct pond *pond)
 
 bool pond_run_until_agreed(struct pond *pond, uint64_t ms)
 {
-    uint64_t until_ms = pond_now_ms(pond) + ms;
     char why[256] = "";
+    uint64_t until_ms;
+    bool agrees;
 
+    if (!pond->hostile_rest && pond->wish.hostile > 0 && !laws_healthy_are_heard(pond))
+        return false;
+    pond->hostile_rest = true;
+    until_ms = pond_now_ms(pond) + ms;
     do {
         if (!pond_run(pond, SECOND_MS))
             return false;
-        if (pond_agrees(pond, why))
+        agrees = pond_agrees(pond, why);
+        if (agrees && pond_sees_all(pond, why))
             return true;
     } while (pond_now_ms(pond) < until_ms);
-    law_broken(pond, "after faults end, all healthy nodes hold the same records",
+    law_broken(pond,
+               agrees ? "after faults end, all healthy nodes see each other alive"
+                      : "after faults end, all healthy nodes hold the same records",
                "not within %llu ms: %s", (unsigned long long)ms, why);
     return false;
 }

@@ -34,9 +34,12 @@ enum habit {                     /* bits of pond_wish.habits: what hostile nodes
     HABIT_REPLAY = 1 << 1,       /* old versions, old pecks, old receipts */
     HABIT_EQUIVOCATE = 1 << 2,   /* two records of one version, one to each half */
     HABIT_FLOOD = 1 << 3,        /* records, identities, frames without sense */
-    HABIT_ECLIPSE = 1 << 4,      /* dial one victim with all one has */
-    HABIT_LIE = 1 << 5,          /* digests that say too little, too much, or nothing true */
-    HABIT_ALL = (1 << 6) - 1,
+    HABIT_ECLIPSE = 1 << 4,      /* surround one victim, tell it of made-up nodes, withhold all others */
+    HABIT_LIE = 1 << 5,          /* in probes, comparisons and fetches: too little, too much, nothing true */
+    HABIT_ACCUSE = 1 << 6,       /* whoever answers; of versions old, held, and never published */
+    HABIT_FLY = 1 << 7,          /* records that end soon, and then older ones of their name */
+    HABIT_PECK = 1 << 8,         /* pecks without a bond, beyond it, after it, in others' names, again */
+    HABIT_ALL = (1 << 9) - 1,
 };
 
 struct pond_wish {
@@ -47,6 +50,7 @@ struct pond_wish {
     uint32_t latency_us;         /* one way, of the middle link; 0: 10 ms */
     uint32_t changes_per_minute; /* of tracked changes of records, in the whole pond */
     bool pecks;                  /* ducklings ask, approve, take and answer, while faults go on */
+    bool siege;                  /* all hostile nodes are around the first node */
     bool steady;                 /* faults are as wished, not drawn: all that are named happen */
     bool trace;                  /* every line to `out` */
     bool story;                  /* lines are kept for pond_story, with what each node learns */
@@ -64,7 +68,7 @@ bool pond_run(struct pond *pond, uint64_t ms);
 uint64_t pond_now_ms(const struct pond *pond);
 
 /* Faults begin with pond_begin_faults; pond_end_faults heals all: paths, clocks, disks, and who was
- * down starts. From then on hostile nodes rest, and no order is given. */
+ * down starts. From then on no order is given; hostile nodes go on. */
 void pond_begin_faults(struct pond *pond);
 void pond_end_faults(struct pond *pond);
 
@@ -73,7 +77,12 @@ void pond_begin_changes(struct pond *pond); /* those of pond_wish.changes_per_mi
 /* All healthy nodes hold the same records; `*why` says what differs. */
 bool pond_agrees(struct pond *pond, char why[256]);
 
-/* Runs until they do, at most so long, after faults ended; not agreeing is a broken law. */
+/* Each healthy node holds all others for alive. */
+bool pond_sees_all(struct pond *pond, char why[256]);
+
+/* Runs until all healthy nodes hold what each of them says of itself and its ducklings, while hostile
+ * nodes go on; then these rest, and it runs until both of the above, at most so long. Else a law is
+ * broken. */
 bool pond_run_until_agreed(struct pond *pond, uint64_t ms);
 
 /* By the first broken law: a text of several lines; NULL: none. */
@@ -114,11 +123,14 @@ struct pond_figures {
     uint64_t half_ms, most_ms, all_ms;         /* worst of the changes: until 50 %, 99.9 %, all hold it */
     double half_ms_mean, most_ms_mean, all_ms_mean;
     unsigned hops_max;
-    uint64_t suspected, false_deaths, false_ms; /* healthy nodes held suspect or dead, and for how long */
+    uint64_t suspected, false_deaths, false_ms; /* nodes that were well, by nodes that were; and for how long dead */
+    uint64_t held_dead_ms;                     /* the longest that one was held dead while both were well */
+    uint64_t heard_ms;                         /* how long it took, after faults, with foxes about */
     uint64_t agreed_at_ms;                     /* when all agreed first, MOMENT_NEVER: not yet */
     uint64_t refused_frames, offences, lost, dials, dials_failed;
     uint64_t crashes, power_cuts, pauses, partitions, clogs, jumps, disks_full, duplicates;
     uint64_t pecks, handed_out, answered;
+    uint64_t fox_pecks, fox_pecks_covered, fox_pecks_handed_out; /* of hostile senders: kept; under a bond */
     uint64_t opened, opened_again;             /* frames whose intake ran; that a cache answered */
 };
 void pond_figures(struct pond *pond, struct pond_figures *figures);

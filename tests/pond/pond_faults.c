@@ -145,6 +145,7 @@ static void strike_machines(struct pond *pond)
     if (node) {
         pond->sums.clogs++;
         node->clogged_until_us = pond->now_us + between(dice, 500, 10000) * MS_US;
+        membership_unwell(pond, node, node->clogged_until_us);
         trace_line(pond, node, "is hard to reach");
     }
     node = struck(pond, pond->rates.jump_ms);
@@ -158,6 +159,7 @@ static void strike_machines(struct pond *pond)
     if (node) {
         pond->sums.disks_full++;
         node->disk_full_until_us = pond->now_us + between(dice, 100, 8000) * MS_US;
+        membership_unwell(pond, node, node->disk_full_until_us);
         trace_line(pond, node, "has a full disk");
     }
 }
@@ -198,12 +200,13 @@ void pond_end_faults(struct pond *pond)
 {
     trace_line(pond, NULL, "faults end");
     pond->faults_on = false;
-    pond->hostile_rest = true;
+    pond->life_rest = true;
     pond_heal(pond);
     for (size_t i = 0; i < pond->wish.nodes; i++) {
         struct pond_node *node = &pond->nodes[i];
 
         node->skew_ms = 0;
+        node->well_since_us = pond->now_us;
         node->clogged_until_us = node->disk_full_until_us = 0;
         if (node->paused_until_us > pond->now_us) {
             node->paused_until_us = 0;

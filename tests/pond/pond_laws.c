@@ -47,11 +47,27 @@ static void judge_own(struct pond *pond, struct pond_node *node, struct pooled *
     struct owner *owner = records_add_owner(pond->records, &record->owner, node->index, false);
 
     record->genuine = true;
+    if (record->kind == RECORD_NODE)
+        owner->node_version = record->version;
     if (version_compare(record->version, owner->published) <= 0)
         law_broken(pond, "no version is published twice, in any life of a node",
                    "%s publishes a %s record again at version %llu.%u", node->name,
                    record_kind_name(record->kind), (unsigned long long)record->version.ms,
                    record->version.count);
+}
+
+static void judge_return(struct pond *pond, const struct pond_node *node,
+                         const struct pooled *record)
+{
+    for (size_t i = 0; i < node->store.ended_count; i++) {
+        const struct pooled *ended = node->store.ended[i].record;
+
+        if (ended->name == record->name && version_compare(record->version, ended->version) <= 0)
+            law_broken(pond, "a record that ended does not come back",
+                       "%s takes a %s record of %s that is no newer than one that ended",
+                       node->name, record_kind_name(record->kind),
+                       name_owner(pond, &record->owner));
+    }
 }
 
 static void judge_taken(struct pond *pond, struct pond_node *node, const struct effect *effect,
@@ -61,6 +77,7 @@ static void judge_taken(struct pond *pond, struct pond_node *node, const struct 
     const struct pooled *replaced = records_find(pond->records, &effect->record.replaced);
     static const struct hash none;
 
+    judge_return(pond, node, record);
     if (owner && !owner->hostile && !record->genuine)
         law_broken(pond, "no forged record is held", "%s takes a %s record that %s did not sign",
                    node->name, record_kind_name(record->kind), name_owner(pond, &record->owner));
@@ -69,8 +86,7 @@ static void judge_taken(struct pond *pond, struct pond_node *node, const struct 
     if (!replaced || !held_set_has(&node->store.records, replaced))
         law_broken(pond, "what is replaced was held", "%s replaces what it does not hold",
                    node->name);
-    else if (!id_equal(&replaced->owner, &record->owner) || replaced->kind != record->kind ||
-             replaced->key_name != record->key_name)
+    else if (replaced->name != record->name)
         law_broken(pond, "a record replaces its own kind", "%s replaces one thing by another",
                    node->name);
     else if (!record_is_newer(record->version, &record->hash, replaced->version, &replaced->hash))
@@ -79,41 +95,7 @@ static void judge_taken(struct pond *pond, struct pond_node *node, const struct 
                    record_kind_name(record->kind), name_owner(pond, &record->owner));
 }
 
-/* ---- pecks ---- */
-
-struct watched *laws_watch(struct pond *pond, const struct id *peck)
-{
-    struct watched *watched = (struct watched *)idtable_find(&pond->watched, peck);
-
-    if (watched)
-        return watched;
-    watched = memory_take(sizeof *watched);
-    watched->by_id.id = *peck;
-    watched->from = watched->to = NOBODY;
-    idtable_add(&pond->watched, &watched->by_id);
-    return watched;
-}
-
-static void judge_peck(struct pond *pond, struct pond_node *node, const struct effect *effect)
-{
-    struct watched *watched = laws_watch(pond, &effect->peck.id);
-    const struct bond *bond;
-
-    if (disk_peck(&node->store, effect->peck.box, &effect->peck.id))
-        law_broken(pond, "a peck is kept once", "%s keeps a peck that it holds", node->name);
-    watched->is_action = effect->peck.kind == PECK_ACTION;
-    if (effect->peck.box == BOX_OUT) {
-        watched->from = node->index;
-        return;
-    }
-    watched->to = node->index;
-    if (effect->peck.state != PECK_TAKEN)
-        return;
-    bond = disk_bond(&node->store, &effect->peck.from, &effect->peck.to);
-    if (!bond || effect->peck.kind != PECK_ACTION)
-        law_broken(pond, "no action runs without bond or approval",
-                   "%s takes a peck for its agent, and there is no bond", node->name);
-}
+/* ---- where things come to be ---- */
 
 void laws_before_keep(struct pond *pond, struct pond_node *node, const struct effect *effect,
                       bool is_kept)
@@ -125,7 +107,9 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
             judge_own(pond, node, record);
         judge_taken(pond, node, effect, record, is_kept);
     } else if (effect->kind == EFFECT_KEEP_PECK) {
-        judge_peck(pond, node, effect);
+        laws_judge_peck(pond, node, effect, is_kept);
+    } else if (effect->kind == EFFECT_KEEP_BOND) {
+        laws_judge_bond(pond, node, effect->bond);
     }
 }
 
@@ -135,24 +119,6 @@ static void note_published(struct pond *pond, const struct effect *effect)
 
     if (version_compare(effect->record.item.record.version, owner->published) > 0)
         owner->published = effect->record.item.record.version;
-}
-
-static void judge_hand_out(struct pond *pond, struct pond_node *node, const struct effect *effect)
-{
-    for (size_t i = 0; i < effect->reply.taken_count; i++) {
-        struct watched *watched = laws_watch(pond, &effect->reply.taken[i]);
-        const struct kept_peck *peck = disk_peck(&node->store, BOX_IN, &effect->reply.taken[i]);
-
-        pond->sums.handed_out++;
-        if (watched->acknowledged || watched->answered)
-            law_broken(pond, "a peck is not handed out again once it was taken over",
-                       "%s hands out what its agent %s", node->name,
-                       watched->answered ? "answered" : "acknowledged");
-        if (!peck || peck->kind != PECK_ACTION ||
-            (peck->state == PECK_APPROVED && !watched->approved) || peck->state == PECK_PENDING)
-            law_broken(pond, "no action runs without bond or approval",
-                       "%s hands out what nobody approved", node->name);
-    }
 }
 
 void laws_at_let_out(struct pond *pond, struct pond_node *node, const struct effects *effects)
@@ -166,26 +132,87 @@ void laws_at_let_out(struct pond *pond, struct pond_node *node, const struct eff
                  effect->receipt.kind == RECEIPT_TAKEN)
             laws_watch(pond, &effect->receipt.peck)->taken_said = true;
         else if (effect->kind == EFFECT_REPLY && effect->reply.taken_count > 0)
-            judge_hand_out(pond, node, effect);
+            laws_judge_hand_out(pond, node, effect);
     }
 }
 
-/* What was said before the process ended, the disk still holds. */
-void laws_at_restore(struct pond *pond, struct pond_node *node)
-{
-    for (struct idtable_node *at = idtable_next(&pond->watched, NULL); at;
-         at = idtable_next(&pond->watched, at)) {
-        const struct watched *watched = (const struct watched *)at;
+/* ---- while foxes go on ---- */
 
-        if (watched->to == node->index && watched->taken_said &&
-            !disk_peck(&node->store, BOX_IN, &watched->by_id.id))
-            law_broken(pond, "a peck whose taken receipt left is never lost",
-                       "%s starts without one", node->name);
-        if (watched->from == node->index && watched->ordered &&
-            !disk_peck(&node->store, BOX_OUT, &watched->by_id.id))
-            law_broken(pond, "a peck whose order was answered is never lost",
-                       "%s starts without one", node->name);
+/* A victim that is surrounded fetches from one neighbour after the other, and each fox can hold it
+ * for REPAIR_STILL_MS before it is left in peace. */
+#define HEARD_WITHIN_MS (60 * SECOND_MS)
+
+/* Of each name the version that its owner's node holds; zero: no healthy node's. */
+static struct version *what_healthy_say(const struct pond *pond, size_t *names)
+{
+    struct version *said = memory_take((records_names(pond->records) + 1) * sizeof *said);
+
+    *names = records_names(pond->records);
+    for (size_t node = 0; node < pond->wish.nodes; node++) {
+        const struct held_set *set = &pond->nodes[node].store.records;
+
+        for (size_t i = 0; i < set->slot_count; i++) {
+            const struct pooled *record =
+                set->slots[i] ? records_at(pond->records, set->slots[i] - 1) : NULL;
+            const struct owner *owner =
+                record && record->genuine ? records_owner(pond->records, &record->owner) : NULL;
+
+            if (owner && owner->node == node)
+                said[record->name] = record->version;
+        }
     }
+    return said;
+}
+
+static size_t count_heard(const struct pond *pond, const struct held_set *set,
+                          const struct version *said, size_t names)
+{
+    size_t heard = 0;
+
+    for (size_t i = 0; i < set->slot_count; i++) {
+        const struct pooled *record =
+            set->slots[i] ? records_at(pond->records, set->slots[i] - 1) : NULL;
+
+        heard += record && record->name < names && said[record->name].ms > 0 &&
+                 version_compare(record->version, said[record->name]) >= 0;
+    }
+    return heard;
+}
+
+static bool all_hear(const struct pond *pond, const struct version *said, size_t names,
+                     char why[256])
+{
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < names; i++)
+        wanted += said[i].ms > 0;
+    for (size_t i = 0; i < pond->wish.nodes; i++) {
+        size_t heard = count_heard(pond, &pond->nodes[i].store.records, said, names);
+
+        snprintf(why, 256, "%s holds %zu of %zu records", pond->nodes[i].name, heard, wanted);
+        if (heard < wanted)
+            return false;
+    }
+    return true;
+}
+
+bool laws_healthy_are_heard(struct pond *pond)
+{
+    uint64_t since_ms = pond_now_ms(pond);
+    bool goes_on = pond_run(pond, SECOND_MS); /* who starts says so first */
+    size_t names;
+    struct version *said = what_healthy_say(pond, &names);
+    char why[256] = "";
+
+    while (goes_on && !all_hear(pond, said, names, why)) {
+        if (pond_now_ms(pond) > since_ms + HEARD_WITHIN_MS)
+            law_broken(pond, "hostile nodes keep from nobody what healthy ones say",
+                       "not after %llu ms: %s", (unsigned long long)HEARD_WITHIN_MS, why);
+        goes_on = pond_run(pond, SECOND_MS);
+    }
+    memory_give_back(said);
+    pond->sums.heard_ms = pond_now_ms(pond) - since_ms;
+    return goes_on;
 }
 
 /* ---- once in a second ---- */
@@ -207,6 +234,7 @@ static void judge_bounds(struct pond *pond, const struct pond_node *node)
 
 void laws_look(struct pond *pond)
 {
+    membership_look(pond);
     for (size_t i = 0; i < pond->wish.nodes; i++)
         if (pond->nodes[i].up)
             judge_bounds(pond, &pond->nodes[i]);

@@ -6,6 +6,9 @@
 #define STEP_MAX_US (400 * MS_US)
 #define TAKEN_AT_ONCE 4u
 #define TASKS_MAX 64u
+#define FOX_DUCKS 8u          /* one peck in so many goes to the duckling of a fox */
+#define FOX_BOND_MIN_MS 5000u /* owners trust foxes no longer */
+#define FOX_BOND_MAX_MS 30000u
 
 struct asked { /* by ticket: what an answer is about */
     enum order_kind kind;
@@ -110,7 +113,7 @@ void life_change(struct pond *pond)
     struct pond_node *node = any_node(pond);
     uint64_t every_us = 60000 * MS_US / pond->wish.changes_per_minute;
 
-    if (pond->hostile_rest)
+    if (pond->life_rest)
         return;
     plan(pond, every_us, (struct happening){.kind = HAPPENING_CHANGE});
     if (!node)
@@ -134,56 +137,96 @@ static const struct duck *any_duck(struct pond *pond)
     return pond->nodes[duck->node].up ? duck : NULL;
 }
 
+bool life_any_duck(struct pond *pond, struct dice *dice, struct id *id, uint32_t *node)
+{
+    const struct life *life = pond->life;
+    const struct duck *duck;
+
+    if (life->duck_count == 0)
+        return false;
+    duck = &life->ducks[dice_below(dice, life->duck_count)];
+    *id = duck->id;
+    *node = duck->node;
+    return true;
+}
+
 static void send(struct pond *pond, enum peck_kind kind)
 {
-    const struct duck *from = any_duck(pond), *to = from ? any_duck(pond) : NULL;
+    const struct duck *from = any_duck(pond), *other = from ? any_duck(pond) : NULL;
     struct message *message;
     struct order *order;
+    struct id to;
 
-    if (!to || id_equal(&from->id, &to->id))
+    if (!other)
+        return;
+    if (dice_below(&pond->life_dice, FOX_DUCKS) > 0 ||
+        !hostile_any_duck(pond, &pond->life_dice, &to))
+        to = other->id;
+    if (id_equal(&from->id, &to))
         return;
     message = message_make();
     order = ask(pond, message, ORDER_SEND, &from->id);
     order->send.from = from->id;
-    order->send.to = to->id;
+    order->send.to = to;
     order->send.kind = kind;
     if (kind == PECK_ACTION) {
-        order->send.action = bytes_of_text("query");
+        order->send.action = bytes_of_text(POND_SCOPE);
         order->send.payload = number(message, "{\"number\":", pond->ticket, "}");
     } else {
-        order->send.scopes[0] = bytes_of_text("query");
+        order->send.scopes[0] = bytes_of_text(POND_SCOPE);
         order->send.scope_count = 1;
     }
     node_take(pond, &pond->nodes[from->node], message);
 }
 
+static struct kept_peck *any_pending(struct pond *pond, const struct pond_node *node)
+{
+    struct kept_peck *peck = NULL;
+    uint64_t met = 0;
+
+    for (size_t i = 0; i < node->store.peck_count; i++) {
+        struct kept_peck *at = node->store.in_order[i];
+
+        if (at->box == BOX_IN && at->state == PECK_PENDING &&
+            dice_below(&pond->life_dice, ++met) == 0)
+            peck = at;
+    }
+    return peck;
+}
+
 /* An owner looks at what waits on a node, and decides one. */
 static void decide(struct pond *pond)
 {
-    struct pond_node *node = any_node(pond);
-    struct kept_peck *peck = NULL;
+    const struct duck *duck = any_duck(pond);
+    struct pond_node *node = duck ? &pond->nodes[duck->node] : NULL;
+    struct kept_peck *peck = node ? any_pending(pond, node) : NULL;
     struct message *message;
     struct order *order;
     bool denies = dice_below(&pond->life_dice, 5) == 0;
+    const struct owner *sender;
+    struct watched *watched;
 
-    for (size_t i = 0; node && i < node->store.peck_count && !peck; i++)
-        if (node->store.in_order[i]->box == BOX_IN &&
-            node->store.in_order[i]->state == PECK_PENDING)
-            peck = node->store.in_order[i];
     if (!peck)
         return;
+    sender = records_owner(pond->records, &peck->from);
+    denies |= sender && sender->hostile && peck->kind == PECK_ACTION;
     message = message_make();
     order = ask(pond, message, denies ? ORDER_DENY : ORDER_APPROVE, &peck->to);
     about(pond, &peck->by_id.id);
     order->peck = peck->by_id.id;
-    if (!denies)
-        laws_watch(pond, &order->peck)->approved = true;
+    watched = laws_watch(pond, &order->peck);
+    watched->approved |= !denies;
     if (!denies && peck->kind == PECK_BOND_REQUEST) {
         struct bytes *scopes = arena_take(&message->arena, sizeof *scopes);
 
-        scopes[0] = bytes_of_text("query");
+        scopes[0] = bytes_of_text(POND_SCOPE);
         order->scopes = scopes;
         order->scope_count = 1;
+        if (sender && sender->hostile)
+            order->not_after_ms = node_moment(pond, node).wall_ms +
+                                  between(&pond->life_dice, FOX_BOND_MIN_MS, FOX_BOND_MAX_MS);
+        if (watched->bond_until_ms < order->not_after_ms)
+            watched->bond_until_ms = order->not_after_ms;
     }
     node_take(pond, node, message);
 }
@@ -258,7 +301,7 @@ void life_step(struct pond *pond)
 {
     struct life *life = pond->life;
 
-    if (pond->hostile_rest)
+    if (pond->life_rest)
         return;
     plan(pond, between(&pond->life_dice, STEP_MIN_US, STEP_MAX_US),
          (struct happening){.kind = HAPPENING_LIFE});
@@ -332,6 +375,10 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
     } else if (asked.kind == ORDER_ANSWER) {
         pond->sums.answered++;
         laws_watch(pond, &asked.peck)->answered = true;
+    } else if (asked.kind == ORDER_UNPECK) {
+        struct watched *bond = laws_watch(pond, &reply->reply.bond);
+
+        bond->bond_ended |= id_equal(&bond->approver, &asked.duckling);
     } else if (asked.kind == ORDER_TAKE) {
         for (size_t i = 0; i < reply->reply.taken_count && life->task_count < TASKS_MAX; i++)
             life->tasks[life->task_count++] =

@@ -199,6 +199,9 @@ static void tell(struct pond *pond, struct link *link, unsigned end, enum event_
     }
     if (kind == EVENT_LINK_DOWN)
         message->event.link.goodbye = link->goodbye;
+    if (kind == EVENT_ANSWERED)
+        message->event.answered.address =
+            arena_copy(&message->arena, bytes_of_text(other->address));
     node_take(pond, node, message);
 }
 
@@ -212,6 +215,9 @@ void network_link_up(struct pond *pond, struct link *link, unsigned end, uint32_
     link->told_up[end] = true;
     list_link(node, link);
     tell(pond, link, end, EVENT_LINK_UP);
+    if (link->asked[end])
+        tell(pond, link, end, EVENT_ANSWERED);
+    link->asked[end] = false;
 }
 
 /* This end gives the link up; the other hears of it if it can. */
@@ -333,6 +339,7 @@ void network_set_cuts(struct pond *pond, const struct cuts *cuts)
     struct cuts old = pond->cuts;
 
     pond->cuts = *cuts;
+    membership_paths_changed(pond);
     for (struct idtable_node *at = idtable_next(&pond->pairs, NULL); at;
          at = idtable_next(&pond->pairs, at)) {
         struct link *link = (struct link *)at;
@@ -428,7 +435,14 @@ void network_dialled(struct pond *pond, struct dial *dial)
         !network_blocked(pond, dial->to, dial->from)) {
         struct link *link = network_link(pond, dial->from, dial->to, true);
 
-        make_session(pond, link, end_of(link, dial->from));
+        unsigned end = end_of(link, dial->from);
+
+        make_session(pond, link, end);
+        link->asked[end] |= id_is_zero(&dial->wanted);
+        if (link->asked[end] && !link->coming_up[end]) { /* it was linked before */
+            tell(pond, link, end, EVENT_ANSWERED);
+            link->asked[end] = false;
+        }
     } else {
         pond->sums.dials_failed++;
         message = message_make();
@@ -508,7 +522,8 @@ static void refuse(struct pond *pond, struct link *link, unsigned end, const str
     if (!id_is_zero(&opened->peck))
         network_send(pond, node, &from->id, FRAME_REFUSAL,
                      frame_pack_refusal(&opened->peck, intake_verdict_code(opened->verdict),
-                                        opened->reason, opened->verdict != INTAKE_EXPIRED, &arena));
+                                        opened->reason, opened->verdict != INTAKE_EXPIRED, 0,
+                                        &arena));
     arena_free(&arena);
     if (!intake_verdict_offends(opened->verdict))
         return;

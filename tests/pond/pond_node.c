@@ -99,6 +99,7 @@ void node_born(struct pond *pond, uint32_t index, bool hostile)
     disk_open(&node->store, pond->wish.faults & FAULT_POWER);
     if (hostile)
         hostile_born(pond, node);
+    node->opinions = memory_take(pond->count * sizeof *node->opinions);
     make_identity(pond, node);
     choose_seeds(pond, node);
 }
@@ -120,6 +121,7 @@ static void bear_agent(struct pond *pond, struct pond_node *node, struct event *
     seed_of(pond, node->index, node->life, 3, settings.session_key);
     seed_of(pond, node->index, node->life, 4 + (uint32_t)node->turns, settings.dice_seed);
     node->agent = agent_new(&settings);
+    membership_forget(pond, node);
     effects_init(&unheard);
     disk_restore(pond, node, &begin->at, &unheard);
     effects_free(&unheard);
@@ -137,6 +139,7 @@ void node_start(struct pond *pond, struct pond_node *node)
     node->up = true;
     node->turn_planned = false;
     node->armed_us = node->wake_us = UINT64_MAX;
+    membership_unwell(pond, node, pond->now_us);
     trace_line(pond, node, "starts");
     if (node->hostile)
         return;
@@ -193,6 +196,7 @@ void node_free(struct pond_node *node)
     memory_give_back((void *)(uintptr_t)node->chain.data);
     memory_give_back((void *)(uintptr_t)node->introduction.data);
     memory_give_back(node->links);
+    memory_give_back(node->opinions);
     disk_close(&node->store);
 }
 
@@ -257,9 +261,26 @@ void node_pause(struct pond *pond, struct pond_node *node, uint64_t us)
 {
     trace_line(pond, node, "stands still for %llu ms", (unsigned long long)(us / MS_US));
     node->paused_until_us = pond->now_us + us;
+    membership_unwell(pond, node, node->paused_until_us);
 }
 
 /* ---- turns ---- */
+
+/* As store_find_thread of node/store_pecks.c. */
+static struct bytes thread_of(struct pond_node *node, const struct peck *peck, struct arena *arena)
+{
+    struct kept_peck *found = disk_peck(&node->store, BOX_IN, &peck->reply_to);
+    char text[ID_TEXT_SIZE];
+
+    if (!found)
+        found = disk_peck(&node->store, BOX_OUT, &peck->reply_to);
+    if (!found || !((id_equal(&found->from, &peck->from) && id_equal(&found->to, &peck->to)) ||
+                    (id_equal(&found->from, &peck->to) && id_equal(&found->to, &peck->from))))
+        return bytes_of(NULL, 0);
+    return arena_copy(arena, found->thread.size
+                                 ? found->thread
+                                 : bytes_of_text(id_text(ID_PECK, &peck->reply_to, text)));
+}
 
 static void look_up(struct pond_node *node, struct message *message)
 {
@@ -272,10 +293,15 @@ static void look_up(struct pond_node *node, struct message *message)
         event->peck.known = peck != NULL;
         if (peck)
             event->peck.known_state = peck->state;
+        event->peck.thread = thread_of(node, &event->peck.peck, &message->arena);
     }
     if (event->kind != EVENT_ORDER)
         return;
     order = (struct order *)(uintptr_t)event->order;
+    if (order->kind == ORDER_SEND) {
+        order->held.thread = thread_of(node, &order->send, &message->arena);
+        order_join_thread(order);
+    }
     if (order->kind != ORDER_APPROVE && order->kind != ORDER_ANSWER && order->kind != ORDER_DENY &&
         order->kind != ORDER_CANCEL)
         return;
@@ -437,6 +463,9 @@ static void perform(struct pond *pond, struct pond_node *node, const struct effe
         break;
     case EFFECT_RECORD_CHANGED:
         tell_record(pond, node, effect);
+        break;
+    case EFFECT_MEMBER_CHANGED:
+        membership_said(pond, node, effect);
         break;
     case EFFECT_LOG:
         if (effect->log.level <= LOG_INFO)

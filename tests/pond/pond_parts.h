@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #define POND_NETWORK "pond"
+#define POND_SCOPE "query"            /* of all bonds that owners approve in here */
 #define POND_BORN_MS 1790000000000ull /* wall, when a pond begins */
 #define MS_US 1000ull
 #define LINES_KEPT 48                 /* of the trace, for who reads of a broken law */
@@ -59,10 +60,13 @@ struct pooled {
     struct hash hash;
     struct id owner;
     uint32_t kind, number;
-    uint64_t key_name;           /* hash of the key */
+    uint32_t name;               /* number of (owner, kind, key) */
     struct version version;
+    uint64_t not_after_ms;
     struct bytes wire, chain;
-    bool genuine;                /* signed by an honest agent of this pond, or by who lies anyway */
+    const struct record *parsed; /* NULL: not yet */
+    bool genuine;                /* signed by an honest agent of this pond */
+    bool fleeting;               /* see struct owner */
     uint32_t change;             /* tracked: its number + 1 */
 };
 
@@ -70,8 +74,10 @@ struct owner {
     struct idtable_node by_id;
     struct bytes chain;
     bool hostile;
+    bool fleeting;               /* its records end soon, and older ones later: nobody need agree on those */
     uint32_t node;               /* where it lives */
     struct version published;    /* the newest that may have been seen by others */
+    struct version node_version; /* of the last node record that it made */
 };
 
 struct records;
@@ -82,12 +88,15 @@ struct owner *records_add_owner(struct records *records, const struct id *id, ui
 struct pooled *records_pool(struct records *records, const struct offered_record *item);
 struct pooled *records_find(const struct records *records, const struct hash *hash);
 struct pooled *records_at(const struct records *records, uint32_t number);
+const struct record *records_parse(struct records *records, struct pooled *record); /* once */
+size_t records_names(const struct records *records);
 
 /* A node's set of them: numbers, open addressing. */
 struct held_set {
     uint32_t *slots;             /* number + 1 */
     size_t count, slot_count;
-    uint64_t sums[2];            /* of the hashes held: equal sums, equal sets */
+    size_t lasting;              /* of the count: those that are not fleeting */
+    uint64_t sums[2];            /* of the hashes of those: equal sums, equal sets */
 };
 void held_set_free(struct held_set *set);
 bool held_set_has(const struct held_set *set, const struct pooled *record);
@@ -106,9 +115,14 @@ struct kept_peck {
     enum tray_place place;
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
-    struct bytes action, wire, chain, receipts[2], receipt_chains[2];
+    struct bytes action, thread, wire, chain, receipts[2], receipt_chains[2];
 };
 
+/* A record whose end came, and how long the agent wants to remember that. */
+struct ended {
+    const struct pooled *record;
+    uint64_t mark_until_ms;      /* wall; 0: not at all */
+};
 
 struct undo;
 struct pond_store {
@@ -118,9 +132,18 @@ struct pond_store {
     size_t duckling_count, duckling_capacity;
     struct bond *bonds;
     size_t bond_count, bond_capacity;
+    struct bond_count *threads;
+    size_t thread_count, thread_capacity;
     struct idtable pecks[2];     /* by box - 1 */
+    struct ended *ended;
+    size_t ended_count, ended_capacity;
     struct kept_peck **in_order;
     size_t peck_count, peck_capacity;
+    struct pond_pin {
+        char address[32];
+        struct id node;
+    } *pins;                     /* not lost with the power: they may come early, never late */
+    size_t pin_count, pin_capacity;
     struct metrics_content counters;
     struct version floor;
     struct undo *undo;           /* what was committed since the last sync, to take it back */
@@ -136,7 +159,6 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
 void disk_end_turn(struct pond_store *store, bool sync);
 void disk_lose_power(struct pond *pond, struct pond_node *node);
 struct kept_peck *disk_peck(const struct pond_store *store, enum box box, const struct id *id);
-const struct bond *disk_bond(const struct pond_store *store, const struct id *from, const struct id *to);
 void disk_restore(struct pond *pond, struct pond_node *node, const struct moment *at,
                   struct effects *unheard);
 
@@ -152,6 +174,7 @@ struct link {                    /* of a pair: the lower node is end 0 */
     uint32_t nodes[2];
     uint32_t epoch;              /* of the session: what belongs to an earlier one is void */
     bool told_up[2], coming_up[2], dialled[2], misses_pings[2];
+    bool asked[2];               /* this end dialled whoever answers */
     bool goodbye;                /* it is ended on purpose */
     uint32_t offences[2];        /* of frames that came to this end */
     uint64_t silence[2];         /* counts when the way to this end opens or closes */
@@ -205,6 +228,12 @@ struct message {
 struct hostile;
 struct life;
 
+struct opinion {                 /* what an agent said last of another node */
+    uint8_t state;               /* enum gossip_state */
+    bool is_false;               /* it says dead of a node that is well */
+    uint64_t since_us;
+};
+
 struct pond_node {
     uint32_t index, life;        /* life: which process; what was planned for another is void */
     char name[12], address[20];
@@ -221,6 +250,9 @@ struct pond_node {
     uint64_t origin_ms;          /* of its steady clock */
     int64_t skew_ms;             /* of its wall clock */
     uint64_t paused_until_us, clogged_until_us, disk_full_until_us;
+    uint64_t well_since_us;      /* or in the future: see pond_membership.c */
+    bool cut_off;                /* from the majority */
+    struct opinion *opinions;    /* of each node */
     struct link **links;         /* that this end was told of */
     size_t link_count, link_capacity, dials;
     uint64_t frames_out, bytes_out, bytes_mark, refused, turns;
@@ -289,7 +321,11 @@ bool queue_take(struct queue *queue, uint64_t until_us, struct happening *happen
 struct watched {
     struct idtable_node by_id;
     uint32_t from, to;           /* nodes */
-    bool ordered, taken_said, approved, acknowledged, answered, is_action;
+    enum peck_kind kind;
+    struct id requester, approver; /* its two ends */
+    bool ordered, taken_said, approved, covered, acknowledged, answered;
+    uint64_t bond_until_ms;      /* wall: of the bond that its approval made; 0: as long as bonds last */
+    bool bond_ended;             /* by its approver */
 };
 
 /* ---- tracked changes ---- */
@@ -322,7 +358,8 @@ struct pond {
     struct dice network_dice, fault_dice, life_dice, hostile_dice;
     struct rates rates;
     struct cuts cuts;
-    bool faults_on, hostile_rest;
+    struct agent_member *members; /* to be asked for; NODES_MAX of them, once they were */
+    bool faults_on, life_rest, hostile_rest;
     uint32_t torn_node;          /* its process ends in its next turn; NOBODY */
     uint64_t split_until_us;
     struct idtable watched;
@@ -356,7 +393,17 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
 void laws_at_let_out(struct pond *pond, struct pond_node *node, const struct effects *effects);
 void laws_at_restore(struct pond *pond, struct pond_node *node);
 void laws_look(struct pond *pond); /* each simulated second */
+void membership_unwell(struct pond *pond, struct pond_node *node, uint64_t until_us);
+void membership_paths_changed(struct pond *pond);
+void membership_said(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void membership_forget(struct pond *pond, struct pond_node *node);
+void membership_look(struct pond *pond);
+bool laws_healthy_are_heard(struct pond *pond); /* runs until they are, while foxes go on */
 struct watched *laws_watch(struct pond *pond, const struct id *peck);
+void laws_judge_peck(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                     bool is_kept);
+void laws_judge_bond(struct pond *pond, struct pond_node *node, const struct bond *bond);
+void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct effect *effect);
 
 /* ---- what goes on ---- */
 void faults_draw(struct pond *pond);
@@ -365,6 +412,7 @@ void network_set_cuts(struct pond *pond, const struct cuts *cuts); /* owns its s
 bool faults_tear(struct pond *pond, struct pond_node *node); /* does its process end in this turn? */
 void life_step(struct pond *pond);
 void life_change(struct pond *pond);
+bool life_any_duck(struct pond *pond, struct dice *dice, struct id *duck, uint32_t *node);
 void life_hear(struct pond *pond, struct pond_node *node, const struct effect *reply);
 void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked);
 void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,
@@ -378,6 +426,7 @@ void hostile_born(struct pond *pond, struct pond_node *node);
 void hostile_free(struct hostile *hostile);
 void hostile_hear(struct pond *pond, struct pond_node *node, const struct event *event,
                   const struct frame *frame);
+bool hostile_any_duck(struct pond *pond, struct dice *dice, struct id *duck);
 void hostile_step(struct pond *pond, struct pond_node *node);
 
 static inline bool is_healthy(const struct pond_node *node)

@@ -4,7 +4,8 @@
 #include <sodium.h>
 
 struct records {
-    struct idtable by_hash, owners;
+    struct idtable by_hash, owners, names;
+    size_t name_count;
     struct pooled **list;
     size_t count, capacity;
     struct arena memory;
@@ -16,6 +17,7 @@ struct records *records_new(void)
 
     idtable_init(&records->by_hash);
     idtable_init(&records->owners);
+    idtable_init(&records->names);
     arena_init(&records->memory, SIZE_MAX);
     return records;
 }
@@ -24,6 +26,7 @@ void records_free(struct records *records)
 {
     idtable_free(&records->by_hash);
     idtable_free(&records->owners);
+    idtable_free(&records->names);
     memory_give_back(records->list);
     arena_free(&records->memory);
     memory_give_back(records);
@@ -72,18 +75,57 @@ static struct bytes hold_chain(struct records *records, struct owner *owner, str
     return chain;
 }
 
-static uint64_t name_key(struct bytes key)
-{
-    static const uint8_t zero[crypto_shorthash_KEYBYTES];
-    uint64_t name;
+struct name {
+    struct idtable_node by_id;
+    uint32_t number;
+};
 
-    crypto_shorthash((uint8_t *)&name, key.data, key.size, zero);
-    return name;
+static uint32_t name_of(struct records *records, const struct record *record)
+{
+    crypto_generichash_state state;
+    struct name *name;
+    struct id id;
+
+    crypto_generichash_init(&state, NULL, 0, ID_SIZE);
+    crypto_generichash_update(&state, record->owner.bytes, ID_SIZE);
+    crypto_generichash_update(&state, (const uint8_t *)&record->kind, sizeof record->kind);
+    crypto_generichash_update(&state, record->key.data, record->key.size);
+    crypto_generichash_final(&state, id.bytes, ID_SIZE);
+    name = (struct name *)idtable_find(&records->names, &id);
+    if (name)
+        return name->number;
+    name = memory_take(sizeof *name);
+    name->by_id.id = id;
+    name->number = (uint32_t)records->name_count++;
+    idtable_add(&records->names, &name->by_id);
+    return name->number;
+}
+
+size_t records_names(const struct records *records)
+{
+    return records->name_count;
+}
+
+const struct record *records_parse(struct records *records, struct pooled *pooled)
+{
+    struct record *record;
+    struct envelope envelope;
+
+    if (pooled->parsed)
+        return pooled->parsed;
+    record = arena_take(&records->memory, sizeof *record);
+    if (envelope_parse(pooled->wire, ENVELOPE_RECORD, &records->memory, &envelope) !=
+            ENVELOPE_TAKEN ||
+        record_parse(envelope.body, &records->memory, record) != RECORD_OK)
+        assert(!"a record that was taken parses");
+    pooled->parsed = record;
+    return record;
 }
 
 struct pooled *records_pool(struct records *records, const struct offered_record *item)
 {
     const struct record *record = &item->record;
+    const struct owner *owner = records_owner(records, &record->owner);
     struct pooled *pooled = records_find(records, &record->hash);
 
     if (pooled)
@@ -97,8 +139,10 @@ struct pooled *records_pool(struct records *records, const struct offered_record
     pooled->hash = record->hash;
     pooled->owner = record->owner;
     pooled->kind = record->kind;
-    pooled->key_name = name_key(record->key);
+    pooled->name = name_of(records, record);
+    pooled->fleeting = owner && owner->fleeting;
     pooled->version = record->version;
+    pooled->not_after_ms = record->not_after_ms;
     pooled->wire = arena_copy(&records->memory, item->wire);
     pooled->chain = hold_chain(records, records_owner(records, &record->owner), item->chain);
     pooled->number = (uint32_t)records->count;
@@ -161,6 +205,9 @@ void held_set_add(struct held_set *set, const struct records *records, const str
         return;
     set->slots[i] = record->number + 1;
     set->count++;
+    if (record->fleeting)
+        return;
+    set->lasting++;
     set->sums[0] += word(record, 1);
     set->sums[1] += word(record, 2);
 }
@@ -176,8 +223,11 @@ void held_set_remove(struct held_set *set, const struct records *records,
     gap = find_slot(set, record);
     set->slots[gap] = 0;
     set->count--;
-    set->sums[0] -= word(record, 1);
-    set->sums[1] -= word(record, 2);
+    if (!record->fleeting) {
+        set->lasting--;
+        set->sums[0] -= word(record, 1);
+        set->sums[1] -= word(record, 2);
+    }
     for (size_t i = (gap + 1) & mask; set->slots[i]; i = (i + 1) & mask) {
         size_t home = word(records->list[set->slots[i] - 1], 0) & mask;
 

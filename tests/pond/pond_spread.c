@@ -77,7 +77,7 @@ static void tell_difference(const struct pond *pond, const struct pond_node *one
             set->slots[i] ? records_at(pond->records, set->slots[i] - 1) : NULL;
         const struct owner *owner;
 
-        if (!record || held_set_has(&other->store.records, record))
+        if (!record || record->fleeting || held_set_has(&other->store.records, record))
             continue;
         owner = records_owner(pond->records, &record->owner);
         snprintf(why, 256,
@@ -103,7 +103,7 @@ bool pond_agrees(struct pond *pond, char why[256])
             continue;
         if (!first)
             first = node;
-        if (set->count == first->store.records.count &&
+        if (set->lasting == first->store.records.lasting &&
             memcmp(set->sums, first->store.records.sums, sizeof set->sums) == 0)
             continue;
         tell_difference(pond, node, first, why);

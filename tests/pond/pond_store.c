@@ -3,9 +3,11 @@
  * the latest of those are gone, back to the last sync at most. */
 #include "pond_parts.h"
 
+#include <stdio.h>
+
 #define UNDO_MAX 1024u /* then the log is folded into the file, which syncs it */
 
-enum undo_kind { UNDO_TURN, UNDO_ADDED, UNDO_REMOVED, UNDO_PECK, UNDO_COUNTERS };
+enum undo_kind { UNDO_TURN, UNDO_ADDED, UNDO_REMOVED, UNDO_ENDED, UNDO_PECK, UNDO_COUNTERS };
 
 struct undo {
     enum undo_kind kind;
@@ -35,7 +37,8 @@ bool disk_can_be_said_again(const struct effect *effect)
                state != PECK_FAILED;
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
-    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_COUNTERS;
+    return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
+           effect->kind == EFFECT_KEEP_COUNT || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 void disk_open(struct pond_store *store, bool may_lose)
@@ -55,8 +58,11 @@ void disk_close(struct pond_store *store)
     held_set_free(&store->records);
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
+    memory_give_back(store->pins);
+    memory_give_back(store->threads);
     for (int i = 0; i < 2; i++)
         idtable_free(&store->pecks[i]);
+    memory_give_back(store->ended);
     memory_give_back(store->in_order);
     memory_give_back(store->undo);
 }
@@ -130,24 +136,41 @@ static void drop_bond(struct pond_store *store, const struct id *id)
 
 static void keep_bond(struct pond_store *store, const struct bond *bond)
 {
+    struct bond_use use = {0};
     struct bond *kept;
 
+    for (size_t i = 0; i < store->bond_count; i++)
+        if (id_equal(&store->bonds[i].id, &bond->id))
+            use = store->bonds[i].use;
     drop_bond(store, &bond->id);
     store->bonds =
         grow(store->bonds, store->bond_count, &store->bond_capacity, sizeof *store->bonds);
     kept = &store->bonds[store->bond_count++];
     *kept = *bond;
+    kept->use = use;
     for (size_t i = 0; i < bond->scope_count; i++)
         kept->scopes[i] = arena_copy(&store->memory, bond->scopes[i]);
+    for (size_t i = 0; i < bond->terms.stop_word_count; i++)
+        kept->terms.stop_words[i] = arena_copy(&store->memory, bond->terms.stop_words[i]);
 }
 
-const struct bond *disk_bond(const struct pond_store *store, const struct id *from,
-                             const struct id *to)
+/* A power cut takes none of it back: then more was used than is known elsewhere, never less. */
+static void keep_count(struct pond_store *store, const struct bond_count *count)
 {
-    for (size_t i = 0; i < store->bond_count; i++)
-        if (id_equal(&store->bonds[i].requester, from) && id_equal(&store->bonds[i].approver, to))
-            return &store->bonds[i];
-    return NULL;
+    for (size_t i = 0; i < store->bond_count && !count->is_thread; i++)
+        if (id_equal(&store->bonds[i].id, &count->bond))
+            store->bonds[i].use = count->use;
+    if (!count->is_thread)
+        return;
+    for (size_t i = 0; i < store->thread_count; i++)
+        if (id_equal(&store->threads[i].bond, &count->bond) &&
+            store->threads[i].place == count->place) {
+            store->threads[i] = *count;
+            return;
+        }
+    store->threads =
+        grow(store->threads, store->thread_count, &store->thread_capacity, sizeof *store->threads);
+    store->threads[store->thread_count++] = *count;
 }
 
 /* ---- pecks ---- */
@@ -171,6 +194,7 @@ static void keep_peck(struct pond_store *store, const struct effect *effect)
     peck->place = effect->peck.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     peck->expires_ms = effect->peck.expires_ms;
     peck->action = arena_copy(&store->memory, effect->peck.action);
+    peck->thread = arena_copy(&store->memory, effect->peck.thread);
     peck->wire = arena_copy(&store->memory, effect->peck.wire);
     peck->chain = arena_copy(&store->memory, effect->peck.chain);
     idtable_add(&store->pecks[peck->box - 1], &peck->by_id);
@@ -229,6 +253,24 @@ static void remove_record(struct pond *pond, struct pond_store *store, const str
     remember(store, UNDO_REMOVED)->record = record;
 }
 
+/* Which ended the disk finds out itself, so that the laws know, whatever the agent says. */
+static void drop_record(struct pond *pond, struct pond_node *node, const struct effect *effect)
+{
+    struct pond_store *store = &node->store;
+    const struct pooled *record = records_find(pond->records, &effect->record.dropped);
+
+    if (!record || !held_set_has(&store->records, record))
+        return;
+    remove_record(pond, store, &effect->record.dropped);
+    if (record->kind == RECORD_REVOCATION || record->not_after_ms > node_moment(pond, node).wall_ms)
+        return;
+    store->ended =
+        grow(store->ended, store->ended_count, &store->ended_capacity, sizeof *store->ended);
+    store->ended[store->ended_count++] =
+        (struct ended){.record = record, .mark_until_ms = effect->record.mark_until_ms};
+    remember(store, UNDO_ENDED);
+}
+
 static void keep_record(struct pond *pond, struct pond_store *store, const struct effect *effect)
 {
     static const struct hash none;
@@ -242,6 +284,23 @@ static void keep_record(struct pond *pond, struct pond_store *store, const struc
     }
     if (effect->record.own && version_compare(record->version, store->floor) > 0)
         store->floor = record->version;
+}
+
+static void keep_pin(struct pond_store *store, const struct effect *effect)
+{
+    struct bytes address = effect->pin.address;
+    struct pond_pin *pin;
+    size_t i = 0;
+
+    while (i < store->pin_count && !bytes_equal(bytes_of_text(store->pins[i].address), address))
+        i++;
+    if (i == store->pin_count)
+        store->pins =
+            grow(store->pins, store->pin_count++, &store->pin_capacity, sizeof *store->pins);
+    pin = &store->pins[i];
+    snprintf(pin->address, sizeof pin->address, "%.*s", (int)address.size,
+             (const char *)address.data);
+    pin->node = effect->pin.node;
 }
 
 void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *effect)
@@ -270,11 +329,17 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
     case EFFECT_DROP_BOND:
         drop_bond(store, &effect->bond->id);
         break;
+    case EFFECT_KEEP_COUNT:
+        keep_count(store, &effect->count);
+        break;
     case EFFECT_KEEP_RECORD:
         keep_record(pond, store, effect);
         break;
     case EFFECT_DROP_RECORD:
-        remove_record(pond, store, &effect->record.dropped);
+        drop_record(pond, node, effect);
+        break;
+    case EFFECT_KEEP_PIN:
+        keep_pin(store, effect);
         break;
     case EFFECT_KEEP_COUNTERS:
         remember(store, UNDO_COUNTERS)->counters = store->counters;
@@ -308,6 +373,9 @@ static void take_back(struct pond *pond, struct pond_store *store, const struct 
     case UNDO_REMOVED:
         held_set_add(&store->records, pond->records, undo->record);
         break;
+    case UNDO_ENDED:
+        store->ended_count--;
+        break;
     case UNDO_PECK:
         by_id = undo->changed.peck->by_id; /* where it hangs in the table is not its content */
         *undo->changed.peck = undo->changed.was;
@@ -337,20 +405,31 @@ void disk_lose_power(struct pond *pond, struct pond_node *node)
 
 /* ---- restoring ---- */
 
-static void give_record(struct pond_node *node, const struct pooled *pooled,
+static void give_record(struct pond *pond, struct pond_node *node, struct pooled *pooled,
                         const struct moment *at, struct effects *unheard)
 {
     struct event event = {.kind = EVENT_RESTORED_RECORD, .at = *at};
-    struct envelope envelope;
-    struct arena arena;
 
-    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
     event.restored.wire = pooled->wire;
     event.restored.chain = pooled->chain;
-    if (envelope_parse(pooled->wire, ENVELOPE_RECORD, &arena, &envelope) == ENVELOPE_TAKEN &&
-        record_parse(envelope.body, &arena, &event.restored.record) == RECORD_OK)
-        agent_step(node->agent, &event, unheard);
-    arena_free(&arena);
+    event.restored.record = *records_parse(pond->records, pooled);
+    agent_step(node->agent, &event, unheard);
+}
+
+static void give_mark(struct pond *pond, struct pond_node *node, const struct ended *ended,
+                      const struct moment *at, struct effects *unheard)
+{
+    struct event event = {.kind = EVENT_RESTORED_MARK, .at = *at};
+    const struct pooled *record = ended->record;
+
+    if (ended->mark_until_ms <= at->wall_ms)
+        return;
+    event.mark.owner = record->owner;
+    event.mark.kind = record->kind;
+    event.mark.key = records_parse(pond->records, records_at(pond->records, record->number))->key;
+    event.mark.version = record->version;
+    event.mark.until_ms = ended->mark_until_ms;
+    agent_step(node->agent, &event, unheard);
 }
 
 static bool is_open(const struct kept_peck *peck)
@@ -415,9 +494,23 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
         event.bond = store->bonds[i];
         agent_step(node->agent, &event, unheard);
     }
+    event.kind = EVENT_RESTORED_PIN;
+    for (size_t i = 0; i < store->pin_count; i++) {
+        event.pin.address = bytes_of_text(store->pins[i].address);
+        event.pin.node = store->pins[i].node;
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_THREAD;
+    for (size_t i = 0; i < store->thread_count; i++) {
+        event.thread = store->threads[i];
+        agent_step(node->agent, &event, unheard);
+    }
     for (size_t i = 0; i < store->records.slot_count; i++)
         if (store->records.slots[i])
-            give_record(node, records_at(pond->records, store->records.slots[i] - 1), at, unheard);
+            give_record(pond, node, records_at(pond->records, store->records.slots[i] - 1), at,
+                        unheard);
+    for (size_t i = 0; i < store->ended_count; i++)
+        give_mark(pond, node, &store->ended[i], at, unheard);
     for (int box = BOX_OUT; box >= BOX_IN; box--)
         for (size_t i = 0; i < store->peck_count; i++) {
             const struct kept_peck *peck = store->in_order[i];

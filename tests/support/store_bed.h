@@ -121,14 +121,17 @@ static inline void bed_fill(struct bed *bed, size_t count)
 struct restored {
     struct bed *bed;
     enum event_kind kinds[RESTORED_MAX];
-    size_t count, ducklings, bonds, records, marks, proofs, sent, received;
+    size_t count, ducklings, bonds, pins, threads, records, marks, proofs, sent, received;
     struct hosted duckling;
     struct bond bond;
+    struct bond_count thread;
     struct record record;
     struct version mark_version;
     uint64_t mark_until_ms;
     uint32_t mark_kind;
     struct directory_proof proof;
+    struct id pin_node; /* of the last */
+    char pin_address[ADDRESS_MAX + 1];
     struct outbox_entry sent_entries[RESTORED_MAX];
     struct tray_entry received_entries[RESTORED_MAX];
     struct metrics_content counters;
@@ -159,6 +162,13 @@ static inline void restored_take(void *context, const struct event *event)
         restored->bond = event->bond;
         for (size_t i = 0; i < event->bond.scope_count; i++)
             restored->bond.scopes[i] = arena_copy(&restored->bed->arena, event->bond.scopes[i]);
+        for (size_t i = 0; i < event->bond.terms.stop_word_count; i++)
+            restored->bond.terms.stop_words[i] =
+                arena_copy(&restored->bed->arena, event->bond.terms.stop_words[i]);
+        break;
+    case EVENT_RESTORED_THREAD:
+        restored->threads++;
+        restored->thread = event->thread;
         break;
     case EVENT_RESTORED_RECORD:
         restored->records++;
@@ -175,6 +185,12 @@ static inline void restored_take(void *context, const struct event *event)
     case EVENT_RESTORED_PROOF:
         restored->proofs++;
         restored->proof = event->proof;
+        break;
+    case EVENT_RESTORED_PIN:
+        restored->pins++;
+        restored->pin_node = event->pin.node;
+        snprintf(restored->pin_address, sizeof restored->pin_address, "%.*s",
+                 (int)event->pin.address.size, (const char *)event->pin.address.data);
         break;
     case EVENT_RESTORED_SENT:
         ck_assert_uint_lt(restored->sent, RESTORED_MAX);

@@ -31,8 +31,9 @@ struct test_node {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* What was told. */
-    atomic_uint ups, downs, dials_failed, goodbyes;
-    struct id up_node, down_node;
+    atomic_uint ups, downs, dials_failed, goodbyes, answers;
+    struct id up_node, down_node, answered_by, answer_wanted;
+    char answered_at[32];
     char reason[160];
     uint64_t frames, bytes, refused;
     uint8_t *last; /* body of the last frame, owned */
@@ -111,6 +112,21 @@ static inline void test_node_on_down(void *context, const struct id *id, const c
     node->goodbyes += goodbye;
     node->down_node = *id;
     snprintf(node->reason, sizeof node->reason, "%s", reason);
+    pthread_cond_broadcast(&node->changed);
+    pthread_mutex_unlock(&node->lock);
+}
+
+static inline void test_node_on_answered(void *context, const struct id *wanted,
+                                         const struct id *id, struct bytes address)
+{
+    struct test_node *node = context;
+
+    pthread_mutex_lock(&node->lock);
+    node->answers++;
+    node->answer_wanted = *wanted;
+    node->answered_by = *id;
+    snprintf(node->answered_at, sizeof node->answered_at, "%.*s", (int)address.size,
+             (const char *)address.data);
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->lock);
 }
@@ -242,6 +258,7 @@ static inline void test_node_open(struct test_node *node, const struct transport
                      .up = test_node_on_up,
                      .down = test_node_on_down,
                      .dial_failed = test_node_on_dial_failed,
+                     .answered = test_node_on_answered,
                      .frame = test_node_on_frame},
     };
 

@@ -1,407 +1,5 @@
-/* Two whole agents on one made-up clock: what one sends, the other's intake opens. No disk, no
- * socket; a table stands for each store. */
-#include "core/agent.h"
-#include "core/intake.h"
-
-#include <check.h>
-#include <sodium.h>
-#include <stdlib.h>
-
-#define NETWORK "pond"
-#define PECKS_MAX 64
-#define REPLIES_MAX 64
-
-struct kept_peck {
-    enum box box;
-    struct id id, from;
-    enum peck_state state;
-    struct bytes wire, chain;
-    struct bytes receipts[2], receipt_chains[2];
-    struct bytes problem;
-};
-
-struct reply {
-    uint64_t ticket;
-    enum refusal_code code;
-    struct id peck, duckling, bond;
-    enum peck_state state;
-    bool replayed;
-    size_t taken_count;
-    struct id taken[8];
-};
-
-struct node {
-    struct agent *agent;
-    struct intake *intake;
-    struct keyring *keyring;
-    struct identity_key *key;
-    struct id id;
-    struct bytes chain;
-    struct effects effects;
-    struct arena memory; /* of everything that is kept */
-    struct kept_peck pecks[PECKS_MAX];
-    size_t peck_count;
-    struct reply replies[REPLIES_MAX];
-    size_t reply_count;
-    struct offered_record records[PECKS_MAX];
-    size_t record_count;
-    size_t bonds_made, bonds_ended, ends_told, refused_frames;
-    enum intake_verdict last_refusal;
-    char last_reason[160];
-};
-
-struct pond {
-    struct node alice, bob;
-    struct moment at;
-    bool linked;
-    int turn_a_bit; /* of the next frame of this kind, once */
-    uint64_t ticket;
-};
-
-static struct node *other(struct pond *pond, struct node *node)
-{
-    return node == &pond->alice ? &pond->bob : &pond->alice;
-}
-
-/* ---- a store of sorts ---- */
-
-static struct kept_peck *find(struct node *node, enum box box, const struct id *id)
-{
-    for (size_t i = 0; i < node->peck_count; i++)
-        if (node->pecks[i].box == box && id_equal(&node->pecks[i].id, id))
-            return &node->pecks[i];
-    return NULL;
-}
-
-static void keep(struct node *node, const struct effect *effect)
-{
-    struct kept_peck *peck;
-
-    switch ((int)effect->kind) {
-    case EFFECT_KEEP_PECK:
-        ck_assert_uint_lt(node->peck_count, PECKS_MAX);
-        ck_assert_ptr_null(find(node, effect->peck.box, &effect->peck.id));
-        node->pecks[node->peck_count++] =
-            (struct kept_peck){.box = effect->peck.box,
-                               .id = effect->peck.id,
-                               .from = effect->peck.from,
-                               .state = effect->peck.state,
-                               .wire = arena_copy(&node->memory, effect->peck.wire),
-                               .chain = arena_copy(&node->memory, effect->peck.chain)};
-        break;
-    case EFFECT_KEEP_STATE:
-        peck = find(node, effect->state.box, &effect->state.peck);
-        ck_assert_ptr_nonnull(peck);
-        peck->state = effect->state.state;
-        peck->problem = arena_copy(&node->memory, effect->state.problem);
-        break;
-    case EFFECT_KEEP_RECEIPT:
-        peck = find(node, effect->receipt.box, &effect->receipt.peck);
-        ck_assert_ptr_nonnull(peck);
-        peck->receipts[effect->receipt.kind - 1] = arena_copy(&node->memory, effect->receipt.wire);
-        peck->receipt_chains[effect->receipt.kind - 1] =
-            arena_copy(&node->memory, effect->receipt.chain);
-        break;
-    case EFFECT_KEEP_RECORD:
-        ck_assert_uint_lt(node->record_count, PECKS_MAX);
-        node->records[node->record_count] = effect->record.item;
-        node->records[node->record_count].wire =
-            arena_copy(&node->memory, effect->record.item.wire);
-        node->records[node->record_count++].chain =
-            arena_copy(&node->memory, effect->record.item.chain);
-        break;
-    case EFFECT_KEEP_BOND:
-        node->bonds_made++;
-        break;
-    case EFFECT_DROP_BOND:
-        node->bonds_ended++;
-        break;
-    case EFFECT_BOND_CHANGED:
-        node->ends_told += !effect->bond_changed.made;
-        break;
-    default:
-        break;
-    }
-}
-
-/* ---- a wire of sorts ---- */
-
-static void turn(struct pond *pond, struct node *node, struct event *event);
-
-static void carry(struct pond *pond, struct node *from, enum frame_kind kind, struct bytes body)
-{
-    struct node *to = other(pond, from);
-    struct event event;
-    struct arena arena;
-    struct id peck;
-    size_t refused;
-    enum intake_verdict verdict;
-    uint8_t *copy;
-
-    if (!pond->linked)
-        return;
-    copy = malloc(body.size);
-    memcpy(copy, body.data, body.size);
-    if (pond->turn_a_bit == (int)kind) {
-        copy[body.size - 20] ^= 1;
-        pond->turn_a_bit = 0;
-    }
-    arena_init(&arena, PARSE_BUDGET(body.size));
-    verdict = intake_open(to->intake, kind, bytes_of(copy, body.size), pond->at.wall_ms, &arena,
-                          &event, &peck, &refused, to->last_reason);
-    if (verdict == INTAKE_TAKEN) {
-        event.node = from->id;
-        if (event.kind == EVENT_PECK)
-            event.peck.known = find(to, BOX_IN, &event.peck.peck.id) != NULL;
-        turn(pond, to, &event);
-    } else {
-        to->refused_frames++;
-        to->last_refusal = verdict;
-    }
-    arena_free(&arena);
-    free(copy);
-}
-
-static void carry_stored(struct pond *pond, struct node *node, const struct effect *effect)
-{
-    struct arena arena;
-
-    arena_init(&arena, MIB);
-    if (effect->kind == EFFECT_SEND_PECK) {
-        struct kept_peck *peck = find(node, BOX_OUT, &effect->send_stored.peck);
-
-        carry(pond, node, FRAME_PECK, frame_pack_peck(peck->chain, peck->wire, &arena));
-    } else {
-        struct kept_peck *peck = find(node, BOX_IN, &effect->send_stored.peck);
-
-        for (int i = 0; i < 2; i++)
-            if (peck->receipts[i].size > 0)
-                carry(pond, node, FRAME_RECEIPT,
-                      frame_pack_receipt(peck->receipt_chains[i], peck->receipts[i], &arena));
-    }
-    arena_free(&arena);
-}
-
-static void carry_records(struct pond *pond, struct node *node, const struct effect *effect)
-{
-    struct bytes chains[PECKS_MAX], wires[PECKS_MAX];
-    size_t count = 0;
-    struct arena arena;
-
-    arena_init(&arena, MIB);
-    for (size_t i = 0; i < effect->send_records.count; i++)
-        for (size_t j = 0; j < node->record_count; j++)
-            if (hash_equal(&node->records[j].record.hash, &effect->send_records.hashes[i])) {
-                chains[count] = node->records[j].chain;
-                wires[count++] = node->records[j].wire;
-            }
-    if (effect->send_records.answer.session != 0)
-        carry(pond, node, FRAME_FETCHED,
-              frame_pack_fetched(&effect->send_records.answer, chains, wires, count, &arena));
-    else if (count > 0)
-        carry(pond, node, FRAME_RECORDS, frame_pack_records(chains, wires, count, &arena));
-    arena_free(&arena);
-}
-
-static void note_reply(struct node *node, const struct effect *effect)
-{
-    struct reply *reply;
-
-    ck_assert_uint_lt(node->reply_count, REPLIES_MAX);
-    reply = &node->replies[node->reply_count++];
-    *reply = (struct reply){.ticket = effect->reply.ticket,
-                            .code = effect->reply.code,
-                            .peck = effect->reply.peck,
-                            .duckling = effect->reply.duckling,
-                            .bond = effect->reply.bond,
-                            .state = effect->reply.state,
-                            .replayed = effect->reply.replayed,
-                            .taken_count = effect->reply.taken_count};
-    for (size_t i = 0; i < effect->reply.taken_count && i < 8; i++)
-        reply->taken[i] = effect->reply.taken[i];
-}
-
-/* A turn's effects are taken out of the node first: carrying them out leads to further turns. */
-static void turn(struct pond *pond, struct node *node, struct event *event)
-{
-    struct effects effects;
-
-    effects_init(&effects);
-    event->at = pond->at;
-    agent_step(node->agent, event, &effects);
-    agent_settle(node->agent, &pond->at, &effects);
-    for (size_t i = 0; i < effects.count; i++)
-        keep(node, &effects.list[i]);
-    for (size_t i = 0; i < effects.count; i++) {
-        const struct effect *effect = &effects.list[i];
-
-        if (effect->kind == EFFECT_SEND)
-            carry(pond, node, effect->send.kind, effect->send.body);
-        else if (effect->kind == EFFECT_SEND_PECK || effect->kind == EFFECT_SEND_RECEIPTS)
-            carry_stored(pond, node, effect);
-        else if (effect->kind == EFFECT_SEND_RECORDS)
-            carry_records(pond, node, effect);
-        else if (effect->kind == EFFECT_REPLY)
-            note_reply(node, effect);
-    }
-    effects_free(&effects);
-}
-
-static void tick(struct pond *pond, uint64_t ms)
-{
-    struct event event = {.kind = EVENT_TICK};
-
-    pond->at.now_ms += ms;
-    pond->at.wall_ms += ms;
-    turn(pond, &pond->alice, &event);
-    turn(pond, &pond->bob, &event);
-}
-
-static void link_both(struct pond *pond, bool up)
-{
-    struct event event = {.kind = up ? EVENT_LINK_UP : EVENT_LINK_DOWN};
-
-    pond->linked = up;
-    event.node = pond->bob.id;
-    turn(pond, &pond->alice, &event);
-    event.node = pond->alice.id;
-    turn(pond, &pond->bob, &event);
-}
-
-/* ---- births ---- */
-
-static void node_init(struct pond *pond, struct node *node, uint8_t seed)
-{
-    uint8_t seeds[2][SEED_SIZE];
-    struct identity_key *next;
-    struct public_key next_public;
-    struct certificate_wish wish = {.kind = IDENTITY_NODE,
-                                    .display_name = bytes_of_text("node"),
-                                    .issued_ms = pond->at.wall_ms,
-                                    .not_after_ms = pond->at.wall_ms + CERTIFICATE_LIFE_MS};
-    struct bytes address = bytes_of_text("127.0.0.1:1");
-    struct agent_settings settings = {.network = bytes_of_text(NETWORK),
-                                      .display_name = bytes_of_text("node"),
-                                      .software = bytes_of_text("test"),
-                                      .addresses = &address,
-                                      .address_count = 1,
-                                      .session_not_after_ms = pond->at.wall_ms + DAY_MS};
-    struct intake_settings intake = {.network = bytes_of_text(NETWORK)};
-    struct event event = {.kind = EVENT_START};
-    struct bytes certificate;
-
-    memset(seeds[0], seed, SEED_SIZE);
-    memset(seeds[1], seed + 100, SEED_SIZE);
-    arena_init(&node->memory, 16 * MIB);
-    node->key = identity_key_new(seeds[0]);
-    next = identity_key_new(seeds[1]);
-    next_public = identity_key_public(next);
-    wish.next_key_hash = identity_key_hash(&next_public);
-    identity_key_free(next);
-    certificate = certificate_make(&wish, node->key, &node->memory, &node->id);
-    node->chain = chain_pack(&certificate, 1, &node->memory);
-    settings.node_key = node->key;
-    settings.node_chain = node->chain;
-    memset(settings.session_key, seed, sizeof settings.session_key);
-    memset(settings.dice_seed, seed, sizeof settings.dice_seed);
-    node->keyring = keyring_new(64);
-    intake.keyring = node->keyring;
-    node->intake = intake_new(&intake);
-    node->agent = agent_new(&settings);
-    turn(pond, node, &event);
-}
-
-static void node_end(struct node *node)
-{
-    agent_free(node->agent);
-    intake_free(node->intake);
-    keyring_free(node->keyring);
-    identity_key_free(node->key);
-    arena_free(&node->memory);
-}
-
-static struct pond *pond_new(void)
-{
-    struct pond *pond = calloc(1, sizeof *pond);
-
-    ck_assert(identity_self_test());
-    pond->at = (struct moment){.now_ms = 1000, .wall_ms = 1790000000000};
-    node_init(pond, &pond->alice, 1);
-    node_init(pond, &pond->bob, 2);
-    link_both(pond, true);
-    return pond;
-}
-
-static void pond_free(struct pond *pond)
-{
-    node_end(&pond->alice);
-    node_end(&pond->bob);
-    free(pond);
-}
-
-static const struct reply *order(struct pond *pond, struct node *node, struct order *order)
-{
-    struct event event = {.kind = EVENT_ORDER};
-
-    order->ticket = ++pond->ticket;
-    event.order = order;
-    turn(pond, node, &event);
-    for (size_t i = 0; i < node->reply_count; i++)
-        if (node->replies[i].ticket == order->ticket)
-            return &node->replies[i];
-    ck_abort_msg("an order was not answered");
-    return NULL;
-}
-
-static struct id hatch(struct pond *pond, struct node *node, uint8_t seed)
-{
-    struct order hatch = {.kind = ORDER_HATCH};
-    const struct reply *reply;
-
-    memset(hatch.seeds[0], seed, SEED_SIZE);
-    memset(hatch.seeds[1], seed + 100, SEED_SIZE);
-    hatch.profile.set_display_name = true;
-    hatch.profile.display_name = bytes_of_text("Duck");
-    hatch.profile.accepts_pecks = true;
-    reply = order(pond, node, &hatch);
-    ck_assert_int_eq(reply->code, REFUSAL_NONE);
-    return reply->duckling;
-}
-
-static struct order action(const struct id *from, const struct id *to)
-{
-    struct order order = {.kind = ORDER_SEND, .duckling = *from};
-
-    order.send.from = *from;
-    order.send.to = *to;
-    order.send.kind = PECK_ACTION;
-    order.send.action = bytes_of_text("query");
-    order.send.payload = bytes_of_text("{}");
-    return order;
-}
-
-static struct id bond(struct pond *pond, const struct id *asker, const struct id *owner)
-{
-    struct order ask = {.kind = ORDER_SEND, .duckling = *asker};
-    struct order approve = {.kind = ORDER_APPROVE, .duckling = *owner};
-    struct bytes scope = bytes_of_text("query");
-    const struct reply *reply;
-
-    ask.send.from = *asker;
-    ask.send.to = *owner;
-    ask.send.kind = PECK_BOND_REQUEST;
-    ask.send.scopes[0] = scope;
-    ask.send.scope_count = 1;
-    ask.send.message = bytes_of_text("hello");
-    reply = order(pond, &pond->alice, &ask);
-    ck_assert_int_eq(reply->code, REFUSAL_NONE);
-    approve.peck = reply->peck;
-    approve.scopes = &scope;
-    approve.scope_count = 1;
-    reply = order(pond, &pond->bob, &approve);
-    ck_assert_int_eq(reply->code, REFUSAL_NONE);
-    return reply->bond;
-}
+/* Stories of two whole agents: pecks, receipts, bonds. */
+#include "two_agents.h"
 
 /* ---- stories ---- */
 
@@ -674,6 +272,89 @@ START_TEST(a_bond_whose_end_has_come_is_gone_at_both_ends)
         ck_assert_uint_eq(node->bonds_ended, 1);
         ck_assert_uint_eq(node->ends_told, 1);
     }
+    pond_free(pond);
+}
+END_TEST
+
+/* Attestations that `node` signed, deletions left out; and in all those that it holds of others. */
+static size_t attestations_of(const struct node *node, const struct id *owner)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < node->record_count; i++)
+        count += node->records[i].record.kind == RECORD_ATTESTATION &&
+                 !node->records[i].record.deleted &&
+                 id_equal(&node->records[i].record.owner, owner);
+    return count;
+}
+
+START_TEST(the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = duck};
+    uint64_t due_ms = pond->at.now_ms + RECORD_REFRESH_MS;
+
+    end.bond = bond(pond, &duck, &friend);
+    tick(pond, RECORD_REFRESH_MS - HOUR_MS - 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 1);
+    ck_assert_uint_le(agent_wake_at_ms(pond->alice.agent, &pond->at), due_ms + BONDS_LOOK_MS);
+    tick(pond, HOUR_MS + BONDS_LOOK_MS);
+    tick(pond, 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 2);
+    ck_assert_uint_eq(attestations_of(&pond->alice, &friend), 2);
+    ck_assert_int_eq(order(pond, &pond->alice, &end)->code, REFUSAL_NONE);
+    tick(pond, RECORD_REFRESH_MS + BONDS_LOOK_MS);
+    tick(pond, 1);
+    ck_assert_uint_eq(attestations_of(&pond->bob, &duck), 2);
+    ck_assert_uint_eq(attestations_of(&pond->alice, &friend), 2);
+    pond_free(pond);
+}
+END_TEST
+
+/* The deletion lives seven days: who is away for longer does not find it. */
+START_TEST(who_was_away_for_too_long_hears_of_the_end_by_its_next_peck)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order end = {.kind = ORDER_UNPECK, .duckling = friend, .with = duck};
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    link_both(pond, false);
+    ck_assert_int_eq(order(pond, &pond->bob, &end)->code, REFUSAL_NONE);
+    tick(pond, RECORD_LIFE_MAX_MS + MINUTE_MS);
+    link_both(pond, true);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 0);
+    ck_assert_uint_eq(pond->alice.bonds_ended, 1);
+    ck_assert_uint_eq(pond->alice.ends_told, 1);
+    pond_free(pond);
+}
+END_TEST
+
+/* It waits, but not because a bond is missing: the peck was made before there was one. */
+START_TEST(a_peck_that_waits_from_before_the_bond_ends_no_bond)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct id peck;
+
+    link_both(pond, false);
+    peck = order(pond, &pond->alice, &send)->peck;
+    link_both(pond, true);
+    tick(pond, RESEND_FIRST_MS);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    bond(pond, &duck, &friend);
+    send.send.action = bytes_of_text("delete"); /* out of the bond's scopes */
+    peck = order(pond, &pond->alice, &send)->peck;
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_PENDING);
+    tick(pond, RESEND_MAX_MS);
+    ck_assert_uint_eq(bonds_of(&pond->alice), 1);
     pond_free(pond);
 }
 END_TEST
@@ -1012,6 +693,9 @@ int main(void)
     tcase_add_test(stories, ducklings_bond_anew_after_an_end);
     tcase_add_test(stories, a_third_duckling_has_no_word_in_a_bond);
     tcase_add_test(stories, a_bond_whose_end_has_come_is_gone_at_both_ends);
+    tcase_add_test(stories, the_attestations_of_a_bond_are_renewed_while_it_stands_and_no_longer);
+    tcase_add_test(stories, who_was_away_for_too_long_hears_of_the_end_by_its_next_peck);
+    tcase_add_test(stories, a_peck_that_waits_from_before_the_bond_ends_no_bond);
     tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);

@@ -554,6 +554,27 @@ START_TEST(one_that_left_outbids_its_own_farewell_when_it_starts_again)
 }
 END_TEST
 
+START_TEST(one_that_stops_is_missed_by_nobody_and_is_alive_when_it_is_back)
+{
+    order(2, ORDER_STOP);
+    ck_assert_uint_eq(pond.nodes[2].stops, 1);
+    pass(500);
+    stop(2);
+    pass(MINUTE_MS);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(pond.nodes[i].sees[2], GOSSIP_LEFT);
+        ck_assert_uint_eq(figures(i).membership.accusations_made, 0);
+        ck_assert_uint_gt(member(i, 2)->attempts, 0); /* it will be back */
+    }
+    start(2);
+    pass(2 * SECOND_MS);
+    for (uint32_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(member(i, 2)->state, GOSSIP_ALIVE);
+        ck_assert(member(i, 2)->linked);
+    }
+}
+END_TEST
+
 START_TEST(an_idle_node_says_two_frames_of_23_bytes_a_second)
 {
     uint64_t before;
@@ -580,6 +601,7 @@ int main(void)
     tcase_add_test(tcase, an_accusation_that_is_wrong_is_refuted_with_a_newer_record);
     tcase_add_test(tcase, one_that_leaves_says_so_stops_and_is_accused_by_nobody);
     tcase_add_test(tcase, one_that_left_outbids_its_own_farewell_when_it_starts_again);
+    tcase_add_test(tcase, one_that_stops_is_missed_by_nobody_and_is_alive_when_it_is_back);
     tcase_add_test(tcase, an_idle_node_says_two_frames_of_23_bytes_a_second);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

@@ -11,17 +11,24 @@ static struct identity_key *key;
 static struct effects effects;
 static struct moment at = {.now_ms = 1000, .wall_ms = BORN_MS};
 
-static struct agent *agent_of(uint32_t number, size_t records_max, struct record_pool *shared)
+static struct agent *agent_with_session_key(uint32_t number, size_t records_max,
+                                            struct record_pool *shared, uint8_t session_key)
 {
     struct agent_settings settings = {.network = bytes_of_text("pond"),
                                       .records_max = records_max,
                                       .record_pool = shared,
+                                      .session_key = {session_key},
                                       .session_not_after_ms = BORN_MS + DAY_MS};
     struct id identity;
 
     settings.node_key = key;
     settings.node_chain = birth_chain(IDENTITY_NODE, number, 1, &arena, &identity);
     return agent_new(&settings);
+}
+
+static struct agent *agent_of(uint32_t number, size_t records_max, struct record_pool *shared)
+{
+    return agent_with_session_key(number, records_max, shared, 0);
 }
 
 static void set_up_agent(void)
@@ -191,6 +198,29 @@ START_TEST(both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept)
 }
 END_TEST
 
+START_TEST(what_is_held_is_told_of_each_set_by_a_fingerprint)
+{
+    struct record one = skill(1, "a", 0, 1000), other = skill(1, "b", 0, 1000);
+    struct agent_figures none, held, more;
+
+    agent_figures(agent, &none);
+    tell(agent, one);
+    agent_figures(agent, &held);
+    tell(agent, one); /* again */
+    tell(agent, other);
+    agent_figures(agent, &more);
+    ck_assert_uint_eq(none.sets[RECORD_SET_DIRECTORY - 1].records, 0);
+    ck_assert_uint_eq(held.sets[RECORD_SET_DIRECTORY - 1].records, 1);
+    ck_assert_uint_eq(more.sets[RECORD_SET_DIRECTORY - 1].records, 2);
+    ck_assert_mem_ne(none.sets[RECORD_SET_DIRECTORY - 1].fingerprint,
+                     held.sets[RECORD_SET_DIRECTORY - 1].fingerprint, RECORDSET_PRINT_SIZE);
+    ck_assert_mem_ne(held.sets[RECORD_SET_DIRECTORY - 1].fingerprint,
+                     more.sets[RECORD_SET_DIRECTORY - 1].fingerprint, RECORDSET_PRINT_SIZE);
+    ck_assert_mem_eq(&none.sets[RECORD_SET_METRICS - 1], &more.sets[RECORD_SET_METRICS - 1],
+                     sizeof none.sets[0]);
+}
+END_TEST
+
 static const struct effect *reply_to(struct order *order)
 {
     struct event event = {.kind = EVENT_ORDER, .at = at};
@@ -263,6 +293,242 @@ START_TEST(an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one)
 }
 END_TEST
 
+/* Of the node records that are published: the session key's first byte. -1: none was. */
+static int session_key_published(void)
+{
+    int first = -1;
+
+    for (size_t i = 0; i < effects.count; i++) {
+        const struct record *record = &effects.list[i].record.item.record;
+        struct node_content content;
+
+        if (effects.list[i].kind != EFFECT_KEEP_RECORD || record->kind != RECORD_NODE)
+            continue;
+        ck_assert_int_eq(node_content_parse(record->content, &arena, &content), RECORD_OK);
+        first = content.session_key[0];
+    }
+    return first;
+}
+
+/* What an agent with `session_key` publishes when it goes on with what another one stored. */
+static int published_on_resume(const struct offered_record *stored, uint8_t session_key)
+{
+    struct agent *again = agent_with_session_key(1, 0, NULL, session_key);
+    struct event restored = {.kind = EVENT_RESTORED_RECORD, .at = at, .restored = *stored};
+    struct event resume = {.kind = EVENT_RESUME, .at = at};
+
+    effects_clear(&effects);
+    agent_step(again, &restored, &effects);
+    agent_step(again, &resume, &effects);
+    agent_settle(again, &at, &effects);
+    agent_free(again);
+    return session_key_published();
+}
+
+START_TEST(after_an_undone_turn_the_session_key_in_use_is_published)
+{
+    struct agent *before = agent_with_session_key(1, 0, NULL, 7);
+    struct effects stored;
+
+    expire(before, 0); /* starts it */
+    ck_assert_int_eq(session_key_published(), -1);
+    effects_clear(&effects);
+    agent_set_session_key(before, (const uint8_t[32]){7}, BORN_MS + DAY_MS, &at, &effects);
+    ck_assert_int_eq(session_key_published(), 7);
+    stored = effects;
+    effects_init(&effects);
+    for (size_t i = 0; i < stored.count; i++) {
+        if (stored.list[i].kind != EFFECT_KEEP_RECORD)
+            continue;
+        at.now_ms += SECOND_MS;
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7), -1);
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 9), 9);
+    }
+    effects_free(&stored);
+    agent_free(before);
+}
+END_TEST
+
+/* ---- pins ---- */
+
+static const struct id somebody = {{1}}, other_node = {{2}};
+
+static const struct effect *pin_kept(void)
+{
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_KEEP_PIN)
+            return &effects.list[i];
+    return NULL;
+}
+
+static size_t count_warnings(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_LOG && effects.list[i].log.level == LOG_WARNING;
+    return count;
+}
+
+/* Whom the order makes this node dial; NULL: nobody. */
+static const struct id *dialled_after_join(const char *address, const struct id *node, bool anew)
+{
+    struct order join = {.kind = ORDER_JOIN, .address = bytes_of_text(address), .anew = anew};
+
+    if (node)
+        join.node = *node;
+    ck_assert_int_eq(reply_to(&join)->reply.code, REFUSAL_NONE);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_DIAL)
+            return &effects.list[i].dial.node;
+    return NULL;
+}
+
+static void answer(const char *address, const struct id *wanted, const struct id *by)
+{
+    struct event event = {.kind = EVENT_ANSWERED, .at = at, .node = *by};
+
+    event.answered.address = bytes_of_text(address);
+    if (wanted)
+        event.answered.wanted = *wanted;
+    effects_clear(&effects);
+    agent_step(agent, &event, &effects);
+}
+
+static void restore_pin(const char *address, const struct id *node)
+{
+    struct event event = {.kind = EVENT_RESTORED_PIN, .at = at};
+
+    event.pin.address = bytes_of_text(address);
+    event.pin.node = *node;
+    agent_step(agent, &event, &effects);
+}
+
+START_TEST(whoever_answers_first_at_a_joined_address_is_pinned)
+{
+    expire(agent, 0); /* starts it */
+    ck_assert(id_is_zero(dialled_after_join("seed:1", NULL, true)));
+    answer("elsewhere:1", NULL, &somebody);
+    ck_assert_ptr_null(pin_kept());
+    answer("seed:1", NULL, &somebody);
+    ck_assert_ptr_nonnull(pin_kept());
+    ck_assert(id_equal(&pin_kept()->pin.node, &somebody));
+    ck_assert(bytes_equal(pin_kept()->pin.address, bytes_of_text("seed:1")));
+    answer("seed:1", NULL, &other_node); /* too late */
+    ck_assert_ptr_null(pin_kept());
+}
+END_TEST
+
+START_TEST(a_pin_outlives_the_process_and_the_configuration_does_not_lift_it)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0); /* starts it */
+    ck_assert(id_equal(dialled_after_join("seed:1", NULL, false), &somebody));
+}
+END_TEST
+
+START_TEST(who_answers_instead_of_the_pinned_node_is_told_of_once)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    answer("seed:1", &somebody, &other_node);
+    ck_assert_uint_eq(count_warnings(), 2);
+    ck_assert_ptr_null(pin_kept());
+    answer("seed:1", &somebody, &other_node);
+    ck_assert_uint_eq(count_warnings(), 0);
+    answer("seed:1", &somebody, &(struct id){{3}});
+    ck_assert_uint_eq(count_warnings(), 2);
+}
+END_TEST
+
+START_TEST(an_address_that_is_joined_again_is_asked_again)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    ck_assert(id_is_zero(dialled_after_join("seed:1", NULL, true)));
+    ck_assert(id_is_zero(&pin_kept()->pin.node));
+    answer("seed:1", NULL, &other_node);
+    ck_assert(id_equal(&pin_kept()->pin.node, &other_node));
+}
+END_TEST
+
+START_TEST(an_address_that_is_joined_again_behind_an_id_is_that_nodes)
+{
+    restore_pin("seed:1", &somebody);
+    expire(agent, 0);
+    dialled_after_join("seed:1", NULL, false);
+    ck_assert(id_equal(dialled_after_join("seed:1", &other_node, true), &other_node));
+    ck_assert(id_equal(&pin_kept()->pin.node, &other_node));
+    dialled_after_join("seed:1", &other_node, true);
+    ck_assert_ptr_null(pin_kept()); /* it is its already */
+}
+END_TEST
+
+START_TEST(the_oldest_of_too_many_pins_goes)
+{
+    char address[16];
+
+    for (unsigned i = 0; i <= GOSSIP_SEEDS_MAX; i++) {
+        snprintf(address, sizeof address, "seed:%u", i);
+        restore_pin(address, &somebody);
+    }
+    expire(agent, 0);
+    ck_assert(id_is_zero(dialled_after_join("seed:0", NULL, false)));
+    ck_assert(id_equal(dialled_after_join("seed:1", NULL, false), &somebody));
+}
+END_TEST
+
+static size_t metrics_said(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_KEEP_RECORD && effects.list[i].record.own &&
+                 effects.list[i].record.item.record.kind == RECORD_METRICS;
+    return count;
+}
+
+START_TEST(a_node_that_has_counted_nothing_says_nothing)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 0);
+    at.now_ms += RECORD_REFRESH_MS; /* its node record is said anew */
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 0);
+}
+END_TEST
+
+START_TEST(a_node_that_has_counted_something_says_so_when_it_starts)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+
+    start.start.counters.pecks = 1;
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 1);
+}
+END_TEST
+
+START_TEST(what_an_earlier_life_counted_is_taken_back)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+    struct record earlier = metrics(1, 0, 6);
+
+    agent_step(agent, &start, &effects);
+    agent_settle(agent, &at, &effects);
+    birth_chain(IDENTITY_NODE, 1, 1, &arena, &earlier.owner);
+    earlier.version.ms = at.wall_ms + 1;
+    tell(agent, earlier);
+    agent_settle(agent, &at, &effects);
+    ck_assert_uint_eq(metrics_said(), 1);
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -286,6 +552,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tcase, set_up_agent, tear_down_agent);
+    tcase_add_test(tcase, what_is_held_is_told_of_each_set_by_a_fingerprint);
     tcase_add_test(tcase, what_is_taken_is_kept_and_what_is_not_is_not);
     tcase_add_test(tcase, what_ended_is_dropped_with_its_mark_and_refused);
     tcase_add_test(tcase, what_the_quota_puts_out_is_dropped);
@@ -295,6 +562,16 @@ int main(void)
     tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
+    tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
+    tcase_add_test(tcase, whoever_answers_first_at_a_joined_address_is_pinned);
+    tcase_add_test(tcase, a_pin_outlives_the_process_and_the_configuration_does_not_lift_it);
+    tcase_add_test(tcase, who_answers_instead_of_the_pinned_node_is_told_of_once);
+    tcase_add_test(tcase, an_address_that_is_joined_again_is_asked_again);
+    tcase_add_test(tcase, an_address_that_is_joined_again_behind_an_id_is_that_nodes);
+    tcase_add_test(tcase, the_oldest_of_too_many_pins_goes);
+    tcase_add_test(tcase, a_node_that_has_counted_nothing_says_nothing);
+    tcase_add_test(tcase, a_node_that_has_counted_something_says_so_when_it_starts);
+    tcase_add_test(tcase, what_an_earlier_life_counted_is_taken_back);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -247,6 +247,23 @@ START_TEST(one_root_can_be_remembered)
 }
 END_TEST
 
+START_TEST(the_last_root_is_known_by_all_of_its_bytes)
+{
+    struct batch_roots *roots = batch_roots_new(1);
+    uint8_t root[BATCH_ROOT_SIZE] = {0};
+
+    ck_assert(!batch_roots_is_last(roots, root)); /* none was set, not even zeros */
+    batch_roots_set_last(roots, root);
+    ck_assert(batch_roots_is_last(roots, root));
+    for (size_t i = 0; i < BATCH_ROOT_SIZE; i++) {
+        root[i] ^= 1;
+        ck_assert(!batch_roots_is_last(roots, root));
+        root[i] ^= 1;
+    }
+    batch_roots_free(roots);
+}
+END_TEST
+
 START_TEST(roots_that_meet_in_a_bucket_are_kept_apart)
 {
     struct batch_roots *roots = batch_roots_new(8);
@@ -284,6 +301,7 @@ int main(void)
     tcase_add_test(tcase, a_root_is_known_once_it_is_added);
     tcase_add_test(tcase, the_oldest_root_is_forgotten_first);
     tcase_add_test(tcase, one_root_can_be_remembered);
+    tcase_add_test(tcase, the_last_root_is_known_by_all_of_its_bytes);
     tcase_add_test(tcase, roots_that_meet_in_a_bucket_are_kept_apart);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

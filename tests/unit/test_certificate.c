@@ -6,24 +6,24 @@
 
 #define KEYS 100 /* of the chains here: certificate n is signed by birth_key(KEYS + n) */
 
-static struct arena arena;
+static struct arena arena, opened;
 
 static void set_up(void)
 {
     ck_assert(identity_self_test());
     arena_init(&arena, 64 * MIB);
+    arena_init(&opened, PARSE_BUDGET(CHAIN_SIZE_MAX));
 }
 
 static void tear_down(void)
 {
     arena_free(&arena);
+    arena_free(&opened);
 }
 
 /* Opens with the memory that a frame of this size is given, and no more. */
 static enum certificate_verdict open_chain(struct bytes wire, struct chain *chain)
 {
-    static struct arena opened;
-
     arena_free(&opened);
     arena_init(&opened, PARSE_BUDGET(wire.size));
     return chain_open(wire, &opened, chain);
@@ -215,9 +215,9 @@ static void kind_0(struct draft *draft)
 {
     draft->body.kind = 0;
 }
-static void kind_3(struct draft *draft)
+static void kind_4(struct draft *draft)
 {
-    draft->body.kind = 3;
+    draft->body.kind = 4;
 }
 static void cut_body(struct draft *draft)
 {
@@ -377,7 +377,7 @@ static const struct wrong {
     {"signed as a record", 1, as_record, CERTIFICATE_BAD_ENVELOPE},
     {"body cut", 0, cut_body, CERTIFICATE_MALFORMED},
     {"kind 0", 0, kind_0, CERTIFICATE_MALFORMED},
-    {"kind 3", 0, kind_3, CERTIFICATE_MALFORMED},
+    {"kind 4", 0, kind_4, CERTIFICATE_MALFORMED},
     {"short key", 0, short_key, CERTIFICATE_MALFORMED},
     {"long key", 0, long_key, CERTIFICATE_MALFORMED},
     {"promises nothing", 0, no_next, CERTIFICATE_MALFORMED},
@@ -493,6 +493,72 @@ START_TEST(what_is_wrong_with_a_chain_is_said)
                   certificate_verdict_text(verdict));
     if (verdict != CERTIFICATE_TAKEN)
         ck_assert_uint_eq(chain.count, 4711); /* a refusal writes nothing */
+}
+END_TEST
+
+static enum certificate_verdict read_kept(struct bytes wire, const struct id *identity)
+{
+    struct chain chain = {.count = 99};
+    enum certificate_verdict verdict;
+
+    arena_reset(&opened);
+    verdict = chain_read(wire, identity, &opened, &chain);
+    ck_assert(verdict == CERTIFICATE_TAKEN ? id_equal(&chain.identity, identity)
+                                           : chain.count == 99);
+    return verdict;
+}
+
+/* What is left out is the signature, and nothing else. */
+START_TEST(a_kept_chain_is_read_without_its_signatures)
+{
+    struct id identity, another = {{1}};
+    struct bytes wire = birth_chain(IDENTITY_DUCKLING, KEYS, 3, &arena, &identity);
+    uint8_t *unsigned_wire = arena_take(&arena, wire.size);
+    struct chain chain;
+
+    memcpy(unsigned_wire, wire.data, wire.size);
+    unsigned_wire[wire.size - 1] ^= 1; /* the last byte is the signature's */
+    ck_assert_int_eq(open_chain(bytes_of(unsigned_wire, wire.size), &chain),
+                     CERTIFICATE_BAD_ENVELOPE);
+    ck_assert_int_eq(read_kept(bytes_of(unsigned_wire, wire.size), &identity), CERTIFICATE_TAKEN);
+    ck_assert_int_eq(read_kept(wire, &another), CERTIFICATE_OTHER_IDENTITY);
+    for (size_t size = 1; size < wire.size;
+         size++) /* whole certificates that are left are a chain */
+        if (read_kept(bytes_of(wire.data, size), &identity) == CERTIFICATE_TAKEN)
+            ck_assert_int_eq(open_chain(bytes_of(wire.data, size), &chain), CERTIFICATE_TAKEN);
+    ck_assert_int_eq(read_kept(bytes_of(wire.data, 0), &identity), CERTIFICATE_EMPTY);
+}
+END_TEST
+
+/* Every bit of it. What then is read says what the chain said, but for the last certificate of
+ * several, whose hash the reader is to compare. */
+START_TEST(a_bit_that_turns_in_a_kept_chain_changes_nothing_that_is_said)
+{
+    size_t certificates = (size_t)_i + 1, taken = 0;
+    struct id identity;
+    struct bytes wire = birth_chain(IDENTITY_DUCKLING, KEYS, certificates, &arena, &identity);
+    uint8_t *turned = arena_take(&arena, wire.size);
+    struct chain whole, chain;
+    struct hash last;
+
+    ck_assert_int_eq(chain_open(wire, &arena, &whole), CERTIFICATE_TAKEN);
+    last = whole.certificates[certificates - 1].hash;
+    memcpy(turned, wire.data, wire.size);
+    for (size_t bit = 0; bit < 8 * wire.size; bit++) {
+        turned[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        arena_reset(&opened);
+        if (chain_read(bytes_of(turned, wire.size), &identity, &opened, &chain) ==
+            CERTIFICATE_TAKEN) {
+            const struct hash *hash = &chain.certificates[chain.count - 1].hash;
+
+            taken++;
+            ck_assert_uint_eq(chain.count, certificates);
+            ck_assert(id_equal(&chain.identity, &identity));
+            ck_assert(certificates > 1 || hash_equal(hash, &last));
+        }
+        turned[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    ck_assert_uint_ge(taken, 8 * 64 * certificates); /* the signatures, at least */
 }
 END_TEST
 
@@ -618,6 +684,8 @@ int main(void)
     tcase_set_timeout(wrong, 60);
     tcase_add_loop_test(wrong, what_is_wrong_with_a_chain_is_said, 0,
                         sizeof wrongs / sizeof *wrongs);
+    tcase_add_test(wrong, a_kept_chain_is_read_without_its_signatures);
+    tcase_add_loop_test(wrong, a_bit_that_turns_in_a_kept_chain_changes_nothing_that_is_said, 0, 2);
     tcase_add_test(wrong, no_certificates_are_no_chain);
     tcase_add_test(wrong, a_chain_of_nothings_is_refused);
     tcase_add_test(wrong, a_chain_has_64_kib_and_not_a_byte_more);

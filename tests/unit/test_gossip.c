@@ -21,7 +21,7 @@ END_TEST
 START_TEST(this_node_itself_is_neither_learned_nor_dialled)
 {
     ck_assert(gossip_learn(bed.gossip, &bed.self, (struct version){1, 0}));
-    ck_assert(gossip_leave(bed.gossip, &bed.self));
+    ck_assert(gossip_leave(bed.gossip, &bed.self, false));
     ck_assert(gossip_add_seed(bed.gossip, bytes_of_text("a:1"), &bed.self));
     gossip_link_up(bed.gossip, &bed.self, true, bed.now_ms);
     ck_assert_uint_eq(gossip_count(bed.gossip), 0);
@@ -239,13 +239,23 @@ START_TEST(the_operators_addresses_come_first_and_eight_are_tried)
 }
 END_TEST
 
+/* Then few are all linked. */
+static void nobody_comes(void)
+{
+    expect_nobody();
+    bed.now_ms += GOSSIP_MESH_AFTER_MS;
+}
+
 START_TEST(at_most_sixteen_are_dialled_at_once)
 {
     struct gossip_dial dialled;
 
     learn_many(FULL_MESH_NODES_MAX);
-    for (uint32_t i = 0; i < GOSSIP_DIALS_MAX; i++)
+    for (uint32_t i = 0; i < GOSSIP_DIALS_MAX; i++) {
+        if (i == LINKS_CHOSEN)
+            nobody_comes();
         ck_assert(dial(&dialled));
+    }
     expect_nobody();
     up_dialled(number_of(&dialled.node));
     ck_assert(dial(&dialled));
@@ -266,6 +276,9 @@ static size_t dial_all(void)
     settle();
     for (; dial(&dialled); dials++)
         up_dialled(number_of(&dialled.node));
+    nobody_comes();
+    for (; dial(&dialled); dials++)
+        up_dialled(number_of(&dialled.node));
     return dials;
 }
 
@@ -277,6 +290,26 @@ START_TEST(up_to_twenty_nodes_are_all_linked_and_of_more_four_are_chosen)
     learn_many((uint32_t)_i);
     ck_assert_uint_eq(dial_all(), expected);
     ck_assert_uint_eq(gossip_links(bed.gossip), expected);
+}
+END_TEST
+
+START_TEST(while_a_group_forms_only_the_chosen_are_dialled)
+{
+    struct gossip_dial dialled;
+
+    for (uint32_t i = 0; i < FULL_MESH_NODES_MAX; i++) {
+        learn(i);
+        while (dial(&dialled))
+            up_dialled(number_of(&dialled.node));
+        bed.now_ms += GOSSIP_MESH_AFTER_MS - 1;
+    }
+    ck_assert_uint_eq(gossip_links(bed.gossip), LINKS_CHOSEN);
+    expect_nobody();
+    ck_assert_uint_eq(gossip_wake_at_ms(bed.gossip), bed.now_ms + 1);
+    bed.now_ms++;
+    while (dial(&dialled))
+        up_dialled(number_of(&dialled.node));
+    ck_assert_uint_eq(gossip_links(bed.gossip), FULL_MESH_NODES_MAX);
 }
 END_TEST
 
@@ -447,6 +480,26 @@ START_TEST(dead_members_are_dialled_one_a_second_all_together)
     }
     ck_assert_uint_le(dials, 60);
     ck_assert_uint_gt(dials, 10);
+}
+END_TEST
+
+START_TEST(of_the_dead_who_was_tried_least_is_dialled_first)
+{
+    struct gossip_dial dialled;
+
+    learn_many(100);
+    pass_unreached(10 * MINUTE_MS);
+    for (uint32_t i = 110; i < 113; i++) {
+        learn(i);
+        up(i);
+    }
+    learn(113);
+    for (uint32_t i = 110; i < 113; i++)
+        accuse(i, 113);
+    pass(10 * SECOND_MS);
+    ck_assert_int_eq(member(113).state, GOSSIP_DEAD);
+    bed.now_ms += DIAL_MAX_MS; /* all are due */
+    expect_dial(113, &dialled);
 }
 END_TEST
 
@@ -829,31 +882,98 @@ START_TEST(a_seed_with_an_id_is_dialled_until_it_answered_then_it_is_a_member_li
 }
 END_TEST
 
-START_TEST(a_seed_that_answered_is_left_alone_until_the_last_link_is_down)
+static bool answer(const char *address, uint32_t number)
 {
+    struct id id = id_number(number);
+
+    return gossip_answered(bed.gossip, bytes_of_text(address), &id);
+}
+
+START_TEST(a_seed_that_answered_has_an_id_from_then_on)
+{
+    struct gossip_dial dialled;
+
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
+    ck_assert(!answer("seed:2", 1));
+    ck_assert(dial(&dialled));
+    learn(1);
+    up_dialled(1);
+    ck_assert(answer("seed:1", 1));
+    ck_assert(!answer("seed:1", 2)); /* it is one node's now */
+    ck_assert(member(1).seed);
+    for (int i = 0; i < 4; i++) {
+        pass(DIAL_MAX_MS);
+        forget_said();
+        expect_nobody(); /* while it is linked */
+    }
+    goodbye(1);
+    pass(MINUTE_MS);
+    expect_dial(1, &dialled);
+    ck_assert_str_eq(dialled.address, "seed:1");
+}
+END_TEST
+
+/* Its record ended in a long partition: nothing else leads back to it. */
+START_TEST(a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_left)
+{
+    struct id forgotten = id_number(1);
     struct gossip_dial dialled;
 
     gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
     ck_assert(dial(&dialled));
     learn(1);
-    up(1); /* it, behind another address */
+    up_dialled(1);
+    answer("seed:1", 1);
     learn(2);
     up(2);
-    pass(GOSSIP_ANSWER_WITHIN_MS + MINUTE_MS);
-    expect_nobody();
     goodbye(1);
-    up(1);
-    expect_nobody();
-    goodbye(1);
-    goodbye(2);
-    pass_unreached(DIAL_FIRST_MS);
-    for (int i = 0; i < 10; i++) {
-        settle();
-        if (dial(&dialled) && id_is_zero(&dialled.node))
-            return;
-        pass(DIAL_FIRST_MS);
+    bed.recorded[1] = false;
+    gossip_forget(bed.gossip, &forgotten);
+    for (int tries = 0; tries < 3; tries++) {
+        pass(2 * DIAL_MAX_MS);
+        forget_said();
+        expect_dial(1, &dialled);
+        ck_assert_str_eq(dialled.address, "seed:1");
+        fail_dial(&dialled);
     }
-    ck_abort_msg("the seed was not dialled again");
+}
+END_TEST
+
+/* Among many nodes few are linked, and none of them is its. */
+START_TEST(a_seed_that_never_answered_is_dialled_for_ever)
+{
+    struct gossip_dial dialled;
+
+    learn(2);
+    up(2);
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
+    for (int tries = 0; tries < 20; tries++) {
+        ck_assert(dial(&dialled));
+        ck_assert(id_is_zero(&dialled.node));
+        fail_dial(&dialled);
+        expect_nobody();
+        pass(DIAL_MAX_MS);
+        forget_said();
+    }
+}
+END_TEST
+
+START_TEST(a_seed_that_lost_its_id_is_asked_again_who_it_is)
+{
+    struct id old = id_number(1);
+    struct gossip_dial dialled;
+
+    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), &old);
+    expect_dial(1, &dialled);
+    fail_dial(&dialled);
+    gossip_unname_seed(bed.gossip, bytes_of_text("seed:1"), &old);
+    ck_assert(dial(&dialled));
+    ck_assert(id_is_zero(&dialled.node));
+    ck_assert_str_eq(dialled.address, "seed:1");
+    learn(2);
+    up_dialled(2);
+    ck_assert(answer("seed:1", 2));
+    ck_assert(!member(1).seed);
 }
 END_TEST
 
@@ -872,15 +992,6 @@ START_TEST(a_seed_whose_link_went_down_at_once_has_not_answered)
     pass(DIAL_FIRST_MS);
     ck_assert(dial(&dialled));
     ck_assert(id_is_zero(&dialled.node));
-}
-END_TEST
-
-START_TEST(a_seed_whose_node_is_linked_is_not_dialled)
-{
-    gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), NULL);
-    learn_at(1, bytes_of_text("seed:1"));
-    up(1);
-    expect_nobody();
 }
 END_TEST
 
@@ -920,9 +1031,11 @@ static TCase *members(void)
     tcase_add_test(tcase, seeds_are_named_once);
     tcase_add_test(tcase,
                    a_seed_with_an_id_is_dialled_until_it_answered_then_it_is_a_member_like_others);
-    tcase_add_test(tcase, a_seed_that_answered_is_left_alone_until_the_last_link_is_down);
+    tcase_add_test(tcase, a_seed_that_answered_has_an_id_from_then_on);
+    tcase_add_test(tcase, a_seed_that_never_answered_is_dialled_for_ever);
+    tcase_add_test(tcase, a_seed_that_lost_its_id_is_asked_again_who_it_is);
+    tcase_add_test(tcase, a_seed_whose_node_was_forgotten_is_dialled_though_other_links_are_left);
     tcase_add_test(tcase, a_seed_whose_link_went_down_at_once_has_not_answered);
-    tcase_add_test(tcase, a_seed_whose_node_is_linked_is_not_dialled);
     tcase_add_test(tcase, who_only_claims_a_seeds_address_does_not_take_its_place);
     return tcase;
 }
@@ -934,6 +1047,7 @@ static TCase *dials(void)
     tcase_add_test(tcase, at_most_sixteen_are_dialled_at_once);
     tcase_add_loop_test(tcase, up_to_twenty_nodes_are_all_linked_and_of_more_four_are_chosen,
                         FULL_MESH_NODES_MAX - 1, FULL_MESH_NODES_MAX + 3);
+    tcase_add_test(tcase, while_a_group_forms_only_the_chosen_are_dialled);
     tcase_add_test(tcase, whoever_dials_us_does_not_count_as_chosen);
     tcase_add_test(tcase, a_chosen_link_that_went_down_is_replaced_at_once);
     tcase_add_test(tcase, who_is_wanted_is_dialled_beyond_the_chosen);
@@ -943,6 +1057,7 @@ static TCase *dials(void)
     tcase_add_test(tcase, each_failure_doubles_the_wait_up_to_five_minutes_and_for_ever);
     tcase_add_test(tcase, a_dead_member_is_dialled_for_ever);
     tcase_add_test(tcase, dead_members_are_dialled_one_a_second_all_together);
+    tcase_add_test(tcase, of_the_dead_who_was_tried_least_is_dialled_first);
     tcase_add_test(tcase, an_address_of_no_try_fails_nobody);
     tcase_add_test(tcase, a_dial_that_nobody_spoke_of_again_is_over_after_20_s);
     tcase_add_test(tcase, who_is_wanted_is_dialled_at_once_and_every_five_seconds);

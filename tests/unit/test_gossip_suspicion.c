@@ -64,6 +64,47 @@ START_TEST(one_accuser_gives_the_accused_all_the_time)
 }
 END_TEST
 
+START_TEST(a_verdict_of_one_is_said_again_until_it_is_refuted)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+    pass(GOSSIP_DOUBT_FIRST_MS - 1);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+    pass(1);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 1);
+    pass(2 * GOSSIP_DOUBT_FIRST_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+    learn(0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    pass(HOUR_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+}
+END_TEST
+
+START_TEST(a_verdict_of_one_is_said_again_six_times_and_no_more)
+{
+    learn_nodes(10);
+    accuse(1, 0);
+    pass(6000 + 10 * MINUTE_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), GOSSIP_DOUBTS_MAX);
+}
+END_TEST
+
+START_TEST(a_verdict_of_three_is_not_said_again)
+{
+    learn_nodes(10);
+    for (uint32_t accuser = 1; accuser <= 3; accuser++)
+        accuse(accuser, 0);
+    pass(10 * MINUTE_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+}
+END_TEST
+
 START_TEST(three_accusers_shorten_it_from_the_first_on)
 {
     learn_nodes(10);
@@ -124,7 +165,7 @@ START_TEST(only_live_members_accuse)
     ck_assert_int_eq(accuse(60, 0), GOSSIP_STRANGER);
     gossip_add_seed(bed.gossip, bytes_of_text("seed:1"), &seed);
     ck_assert_int_eq(accuse(50, 0), GOSSIP_STRANGER);
-    gossip_leave(bed.gossip, &left);
+    gossip_leave(bed.gossip, &left, false);
     ck_assert_int_eq(accuse(2, 0), GOSSIP_STRANGER);
     accuse(3, 1);
     ck_assert_int_eq(accuse(1, 0), GOSSIP_COUNTED); /* suspected itself, but not dead */
@@ -143,7 +184,7 @@ START_TEST(only_members_with_a_record_are_accused)
     ck_assert_int_eq(accuse(1, 77), GOSSIP_UNKNOWN);
     up(60);
     ck_assert_int_eq(accuse(1, 60), GOSSIP_UNKNOWN);
-    gossip_leave(bed.gossip, &left);
+    gossip_leave(bed.gossip, &left, false);
     ck_assert_int_eq(accuse(1, 2), GOSSIP_ENOUGH);
 }
 END_TEST
@@ -208,15 +249,89 @@ START_TEST(fewer_accusers_give_more_time)
 
     learn_nodes(10);
     accuse(1, 0);
+    accuse(3, 0);
     word = word_against(2, 0);
-    word.version.ms += 2;
+    word.version.ms++;
     say_word(&word);
     ck_assert_uint_lt(member(0).suspicion_ends_ms, bed.now_ms + 4000);
-    learn(0); /* refutes the first only */
+    learn(0); /* refutes the first two only */
+    ck_assert_uint_eq(member(0).accusers, 1);
     ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
     pass(5999);
     ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
     pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+/* ---- versions that are not held ---- */
+
+static enum gossip_verdict accuse_ahead(uint32_t accuser, uint32_t accused)
+{
+    struct gossip_accusation word = word_against(accuser, accused);
+
+    word.version.ms++;
+    return say_word(&word);
+}
+
+START_TEST(a_version_that_is_not_held_convicts_nobody)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        ck_assert_int_eq(accuse_ahead(i, 0), GOSSIP_COUNTED); /* the record may be on its way */
+    ck_assert_int_eq(accuse_ahead(4, 0), GOSSIP_ENOUGH);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).suspicion_ends_ms, bed.now_ms + 6000);
+    pass(6000);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+}
+END_TEST
+
+START_TEST(an_accusation_that_came_before_its_record_counts_when_that_is_held)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        accuse_ahead(i, 0);
+    pass(1000);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    ck_assert_uint_eq(member(0).accusers, 3);
+    pass(499);
+    ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
+    pass(1);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+}
+END_TEST
+
+START_TEST(who_is_dead_and_says_so_anew_lives_whatever_else_was_said)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 2; i++)
+        accuse(i, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]++; /* published, and not heard of yet */
+    accuse_ahead(3, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        bed.versions[0]--;
+    pass(4000);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    learn(0);
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+    ck_assert_uint_eq(member(0).accusers, 0);
+}
+END_TEST
+
+START_TEST(who_convicts_takes_the_place_of_who_does_not)
+{
+    learn_nodes(10);
+    for (uint32_t i = 1; i <= 3; i++)
+        accuse_ahead(i, 0);
+    for (uint32_t i = 4; i <= 6; i++)
+        ck_assert_int_eq(accuse(i, 0), GOSSIP_COUNTED);
+    ck_assert_int_eq(accuse(7, 0), GOSSIP_ENOUGH);
+    ck_assert_uint_eq(member(0).accusers, 3);
+    pass(1500);
     ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
 }
 END_TEST
@@ -473,7 +588,7 @@ START_TEST(an_accusation_of_this_node_is_refuted_at_once_and_costs_health)
 }
 END_TEST
 
-START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
+START_TEST(refutations_come_at_most_once_a_second)
 {
     struct gossip_accusation word;
 
@@ -482,7 +597,7 @@ START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
     word.accused = bed.self;
     for (uint64_t i = 1; i <= 10; i++) {
         word.version = (struct version){i, 0};
-        gossip_take_accusation(bed.gossip, &word, (struct version){1, 0}, bed.now_ms);
+        gossip_take_accusation(bed.gossip, &word, (struct version){i, 0}, bed.now_ms);
         settle();
     }
     ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
@@ -491,6 +606,24 @@ START_TEST(refutations_come_at_most_once_a_second_and_above_all_that_was_said)
     pass(1);
     ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 2);
     ck_assert_uint_eq(bed.said[bed.said_count - 1].version.ms, 10);
+}
+END_TEST
+
+/* Or a liar makes this node publish versions that others refuse as from the future. */
+START_TEST(a_version_that_was_never_published_is_refuted_but_not_outbid)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    word.accused = bed.self;
+    word.version = (struct version){1000000, 0};
+    ck_assert_int_eq(gossip_take_accusation(bed.gossip, &word, (struct version){7, 1}, bed.now_ms),
+                     GOSSIP_ACCUSES_US);
+    settle();
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 1);
+    ck_assert_int_eq(version_compare(bed.said[bed.said_count - 1].version, (struct version){7, 1}),
+                     0);
 }
 END_TEST
 
@@ -507,7 +640,7 @@ START_TEST(who_left_is_not_accused_dialled_or_counted_and_may_come_back)
     accuse(1, 0);
     settle();
     forget_said();
-    gossip_leave(bed.gossip, &id);
+    gossip_leave(bed.gossip, &id, false);
     down(0);
     pass_unreached(10 * MINUTE_MS);
     ck_assert_int_eq(member(0).state, GOSSIP_LEFT);
@@ -526,10 +659,32 @@ START_TEST(one_that_is_first_heard_of_as_gone_is_gone)
     struct id id = id_number(3);
     struct gossip_dial dialled;
 
-    ck_assert(gossip_leave(bed.gossip, &id));
+    ck_assert(gossip_leave(bed.gossip, &id, false));
     settle();
     ck_assert_int_eq(member(3).state, GOSSIP_LEFT);
     ck_assert(!dial(&dialled));
+}
+END_TEST
+
+/* All of a fleet may stop at once: when they start each must find others again. */
+START_TEST(one_that_stopped_for_a_while_is_dialled_seldom_and_for_ever)
+{
+    struct id id = id_number(3);
+    struct gossip_dial dialled;
+
+    learn(3);
+    ck_assert(gossip_leave(bed.gossip, &id, true));
+    for (int tries = 0; tries < 20; tries++) {
+        expect_dial(3, &dialled);
+        fail_dial(&dialled);
+        expect_nobody();
+        pass(DIAL_MAX_MS);
+        forget_said();
+    }
+    ck_assert_int_eq(member(3).state, GOSSIP_LEFT);
+    ck_assert_uint_eq(figures().accusations_made, 0);
+    learn(3);
+    ck_assert_int_eq(member(3).state, GOSSIP_ALIVE);
 }
 END_TEST
 
@@ -552,6 +707,9 @@ static TCase *states(void)
     tcase_add_test(tcase, suspicion_grows_with_the_logarithm_of_the_network);
     tcase_add_test(tcase, where_there_are_fewer_than_three_others_fewer_are_enough);
     tcase_add_test(tcase, one_accuser_gives_the_accused_all_the_time);
+    tcase_add_test(tcase, a_verdict_of_one_is_said_again_until_it_is_refuted);
+    tcase_add_test(tcase, a_verdict_of_one_is_said_again_six_times_and_no_more);
+    tcase_add_test(tcase, a_verdict_of_three_is_not_said_again);
     tcase_add_test(tcase, three_accusers_shorten_it_from_the_first_on);
     tcase_add_test(tcase, a_third_accuser_that_comes_late_ends_it_at_once);
     tcase_add_test(tcase, an_accuser_counts_once_and_a_fourth_changes_nothing);
@@ -569,6 +727,10 @@ static TCase *lives(void)
     tcase_add_test(tcase, a_newer_record_refutes_and_the_same_does_not);
     tcase_add_test(tcase, accusations_of_a_newer_version_outlive_a_record_between);
     tcase_add_test(tcase, fewer_accusers_give_more_time);
+    tcase_add_test(tcase, a_version_that_is_not_held_convicts_nobody);
+    tcase_add_test(tcase, an_accusation_that_came_before_its_record_counts_when_that_is_held);
+    tcase_add_test(tcase, who_is_dead_and_says_so_anew_lives_whatever_else_was_said);
+    tcase_add_test(tcase, who_convicts_takes_the_place_of_who_does_not);
     tcase_add_test(tcase, whoever_answered_and_then_fell_silent_is_dead_all_the_same);
     tcase_add_test(tcase, the_link_of_a_member_that_stays_dead_is_hung_up);
     tcase_add_test(tcase, who_died_lately_is_dialled_soon_and_who_is_long_dead_seldom);
@@ -583,9 +745,11 @@ static TCase *lives(void)
     tcase_add_test(tcase, the_accused_is_told_first);
     tcase_add_test(tcase, ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back);
     tcase_add_test(tcase, an_accusation_of_this_node_is_refuted_at_once_and_costs_health);
-    tcase_add_test(tcase, refutations_come_at_most_once_a_second_and_above_all_that_was_said);
+    tcase_add_test(tcase, refutations_come_at_most_once_a_second);
+    tcase_add_test(tcase, a_version_that_was_never_published_is_refuted_but_not_outbid);
     tcase_add_test(tcase, who_left_is_not_accused_dialled_or_counted_and_may_come_back);
     tcase_add_test(tcase, one_that_is_first_heard_of_as_gone_is_gone);
+    tcase_add_test(tcase, one_that_stopped_for_a_while_is_dialled_seldom_and_for_ever);
     return tcase;
 }
 

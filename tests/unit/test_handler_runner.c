@@ -370,14 +370,17 @@ START_TEST(a_program_that_is_not_there_fails_each_peck_and_harms_no_other)
     set("gone", "argv", "/nonexistent/program");
     add("work", "work", "echo 1");
     start(8);
-    may_take = true;
     await(DUCK__REQUEST__ORDER_TAKE);
     hand_out(2, 1, "{}");
+    await(DUCK__REQUEST__ORDER_TAKE);
+    ck_assert_mem_eq(asked->take->actions[0].data, "work", 4);
+    hand_out(1, 1, "{}");
+    may_take = true;
     expect_answer("pck_0", NULL, "No such file or directory");
     say_done();
     expect_answer("pck_1", NULL, "No such file or directory");
     say_done();
-    await(DUCK__REQUEST__ORDER_TAKE);
+    expect_answer("pck_0", "1", NULL);
 }
 END_TEST
 

@@ -176,6 +176,41 @@ START_TEST(a_poke_ends_one_wait_even_if_it_comes_first)
 }
 END_TEST
 
+START_TEST(a_rest_lasts_its_time_whatever_comes)
+{
+    struct inbox *inbox = inbox_new();
+    uint64_t until_ms = clock_read().now_ms + 60;
+    bool closed;
+
+    inbox_give(inbox, numbered(1));
+    inbox_poke(inbox);
+    inbox_rest(inbox, until_ms);
+    ck_assert_uint_ge(clock_read().now_ms, until_ms);
+    inbox_rest(inbox, until_ms); /* which is over */
+    ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 1);
+    ck_assert(!closed);
+    inbox_free(inbox);
+}
+END_TEST
+
+static void *rest_long(void *inbox)
+{
+    inbox_rest(inbox, clock_read().now_ms + HOUR_MS);
+    return NULL;
+}
+
+START_TEST(closing_ends_a_rest)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, rest_long, inbox), 0);
+    inbox_close(inbox);
+    pthread_join(thread, NULL);
+    inbox_free(inbox);
+}
+END_TEST
+
 #define GIVERS 4u
 #define EACH 20000u
 
@@ -207,6 +242,140 @@ START_TEST(nothing_is_lost_between_many_givers_and_one_taker)
 }
 END_TEST
 
+START_TEST(what_was_left_is_there_for_whoever_looks)
+{
+    struct inbox *inbox = inbox_new();
+    bool closed;
+
+    ck_assert_int_eq(inbox_leave(inbox, numbered(1)), 0);
+    ck_assert_int_eq(inbox_try_leave(inbox, numbered(2)), 0);
+    ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 2);
+    inbox_wake(inbox); /* nothing is there: nobody is woken, now or later */
+    ck_assert_ptr_null(inbox_take(inbox, 0, &closed));
+    inbox_close(inbox);
+    ck_assert_int_eq(inbox_try_leave(inbox, numbered(3)), FAULT_CLOSED);
+    inbox_free(inbox);
+}
+END_TEST
+
+#define TOGETHER 7u
+
+static void *leave_many(void *context)
+{
+    struct inbox *inbox = context;
+
+    for (uint64_t i = 1; i <= EACH; i++) {
+        if (inbox_leave(inbox, numbered(i)))
+            break;
+        if (i % TOGETHER == 0 || i == EACH)
+            inbox_wake(inbox);
+    }
+    return NULL;
+}
+
+START_TEST(one_who_sleeps_is_woken_for_all_that_was_left)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t threads[GIVERS];
+    size_t taken = 0;
+    bool closed;
+
+    for (size_t i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, i % 2 ? give_many : leave_many, inbox),
+                         0);
+    while (taken < GIVERS * EACH)
+        taken += free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    for (size_t i = 0; i < GIVERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(taken, GIVERS * EACH);
+    inbox_free(inbox);
+}
+END_TEST
+
+static void *leave_halves(void *context)
+{
+    struct inbox *inbox = context;
+
+    for (size_t i = 0; i < EACH; i++) {
+        struct message *half = numbered(i);
+
+        half->size = INBOX_BYTES_MAX / 2;
+        if (inbox_leave(inbox, half))
+            break;
+    }
+    inbox_wake(inbox);
+    return NULL;
+}
+
+/* Two fill the inbox: who leaves a third waits for room, and who could make it must not sleep. */
+START_TEST(one_who_waits_for_room_wakes_the_one_who_makes_it)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t thread;
+    size_t taken = 0;
+    bool closed;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, leave_halves, inbox), 0);
+    while (taken < EACH)
+        taken += free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    pthread_join(thread, NULL);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(who_wants_many_gets_fewer_when_poked_or_late_or_full_or_closed)
+{
+    struct inbox *inbox = inbox_new();
+    uint64_t began_ms;
+    pthread_t thread;
+    size_t taken = 0;
+    bool closed;
+
+    inbox_give(inbox, numbered(1));
+    inbox_poke(inbox);
+    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, MOMENT_NEVER, &closed)), 1);
+
+    inbox_give(inbox, numbered(2));
+    began_ms = clock_now_ms();
+    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, began_ms + 30, &closed)), 1);
+    ck_assert_uint_ge(clock_now_ms(), began_ms + 30);
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, leave_halves, inbox), 0);
+    while (taken < EACH - 2) /* only two at a time have room */
+        taken += free_chain(inbox_take_many(inbox, EACH, MOMENT_NEVER, &closed));
+    pthread_join(thread, NULL);
+    free_chain(inbox_take(inbox, 0, &closed));
+
+    inbox_give(inbox, numbered(3));
+    inbox_close(inbox);
+    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, MOMENT_NEVER, &closed)), 1);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(who_wants_many_is_woken_when_they_are_there)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t threads[GIVERS];
+    size_t taken = 0;
+    bool closed;
+
+    for (size_t i = 0; i < GIVERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, i % 2 ? give_many : leave_many, inbox),
+                         0);
+    while (taken < GIVERS * EACH) {
+        size_t left = GIVERS * EACH - taken, least = left < 100 ? left : 100;
+        size_t count = free_chain(inbox_take_many(inbox, least, MOMENT_NEVER, &closed));
+
+        ck_assert_uint_ge(count, least);
+        taken += count;
+    }
+    for (size_t i = 0; i < GIVERS; i++)
+        pthread_join(threads[i], NULL);
+    inbox_free(inbox);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("inbox");
@@ -222,8 +391,15 @@ int main(void)
     tcase_add_test(tests, a_message_larger_than_the_inbox_passes_alone);
     tcase_add_test(tests, giving_waits_for_room);
     tcase_add_test(tests, a_closed_inbox_takes_nothing_and_lets_waiters_go);
+    tcase_add_test(tests, a_rest_lasts_its_time_whatever_comes);
+    tcase_add_test(tests, closing_ends_a_rest);
     tcase_add_test(tests, a_poke_ends_one_wait_even_if_it_comes_first);
     tcase_add_test(tests, nothing_is_lost_between_many_givers_and_one_taker);
+    tcase_add_test(tests, what_was_left_is_there_for_whoever_looks);
+    tcase_add_test(tests, one_who_sleeps_is_woken_for_all_that_was_left);
+    tcase_add_test(tests, one_who_waits_for_room_wakes_the_one_who_makes_it);
+    tcase_add_test(tests, who_wants_many_gets_fewer_when_poked_or_late_or_full_or_closed);
+    tcase_add_test(tests, who_wants_many_is_woken_when_they_are_there);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

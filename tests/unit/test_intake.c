@@ -12,6 +12,7 @@
 
 static struct arena arena, opened;
 static struct keyring *keyring;
+static struct seen *held_good;
 static struct intake *intake;
 static struct id accuser, accused, duckling;
 static struct bytes chain, duckling_chain;
@@ -26,6 +27,7 @@ static void set_up(void)
     arena_init(&arena, 16 * MIB);
     arena_init(&opened, MIB);
     settings.keyring = keyring = keyring_new(64);
+    settings.held_good = held_good = seen_new(64);
     intake = intake_new(&settings);
     chain = birth_chain(IDENTITY_NODE, ACCUSER, 1, &arena, &accuser);
     birth_chain(IDENTITY_NODE, ACCUSED, 1, &arena, &accused);
@@ -36,6 +38,7 @@ static void tear_down(void)
 {
     intake_free(intake);
     keyring_free(keyring);
+    seen_free(held_good);
     arena_free(&arena);
     arena_free(&opened);
 }
@@ -285,6 +288,23 @@ START_TEST(an_answer_of_which_nothing_holds_is_an_answer)
 }
 END_TEST
 
+START_TEST(the_same_bytes_are_verified_once_and_others_are_not_taken_for_them)
+{
+    struct bytes good = last_frame(NOW_MS + HOUR_MS, false);
+
+    for (int round = 0; round < 3; round++) {
+        ck_assert_int_eq(open_frame(FRAME_FETCHED, good), INTAKE_TAKEN);
+        ck_assert_uint_eq(event.fetched.count, 1);
+        ck_assert(!event.fetched.items[0].only_seen);
+    }
+    ck_assert_uint_eq(intake_signature_checks(intake), 1);
+
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, last_frame(NOW_MS + HOUR_MS, true)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 0);
+    ck_assert_uint_eq(intake_signature_checks(intake), 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("intake");
@@ -305,6 +325,7 @@ int main(void)
     tcase_add_test(tcase, an_expired_one_comes_in_but_says_so);
     tcase_add_test(tcase, one_that_is_too_large_is_not_even_unpacked);
     tcase_add_test(tcase, an_answer_of_which_nothing_holds_is_an_answer);
+    tcase_add_test(tcase, the_same_bytes_are_verified_once_and_others_are_not_taken_for_them);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

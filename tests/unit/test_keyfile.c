@@ -34,7 +34,8 @@ static void unmake(void)
 
 static void create(const char *passphrase)
 {
-    ck_assert_int_eq(keyfile_create(directory, keyfile, next_seed, bytes_of_text(passphrase)), 0);
+    ck_assert_int_eq(
+        keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, bytes_of_text(passphrase)), 0);
 }
 
 static void expect(int fault)
@@ -42,7 +43,7 @@ static void expect(int fault)
     uint8_t before[sizeof *opened];
 
     memcpy(before, opened, sizeof before);
-    ck_assert_int_eq(keyfile_open(directory, none, opened), fault);
+    ck_assert_int_eq(keyfile_open(KEYFILE_NODE, directory, none, opened), fault);
     if (fault)
         ck_assert_mem_eq(before, opened, sizeof before);
 }
@@ -66,10 +67,10 @@ START_TEST(without_a_passphrase_the_file_is_the_secret)
     uint8_t next[SEED_SIZE];
 
     create("");
-    ck_assert(!keyfile_is_sealed(directory));
+    ck_assert(!keyfile_is_sealed(KEYFILE_NODE, directory));
     expect(0);
     ck_assert_mem_eq(keyfile, opened, sizeof *keyfile);
-    ck_assert_int_eq(keyfile_open_next(directory, none, next), 0);
+    ck_assert_int_eq(keyfile_open_next(KEYFILE_NODE, directory, none, next), 0);
     ck_assert_mem_eq(next, next_seed, SEED_SIZE);
 }
 END_TEST
@@ -81,10 +82,12 @@ START_TEST(a_passphrase_seals_both_files)
     size_t size;
 
     create("correct horse");
-    ck_assert(keyfile_is_sealed(directory));
-    ck_assert_int_eq(keyfile_open(directory, bytes_of_text("correct horse"), opened), 0);
+    ck_assert(keyfile_is_sealed(KEYFILE_NODE, directory));
+    ck_assert_int_eq(keyfile_open(KEYFILE_NODE, directory, bytes_of_text("correct horse"), opened),
+                     0);
     ck_assert_mem_eq(keyfile, opened, sizeof *keyfile);
-    ck_assert_int_eq(keyfile_open_next(directory, bytes_of_text("correct horse"), next), 0);
+    ck_assert_int_eq(
+        keyfile_open_next(KEYFILE_NODE, directory, bytes_of_text("correct horse"), next), 0);
     ck_assert_mem_eq(next, next_seed, SEED_SIZE);
     file = fopen(key_path, "rb");
     size = fread(bytes, 1, sizeof bytes, file);
@@ -98,7 +101,7 @@ START_TEST(a_wrong_or_missing_passphrase_opens_nothing)
 {
     create("correct horse");
     expect(FAULT_PASSPHRASE);
-    ck_assert_int_eq(keyfile_open(directory, bytes_of_text("correct mule"), opened),
+    ck_assert_int_eq(keyfile_open(KEYFILE_NODE, directory, bytes_of_text("correct mule"), opened),
                      FAULT_PASSPHRASE);
     ck_assert_int_eq(opened->seed[0] | opened->seed[1] | opened->seed[2], 0);
 }
@@ -107,14 +110,14 @@ END_TEST
 START_TEST(the_next_key_is_looked_at_but_may_be_elsewhere)
 {
     create("");
-    ck_assert_int_eq(keyfile_check_next(directory), 0);
+    ck_assert_int_eq(keyfile_check_next(KEYFILE_NODE, directory), 0);
     ck_assert_int_eq(chmod(next_path, 0644), 0);
-    ck_assert_int_eq(keyfile_check_next(directory), FAULT_PERMISSIONS);
+    ck_assert_int_eq(keyfile_check_next(KEYFILE_NODE, directory), FAULT_PERMISSIONS);
     ck_assert_int_eq(unlink(next_path), 0);
-    ck_assert_int_eq(keyfile_check_next(directory), 0);
+    ck_assert_int_eq(keyfile_check_next(KEYFILE_NODE, directory), 0);
     ck_assert_int_eq(symlink(key_path, next_path), 0);
-    ck_assert_int_eq(keyfile_check_next(directory), FAULT_PERMISSIONS);
-    ck_assert_int_eq(keyfile_check_next("/nonexistent"), FAULT_FILE);
+    ck_assert_int_eq(keyfile_check_next(KEYFILE_NODE, directory), FAULT_PERMISSIONS);
+    ck_assert_int_eq(keyfile_check_next(KEYFILE_NODE, "/nonexistent"), FAULT_FILE);
 }
 END_TEST
 
@@ -141,9 +144,9 @@ START_TEST(a_key_that_is_there_is_never_overwritten)
 
     create("");
     randombytes_buf(other, sizeof *other);
-    ck_assert_int_eq(keyfile_create(directory, other, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none), FAULT_BUSY);
     ck_assert_int_eq(unlink(next_path), 0);
-    ck_assert_int_eq(keyfile_create(directory, other, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none), FAULT_BUSY);
     expect(0);
     ck_assert_mem_eq(keyfile, opened, sizeof *keyfile);
     keyfile_free(other);
@@ -154,7 +157,7 @@ START_TEST(the_next_key_alone_is_not_overwritten_either)
 {
     create("");
     ck_assert_int_eq(unlink(key_path), 0);
-    ck_assert_int_eq(keyfile_create(directory, keyfile, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none), FAULT_BUSY);
     ck_assert_int_ne(access(key_path, F_OK), 0);
 }
 END_TEST
@@ -181,7 +184,7 @@ START_TEST(a_file_that_others_may_read_is_refused)
     create("");
     ck_assert_int_eq(chmod(key_path, modes[_i]), 0);
     expect(FAULT_PERMISSIONS);
-    ck_assert(!keyfile_is_sealed(directory));
+    ck_assert(!keyfile_is_sealed(KEYFILE_NODE, directory));
 }
 END_TEST
 
@@ -225,7 +228,8 @@ START_TEST(a_directory_that_others_may_write_to_is_refused)
     expect(FAULT_PERMISSIONS);
     unlink(key_path);
     unlink(next_path);
-    ck_assert_int_eq(keyfile_create(directory, keyfile, next_seed, none), FAULT_PERMISSIONS);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none),
+                     FAULT_PERMISSIONS);
     ck_assert_int_ne(access(key_path, F_OK), 0);
 }
 END_TEST
@@ -233,9 +237,10 @@ END_TEST
 START_TEST(no_file_is_not_a_wrong_one)
 {
     expect(FAULT_FILE);
-    ck_assert(!keyfile_is_sealed(directory));
-    ck_assert_int_eq(keyfile_open("/nonexistent", none, opened), FAULT_FILE);
-    ck_assert_int_eq(keyfile_create("/nonexistent", keyfile, next_seed, none), FAULT_FILE);
+    ck_assert(!keyfile_is_sealed(KEYFILE_NODE, directory));
+    ck_assert_int_eq(keyfile_open(KEYFILE_NODE, "/nonexistent", none, opened), FAULT_FILE);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, "/nonexistent", keyfile, next_seed, none),
+                     FAULT_FILE);
 }
 END_TEST
 
@@ -320,7 +325,7 @@ START_TEST(a_file_cannot_ask_for_all_memory_or_for_ever)
     asked_ops = asked[_i][0];
     asked_memory = asked[_i][1];
     rewrite(key_path, ask_for_more);
-    ck_assert_int_eq(keyfile_open(directory, bytes_of_text("correct horse"), opened),
+    ck_assert_int_eq(keyfile_open(KEYFILE_NODE, directory, bytes_of_text("correct horse"), opened),
                      FAULT_CORRUPT);
 }
 END_TEST

@@ -45,9 +45,10 @@ struct found {
 static struct found find(struct bytes wire, uint64_t wall_ms)
 {
     struct found found = {0};
+    struct hash hash = hash_of(wire);
 
     found.verdict =
-        keyring_find(ring, wire, wall_ms, &found.identity, &found.kind, &found.key, &found.dates);
+        keyring_find(ring, &hash, wall_ms, &found.identity, &found.kind, &found.key, &found.dates);
     return found;
 }
 

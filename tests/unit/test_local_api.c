@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -49,6 +51,8 @@ struct rig {
     bool stopped;
     void (*decide)(struct rig *rig, const struct order *order); /* on the loop's thread */
     struct id peck;
+    atomic_bool is_restoring;
+    struct agent_set sets[RECORD_SETS];
 };
 
 static struct rig rig;
@@ -106,7 +110,7 @@ static void *loop(void *context)
 
 static void tell(const struct effect *effect)
 {
-    local_api_perform(rig.api, effect);
+    local_api_perform(rig.api, effect, 1);
 }
 
 static struct effect reply_to(uint64_t ticket)
@@ -193,6 +197,8 @@ static void figures(void *context, struct agent_figures *agent, struct local_fig
 {
     (void)context;
     agent->links = 3;
+    memcpy(agent->sets, rig.sets, sizeof agent->sets);
+    agent->restoring = rig.is_restoring;
     agent->records = 77;
     agent->counters.pecks = 5;
     agent->total.pecks = 50;
@@ -553,6 +559,25 @@ START_TEST(the_status_tells_what_the_loop_knows)
 }
 END_TEST
 
+START_TEST(the_status_says_that_the_store_is_still_being_read)
+{
+    Duck__StatusQuery query = DUCK__STATUS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+
+    start(NULL);
+    request.order_case = DUCK__REQUEST__ORDER_STATUS;
+    request.status = &query;
+    for (int restoring = 1; restoring >= 0; restoring--) {
+        rig.is_restoring = restoring;
+        reply = duck_call_wait(rig.duck, &request, 0);
+        ck_assert_str_eq(reply->status->parts[0]->name, "store");
+        ck_assert_str_eq(reply->status->parts[0]->status, restoring ? "degraded" : "operational");
+        duck_reply_free(reply);
+    }
+}
+END_TEST
+
 START_TEST(metrics_are_this_nodes_and_all_nodes)
 {
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
@@ -669,32 +694,22 @@ START_TEST(the_gossip_is_told_by_counters_of_one_table)
 }
 END_TEST
 
-START_TEST(a_set_of_records_has_a_fingerprint_that_a_change_changes)
+START_TEST(each_set_of_records_is_told_with_its_fingerprint)
 {
-    struct effect one = make_duckling_record(&rig.bed.alice, &rig.bed.node.id, "a", "", NULL,
-                                             THINGS_WALL_MS, &rig.bed.arena);
-    struct effect other = make_duckling_record(&rig.bed.alice, &rig.bed.node.id, "b", "", NULL,
-                                               THINGS_WALL_MS + 1, &rig.bed.arena);
-    uint8_t before[16];
+    struct agent_set *sets = rig.sets;
     Duck__Reply *reply;
 
+    sets[RECORD_SET_DIRECTORY - 1] = (struct agent_set){70, {1, 2, 3}};
+    sets[RECORD_SET_METRICS - 1] = (struct agent_set){7, {4, 5, 6}};
     start(NULL);
     reply = ask_gossip();
-    ck_assert_uint_eq(reply->gossip->directory->records, 0);
-    duck_reply_free(reply);
-    bed_keep(&rig.bed, &one, 1);
-    reply = ask_gossip();
-    ck_assert_uint_eq(reply->gossip->directory->records, 1);
-    ck_assert_uint_eq(reply->gossip->directory->bytes, one.record.item.wire.size);
-    ck_assert_uint_eq(reply->gossip->metrics->records, 0);
-    ck_assert_uint_eq(reply->gossip->directory->fingerprint.len, sizeof before);
-    memcpy(before, reply->gossip->directory->fingerprint.data, sizeof before);
-    duck_reply_free(reply);
-    other.record.replaced = one.record.item.record.hash;
-    bed_keep(&rig.bed, &other, 1);
-    reply = ask_gossip();
-    ck_assert_uint_eq(reply->gossip->directory->records, 1);
-    ck_assert_mem_ne(reply->gossip->directory->fingerprint.data, before, sizeof before);
+    ck_assert_uint_eq(reply->gossip->directory->records, 70);
+    ck_assert_uint_eq(reply->gossip->directory->fingerprint.len, RECORDSET_PRINT_SIZE);
+    ck_assert_mem_eq(reply->gossip->directory->fingerprint.data, sets[0].fingerprint,
+                     RECORDSET_PRINT_SIZE);
+    ck_assert_uint_eq(reply->gossip->metrics->records, 7);
+    ck_assert_mem_eq(reply->gossip->metrics->fingerprint.data, sets[1].fingerprint,
+                     RECORDSET_PRINT_SIZE);
     duck_reply_free(reply);
 }
 END_TEST
@@ -882,6 +897,97 @@ START_TEST(a_bond_that_both_ends_attest_makes_tier_1)
     answer = duck_search(rig.duck, &search);
     ck_assert(duck_entry(answer, 0, &entry));
     ck_assert_uint_eq(entry.tier, 1);
+    duck_answer_free(answer);
+}
+END_TEST
+
+static void put_chain(struct bytes chain)
+{
+    char path[128];
+    sqlite3_stmt *statement;
+    sqlite3 *database;
+
+    snprintf(path, sizeof path, "%s/directory.db", rig.bed.directory);
+    ck_assert_int_eq(sqlite3_open(path, &database), SQLITE_OK);
+    ck_assert_int_eq(
+        sqlite3_prepare_v2(database, "UPDATE identity SET chain = ?1", -1, &statement, NULL),
+        SQLITE_OK);
+    sqlite3_bind_blob(statement, 1, chain.data, (int)chain.size, SQLITE_STATIC);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+}
+
+static void expect_hosted(bool hosted)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+
+    query.duckling = alice;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    reply = duck_call_wait(rig.duck, &request, 0);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_DIRECTORY);
+    ck_assert_uint_eq(reply->directory->n_entries, 1);
+    ck_assert_uint_eq(reply->directory->entries[0]->n_tier_evidence, hosted);
+    duck_reply_free(reply);
+}
+
+/* Signatures are not checked for each page; what the disk did to a chain is found all the same. */
+START_TEST(a_chain_that_is_not_what_was_kept_is_no_evidence)
+{
+    const char *none[] = {NULL};
+    struct id certificate;
+    struct bytes rotated = author_rotated_chain(&rig.bed.alice, &rig.bed.arena, &certificate);
+    struct effect kept = make_duckling_record(&rig.bed.alice, &rig.bed.node.id, "Alice", "a bio",
+                                              none, clock_wall_ms() - MINUTE_MS, &rig.bed.arena);
+    uint8_t *turned = memory_copy(rotated.data, rotated.size);
+
+    kept.record.item.chain = rotated;
+    bed_keep(&rig.bed, &kept, 1);
+    start(NULL);
+    expect_hosted(true);
+    put_chain(bytes_of(rotated.data, rotated.size - 1));
+    expect_hosted(false);
+    put_chain(rig.bed.bob.chain);
+    expect_hosted(false);
+    put_chain(rig.bed.alice.chain); /* shorter, and still hers */
+    expect_hosted(true);
+    turned[rotated.size - 64 - 80] ^= 1; /* in what the last certificate says */
+    put_chain(bytes_of(turned, rotated.size));
+    expect_hosted(false);
+    turned[rotated.size - 64 - 80] ^= 1;
+    put_chain(bytes_of(turned, rotated.size));
+    expect_hosted(true);
+    memory_give_back(turned);
+}
+END_TEST
+
+START_TEST(ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for)
+{
+    struct agent_member members[3] = {{.node = {{0xff}}, .state = GOSSIP_LEFT},
+                                      {.node = {{1}}, .state = GOSSIP_DEAD}},
+                        sorted[3];
+    struct duck_search search = {.live_host = true};
+    struct duck_answer *answer;
+    struct duck_entry entry;
+
+    keep_duckling(&rig.bed.alice, "Alice", "a");
+    start(NULL);
+    for (int state = 0; state < (int)GOSSIP_STATES; state++) {
+        bool is_gone = state == GOSSIP_DEAD || state == GOSSIP_LEFT;
+
+        memcpy(sorted, members, sizeof members);
+        sorted[2] = (struct agent_member){.node = rig.bed.node.id, .state = state};
+        roster_update(rig.roster, sorted, 3, 1);
+        answer = duck_search(rig.duck, &search);
+        ck_assert_int_eq(duck_entry(answer, 0, &entry), !is_gone);
+        duck_answer_free(answer);
+    }
+    search.live_host = false;
+    answer = duck_search(rig.duck, &search);
+    ck_assert(duck_entry(answer, 0, &entry));
     duck_answer_free(answer);
 }
 END_TEST
@@ -1662,7 +1768,7 @@ START_TEST(followers_see_what_they_follow_and_nothing_else)
     ck_assert(bobs.last.incoming);
 
     effect = (struct effect){.kind = EFFECT_BOND_CHANGED};
-    effect.bond_changed.made = true;
+    effect.bond_changed.change = BOND_MADE;
     effect.bond_changed.duckling = rig.bed.bob.id;
     effect.bond_changed.with = rig.bed.alice.id;
     tell_now(&effect);
@@ -2070,10 +2176,13 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_path_over_107_bytes_is_refused);
     tcase_add_test(tests, a_socket_in_use_is_busy_and_one_left_behind_is_replaced);
     tcase_add_test(tests, the_status_tells_what_the_loop_knows);
+    tcase_add_test(tests, the_status_says_that_the_store_is_still_being_read);
+    tcase_add_test(tests, a_chain_that_is_not_what_was_kept_is_no_evidence);
+    tcase_add_test(tests, ducklings_of_dead_nodes_are_left_out_where_it_is_asked_for);
     tcase_add_test(tests, metrics_are_this_nodes_and_all_nodes);
     tcase_add_test(tests, peers_are_all_nodes_that_are_known_linked_or_not);
     tcase_add_test(tests, the_gossip_is_told_by_counters_of_one_table);
-    tcase_add_test(tests, a_set_of_records_has_a_fingerprint_that_a_change_changes);
+    tcase_add_test(tests, each_set_of_records_is_told_with_its_fingerprint);
     tcase_add_test(tests, a_peck_is_shown_with_everything_that_was_signed);
     tcase_add_test(tests, a_peck_that_is_not_held_is_not_found);
     tcase_add_test(tests, lists_come_in_pages);

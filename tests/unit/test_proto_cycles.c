@@ -1,5 +1,6 @@
 /* protobuf-c follows nested messages with the stack and knows no end: a message that can contain
  * itself lets a stranger crash the process with 40 KiB. So none may. */
+#include "wire/audit.pb-c.h"
 #include "wire/certificate.pb-c.h"
 #include "wire/envelope.pb-c.h"
 #include "wire/gossip.pb-c.h"
@@ -8,6 +9,7 @@
 #include "wire/receipt.pb-c.h"
 #include "wire/record.pb-c.h"
 #include "wire/session.pb-c.h"
+#include "wire/voucher.pb-c.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -48,6 +50,10 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__fetched_frame__descriptor,
     &duck__records_frame__descriptor,
     &duck__record_item__descriptor,
+    &duck__audit_page__descriptor,
+    &duck__voucher_body__descriptor,
+    &duck__audit_entry__descriptor,
+    &duck__audit_checkpoint__descriptor,
     &duck__request__descriptor,
     &duck__reply__descriptor,
 };

@@ -64,7 +64,7 @@ static ProtobufCBinaryData lent(struct bytes bytes)
 static struct bytes wire_of(struct receipt *receipt)
 {
     Duck__ReceiptBody message = DUCK__RECEIPT_BODY__INIT;
-    ProtobufCBinaryData scopes[PECK_SCOPES_MAX + 1];
+    ProtobufCBinaryData scopes[PECK_SCOPES_MAX + 1], stop_words[BOND_STOP_WORDS_MAX];
     uint8_t *data;
 
     message.network = lent(receipt->network);
@@ -81,6 +81,12 @@ static struct bytes wire_of(struct receipt *receipt)
     message.n_scopes = receipt->scope_count;
     message.scopes = scopes;
     message.bond_not_after_ms = receipt->bond_not_after_ms;
+    message.bond_rounds = receipt->terms.rounds;
+    for (size_t i = 0; i < receipt->terms.stop_word_count; i++)
+        stop_words[i] = lent(receipt->terms.stop_words[i]);
+    message.n_bond_stop_words = receipt->terms.stop_word_count;
+    message.bond_stop_words = stop_words;
+    message.charged = receipt->charged;
     data = arena_take(&arena, duck__receipt_body__get_packed_size(&message) + 1);
     return bytes_of(data, duck__receipt_body__pack(&message, data));
 }
@@ -130,6 +136,67 @@ START_TEST(an_approval_carries_the_bond)
     ck_assert_uint_eq(parsed.scope_count, 1);
     ck_assert(bytes_equal(parsed.scopes[0], bytes_of_text("data.*")));
     ck_assert_uint_eq(parsed.bond_not_after_ms, receipt.bond_not_after_ms);
+}
+END_TEST
+
+START_TEST(an_approval_carries_the_terms_of_the_bond)
+{
+    struct receipt receipt = said(RECEIPT_DONE, PECK_APPROVED), parsed;
+    struct bytes body;
+
+    receipt.terms = (struct bond_terms){.per_minute = BOND_PER_MINUTE_MAX,
+                                        .per_day = BOND_PER_DAY_MAX,
+                                        .budget = BOND_BUDGET_MAX,
+                                        .rounds = BOND_ROUNDS_MAX,
+                                        .cool_down_ms = BOND_COOL_DOWN_MAX_MS,
+                                        .muted_until_ms = MUTE_LATEST_MS,
+                                        .stop_word_count = BOND_STOP_WORDS_MAX};
+    for (size_t i = 0; i < BOND_STOP_WORDS_MAX; i++)
+        receipt.terms.stop_words[i] = filled(BOND_STOP_WORD_MAX, (char)('a' + i));
+    ck_assert_int_eq(receipt_pack(&receipt, &arena, &body), RECEIPT_OK);
+    ck_assert_int_eq(parse(body, &parsed), RECEIPT_OK);
+    ck_assert_uint_eq(parsed.terms.per_minute, BOND_PER_MINUTE_MAX);
+    ck_assert_uint_eq(parsed.terms.per_day, BOND_PER_DAY_MAX);
+    ck_assert_uint_eq(parsed.terms.budget, BOND_BUDGET_MAX);
+    ck_assert_uint_eq(parsed.terms.rounds, BOND_ROUNDS_MAX);
+    ck_assert_uint_eq(parsed.terms.cool_down_ms, BOND_COOL_DOWN_MAX_MS);
+    ck_assert_uint_eq(parsed.terms.muted_until_ms, MUTE_LATEST_MS);
+    ck_assert_uint_eq(parsed.terms.stop_word_count, BOND_STOP_WORDS_MAX);
+    for (size_t i = 0; i < BOND_STOP_WORDS_MAX; i++)
+        ck_assert(bytes_equal(parsed.terms.stop_words[i], receipt.terms.stop_words[i]));
+}
+END_TEST
+
+START_TEST(terms_that_no_bond_can_have_are_refused)
+{
+    struct receipt receipt = said(RECEIPT_DONE, PECK_APPROVED);
+
+    receipt.terms.rounds = BOND_ROUNDS_MAX + 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_TERMS);
+    receipt = said(RECEIPT_DONE, PECK_APPROVED);
+    receipt.terms.stop_words[0] = bytes_of_text("two\nlines");
+    receipt.terms.stop_word_count = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_TERMS);
+    receipt = said(RECEIPT_DONE, PECK_ANSWERED);
+    receipt.terms.rounds = 1; /* an answer makes no bond */
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_MALFORMED);
+}
+END_TEST
+
+START_TEST(only_an_answer_costs_something_and_not_too_much)
+{
+    struct receipt receipt = said(RECEIPT_DONE, PECK_ANSWERED), parsed;
+    struct bytes body;
+
+    receipt.charged = ANSWER_CHARGE_MAX;
+    ck_assert_int_eq(receipt_pack(&receipt, &arena, &body), RECEIPT_OK);
+    ck_assert_int_eq(parse(body, &parsed), RECEIPT_OK);
+    ck_assert_uint_eq(parsed.charged, ANSWER_CHARGE_MAX);
+    receipt.charged++;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_BAD_TERMS);
+    receipt = said(RECEIPT_DONE, PECK_FAILED);
+    receipt.charged = 1;
+    ck_assert_int_eq(verdict_of(receipt), RECEIPT_MALFORMED);
 }
 END_TEST
 
@@ -325,6 +392,9 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_receipt_comes_back_as_it_went);
     tcase_add_test(tests, an_approval_carries_the_bond);
+    tcase_add_test(tests, an_approval_carries_the_terms_of_the_bond);
+    tcase_add_test(tests, terms_that_no_bond_can_have_are_refused);
+    tcase_add_test(tests, only_an_answer_costs_something_and_not_too_much);
     tcase_add_test(tests, each_kind_says_its_own_states_only);
     tcase_add_test(tests, a_result_goes_with_an_answer_only);
     tcase_add_test(tests, a_problem_goes_with_what_failed_only);

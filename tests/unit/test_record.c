@@ -538,10 +538,21 @@ START_TEST(an_attestation_has_its_limits)
     ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
     attestation.proof = filled(ID_SIZE + 1, 'b');
     ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
-    attestation.claim = bytes_of_text("operator-verified");
+    attestation.claim = bytes_of_text("of-a-later-release");
     attestation.proof = filled(NAME_MAX_BYTES, 'p');
     ck_assert_int_eq(attestation_verdict(&attestation), RECORD_OK);
     attestation.proof = filled(NAME_MAX_BYTES + 1, 'p');
+    ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
+    attestation.proof = filled(1, 'p');
+    attestation.chain = filled(1, 'c');
+    ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
+    attestation.claim = bytes_of_text(CLAIM_OPERATOR_VERIFIED);
+    attestation.proof = filled(VOUCHER_SIZE_MAX, 'p');
+    ck_assert_int_eq(attestation_verdict(&attestation), RECORD_OK);
+    attestation.proof = filled(VOUCHER_SIZE_MAX + 1, 'p');
+    ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
+    attestation.proof = filled(1, 'p');
+    attestation.chain = bytes_of(NULL, 0); /* of a voucher nobody knows the signer */
     ck_assert_int_eq(attestation_verdict(&attestation), RECORD_BAD_CONTENT);
     attestation = attestation_content();
     attestation.claim = bytes_of_text("Bonded");

@@ -500,6 +500,48 @@ START_TEST(sealed_seeds_cannot_change_places)
 }
 END_TEST
 
+static void pin(const char *address, const struct id *node)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_PIN};
+
+    effect.pin.address = bytes_of_text(address);
+    effect.pin.node = *node;
+    bed_keep(&bed, &effect, 1);
+}
+
+START_TEST(a_pin_is_kept_replaced_and_dropped)
+{
+    static const struct id nobody;
+    struct restored restored;
+
+    pin("seed:1", &bed.alice.id);
+    pin("seed:2", &bed.alice.id);
+    pin("seed:1", &bed.bob.id);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, 2);
+    ck_assert_str_eq(restored.pin_address, "seed:1"); /* the newest comes last */
+    ck_assert(id_equal(&restored.pin_node, &bed.bob.id));
+    pin("seed:1", &nobody);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, 1);
+    ck_assert_str_eq(restored.pin_address, "seed:2");
+}
+END_TEST
+
+START_TEST(of_too_many_pins_the_oldest_go)
+{
+    struct restored restored;
+    char address[16];
+
+    for (unsigned i = 0; i < GOSSIP_SEEDS_MAX + 3; i++) {
+        snprintf(address, sizeof address, "seed:%u", i);
+        pin(address, &bed.alice.id);
+    }
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.pins, GOSSIP_SEEDS_MAX);
+}
+END_TEST
+
 START_TEST(a_bond_is_kept_replaced_and_dropped)
 {
     struct bond bond = {.id = {.bytes = {5}},
@@ -530,6 +572,210 @@ START_TEST(a_bond_is_kept_replaced_and_dropped)
 }
 END_TEST
 
+/* ---- what bonds allow, and what is used of it ---- */
+
+static struct bond limited_bond(void)
+{
+    struct bond bond = {.id = {.bytes = {5}},
+                        .requester = bed.alice.id,
+                        .approver = bed.bob.id,
+                        .scopes = {bytes_of_text("data.*")},
+                        .scope_count = 1,
+                        .made_ms = THINGS_WALL_MS,
+                        .not_after_ms = THINGS_WALL_MS + BOND_LIFE_MS,
+                        .terms = {.per_minute = 1,
+                                  .per_day = 2,
+                                  .budget = 3,
+                                  .rounds = 4,
+                                  .cool_down_ms = 5,
+                                  .muted_until_ms = 6,
+                                  .stop_words = {bytes_of_text("secret"), bytes_of_text("of us")},
+                                  .stop_word_count = 2},
+                        .terms_ms = THINGS_WALL_MS + 7};
+
+    return bond;
+}
+
+static void expect_terms(const struct bond *held, const struct bond *bond)
+{
+    ck_assert_uint_eq(held->terms.per_minute, bond->terms.per_minute);
+    ck_assert_uint_eq(held->terms.per_day, bond->terms.per_day);
+    ck_assert_uint_eq(held->terms.budget, bond->terms.budget);
+    ck_assert_uint_eq(held->terms.rounds, bond->terms.rounds);
+    ck_assert_uint_eq(held->terms.cool_down_ms, bond->terms.cool_down_ms);
+    ck_assert_uint_eq(held->terms.muted_until_ms, bond->terms.muted_until_ms);
+    ck_assert_uint_eq(held->terms_ms, bond->terms_ms);
+    ck_assert_uint_eq(held->terms.stop_word_count, bond->terms.stop_word_count);
+    for (size_t i = 0; i < bond->terms.stop_word_count; i++)
+        ck_assert(bytes_equal(held->terms.stop_words[i], bond->terms.stop_words[i]));
+}
+
+START_TEST(the_terms_of_a_bond_come_back)
+{
+    struct bond bond = limited_bond(), seen;
+    struct effect keep = {.kind = EFFECT_KEEP_BOND, .bond = &bond};
+    struct store_reader *reader;
+    struct restored restored;
+
+    bed_keep(&bed, &keep, 1);
+    bed_restore(&bed, &later, &restored);
+    expect_terms(&restored.bond, &bond);
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    ck_assert(store_view_bond(reader, &bond.id, &bed.arena, &seen));
+    expect_terms(&seen, &bond);
+    ck_assert(bytes_equal(seen.scopes[0], bytes_of_text("data.*")));
+    ck_assert(!store_view_bond(reader, &bond.requester, &bed.arena, &seen));
+    bond.terms = (struct bond_terms){0};
+    bond.terms_ms++;
+    bed_keep(&bed, &keep, 1);
+    bed_restore(&bed, &later, &restored);
+    expect_terms(&restored.bond, &bond);
+    store_reader_close(reader);
+}
+END_TEST
+
+START_TEST(what_is_used_of_a_bond_survives_new_terms_and_goes_with_the_bond)
+{
+    struct bond bond = limited_bond();
+    struct effect keep = {.kind = EFFECT_KEEP_BOND, .bond = &bond};
+    struct effect drop = {.kind = EFFECT_DROP_BOND, .bond = &bond};
+    struct effect use = {
+        .kind = EFFECT_KEEP_COUNT,
+        .count = {.bond = bond.id, .use = {.day = 20000, .used_today = 7, .spent = 1ull << 40}}};
+    struct effect thread = {.kind = EFFECT_KEEP_COUNT,
+                            .count = {.bond = bond.id,
+                                      .is_thread = true,
+                                      .place = 3,
+                                      .thread = {.name = {1, 2}, .rounds = 9, .used_ms = 11}}};
+    struct restored restored;
+
+    bed_keep(&bed, &keep, 1);
+    bed_keep(&bed, &use, 1);
+    bed_keep(&bed, &thread, 1);
+    thread.count.thread.rounds = 10;
+    bed_keep(&bed, &thread, 1);
+    bed_keep(&bed, &keep, 1); /* its terms are said anew */
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_mem_eq(&restored.bond.use, &use.count.use, sizeof restored.bond.use);
+    ck_assert_uint_eq(restored.threads, 1);
+    ck_assert(id_equal(&restored.thread.bond, &bond.id));
+    ck_assert_uint_eq(restored.thread.place, 3);
+    ck_assert_uint_eq(restored.thread.thread.rounds, 10);
+    ck_assert_uint_eq(restored.thread.thread.used_ms, 11);
+    bed_keep(&bed, &drop, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.bonds + restored.threads, 0);
+}
+END_TEST
+
+/* ---- threads and endings of pecks ---- */
+
+START_TEST(a_peck_without_a_thread_is_the_first_of_one_of_its_own_name)
+{
+    struct effect in = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    char text[ID_TEXT_SIZE];
+    struct bytes thread =
+        store_find_thread(bed.store, &in.peck.id, &bed.alice.id, &bed.bob.id, &bed.arena);
+
+    ck_assert(bytes_equal(thread, bytes_of_text(id_text(ID_PECK, &in.peck.id, text))));
+}
+END_TEST
+
+START_TEST(the_thread_of_a_peck_is_found_from_either_end_and_by_no_third)
+{
+    struct effect in =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    struct effect out =
+        make_peck(&bed.bob, &bed.alice.id, BOX_OUT, PECK_SENT, &(struct peck_wish){0}, &bed.arena);
+
+    in.peck.thread = bytes_of_text("weather");
+    out.peck.thread = bytes_of_text("sea");
+    bed_keep(&bed, &in, 1);
+    bed_keep(&bed, &out, 1);
+    ck_assert(bytes_equal(
+        store_find_thread(bed.store, &in.peck.id, &bed.alice.id, &bed.bob.id, &bed.arena),
+        bytes_of_text("weather")));
+    ck_assert(bytes_equal(
+        store_find_thread(bed.store, &out.peck.id, &bed.alice.id, &bed.bob.id, &bed.arena),
+        bytes_of_text("sea")));
+    ck_assert_uint_eq(
+        store_find_thread(bed.store, &in.peck.id, &bed.node.id, &bed.bob.id, &bed.arena).size, 0);
+    ck_assert_uint_eq(
+        store_find_thread(bed.store, &bed.node.id, &bed.alice.id, &bed.bob.id, &bed.arena).size, 0);
+}
+END_TEST
+
+START_TEST(why_a_peck_was_refused_is_told_later_too)
+{
+    struct effect sent = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
+    struct effect failed = make_state(BOX_OUT, &sent.peck.id, PECK_FAILED, TRAY_WAITING);
+    static const struct id anyone;
+    struct store_reader *reader;
+    struct stored_peck view;
+
+    failed.state.problem = bytes_of_text("that is more a minute than the bond allows");
+    failed.state.refusal = bytes_of_text("bond_rate");
+    failed.state.retry_after_ms = 1500;
+    bed_keep(&bed, &failed, 1);
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    ck_assert(store_view_peck(reader, &sent.peck.id, BOX_OUT, &anyone, &bed.arena, &view));
+    ck_assert_int_eq(view.state, PECK_FAILED);
+    ck_assert(bytes_equal(view.problem, failed.state.problem));
+    ck_assert(bytes_equal(view.refusal, failed.state.refusal));
+    ck_assert_uint_eq(view.retry_after_ms, 1500);
+    store_reader_close(reader);
+}
+END_TEST
+
+/* ---- from version 2 ---- */
+
+static const char back_to_version_2[] =
+    "DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
+    "DROP TABLE bond_thread; DROP TABLE ending;"
+    "ALTER TABLE bond DROP COLUMN per_minute; ALTER TABLE bond DROP COLUMN per_day;"
+    "ALTER TABLE bond DROP COLUMN budget; ALTER TABLE bond DROP COLUMN rounds;"
+    "ALTER TABLE bond DROP COLUMN cool_down_ms; ALTER TABLE bond DROP COLUMN muted_until_ms;"
+    "ALTER TABLE bond DROP COLUMN stop_words; ALTER TABLE bond DROP COLUMN terms_ms;"
+    "ALTER TABLE bond DROP COLUMN day; ALTER TABLE bond DROP COLUMN used_today;"
+    "ALTER TABLE bond DROP COLUMN spent;"
+    "DROP TABLE pin;"
+    "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
+    "ALTER TABLE hosted DROP COLUMN open_actions;"
+    "ALTER TABLE peck DROP COLUMN conversation;"
+    "PRAGMA user_version = 2";
+
+START_TEST(bonds_of_version_2_have_no_limits_and_live_on)
+{
+    struct bond bond = limited_bond();
+    struct effect keep = {.kind = EFFECT_KEEP_BOND, .bond = &bond};
+    struct effect peck = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct restored restored;
+    sqlite3 *database;
+
+    bed_keep(&bed, &keep, 1);
+    bed_close(&bed);
+    ck_assert_int_eq(sqlite3_open(bed.path, &database), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(database, back_to_version_2, NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(database), SQLITE_OK);
+
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.bonds, 1);
+    ck_assert(id_equal(&restored.bond.approver, &bed.bob.id));
+    ck_assert(bytes_equal(restored.bond.scopes[0], bytes_of_text("data.*")));
+    ck_assert_uint_eq(restored.bond.not_after_ms, bond.not_after_ms);
+    ck_assert(bond_terms_are_none(&restored.bond.terms));
+    ck_assert_uint_eq(restored.bond.terms_ms, bond.made_ms); /* as if they had never been changed */
+    ck_assert_uint_eq(restored.received, 1);
+    ck_assert(id_equal(&restored.received_entries[0].peck, &peck.peck.id));
+    bed_keep(&bed, &keep, 1); /* and now they may have some */
+    bed_restore(&bed, &later, &restored);
+    expect_terms(&restored.bond, &bond);
+}
+END_TEST
+
 START_TEST(counters_come_back)
 {
     struct effect effect = {.kind = EFFECT_KEEP_COUNTERS, .counters = {1, 2, 3, 4, 5, 6, 7}};
@@ -549,13 +795,14 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 {
     struct hosted hosted = bob_hosted();
     struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
-    struct effect effects[6] = {
+    struct effect effects[7] = {
         {.kind = EFFECT_KEEP_BOND, .bond = &bond},
         {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
         make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena),
         {.kind = EFFECT_DROP_RECORD},
         make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena),
         {.kind = EFFECT_KEEP_PROOF},
+        {.kind = EFFECT_KEEP_COUNT, .count = {.bond = bond.id, .is_thread = true}},
     };
     struct restored restored;
 
@@ -567,10 +814,10 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 
     bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
-    bed_keep(&bed, effects, 6);
+    bed_keep(&bed, effects, 7);
     bed_restore(&bed, &later, &restored);
-    ck_assert_uint_eq(restored.count, 7);
-    for (size_t i = 0; i < 7; i++)
+    ck_assert_uint_eq(restored.count, 8);
+    for (size_t i = 0; i < 8; i++)
         ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
 }
 END_TEST
@@ -896,6 +1143,14 @@ int main(void)
     tcase_add_test(cases, another_storage_key_opens_no_seed);
     tcase_add_loop_test(cases, sealed_seeds_cannot_change_places, 0, 3);
     tcase_add_test(cases, a_bond_is_kept_replaced_and_dropped);
+    tcase_add_test(cases, a_pin_is_kept_replaced_and_dropped);
+    tcase_add_test(cases, of_too_many_pins_the_oldest_go);
+    tcase_add_test(cases, the_terms_of_a_bond_come_back);
+    tcase_add_test(cases, what_is_used_of_a_bond_survives_new_terms_and_goes_with_the_bond);
+    tcase_add_test(cases, a_peck_without_a_thread_is_the_first_of_one_of_its_own_name);
+    tcase_add_test(cases, the_thread_of_a_peck_is_found_from_either_end_and_by_no_third);
+    tcase_add_test(cases, why_a_peck_was_refused_is_told_later_too);
+    tcase_add_test(cases, bonds_of_version_2_have_no_limits_and_live_on);
     tcase_add_test(cases, counters_come_back);
     tcase_add_test(cases, what_is_restored_comes_in_the_order_of_events);
     tcase_add_test(cases, sent_pecks_that_await_a_receipt_are_due_at_once);

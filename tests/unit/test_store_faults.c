@@ -331,10 +331,10 @@ static void change_file(const char *sql)
 
 START_TEST(the_database_of_a_later_release_is_left_alone)
 {
-    change_file("PRAGMA user_version = 3");
+    change_file("PRAGMA user_version = 99");
     ck_assert_int_eq(bed_try_open(&bed), FAULT_STORE_NEWER);
     bed.store = NULL;
-    change_file("PRAGMA user_version = 2");
+    change_file("PRAGMA user_version = 6");
     bed_open(&bed);
 }
 END_TEST

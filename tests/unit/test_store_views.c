@@ -564,6 +564,32 @@ START_TEST(filters_of_the_directory_add_up)
 }
 END_TEST
 
+/* Beside words a capability is looked up in the record itself, and means the same. */
+START_TEST(a_capability_means_the_same_beside_words_and_alone)
+{
+    static const char *const capabilities[] = {
+        "data.read", "data.write", "data", "data.reads", "data.*", "data.r*", "data.read*",
+        "web",       "web*",       "w*",   "*",          "d*",     "e*",      "data.write*"};
+    static const char *const texts[] = {"reads", "web", "and", "q"};
+
+    hatch_directory();
+    for (size_t i = 0; i < sizeof capabilities / sizeof *capabilities; i++)
+        for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
+            struct directory_filter both = {.capability = bytes_of_text(capabilities[i]),
+                                            .text = bytes_of_text(texts[j])};
+            unsigned expected = find_capability(capabilities[i]) & find_text(texts[j]);
+
+            ck_assert_uint_eq(find(both), expected);
+            both.host = bed.node.id;
+            ck_assert_uint_eq(find(both), expected & 7);
+            both.host = bed.bob.id;
+            ck_assert_uint_eq(find(both), 0);
+        }
+    ck_assert_uint_eq(find_capability("data.r*") & find_text("reads"), 3);
+    free_directory();
+}
+END_TEST
+
 START_TEST(the_directory_is_paged_without_a_gap)
 {
     const char *const capabilities[] = {"", "data.*", "data.read", ""};
@@ -862,6 +888,7 @@ int main(void)
     tcase_add_test(cases, the_directory_is_searched_by_words);
     tcase_add_loop_test(cases, no_word_is_a_command_of_the_search, 0, 20);
     tcase_add_test(cases, a_search_text_is_cut_and_never_overflows);
+    tcase_add_test(cases, a_capability_means_the_same_beside_words_and_alone);
     tcase_add_test(cases, filters_of_the_directory_add_up);
     tcase_add_loop_test(cases, the_directory_is_paged_without_a_gap, 0, 4);
     tcase_add_test(cases, no_search_scans_or_sorts);

@@ -91,8 +91,12 @@ START_TEST(who_knows_an_address_only_takes_whoever_answers)
 {
     start_both(NULL);
     ck_assert_int_eq(test_node_dial(&alice, &bob, false, false), 0);
-    test_node_await(&alice, alice.ups == 1);
+    test_node_await(&alice, alice.answers == 1);
+    ck_assert_uint_eq(alice.ups, 1);
     ck_assert(id_equal(&alice.up_node, &bob.id));
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
+    ck_assert(id_is_zero(&alice.answer_wanted));
+    ck_assert_str_eq(alice.answered_at, bob.address);
     stop_both();
 }
 END_TEST
@@ -121,6 +125,9 @@ START_TEST(another_node_than_the_one_meant_is_refused)
     ck_assert_uint_eq(alice.ups, 0);
     ck_assert_uint_eq(bob.ups, 0);
     ck_assert_ptr_nonnull(strstr(alice.reason, "another node"));
+    ck_assert_uint_eq(alice.answers, 1);
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
+    ck_assert(id_equal(&alice.answer_wanted, &somebody));
     stop_both();
 }
 END_TEST
@@ -502,14 +509,28 @@ START_TEST(a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends)
 }
 END_TEST
 
-START_TEST(a_link_that_breaks_is_no_goodbye)
+START_TEST(a_node_that_stops_says_goodbye)
 {
     start_both(NULL);
     test_node_link(&alice, &bob);
     test_node_stop(&bob);
     test_node_await(&alice, alice.downs == 1);
-    ck_assert_uint_eq(alice.goodbyes, 0);
+    ck_assert_uint_eq(alice.goodbyes, 1);
     test_node_stop(&alice);
+}
+END_TEST
+
+START_TEST(a_link_that_breaks_is_no_goodbye)
+{
+    start_both(NULL);
+    test_node_link(&alice, &bob);
+    bob.refuses = true; /* three offences close the link */
+    for (uint64_t i = 0; i < 3; i++)
+        send_numbered(&alice, &bob, TEST_FRAME, i, 8);
+    transport_flush(alice.transport);
+    test_node_await(&alice, alice.downs == 1);
+    ck_assert_uint_eq(alice.goodbyes, 0);
+    stop_both();
 }
 END_TEST
 
@@ -695,6 +716,8 @@ START_TEST(a_dial_to_a_node_that_is_linked_says_so)
     ck_assert_str_eq(alice.reason, "the node is linked already");
     ck_assert_int_eq(test_node_dial(&alice, &bob, false, false), 0); /* finds out by itself */
     test_node_await(&alice, alice.dials_failed == 2);
+    ck_assert_uint_eq(alice.answers, 1);
+    ck_assert(id_equal(&alice.answered_by, &bob.id));
     send_size(&alice, &bob, 100);
     send_size(&bob, &alice, 100);
     ck_assert_uint_eq(alice.ups, 1);
@@ -923,6 +946,7 @@ int main(void)
     tcase_add_test(frames, refused_frames_close_the_link_at_the_limit);
     tcase_add_test(links, a_link_that_ends_is_reported_once_on_each_side);
     tcase_add_test(links, a_link_that_is_hung_up_on_is_a_goodbye_to_both_ends);
+    tcase_add_test(links, a_node_that_stops_says_goodbye);
     tcase_add_test(links, a_link_that_breaks_is_no_goodbye);
     tcase_add_test(links, a_node_that_was_hung_up_on_can_be_linked_again);
     tcase_add_test(links, what_was_sent_before_closing_arrives);

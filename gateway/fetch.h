@@ -1,0 +1,24 @@
+/* fetch: one document over HTTPS from a host that somebody named, see public_address.h.
+ *
+ * GET, no redirects, no proxy, no cookies, certificates checked, at most FETCH_SIZE_MAX bytes within
+ * FETCH_TIMEOUT_S. */
+#ifndef DUCK_GATE_FETCH_H
+#define DUCK_GATE_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FETCH_SIZE_MAX (256u * 1024u) /* bytes */
+#define FETCH_TIMEOUT_S 15L
+#define FETCH_PROBLEM_SIZE 256u
+
+struct fetch_settings {
+    const char *ca_file;  /* certificates to trust instead of the system's; NULL: those */
+    bool allow_private;   /* addresses that are not public, too */
+};
+
+/* The body, ended by NUL, malloc'd for the caller to free; NULL: `problem` says why, for people. */
+char *fetch(const char *url, const struct fetch_settings *settings, size_t *size,
+            char problem[FETCH_PROBLEM_SIZE]);
+
+#endif

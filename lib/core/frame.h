@@ -1,0 +1,24 @@
+/* frame: packs inner frames (proto/gossip.proto), which intake opens at the other end.
+ *
+ * The result is in `arena`; what is packed was judged before, and is not judged here. */
+#ifndef DUCK_CORE_FRAME_H
+#define DUCK_CORE_FRAME_H
+
+#include "effect.h"
+
+struct bytes frame_pack_peck(struct bytes chain, struct bytes peck, struct arena *arena);
+struct bytes frame_pack_receipt(struct bytes chain, struct bytes receipt, struct arena *arena);
+struct bytes frame_pack_refusal(const struct id *peck, const char *code, const char *reason,
+                                bool final, uint64_t retry_after_ms, struct arena *arena);
+struct bytes frame_pack_reconcile(const struct event *event, struct arena *arena); /* .reconcile */
+struct bytes frame_pack_fetch(const struct event *event, struct arena *arena);     /* .fetch */
+struct bytes frame_pack_fetched(const struct fetch_answer *answer, const struct bytes *chains,
+                                const struct bytes *records, size_t count, struct arena *arena);
+struct bytes frame_pack_probe(uint32_t nonce, const uint64_t sums[2], struct arena *arena); /* and ack */
+struct bytes frame_pack_probe_request(uint32_t nonce, const struct id *target, struct arena *arena);
+struct bytes frame_pack_probe_nack(uint32_t nonce, struct arena *arena);
+struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, struct arena *arena);
+struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
+                                size_t count, struct arena *arena);
+
+#endif

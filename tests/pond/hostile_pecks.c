@@ -1,0 +1,157 @@
+/* What foxes do with pecks. Each has one duckling of its own, which owners now and then bond with,
+ * for a few seconds, so that its pecks come before a bond, under one, beyond its scopes, and after
+ * its end. */
+#include "hostile_parts.h"
+
+static const char *const actions[] = {"query", "query", "query.more", "quer", "queryx", "delete"};
+
+static struct bytes seal(struct pond *pond, const struct author *author, struct peck *peck,
+                         struct arena *arena)
+{
+    struct bytes body;
+
+    peck->network = bytes_of_text(POND_NETWORK);
+    peck->created_ms = fox_wall_ms(pond);
+    peck->expires_ms = peck->created_ms + HOUR_MS;
+    dice_fill(&pond->hostile_dice, peck->nonce, sizeof peck->nonce);
+    if (peck_pack(peck, arena, &body) != PECK_OK)
+        assert(!"a fox makes pecks whose form holds");
+    return envelope_seal(ENVELOPE_PECK, &author->id, author->key, body, arena, NULL);
+}
+
+static void send(struct pond *pond, struct pond_node *node, uint32_t to, struct bytes chain,
+                 struct bytes wire, struct arena *arena)
+{
+    if (network_link(pond, node->index, to, false))
+        fox_send(pond, node, &pond->nodes[to].id, FRAME_PECK, frame_pack_peck(chain, wire, arena));
+    else
+        network_dial_to(pond, node, to);
+}
+
+static void ask(struct pond *pond, struct pond_node *node, const struct author *author,
+                const struct id *from, const struct id *to, uint32_t host, struct arena *arena)
+{
+    struct hostile *hostile = node->hostile;
+    struct peck peck = {.from = *from, .to = *to, .kind = PECK_ACTION};
+    struct bytes wire;
+
+    peck.action =
+        bytes_of_text(actions[dice_below(&pond->hostile_dice, sizeof actions / sizeof *actions)]);
+    peck.payload = bytes_of_text("{}");
+    wire = seal(pond, author, &peck, arena);
+    send(pond, node, host, author->chain, wire, arena);
+    if (author->key == hostile->duck.key)
+        hostile->pecks[hostile->peck_next++ % PECKS_MAX] = arena_copy(&hostile->own, wire);
+}
+
+static void ask_for_a_bond(struct pond *pond, struct pond_node *node, const struct id *to,
+                           uint32_t host, struct arena *arena)
+{
+    struct peck peck = {
+        .from = node->hostile->duck.id, .to = *to, .kind = PECK_BOND_REQUEST, .scope_count = 1};
+
+    node->hostile->friend = *to;
+    node->hostile->friend_host = host;
+    peck.scopes[0] = bytes_of_text(dice_below(&pond->hostile_dice, 2) ? "*" : "query");
+    peck.message = bytes_of_text("surely you agree");
+    send(pond, node, host, node->hostile->duck.chain,
+         seal(pond, &node->hostile->duck, &peck, arena), arena);
+}
+
+static void ask_again(struct pond *pond, struct pond_node *node, uint32_t host, struct arena *arena)
+{
+    struct bytes wire = node->hostile->pecks[dice_below(&pond->hostile_dice, PECKS_MAX)];
+
+    if (wire.size > 0)
+        send(pond, node, host, node->hostile->duck.chain, wire, arena);
+}
+
+void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
+{
+    const struct hostile *hostile = node->hostile;
+    struct author liar = hostile->duck;
+    uint32_t host, other;
+    struct id to, from;
+
+    if (!life_any_duck(pond, &pond->hostile_dice, &to, &host))
+        return;
+    if (!id_is_zero(&hostile->friend) && dice_below(&pond->hostile_dice, 4)) {
+        to = hostile->friend;
+        host = hostile->friend_host;
+    }
+    switch (dice_below(&pond->hostile_dice, 8)) {
+    case 0: /* in the name of one that may be bonded */
+        if (life_any_duck(pond, &pond->hostile_dice, &from, &other) && !id_equal(&from, &to))
+            ask(pond, node, &liar, &from, &to, host, arena);
+        break;
+    case 1: /* and with its certificates */
+        if (life_any_duck(pond, &pond->hostile_dice, &from, &other) && !id_equal(&from, &to)) {
+            liar.id = from;
+            liar.chain = records_owner(pond->records, &from)->chain;
+            ask(pond, node, &liar, &from, &to, host, arena);
+        }
+        break;
+    case 2:
+        ask_for_a_bond(pond, node, &to, host, arena);
+        ask(pond, node, &liar, &liar.id, &to, host, arena); /* nobody waits for the owner */
+        break;
+    case 3:
+        ask_again(pond, node, host, arena);
+        break;
+    case 4:
+        fox_send_record(pond, node, &pond->nodes[host].id, liar.chain,
+                        fox_duckling_record(pond, node, &liar, arena), arena);
+        fox_send_record(pond, node, &pond->nodes[host].id, liar.chain,
+                        fox_attestation(pond, &liar, &to, arena), arena);
+        break;
+    default:
+        ask(pond, node, &liar, &liar.id, &to, host, arena);
+        break;
+    }
+}
+
+/* ---- receipts ---- */
+
+static void send_receipt(struct pond *pond, struct pond_node *node, const struct author *author,
+                         struct receipt *receipt, const struct id *to, struct arena *arena)
+{
+    struct bytes body;
+
+    receipt->network = bytes_of_text(POND_NETWORK);
+    receipt->at_ms = fox_wall_ms(pond);
+    if (receipt_pack(receipt, arena, &body) != RECEIPT_OK)
+        return;
+    fox_send(pond, node, to, FRAME_RECEIPT,
+             frame_pack_receipt(
+                 author->chain,
+                 envelope_seal(ENVELOPE_RECEIPT, &author->id, author->key, body, arena, NULL),
+                 arena));
+}
+
+/* A bond is granted, with all there is; whether it was asked for or not. */
+void fox_hear_peck(struct pond *pond, struct pond_node *node, const struct event *event)
+{
+    const struct peck *peck = &event->peck.peck;
+    struct author self = fox_author(node);
+    struct receipt receipt = {.peck = peck->hash,
+                              .from = peck->from,
+                              .to = peck->to,
+                              .kind = RECEIPT_TAKEN,
+                              .state = PECK_TAKEN};
+    struct arena arena;
+
+    if (!(node->hostile->habits & HABIT_PECK))
+        return;
+    arena_init(&arena, MIB);
+    send_receipt(pond, node, &self, &receipt, &event->node, &arena);
+    receipt.kind = RECEIPT_DONE;
+    receipt.state = PECK_APPROVED;
+    receipt.scopes[0] = bytes_of_text("*");
+    receipt.scope_count = 1;
+    receipt.bond_not_after_ms = fox_wall_ms(pond) + DAY_MS;
+    send_receipt(pond, node, &node->hostile->duck, &receipt, &event->node, &arena);
+    receipt.from = peck->to; /* and the other way round */
+    receipt.to = peck->from;
+    send_receipt(pond, node, &node->hostile->duck, &receipt, &event->node, &arena);
+    arena_free(&arena);
+}
