@@ -3,6 +3,7 @@
 #include "client/duck_client.h"
 #include "clock.h"
 #include "fault.h"
+#include "handler_keeper.h"
 #include "handler_runner_parts.h"
 #include "handler_strays.h"
 #include "log.h"
@@ -169,8 +170,7 @@ static void kill_everything(struct runner *runner)
     for (size_t i = 0; i < runner->job_count; i++)
         if (runner->jobs[i]->run)
             handler_run_ended(runner->jobs[i]->run, clock_now_ms());
-    while (handler_strays_kill(NULL, 0) > 0)
-        waitpid(-1, NULL, 0); /* whoever is left was sent SIGKILL */
+    handler_strays_end();
 }
 
 /* ---- turns ---- */
@@ -297,8 +297,9 @@ static int run(struct runner *runner)
     return runner->node_lost && !runner->stopping ? 1 : 0;
 }
 
-int handler_runner_run(const struct handler_runner_settings *settings)
+static int run_all(const void *context)
 {
+    const struct handler_runner_settings *settings = context;
     struct runner *runner = memory_take(sizeof *runner);
     int fault, status = 1;
 
@@ -322,4 +323,9 @@ int handler_runner_run(const struct handler_runner_settings *settings)
         close(runner->signals);
     memory_give_back(runner);
     return status;
+}
+
+int handler_runner_run(const struct handler_runner_settings *settings)
+{
+    return handler_keeper_run(run_all, settings);
 }

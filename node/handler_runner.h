@@ -2,8 +2,8 @@
  *
  * To the node it is one more agent on the local API: it takes pecks by action under a short lease,
  * renews it while a program runs, and answers. The node starts it, and starts it again should it
- * end. It holds no key; it forks, so it has one thread. When the node is gone it kills everything
- * that it started and ends: a peck whose program was cut off is handed out again when its lease is
+ * end. It holds no key; it forks, so it has one thread, and a keeper above it (handler_keeper.h).
+ * When the node is gone it kills everything that it started and ends: a peck whose program was cut off is handed out again when its lease is
  * over, with a higher attempt. So a program may be started more than once for one peck; the first
  * receipt stands. */
 #ifndef DUCK_NODE_HANDLER_RUNNER_H

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 bool handler_strays_adopt(void)
@@ -39,4 +40,11 @@ long handler_strays_kill(const pid_t *groups, size_t count)
     }
     fclose(file);
     return found;
+}
+
+/* What a killed one had below it has come up by the time it can be reaped: so a round more finds it. */
+void handler_strays_end(void)
+{
+    while (handler_strays_kill(NULL, 0) > 0)
+        waitpid(-1, NULL, 0);
 }

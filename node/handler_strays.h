@@ -19,4 +19,6 @@ bool handler_strays_adopt(void); /* once: become the subreaper. False: this kern
  * `groups`: killed now or before and not reaped, or in a group. -1: this kernel does not tell. */
 long handler_strays_kill(const pid_t *groups, size_t count);
 
+void handler_strays_end(void); /* kills and reaps until this process has no child left */
+
 #endif

@@ -31,6 +31,46 @@ static struct local_buffer in;
 static Duck__Request *asked;
 static bool may_take; /* takes may come before what is awaited: they wait for ever */
 
+/* ---- what is left ---- */
+
+static bool is_marked(const char *process)
+{
+    char path[64], words[4096];
+    FILE *file;
+    size_t size;
+
+    snprintf(path, sizeof path, "/proc/%.20s/cmdline", process);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    size = fread(words, 1, sizeof words, file);
+    fclose(file);
+    return memmem(words, size, folder.path, strlen(folder.path)) != NULL;
+}
+
+/* Every program here, and all that it starts, has the test's folder in its arguments. */
+static size_t marked(void)
+{
+    DIR *processes = opendir("/proc");
+    struct dirent *entry;
+    size_t count = 0;
+
+    ck_assert_ptr_nonnull(processes);
+    while ((entry = readdir(processes)))
+        count += entry->d_name[0] >= '0' && entry->d_name[0] <= '9' && is_marked(entry->d_name);
+    closedir(processes);
+    return count;
+}
+
+static bool become(size_t wanted)
+{
+    uint64_t until_ms = clock_now_ms() + SOON_MS;
+
+    while (marked() != wanted && clock_now_ms() < until_ms)
+        poll(NULL, 0, 5);
+    return marked() == wanted;
+}
+
 /* ---- the node ---- */
 
 static void set_up(void)
@@ -57,9 +97,10 @@ static void tear_down(void)
         close(node);
     close(listener);
     if (runner > 0) {
-        kill(runner, SIGKILL);
+        kill(runner, SIGTERM);
         waitpid(runner, NULL, 0);
     }
+    ck_assert_uint_eq(marked(), 0);
     local_buffer_free(&in);
     folder_remove(&folder);
 }
@@ -90,7 +131,7 @@ static void start(uint32_t at_once)
         struct handler_runner_settings settings = {
             .table = &table, .socket_path = path, .at_once = at_once};
 
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         exit(handler_runner_run(&settings));
     }
     node = accept(listener, NULL, NULL);
@@ -199,7 +240,8 @@ static void expect_answer(const char *peck, const char *result, const char *prob
 
     ck_assert_str_eq(answer->peck_id, peck);
     ck_assert_str_eq(answer->duckling, DUCKLING);
-    ck_assert_int_eq(answer->failed, problem != NULL);
+    ck_assert_msg(answer->failed == (problem != NULL), "%.*s", (int)answer->problem.len,
+                  (const char *)answer->problem.data);
     if (problem)
         ck_assert_msg(memmem(answer->problem.data, answer->problem.len, problem, strlen(problem)) !=
                           NULL,
@@ -314,7 +356,7 @@ START_TEST(a_lease_is_renewed_and_who_lost_it_is_ended)
     const Duck__RenewOrder *renew;
     pid_t program;
 
-    add("work", "*", "echo $$ > $1/pid; cat /dev/zero > /dev/null");
+    add("work", "*", "echo $$ > $1/pid; tail -qf /dev/null $1/-");
     set("work", "at_once", "1");
     start(1);
     await(DUCK__REQUEST__ORDER_TAKE);
@@ -339,8 +381,8 @@ START_TEST(what_there_is_no_room_for_goes_back_to_the_inbox)
 {
     const Duck__GiveBackOrder *back;
 
-    add("one", "one", "cat /dev/zero > /dev/null");
-    add("two", "two", "cat /dev/zero > /dev/null");
+    add("one", "one", "tail -qf /dev/null $1/-");
+    add("two", "two", "tail -qf /dev/null $1/-");
     start(2);
     await(DUCK__REQUEST__ORDER_TAKE);
     hand_out(2, 1, "{}");             /* all there is room for */
@@ -403,7 +445,7 @@ START_TEST(told_to_end_it_ends_its_programs_and_gives_their_pecks_a_second)
 {
     pid_t program;
 
-    add("work", "*", "echo $$ > $1/pid; cat /dev/zero > /dev/null");
+    add("work", "*", "echo $$ > $1/pid; tail -qf /dev/null $1/-");
     start(1);
     await(DUCK__REQUEST__ORDER_TAKE);
     hand_out(1, 1, "{}");
@@ -422,9 +464,9 @@ START_TEST(without_its_node_it_kills_everything_and_ends)
     pid_t program, daemon;
 
     add("work", "*",
-        "setsid sh -c 'echo $$ > '$1'/daemon; cat /dev/zero > /dev/null' & "
+        "setsid sh -c 'echo $$ > '$1'/daemon; tail -qf /dev/null '$1'/-' & "
         "trap '' TERM; while ! test -s $1/daemon; do :; done; echo $$ > $1/pid; "
-        "cat /dev/zero > /dev/null");
+        "tail -qf /dev/null $1/-");
     start(1);
     await(DUCK__REQUEST__ORDER_TAKE);
     hand_out(1, 1, "{}");
@@ -435,6 +477,75 @@ START_TEST(without_its_node_it_kills_everything_and_ends)
     ck_assert_int_eq(end_status(), 1);
     ck_assert_int_ne(kill(program, 0), 0);
     ck_assert_int_ne(kill(daemon, 0), 0);
+}
+END_TEST
+
+/* Leaves behind: a deaf daemon with a child of its own, and an orphan that keeps the pipes open. */
+#define LEAVE_BEHIND                                                                               \
+    "trap '' TERM; setsid sh -c 'echo $$ > '$1'/daemon; tail -qf /dev/null '$1'/-; :' & "          \
+    "(tail -qf /dev/null $1/- &); while ! test -s $1/daemon; do :; done; "
+#define LEFT_BEHIND 3
+
+START_TEST(what_a_program_leaves_behind_ends_with_it_however_it_ends)
+{
+    static const struct {
+        const char *script, *result, *problem;
+    } ends[] = {
+        {LEAVE_BEHIND "echo 1", "1", NULL},
+        {LEAVE_BEHIND "exit 3", NULL, "status 3"},
+        {LEAVE_BEHIND "kill -KILL $$", NULL, "signal 9"},
+        {LEAVE_BEHIND "yes $1", NULL, "printed more than"},
+        {LEAVE_BEHIND "yes $1 >&2", NULL, "did not answer within 300 ms"},
+        {LEAVE_BEHIND "tail -qf /dev/null $1/-; :", NULL, "did not answer within 300 ms"},
+    };
+
+    add("work", "*", ends[_i].script);
+    set("work", "timeout_ms", ends[_i].problem ? "300" : "20000");
+    may_take = true;
+    start(1);
+    await(DUCK__REQUEST__ORDER_TAKE);
+    hand_out(1, 1, "{}");
+    expect_answer("pck_0", ends[_i].result, ends[_i].problem);
+    say_done();
+    ck_assert_msg(become(0), "%zu are left", marked());
+}
+END_TEST
+
+static void start_what_leaves_behind(void)
+{
+    add("work", "*", LEAVE_BEHIND "echo $$ > $1/pid; tail -qf /dev/null $1/-; :");
+    start(1);
+    await(DUCK__REQUEST__ORDER_TAKE);
+    hand_out(1, 1, "{}");
+    await_note("pid");
+    ck_assert(become(LEFT_BEHIND + 2));
+}
+
+START_TEST(a_runner_that_is_killed_leaves_nothing_behind)
+{
+    char path[64];
+    FILE *children;
+    int kept = 0;
+
+    start_what_leaves_behind();
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)runner, (int)runner);
+    children = fopen(path, "re");
+    ck_assert_ptr_nonnull(children);
+    ck_assert_int_eq(fscanf(children, "%d", &kept), 1);
+    fclose(children);
+    kill(kept, SIGKILL);
+    ck_assert_int_eq(end_status(), 1);
+    ck_assert_uint_eq(marked(), 0); /* when the keeper has ended nobody is left */
+}
+END_TEST
+
+START_TEST(a_keeper_that_is_killed_leaves_nothing_behind)
+{
+    start_what_leaves_behind();
+    kill(runner, SIGKILL);
+    waitpid(runner, NULL, 0);
+    runner = -1;
+    ck_assert_msg(become(0), "%zu are left", marked());
 }
 END_TEST
 
@@ -476,6 +587,9 @@ int main(void)
     tcase_add_test(cases, a_peck_that_cut_off_its_handler_five_times_fails_unrun);
     tcase_add_test(cases, told_to_end_it_ends_its_programs_and_gives_their_pecks_a_second);
     tcase_add_test(cases, without_its_node_it_kills_everything_and_ends);
+    tcase_add_loop_test(cases, what_a_program_leaves_behind_ends_with_it_however_it_ends, 0, 6);
+    tcase_add_test(cases, a_runner_that_is_killed_leaves_nothing_behind);
+    tcase_add_test(cases, a_keeper_that_is_killed_leaves_nothing_behind);
     tcase_add_test(cases, a_node_that_speaks_otherwise_is_no_node);
     tcase_add_test(cases, without_a_node_it_says_so);
     suite_add_tcase(suite, cases);
