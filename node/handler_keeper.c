@@ -93,7 +93,6 @@ int handler_keeper_run(int (*run)(const void *context), const void *context)
     }
     watch(&keeper);
     handler_strays_end();
-    sigprocmask(SIG_SETMASK, &keeper.before, NULL);
     if (WIFEXITED(keeper.status))
         return WEXITSTATUS(keeper.status);
     log_write(LOG_ERROR, "handler", "what ran them was ended by signal %d: so were they",

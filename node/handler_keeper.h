@@ -12,7 +12,8 @@
 #define HANDLER_KEEP_MS 4500u /* after it was told to end, what is kept is killed; less than the supervisor waits */
 
 /* Runs `run` in a child, with SIGTERM, SIGINT and SIGHUP as they were. Returns its exit status when
- * everything below has ended; 1 when it was killed. */
+ * everything below has ended; 1 when it was killed. The caller is to end too: those signals stay
+ * blocked. */
 int handler_keeper_run(int (*run)(const void *context), const void *context);
 
 #endif

@@ -131,6 +131,7 @@ static void start(uint32_t at_once)
         struct handler_runner_settings settings = {
             .table = &table, .socket_path = path, .at_once = at_once};
 
+        signal(SIGTERM, SIG_DFL); /* check's own handler ends the whole group */
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         exit(handler_runner_run(&settings));
     }
@@ -160,7 +161,8 @@ static void say(Duck__Reply *reply)
 
     reply->id = asked->id;
     local_buffer_append(&out, reply);
-    ck_assert_int_eq(send(node, out.data, out.end, MSG_NOSIGNAL), (ssize_t)out.end);
+    /* A runner that ends does not wait for what it is told. */
+    ck_assert(send(node, out.data, out.end, MSG_NOSIGNAL) == (ssize_t)out.end || errno == EPIPE);
     local_buffer_free(&out);
 }
 
