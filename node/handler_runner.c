@@ -278,7 +278,7 @@ static int open_signals(void)
 static void say_what_is_not_run(const struct handler_table *table)
 {
     for (size_t i = 0; i < table->count; i++)
-        if (table->list[i].word_count == 0)
+        if (!handler_is_run(&table->list[i]))
             log_write(LOG_INFO, "handler", "%s is a URL: its pecks wait for who calls it",
                       table->list[i].name);
 }

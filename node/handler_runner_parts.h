@@ -31,6 +31,11 @@ static inline const struct handler *handler_of(const struct runner *runner, cons
     return &runner->table->list[job->handler];
 }
 
+static inline bool handler_is_run(const struct handler *handler)
+{
+    return handler->word_count > 0 || handler->call;
+}
+
 /* ---- handler_takes.c: pecks that are taken, and begun ---- */
 
 void handler_order_takes(struct runner *runner, uint64_t now_ms);

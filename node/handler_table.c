@@ -248,12 +248,17 @@ size_t handler_but_not(const struct handler_table *table, size_t index,
 void handler_argv(const struct handler *handler, char *argv[HANDLER_WORDS_MAX + 1])
 {
     const char *word = handler->words;
+    size_t count = 0;
 
-    for (size_t i = 0; i < handler->word_count; i++) {
-        argv[i] = (char *)(uintptr_t)word;
+    for (; count < handler->word_count; count++) {
+        argv[count] = (char *)(uintptr_t)word;
         word += strlen(word) + 1;
     }
-    argv[handler->word_count] = NULL;
+    for (; !handler->word_count && handler->call && handler->call[count]; count++)
+        argv[count] = (char *)(uintptr_t)handler->call[count];
+    if (!handler->word_count && handler->call)
+        argv[count++] = (char *)(uintptr_t)handler->url;
+    argv[count] = NULL;
 }
 
 static void print_words(const struct handler *handler, FILE *file)

@@ -4,7 +4,7 @@
  *     duckling = dkl_…                  whose pecks; it lives on this node
  *     action = weather.*                which actions: data.read, data.*, or * (default)
  *     argv = /opt/weather --units "si"  the program and its words; "…" keeps blanks. Or
- *     url = https://…                   for the gateway to call; the node itself only lists it
+ *     url = https://…                   to POST to, by the gateway's program: duckgate --call-handler
  *     timeout_ms = 30000                100 to 3,000,000; then it is ended
  *     output_max_bytes = 262144         of standard output; at most what a result may have
  *     at_once = 4                       1 to 64; further pecks wait in the inbox
@@ -26,6 +26,7 @@
 #define HANDLERS_MAX 32u
 #define HANDLER_NAME_MAX 32u        /* bytes of [a-z0-9_.-] */
 #define HANDLER_WORDS_MAX 32u       /* program and arguments */
+#define HANDLER_CALL_WORDS_MAX (HANDLER_WORDS_MAX - 1)
 #define HANDLER_TEXT_SIZE 1024u     /* of all words, each with its NUL; of a URL with its NUL */
 #define HANDLER_TIMEOUT_MS 30000u   /* default */
 #define HANDLER_TIMEOUT_MIN_MS 100u
@@ -42,6 +43,7 @@ struct handler {
     char words[HANDLER_TEXT_SIZE];  /* one after the other, each with its NUL */
     size_t word_count;              /* 0: no program */
     char url[HANDLER_TEXT_SIZE];    /* empty: none */
+    const char *const *call;        /* words before the URL, NULL at the end, of who calls it; NULL: nobody */
     uint32_t timeout_ms, output_max_bytes, at_once;
     uint32_t memory_max_mib, cpu_max_s, processes_max; /* 0: no limit */
 };
@@ -64,7 +66,7 @@ bool handler_table_judge_programs(const struct handler_table *table, char proble
 /* The actions of other handlers of the same duckling that cover less than this one's. */
 size_t handler_but_not(const struct handler_table *table, size_t index, const char *actions[HANDLERS_MAX]);
 
-/* Fills `argv`, NULL at the end, with pointers into the handler. */
+/* Fills `argv`, NULL at the end, with pointers into the handler; empty if nobody calls its URL. */
 void handler_argv(const struct handler *handler, char *argv[HANDLER_WORDS_MAX + 1]);
 
 void handler_table_print(const struct handler_table *table, FILE *file); /* as it would be read again */

@@ -88,7 +88,9 @@ static void run_program(struct runner *runner, struct handler_job *job,
         break;
     case HANDLER_NO_PROGRAM:
         log_write(LOG_ERROR, "handler", "%s: cannot execute %s: %s", handler_of(runner, job)->name,
-                  handler_of(runner, job)->words, strerror(error));
+                  handler_of(runner, job)->word_count ? handler_of(runner, job)->words
+                                                      : handler_of(runner, job)->call[0],
+                  strerror(error));
         snprintf(problem, sizeof problem, "the handler's program cannot be started: %s",
                  strerror(error));
         fail_unstarted(runner, job, problem);
@@ -152,7 +154,7 @@ void handler_order_takes(struct runner *runner, uint64_t now_ms)
         struct answerer *answerer = &runner->answerers[i];
         size_t limit = room_of(runner, i);
 
-        if (runner->table->list[i].word_count == 0 || answerer->take_id || limit == 0 ||
+        if (!handler_is_run(&runner->table->list[i]) || answerer->take_id || limit == 0 ||
             answerer->rests_until_ms > now_ms)
             continue;
         answerer->take_id = runner->next_id++;

@@ -7,7 +7,7 @@
  *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
  *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, allow_host, allow_origin, public_url, smtp_url, mail_from, smtp_credentials_file
+ *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
  *     [handler NAME]  one each: see handler_table.h
  *
@@ -59,6 +59,9 @@ struct options {
     size_t gateway_host_count;
     char gateway_origins[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE]; /* whose pages may call it */
     size_t gateway_origin_count;
+    char gateway_calls[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE];   /* hosts and prefixes that handlers' URLs may be, beside public ones */
+    size_t gateway_call_count;
+    char gateway_call_ca_file[OPTIONS_PATH_SIZE];                  /* certificates for them; empty: the system's */
     char gateway_public_url[OPTIONS_URL_SIZE];  /* where clients reach it; empty: from listen */
     char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
     char mail_from[OPTIONS_URL_SIZE];

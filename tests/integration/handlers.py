@@ -1,10 +1,13 @@
 """Handlers on a real node, asked from another: whatever a program does, its peck ends in the right
 receipt, and neither the node nor another handler is harmed."""
 
+import http.server
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import threading
 
 from pond import BIN, Pond, run, until
@@ -57,6 +60,10 @@ class Handled:
 
     def __exit__(self, *error):
         self.pond.__exit__(*error)
+        left = self.left_running()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, left
 
     def restart(self):
         self.bob.start()
@@ -100,6 +107,18 @@ class Handled:
         """Those that the program noted; `count` of them."""
         return until(f"{count} processes", lambda: (
             lambda pids: pids if len(pids) >= count else None)([int(p) for p in self.read("pids")]))
+
+    def left_running(self):
+        """Processes that carry this test's folder in their arguments: every program does."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if self.folder.encode() in file.read():
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return found
 
     def open_gate(self, name):
         with open(os.path.join(self.folder, name), "w"):
@@ -145,8 +164,8 @@ def a_program_has_nothing_of_the_node_and_no_more_than_its_limits():
 def each_way_to_fail_ends_in_a_failed_receipt_with_its_reason():
     small = "output_max_bytes = 1000\n"
     with Handled("crash", "fail", "explain", "garbage", "prose", "two", "deep", "nothing", "hang",
-                 "deaf", "flood", "large", "complain", "echo",
-                 keys={"hang": "timeout_ms = 300\n", "deaf": "timeout_ms = 300\n",
+                 "deaf", "flood", "flood_words", "cut", "slow", "large", "complain", "echo",
+                 keys={"flood_words": "timeout_ms = 500\n", "hang": "timeout_ms = 300\n", "deaf": "timeout_ms = 300\n",
                        "large": "output_max_bytes = 262143\n", "deep": "output_max_bytes = 2001\n",
                        "nothing": small}) as pond:
         pond.fails("crash", "ended by signal 11 (Segmentation fault)")
@@ -160,6 +179,9 @@ def each_way_to_fail_ends_in_a_failed_receipt_with_its_reason():
         pond.fails("hang", "did not answer within 300 ms")
         pond.fails("deaf", "did not answer within 300 ms")
         pond.fails("flood", "printed more than 262144 bytes")
+        pond.fails("flood_words", "did not answer within 500 ms")
+        pond.fails("cut", "it is not JSON")
+        assert pond.ask("slow")["result"] == "slow but fine"
         pond.fails("large", "printed more than 262143 bytes")
         assert pond.ask("complain")["result"] == "I said it"
         pond.bob.says(r"complain\[\d+\]: it is all wrong")
@@ -168,6 +190,7 @@ def each_way_to_fail_ends_in_a_failed_receipt_with_its_reason():
         pond.becomes_counted("hang", timed_out=1, failed=0, running=0)
         pond.becomes_counted("flood", timed_out=0, failed=1, running=0)
         assert [pid for pid in pond.pids(2) if is_alive(pid)] == []
+        until("everything to end", lambda: not pond.left_running())
         assert pond.ask("echo")["state"] == "answered"
         assert pond.bob.json("status")["inbox"] == 0
 
@@ -181,6 +204,91 @@ def daemons_that_a_program_leaves_behind_are_killed():
         pond.fails("daemons_and_hang", "did not answer within 2000 ms")
         pids = pond.pids(41)
         until("the daemons to end", lambda: not [pid for pid in pids if is_alive(pid)])
+
+
+def a_fork_bomb_is_ended_and_harms_no_other():
+    with Handled("bomb", "echo", "slow", keys={"bomb": "timeout_ms = 1500\n"}) as pond:
+        bombed = pond.ask("bomb", wait="0")
+        until("the bomb to go off", lambda: len(pond.left_running()) > 20)
+        assert pond.ask("echo")["state"] == "answered"
+        assert pond.ask("slow")["state"] == "answered"
+        assert "did not answer within 1500 ms" in pond.becomes(bombed, "failed")["problem"]
+        until("everything to end", lambda: not pond.left_running())
+        assert pond.ask("echo")["state"] == "answered"
+
+
+def a_url_is_called_and_what_is_no_answer_fails():
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            peck = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answers = {"fine": (200, json.dumps(peck["payload"]).encode()), "moved": (302, b"{}"),
+                       "prose": (200, b"It rains."), "large": (200, b"1" * 300000),
+                       "empty": (200, b""), "down": (503, b"{}")}
+            if peck["action"] == "hook.hang":
+                self.rfile.read(1)  # until the caller is ended
+                return
+            status, body = answers[peck["action"].split(".")[1]]
+            self.send_response(status)
+            self.send_header("Content-Type", self.headers["Content-Type"])
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_port}"
+    more = "".join(f"[handler {name}]\nduckling = {{oracle}}\naction = {action}\nurl = {url}\n{keys}"
+                   for name, action, url, keys in (
+        ("hook", "hook.*", f"http://{address}/peck", ""),
+        ("late", "hook.hang", f"http://{address}/peck", "timeout_ms = 1000\n"),
+        ("nobody", "nobody", "http://127.0.0.1:1/", ""),
+        ("private", "private", f"https://127.0.0.2:{server.server_port}/", "")))
+    try:
+        with Handled("echo", more=more + "[gateway]\ncall_allow = 127.0.0.1/32, hooks.internal\n") as pond:
+            fine = pond.ask("hook.fine", '{"city": "Lisbon"}')
+            assert fine["state"] == "answered" and fine["result"] == {"city": "Lisbon"}, fine
+            pond.fails("hook.moved", "the handler's URL: the answer is 302, not 200")
+            pond.fails("hook.down", "the answer is 503, not 200")
+            pond.fails("hook.prose", "it is not JSON")
+            pond.fails("hook.large", "larger than 262144 bytes")
+            pond.fails("hook.empty", "it is empty")
+            pond.fails("hook.hang", "did not answer within 1000 ms")
+            pond.fails("nobody", "the handler's URL: ")
+            pond.fails("private", "its address is not a public one")
+            assert pond.ask("echo")["state"] == "answered"
+            duckgate = [os.path.join(BIN, "duckgate"), "--config", pond.bob.config, "--check-config"]
+            assert subprocess.run(duckgate, capture_output=True).returncode == 0
+            for wrong, reason in (("call_allow = 1.2.3.4/33", "no address, prefix or host name"),
+                                  ("call_alow = ::1", "has no key")):
+                with open(pond.bob.config, "a") as file:
+                    file.write(f"[gateway]\n{wrong}\n")
+                refused = subprocess.run(duckgate, capture_output=True, text=True)
+                assert refused.returncode == 2 and reason in refused.stderr, refused
+                pond.bob.write_config()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def a_handler_is_refused_by_the_key_that_is_wrong():
+    with Pond("alice") as pond:
+        duck = pond.alice.json("hatch", "Duck")["duckling_id"]
+        for text, reason in (
+                ("[handler a]\ncolour = red\n", "a handler has no such key"),
+                ("[handler A]\nargv = /bin/true\n", "a handler's name is"),
+                ("[handlers]\nargv = /bin/true\n", "there is no section [handlers]"),
+                (f"[handler a]\nduckling = {duck}\n", "it has neither argv nor url"),
+                (f"[handler a]\nduckling = {duck}\nargv = /nowhere/x\n", "No such file")):
+            pond.alice.write_config(extra=text)
+            refused = pond.alice.command("run", "--check-config", check=False)
+            assert refused.returncode != 0 and reason in refused.stderr, refused
+        pond.alice.write_config(extra=f"[handler a]\nduckling = {duck}\nargv = /bin/true\n")
+        assert pond.alice.json("handlers", "check") == {"handlers": 1}
+        assert "argv = /bin/true" in pond.alice.command("run", "--check-config").stdout
+        pond.alice.write_config(extra="")
 
 
 def a_program_that_is_gone_is_a_failure_and_a_config_that_names_none_is_refused():
@@ -236,9 +344,6 @@ def the_closest_handler_answers():
         listed = {h["name"]: h for h in pond.bob.json("handlers")["handlers"]}
         assert sorted(listed["every"]["but_not"]) == ["data.*", "data.read", "web.*"], listed
         assert (listed["web"]["kind"], listed["web"]["target"]) == ("url", "https://example.com/hook")
-        pond.ask("web.page", wait="0")
-        left = until("the peck for the URL", pond.left)
-        assert [(p["action"], p["state"]) for p in left] == [("web.page", "taken")], left
 
 
 def a_node_that_stops_ends_its_programs_and_their_pecks_are_handed_out_again():
@@ -271,18 +376,26 @@ def a_runner_that_is_killed_is_started_again():
         os.mkfifo(os.path.join(pond.folder, "never"))
         sent = pond.ask("again", wait="0")
         until("the program to begin", lambda: pond.read("begun") == ["1"])
-        runner = int(pond.bob.says(r"handler: started, pid (\d+)").group(1))
-        program = int(pond.read("pids")[-1])
-        os.kill(runner, signal.SIGKILL)
-        until("its program to end", lambda: not is_alive(program))
-        for pid in map(int, pond.read("pids")):  # the daemon is nobody's any more
-            if is_alive(pid):
-                os.kill(pid, signal.SIGKILL)
+        keeper = pond.bob.says(r"handler: started, pid (\d+)").group(1)
+        with open(f"/proc/{keeper}/task/{keeper}/children") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        until("all that it started to end", lambda: not pond.left_running())
         assert pond.ask("echo")["state"] == "answered"
         assert pond.becomes(sent, "answered", "failed")["result"] == {"attempt": 2}
 
 
-def two_handlers_that_answer_each_other_go_on_as_long_as_they_may():
+def a_keeper_that_is_killed_is_started_again():
+    with Handled("again", "echo") as pond:
+        os.mkfifo(os.path.join(pond.folder, "never"))
+        sent = pond.ask("again", wait="0")
+        until("the program to begin", lambda: pond.read("begun") == ["1"])
+        os.kill(int(pond.bob.says(r"handler: started, pid (\d+)").group(1)), signal.SIGKILL)
+        until("all that it started to end", lambda: not pond.left_running())
+        assert pond.ask("echo")["state"] == "answered"
+        assert pond.becomes(sent, "answered", "failed")["result"] == {"attempt": 2}
+
+
+def two_handlers_that_answer_each_other_for_ever_stop_at_the_rounds_of_their_bond():
     talker = os.path.join(PROGRAMS, "talker.py")
     with Handled() as pond:
         said = os.path.join(pond.folder, "said")
@@ -290,7 +403,7 @@ def two_handlers_that_answer_each_other_go_on_as_long_as_they_may():
             e for e in pond.bob.json("directory")["entries"] if e["duckling"] == pond.asker])
         asked = pond.bob.json("peck", pond.asker, "--bond", "*", "--from", pond.oracle, "--wait", "0")
         until("the request at alice", lambda: pond.alice.json("inbox", pond.asker)["pecks"])
-        pond.alice.command("approve", asked["peck_id"])
+        pond.alice.command("approve", asked["peck_id"], "--rounds", "8")
         until("the bond at bob", lambda: len(pond.bob.json("bonds")["bonds"]) == 2)
         for node, duckling in ((pond.alice, pond.asker), (pond.bob, pond.oracle)):
             node.stop()
@@ -300,22 +413,31 @@ def two_handlers_that_answer_each_other_go_on_as_long_as_they_may():
             node.start()
             node.says("info handler: ready")
         pond.pond.all_linked()
-        pond.alice.command("peck", pond.oracle, '{"round": 1, "enough": 7}', "--from", pond.asker,
+        pond.alice.command("peck", pond.oracle, '{"round": 1}', "--from", pond.asker,
                            "--action", "talk", "--thread", "t1", "--wait", "0")
-        until("seven rounds", lambda: len(pond.read("said")) == 14)
+        pond.bob.says("has had all its rounds")
+        until("the last to fail", lambda: pond.bob.json("handlers")["handlers"][0]["failed"] == 1
+              or pond.alice.json("handlers")["handlers"][0]["failed"] == 1)
         turns = pond.read("said")
-        assert turns[::2] == [pond.oracle, pond.asker] * 3 + [pond.oracle], turns
-        assert turns[1::2] == [str(i) for i in range(1, 8)], turns
+        said = len(turns) // 2
+        assert turns[1::2] == [str(i) for i in range(1, said + 1)], turns
+        assert 8 <= said <= 16, turns
+        counts = [node.json("handlers")["handlers"][0] for node in (pond.alice, pond.bob)]
+        assert sum(c["taken"] for c in counts) == said, counts
 
 
 run(a_program_gets_the_peck_and_what_it_prints_is_the_answer,
     a_program_has_nothing_of_the_node_and_no_more_than_its_limits,
     each_way_to_fail_ends_in_a_failed_receipt_with_its_reason,
     daemons_that_a_program_leaves_behind_are_killed,
+    a_fork_bomb_is_ended_and_harms_no_other,
+    a_url_is_called_and_what_is_no_answer_fails,
+    a_handler_is_refused_by_the_key_that_is_wrong,
     a_program_that_is_gone_is_a_failure_and_a_config_that_names_none_is_refused,
     a_slow_program_delays_no_other_and_what_waits_stays_in_the_inbox,
     the_closest_handler_answers,
     a_node_that_stops_ends_its_programs_and_their_pecks_are_handed_out_again,
     a_node_that_is_killed_takes_its_programs_along_and_their_pecks_are_handed_out_again,
     a_runner_that_is_killed_is_started_again,
-    two_handlers_that_answer_each_other_go_on_as_long_as_they_may)
+    a_keeper_that_is_killed_is_started_again,
+    two_handlers_that_answer_each_other_for_ever_stop_at_the_rounds_of_their_bond)

@@ -225,7 +225,7 @@ END_TEST
 START_TEST(after_its_time_it_is_asked_to_end_and_then_made_to)
 {
     set("timeout_ms", "5000");
-    begin("trap '' TERM; echo ready; while :; do read x < /dev/zero; done", "");
+    begin("trap '' TERM; echo ready; tail -f /dev/null", "");
     await_line();
     ck_assert_uint_eq(handler_run_wake_at_ms(run), BEGAN_MS + 5000);
     handler_run_move(run, BEGAN_MS + 4999);
@@ -244,7 +244,7 @@ END_TEST
 
 START_TEST(one_that_hears_ends_when_it_is_asked_and_is_late_all_the_same)
 {
-    begin("trap 'echo 1; exit 0' TERM; echo; while :; do read x < /dev/zero; done", "");
+    begin("trap 'echo 1; exit 0' TERM; tail -f /dev/null & echo; wait", "");
     await_line();
     handler_run_move(run, BEGAN_MS + HANDLER_TIMEOUT_MS);
     has_ended(true);
@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(one_that_is_dropped_has_nothing_to_say)
 {
-    begin("echo 1; cat /dev/zero > /dev/null", "");
+    begin("echo 1; tail -f /dev/null", "");
     await_line();
     handler_run_drop(run, now_ms);
     has_ended(true);
@@ -288,8 +288,7 @@ START_TEST(its_whole_group_ends_with_it)
     pid_t left;
 
     ck_assert(handler_strays_adopt());
-    snprintf(script, sizeof script, "cat /dev/zero > /dev/null & echo $! > %s/pid; echo 1",
-             folder.path);
+    snprintf(script, sizeof script, "tail -f /dev/null & echo $! > %s/pid; echo 1", folder.path);
     begin(script, "");
     finish();
     ck_assert_int_eq(said.end, HANDLER_ANSWERED);
@@ -308,8 +307,8 @@ START_TEST(who_leaves_the_group_and_its_parent_is_a_stray)
 
     ck_assert(handler_strays_adopt());
     snprintf(script, sizeof script,
-             "setsid sh -c 'echo $$ > %s/stray; cat /dev/zero > /dev/null' & "
-             "(cat /dev/zero > /dev/null & echo $! > %s/orphan); "
+             "setsid sh -c 'echo $$ > %s/stray; tail -f /dev/null' & "
+             "(tail -f /dev/null & echo $! > %s/orphan); "
              "while ! test -s %s/stray; do :; done; echo 1; cat",
              folder.path, folder.path, folder.path);
     begin(script, "");

@@ -52,6 +52,26 @@ def hang_with(told):
         signal.pause()
 
 
+BOMB_MOST = 40
+
+
+def bomb():
+    """Forks as often as it can, in groups and sessions of their own. The kernel bounds it: root gives
+    its rights up to a user that has no other process."""
+    import resource
+    if os.geteuid() == 0:
+        os.setgid(60123)
+        os.setuid(60123)
+        resource.setrlimit(resource.RLIMIT_NPROC, (BOMB_MOST, BOMB_MOST))
+    for born in range(1000):
+        try:
+            if os.fork() == 0 and born % 2:
+                os.setsid()
+        except OSError:
+            signal.pause()
+    signal.pause()
+
+
 def wait_for_fifo(name):
     note("pids", os.getpid())
     note("begun", os.environ["DUCK_ATTEMPT"])
@@ -87,6 +107,16 @@ def main(kind):
     elif kind == "flood":
         while True:
             os.write(1, b'"' + b"x" * 65536)
+    elif kind == "flood_words":
+        while True:
+            os.write(2, b"y" * 65536)
+    elif kind == "cut":
+        os.write(1, b'{"a": [1, 2')
+    elif kind == "slow":
+        signal.sigtimedwait([], 1)
+        answer("slow but fine")
+    elif kind == "bomb":
+        bomb()
     elif kind == "complain":
         for _ in range(200):
             os.write(2, b"it is all wrong, all of it\n" * 1000)
