@@ -8,9 +8,10 @@ void agent_add_news(struct agent *agent, const struct offered_record *offered,
                         ? gossip_links(agent->gossip)
                         : news_budget(directory_count_kind(agent->directory, RECORD_NODE));
 
-    if (!agent->started)
+    if (agent->filling && offered->record.version.ms + NEWS_OLD_MS < at->wall_ms)
+        return; /* nobody else begins as empty as we do */
+    if (!agent->started || !news_add(agent->news, &offered->record, from, budget, at->now_ms))
         return;
-    news_add(agent->news, &offered->record, from, budget, at->now_ms);
     agent->fresh =
         agent_grow(agent->fresh, agent->fresh_count, &agent->fresh_capacity, sizeof *agent->fresh);
     agent->fresh[agent->fresh_count++] = (struct fresh){
@@ -75,7 +76,7 @@ void agent_spread_news(struct agent *agent, const struct moment *at, struct effe
         nodes = arena_take(&effects->arena, (gossip_links(agent->gossip) + 1) * sizeof *nodes);
         count = nodes ? gossip_linked(agent->gossip, nodes, gossip_links(agent->gossip)) : 0;
         shuffle(&agent->dice, nodes, count);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && news_has_more(agent->news); i++) {
             struct hash hashes[NEWS_PER_FRAME_MAX];
             size_t told = news_poll(agent->news, &nodes[i], hashes, NEWS_PER_FRAME_MAX);
 

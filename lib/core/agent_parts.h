@@ -62,6 +62,8 @@ struct served_audit {
     struct audit *audit; /* NULL: none */
     struct id peer;
     uint32_t session;
+    bool is_made; /* and the neighbour was told */
+    uint8_t nonce[AUDIT_NONCE_SIZE];
     uint64_t until_ms;
     struct quota *turns; /* how often each neighbour may ask for one: it costs us as much as the set */
 };
@@ -112,6 +114,7 @@ struct agent {
         uint64_t since_ms;     /* it has stayed */
         uint64_t suggested_ms; /* a repair, by sums that differ */
     } watches[RECORD_SETS];
+    uint64_t ask_sets_ms; /* when a neighbour may be asked that was not compared with for long */
 
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS];
@@ -122,6 +125,7 @@ struct agent {
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
     bool stopping;               /* ORDER_STOP was */
+    bool filling;                /* what is offered comes by a first fill */
 };
 
 /* ---- agent.c ---- */

@@ -53,10 +53,15 @@ uint64_t agent_set_sum(const struct agent *agent, enum record_set set)
 }
 
 /* What is on its way makes sums differ for a moment; so a difference counts when ours has stayed for
- * a while. Where something is always on its way, it counts now and then all the same. */
+ * a while. Where something is always on its way, it counts now and then all the same; oftener where
+ * news do not bring all. */
 void agent_compare_sums(struct agent *agent, const struct id *node,
                         const uint64_t sums[RECORD_SETS], const struct moment *at)
 {
+    uint64_t patience_ms =
+        news_is_crowded(agent->news, at->now_ms) ? SUMS_CROWD_MS : SUMS_PATIENCE_MS;
+
+    gossip_note_compared(agent->gossip, node, at->now_ms);
     for (int i = 0; i < RECORD_SETS; i++) {
         struct set_watch *watch = &agent->watches[i];
         uint64_t sum = agent_set_sum(agent, (enum record_set)(i + 1));
@@ -66,7 +71,7 @@ void agent_compare_sums(struct agent *agent, const struct id *node,
             watch->since_ms = at->now_ms;
         }
         if (sums[i] == sum || (at->now_ms < watch->since_ms + SUMS_SETTLE_MS &&
-                               at->now_ms < watch->suggested_ms + SUMS_PATIENCE_MS))
+                               at->now_ms < watch->suggested_ms + patience_ms))
             continue;
         if (repair_suggest(agent->repairs[i], node, true, at->now_ms))
             watch->suggested_ms = at->now_ms;
@@ -75,8 +80,20 @@ void agent_compare_sums(struct agent *agent, const struct id *node,
 
 void agent_check_sets(struct agent *agent, const struct id *node, const struct moment *at)
 {
+    gossip_note_compared(agent->gossip, node, at->now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_suggest(agent->repairs[i], node, false, at->now_ms);
+}
+
+static void ask_sets(struct agent *agent, const struct moment *at)
+{
+    struct id node;
+
+    if (at->now_ms < agent->ask_sets_ms)
+        return;
+    agent->ask_sets_ms = at->now_ms + SUMS_ASK_MS;
+    if (gossip_uncompared(agent->gossip, at->now_ms, &node))
+        agent_check_sets(agent, &node, at);
 }
 
 /* ---- as the responder ---- */
@@ -86,8 +103,10 @@ static struct served_audit *served_audit(struct agent *agent, const struct id *p
 {
     struct served_audit *served = &agent->audits[set - 1];
 
-    return served->audit && id_equal(&served->peer, peer) && served->session == session ? served
-                                                                                        : NULL;
+    return served->audit && served->is_made && id_equal(&served->peer, peer) &&
+                   served->session == session
+               ? served
+               : NULL;
 }
 
 static void send_reconcile(const struct id *node, const struct event *event,
@@ -97,22 +116,38 @@ static void send_reconcile(const struct id *node, const struct event *event,
 }
 
 /* One neighbour at a time: an audit takes as much memory as the set. */
-static void open_audit(struct agent *agent, const struct event *event, struct effects *effects)
+static void open_audit(struct agent *agent, const struct event *event)
 {
     struct served_audit *served = &agent->audits[event->reconcile.set - 1];
-    struct event answer = *event;
     uint8_t key[AUDIT_KEY_SIZE];
 
     if (served->audit || !quota_take(served->turns, &event->node, AUDIT_EACH_S, event->at.now_ms))
         return; /* the asker gives up, and asks somebody else */
-    dice_fill(&agent->dice, answer.reconcile.nonce, AUDIT_NONCE_SIZE);
-    audit_key(&event->node, event->reconcile.nonce, &agent->node, answer.reconcile.nonce, key);
-    served->audit = audit_new(agent->sets[event->reconcile.set - 1], key);
+    dice_fill(&agent->dice, served->nonce, AUDIT_NONCE_SIZE);
+    audit_key(&event->node, event->reconcile.nonce, &agent->node, served->nonce, key);
+    served->audit = audit_begin(agent->sets[event->reconcile.set - 1], key);
+    served->is_made = false;
     served->peer = event->node;
     served->session = event->reconcile.session;
     served->until_ms = event->at.now_ms + AUDIT_SERVED_MS;
+}
+
+/* A slice a turn; then the neighbour may begin. */
+static void make_audit(struct agent *agent, enum record_set set, struct effects *effects)
+{
+    struct served_audit *served = &agent->audits[set - 1];
+    struct event answer = {0};
+
+    if (!served->audit || served->is_made ||
+        !audit_go_on(served->audit, agent->sets[set - 1], AUDIT_SLICE))
+        return;
+    served->is_made = true;
+    answer.reconcile.set = set;
+    answer.reconcile.session = served->session;
     answer.reconcile.is_answer = true;
-    send_reconcile(&event->node, &answer, effects);
+    answer.reconcile.has_nonce = true;
+    memcpy(answer.reconcile.nonce, served->nonce, AUDIT_NONCE_SIZE);
+    send_reconcile(&served->peer, &answer, effects);
 }
 
 static void answer_reconcile(struct agent *agent, const struct event *event,
@@ -136,6 +171,7 @@ static void answer_reconcile(struct agent *agent, const struct event *event,
     }
     answer.reconcile.is_answer = true;
     send_reconcile(&event->node, &answer, effects);
+    reconcile_rest(agent->responder);
 }
 
 void agent_take_reconcile(struct agent *agent, const struct event *event, struct effects *effects)
@@ -143,7 +179,7 @@ void agent_take_reconcile(struct agent *agent, const struct event *event, struct
     enum record_set set = event->reconcile.set;
 
     if (!event->reconcile.is_answer && event->reconcile.has_nonce)
-        open_audit(agent, event, effects);
+        open_audit(agent, event);
     else if (!event->reconcile.is_answer)
         answer_reconcile(agent, event, effects);
     else if (event->reconcile.has_nonce)
@@ -220,9 +256,11 @@ void agent_take_fetched(struct agent *agent, const struct event *event, struct e
         agent->records_refused += event->fetched.count;
         return;
     }
+    agent->filling = repair_is_filling(repair);
     for (size_t i = 0; i < event->fetched.count; i++)
         useful +=
             agent_offer_record(agent, &event->fetched.items[i], &event->node, &event->at, effects);
+    agent->filling = false;
     repair_fetched(repair, &event->node, event->fetched.session, useful, event->fetched.is_last,
                    event->fetched.has_next ? &event->fetched.next : NULL, &event->at);
 }
@@ -251,19 +289,36 @@ static void ask(enum record_set set, const struct repair_output *output, struct 
     agent_send(&output->peer, FRAME_FETCH, frame_pack_fetch(&event, &effects->arena), effects);
 }
 
+/* Who lacked something may lack more: on to another neighbour, until one brings nothing. In a crowd one
+ * that fails stands for nobody. */
+static void note_end(struct agent *agent, enum record_set set, const struct repair_output *output,
+                     const struct moment *at, struct effects *effects)
+{
+    bool crowded = news_is_crowded(agent->news, at->now_ms);
+    char text[ID_TEXT_SIZE];
+    struct id next;
+
+    if (output->fetched > 0)
+        agent_log(effects, LOG_DEBUG, "%zu records of %s came by repair (%s)", output->fetched,
+                  id_text(ID_NODE, &output->peer, text), output->how);
+    if ((output->fetched > 0 || (output->failed && crowded)) &&
+        gossip_draw_link(agent->gossip, &output->peer, &next))
+        repair_suggest(agent->repairs[set - 1], &next, crowded, at->now_ms);
+}
+
 void agent_repair(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct repair_output output;
-    char text[ID_TEXT_SIZE];
 
+    ask_sets(agent, at);
     for (int i = 0; i < RECORD_SETS; i++) {
         while (repair_poll(agent->repairs[i], agent->sets[i], at, &output)) {
             if (output.kind != REPAIR_ENDED)
                 ask((enum record_set)(i + 1), &output, effects);
-            else if (output.fetched > 0)
-                agent_log(effects, LOG_DEBUG, "%zu records of %s came by repair (%s)",
-                          output.fetched, id_text(ID_NODE, &output.peer, text), output.how);
+            else
+                note_end(agent, (enum record_set)(i + 1), &output, at, effects);
         }
+        make_audit(agent, (enum record_set)(i + 1), effects);
         if (agent->audits[i].audit && agent->audits[i].until_ms <= at->now_ms) {
             audit_free(agent->audits[i].audit);
             agent->audits[i].audit = NULL;
@@ -273,13 +328,15 @@ void agent_repair(struct agent *agent, const struct moment *at, struct effects *
 
 uint64_t agent_repair_wake_at_ms(const struct agent *agent)
 {
-    uint64_t wake_ms = MOMENT_NEVER;
+    uint64_t wake_ms = gossip_links(agent->gossip) > 0 ? agent->ask_sets_ms : MOMENT_NEVER;
 
     for (int i = 0; i < RECORD_SETS; i++) {
         uint64_t repair_ms = repair_wake_at_ms(agent->repairs[i]);
 
         if (repair_ms < wake_ms)
             wake_ms = repair_ms;
+        if (agent->audits[i].audit && !agent->audits[i].is_made)
+            return 0;
         if (agent->audits[i].audit && agent->audits[i].until_ms < wake_ms)
             wake_ms = agent->audits[i].until_ms;
     }

@@ -16,8 +16,10 @@ struct pair {
 struct audit {
     struct recordset *set;
     struct hash *originals; /* in the order of the set */
+    size_t room;            /* of those */
     size_t *slots;          /* 1 + index of the set, open addressing by the keyed hash; 0: free */
     size_t slot_count;      /* a power of two */
+    struct stamp after;     /* where it goes on: a hash of zeros at a second that was not read */
     uint8_t key[AUDIT_KEY_SIZE];
 };
 
@@ -52,15 +54,40 @@ static size_t slot_of(const struct audit *audit, const struct hash *keyed)
     return number & (audit->slot_count - 1);
 }
 
-static void keep(struct audit *audit, const struct pair *pair)
+static void put_slot(struct audit *audit, const struct hash *keyed, size_t index)
 {
-    size_t index = recordset_count(audit->set), slot = slot_of(audit, &pair->keyed.hash);
+    size_t slot = slot_of(audit, keyed);
 
-    recordset_insert(audit->set, &pair->keyed);
-    audit->originals[index] = pair->original;
     while (audit->slots[slot])
         slot = (slot + 1) & (audit->slot_count - 1);
     audit->slots[slot] = index + 1;
+}
+
+/* For `count` stamps; those that are there get their new slots. */
+static void make_room(struct audit *audit, size_t count)
+{
+    struct stamp stamp;
+
+    audit->room = count;
+    audit->originals = memory_resize(audit->originals, count * sizeof *audit->originals);
+    memory_give_back(audit->slots);
+    audit->slot_count = SLOTS_MIN;
+    while (audit->slot_count < SLOTS_PER_PLACE * count)
+        audit->slot_count *= 2;
+    audit->slots = memory_take(audit->slot_count * sizeof *audit->slots);
+    for (size_t i = 0; recordset_read(audit->set, i, &stamp, 1) == 1; i++)
+        put_slot(audit, &stamp.hash, i);
+}
+
+static void keep(struct audit *audit, const struct pair *pair)
+{
+    size_t index = recordset_count(audit->set);
+
+    if (index == audit->room)
+        make_room(audit, audit->room + audit->room / 2 + 64);
+    recordset_insert(audit->set, &pair->keyed);
+    audit->originals[index] = pair->original;
+    put_slot(audit, &pair->keyed.hash, index);
 }
 
 /* Reads the stamps of one second from `begin` on into `pairs`; the set is in order, so only they
@@ -82,36 +109,42 @@ static size_t read_second(const struct recordset *set, size_t begin, struct pair
     return count;
 }
 
-static void take_snapshot(struct audit *audit, const struct recordset *set)
+struct audit *audit_begin(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE])
 {
-    struct pair *pairs = NULL;
-    size_t room = 0, count;
+    struct audit *audit = memory_take(sizeof *audit);
 
-    for (size_t begin = 0; (count = read_second(set, begin, &pairs, &room)) > 0; begin += count) {
+    audit->set = recordset_new();
+    memcpy(audit->key, key, sizeof audit->key);
+    make_room(audit, recordset_count(set) + 1);
+    return audit;
+}
+
+bool audit_go_on(struct audit *audit, const struct recordset *set, size_t stamps_max)
+{
+    size_t begin = recordset_seek(set, &audit->after), room = 0, taken = 0, count = 0;
+    struct pair *pairs = NULL;
+
+    while (taken < stamps_max && (count = read_second(set, begin, &pairs, &room)) > 0) {
         for (size_t i = 0; i < count; i++)
             crypto_generichash(pairs[i].keyed.hash.bytes, HASH_SIZE, pairs[i].original.bytes,
                                HASH_SIZE, audit->key, sizeof audit->key);
+        audit->after.at_s = pairs[0].keyed.at_s + 1; /* before all of the next second */
         if (count > 1)
             qsort(pairs, count, sizeof *pairs, compare_pairs);
         for (size_t i = 0; i < count; i++)
             keep(audit, &pairs[i]);
+        begin += count;
+        taken += count;
     }
     memory_give_back(pairs);
+    return count == 0 || begin == recordset_count(set);
 }
 
 struct audit *audit_new(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE])
 {
-    struct audit *audit = memory_take(sizeof *audit);
-    size_t count = recordset_count(set);
+    struct audit *audit = audit_begin(set, key);
 
-    audit->slot_count = SLOTS_MIN;
-    while (audit->slot_count < SLOTS_PER_PLACE * count)
-        audit->slot_count *= 2;
-    audit->slots = memory_take(audit->slot_count * sizeof *audit->slots);
-    audit->originals = memory_take(count * sizeof *audit->originals);
-    audit->set = recordset_new();
-    memcpy(audit->key, key, sizeof audit->key);
-    take_snapshot(audit, set);
+    audit_go_on(audit, set, SIZE_MAX);
     return audit;
 }
 

@@ -20,7 +20,13 @@ void audit_key(const struct id *initiator, const uint8_t of_initiator[AUDIT_NONC
 
 struct audit;
 
-/* Of the set as it is now. Some 80 bytes and a microsecond a stamp. */
+/* Some 80 bytes and a microsecond a stamp: so it is made in slices. Each call takes `stamps_max` more of
+ * the set, in the order of time, and ends with a whole second; true: that was the last, and now it may be
+ * used. What the set changes meanwhile behind that place is missed: the next audit sees it. */
+struct audit *audit_begin(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE]);
+bool audit_go_on(struct audit *audit, const struct recordset *set, size_t stamps_max);
+
+/* The same at once, of the set as it is now. */
 struct audit *audit_new(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE]);
 void audit_free(struct audit *audit); /* NULL is fine */
 

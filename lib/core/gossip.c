@@ -455,6 +455,44 @@ size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max)
     return count;
 }
 
+bool gossip_draw_link(struct gossip *gossip, const struct id *except, struct id *node)
+{
+    uint64_t met = 0;
+
+    for (size_t i = 0; i < gossip->link_count; i++) {
+        const struct peer *peer = &gossip->peers[gossip->links[i]];
+
+        if (!peer->hanging && !id_equal(gossip_id(gossip, peer), except) &&
+            dice_below(&gossip->dice, ++met) == 0)
+            *node = *gossip_id(gossip, peer);
+    }
+    return met > 0;
+}
+
+void gossip_note_compared(struct gossip *gossip, const struct id *node, uint64_t now_ms)
+{
+    struct peer *peer = gossip_peer_of(gossip, node);
+
+    if (peer)
+        peer->compared_ms = now_ms;
+}
+
+bool gossip_uncompared(const struct gossip *gossip, uint64_t now_ms, struct id *node)
+{
+    const struct peer *longest = NULL;
+
+    for (size_t i = 0; i < gossip->link_count; i++) {
+        const struct peer *peer = &gossip->peers[gossip->links[i]];
+
+        if (!peer->hanging && peer->compared_ms + SUMS_LINK_MS <= now_ms &&
+            (!longest || peer->compared_ms < longest->compared_ms))
+            longest = peer;
+    }
+    if (longest)
+        *node = *gossip_id(gossip, longest);
+    return longest;
+}
+
 size_t gossip_count(const struct gossip *gossip)
 {
     return gossip->count;

@@ -40,12 +40,13 @@
 #define GOSSIP_LOST_JITTER_MS 100u               /* a link that broke is dialled within this */
 /* Links. */
 #define GOSSIP_SPARE_MS MINUTE_MS                /* of no use for so long: a spare link closes */
-#define GOSSIP_YOUNG_MS (10 * SECOND_MS)         /* a link too many closes no sooner */
+#define GOSSIP_YOUNG_MS (10 * SECOND_MS)         /* a link too many closes no sooner; one made to probe for another then */
 #define GOSSIP_TRADE_MS (4 * MINUTE_MS)          /* at most; a chosen link is traded for another */
 #define GOSSIP_HANG_UP_WITHIN_MS (20 * SECOND_MS) /* then a link that did not go down counts again */
 /* Probing. */
 #define GOSSIP_PROBE_EVERY_MS SECOND_MS          /* times 1 + own health, as the next */
-#define GOSSIP_PROBE_TIMEOUT_MS 500ull
+#define GOSSIP_PROBE_AGAIN_MS 250ull             /* no ack by then: the probe is said once more */
+#define GOSSIP_PROBE_TIMEOUT_MS 500ull           /* then others are asked */
 #define GOSSIP_NACK_MS 400ull                    /* who probes for another says so when nothing came */
 #define GOSSIP_HELPERS 3u                        /* that are asked to probe, too */
 #define GOSSIP_PROBES_MAX 8u                     /* of our own, at once */
@@ -218,6 +219,13 @@ struct gossip_figures {
 bool gossip_is_linked(const struct gossip *gossip, const struct id *node);
 size_t gossip_links(const struct gossip *gossip);
 size_t gossip_linked(const struct gossip *gossip, struct id *nodes, size_t max);
+bool gossip_draw_link(struct gossip *gossip, const struct id *except, struct id *node); /* by chance; false: none */
+
+/* What is held was compared with `node`'s. The second: the neighbour with whom that is longest ago, if it is
+ * SUMS_LINK_MS. Probes compare too, but go to members, and those may be many, or made up by somebody. */
+void gossip_note_compared(struct gossip *gossip, const struct id *node, uint64_t now_ms);
+bool gossip_uncompared(const struct gossip *gossip, uint64_t now_ms, struct id *node);
+
 size_t gossip_count(const struct gossip *gossip); /* members */
 size_t gossip_live(const struct gossip *gossip);  /* alive or suspect, with a record; without this node */
 void gossip_at(const struct gossip *gossip, size_t index, struct gossip_member *member); /* below count */

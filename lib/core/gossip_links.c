@@ -128,12 +128,12 @@ void gossip_link_up(struct gossip *gossip, const struct id *node, bool dialled_h
     list_link(gossip, peer);
     peer->linked = peer->met = true;
     peer->dialled_here = dialled_here;
-    peer->probed = peer->wanted = peer->sought = false;
+    peer->probed = peer->wanted = peer->sought = peer->passing = false;
     peer->up_ms = peer->used_ms = now_ms;
     peer->due_ms = MOMENT_NEVER;
     choose(gossip, peer);
     gossip_proof_of_life(gossip, peer);
-    gossip_probe_linked(gossip, node, now_ms);
+    gossip_probe_linked(gossip, node);
 }
 
 /* Who takes a link only to close it is dialled ever more seldom, like who does not answer. */
@@ -204,6 +204,7 @@ void gossip_want(struct gossip *gossip, const struct id *node, uint64_t now_ms)
         return;
     peer = gossip_peer(gossip, i);
     peer->used_ms = peer->hanging ? peer->used_ms : now_ms;
+    peer->passing = false;
     peer->wanted_until_ms = now_ms + GOSSIP_WANTED_MS;
     if (peer->linked || peer->wanted || (peer->state == GOSSIP_LEFT && !peer->comes_back)) {
         gossip_settle_peer(gossip, peer);
@@ -231,16 +232,17 @@ static bool may_close(const struct gossip *gossip, const struct peer *peer, uint
            !is_last_seed(gossip, peer);
 }
 
-/* The least recently useful link that may close; `ours`: that we dialled. NULL: none. */
-static struct peer *least_useful(const struct gossip *gossip, bool ours, uint64_t idle_ms,
-                                 uint64_t now_ms)
+/* The least recently useful link that may close; `spare`: that we dialled and have no use for. NULL:
+ * none. */
+static struct peer *least_useful(const struct gossip *gossip, bool spare, uint64_t now_ms)
 {
     struct peer *least = NULL;
 
     for (size_t i = 0; i < gossip->link_count; i++) {
         struct peer *peer = &gossip->peers[gossip->links[i]];
+        uint64_t idle_ms = spare && !peer->passing ? GOSSIP_SPARE_MS : GOSSIP_YOUNG_MS;
 
-        if ((ours && !peer->dialled_here) || peer->used_ms + idle_ms > now_ms ||
+        if ((spare && !peer->dialled_here) || peer->used_ms + idle_ms > now_ms ||
             !may_close(gossip, peer, now_ms))
             continue;
         if (!least || peer->used_ms < least->used_ms)
@@ -285,14 +287,13 @@ void gossip_tidy_links(struct gossip *gossip, uint64_t now_ms)
     begin_trade(gossip, now_ms);
     if (!gossip_is_mesh(gossip) && count_chosen(gossip) < LINKS_CHOSEN && choose_spare(gossip))
         gossip->dial_wake_ms = 0;
-    while (lasting > ACTIVE_LINKS_MAX &&
-           (peer = least_useful(gossip, false, GOSSIP_YOUNG_MS, now_ms))) {
+    while (lasting > ACTIVE_LINKS_MAX && (peer = least_useful(gossip, false, now_ms))) {
         gossip_hang_up(gossip, peer, "more links than this node keeps", now_ms);
         lasting--;
     }
     if (gossip_is_mesh(gossip) || lasting <= LINKS_CHOSEN)
         return;
-    peer = least_useful(gossip, true, GOSSIP_SPARE_MS, now_ms);
+    peer = least_useful(gossip, true, now_ms);
     if (peer)
         gossip_hang_up(gossip, peer, "not needed any more", now_ms);
 }

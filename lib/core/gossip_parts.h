@@ -56,10 +56,12 @@ struct peer {
     bool wanted;           /* by pecks */
     bool urgent;           /* a probe waits for the link */
     bool probed;           /* in this round */
+    bool passing;          /* a link that was dialled to probe it for another */
     uint64_t due_ms;       /* not dialled before; MOMENT_NEVER: not for its own sake */
     uint64_t dialled_ms;   /* the last try */
     uint64_t up_ms;        /* of the link */
     uint64_t used_ms;      /* when a link was of use last; while hanging: since when */
+    uint64_t compared_ms;  /* what it holds with what we hold */
     uint64_t wanted_until_ms;
     struct suspicion *suspicion;
 };
@@ -86,6 +88,7 @@ struct probe {
     struct id target;
     uint32_t nonce;
     uint64_t began_ms, due_ms;
+    bool again;            /* it was said twice */
     struct id helpers[GOSSIP_HELPERS];
     bool nacked[GOSSIP_HELPERS];
     size_t helper_count;
@@ -182,7 +185,7 @@ void gossip_extend_dials(struct gossip *gossip, uint64_t by_ms);
 /* ---- gossip_probe.c ---- */
 void gossip_probe(struct gossip *gossip, const struct peer *peer, enum probe_stage stage,
                   uint64_t now_ms);
-void gossip_probe_linked(struct gossip *gossip, const struct id *node, uint64_t now_ms);
+void gossip_probe_linked(struct gossip *gossip, const struct id *node);
 void gossip_probe_unreached(struct gossip *gossip, const struct peer *peer, uint64_t now_ms);
 void gossip_probe_turn(struct gossip *gossip, uint64_t now_ms);
 void gossip_void_probes(struct gossip *gossip);

@@ -1,6 +1,7 @@
 /* Probes: SWIM's round robin over the links, with Lifeguard's own health.
  *
- *   DIRECT     a probe over the link; no ack within the timeout leads to
+ *   DIRECT     a probe over the link, said once more at half of the timeout (one lost frame is no
+ *              reason to make three others dial); no ack within it leads to
  *   INDIRECT   three others are asked to probe it, and we try once more; no ack by the end of the
  *              period: we accuse it
  *   DIALLING   its link broke, so it is dialled; if that fails: INDIRECT, at once
@@ -148,7 +149,8 @@ void gossip_probe(struct gossip *gossip, const struct peer *peer, enum probe_sta
     *probe = (struct probe){.stage = stage, .target = *gossip_id(gossip, peer)};
     dice_fill(&gossip->dice, &probe->nonce, sizeof probe->nonce);
     probe->began_ms = now_ms;
-    probe->due_ms = now_ms + stretched_ms(gossip, GOSSIP_PROBE_TIMEOUT_MS);
+    probe->due_ms = now_ms + stretched_ms(gossip, stage == PROBE_DIRECT ? GOSSIP_PROBE_AGAIN_MS
+                                                                        : GOSSIP_PROBE_TIMEOUT_MS);
     if (stage == PROBE_DIRECT)
         send_probe(gossip, &probe->target, probe->nonce);
     else
@@ -217,11 +219,11 @@ void gossip_probe_unreached(struct gossip *gossip, const struct peer *peer, uint
         gossip_probe(gossip, peer, PROBE_INDIRECT, now_ms);
 }
 
-void gossip_probe_linked(struct gossip *gossip, const struct id *node, uint64_t now_ms)
+void gossip_probe_linked(struct gossip *gossip, const struct id *node)
 {
     struct probe *probe = find_probe(gossip, node);
+    struct peer *peer = gossip_peer_of(gossip, node);
 
-    (void)now_ms;
     if (probe)
         succeed(gossip, probe); /* the handshake answered */
     for (size_t i = 0; i < GOSSIP_RELAYS_MAX; i++) {
@@ -231,6 +233,7 @@ void gossip_probe_linked(struct gossip *gossip, const struct id *node, uint64_t 
             continue;
         answer(gossip, GOSSIP_SEND_ACK, &relay->from, relay->nonce);
         relay->used = false;
+        peer->passing = peer->dialled_here && !peer->chosen;
     }
     rest(gossip, node);
 }
@@ -415,10 +418,15 @@ static void probe_turn(struct gossip *gossip, struct probe *probe, uint64_t now_
 {
     if (probe->stage == PROBE_FREE || probe->due_ms > now_ms)
         return;
-    if (probe->stage == PROBE_INDIRECT)
+    if (probe->stage == PROBE_INDIRECT) {
         fail(gossip, probe);
-    else
+    } else if (probe->stage == PROBE_DIRECT && !probe->again) {
+        probe->again = true;
+        probe->due_ms = probe->began_ms + stretched_ms(gossip, GOSSIP_PROBE_TIMEOUT_MS);
+        send_probe(gossip, &probe->target, probe->nonce);
+    } else {
         go_indirect(gossip, probe, now_ms);
+    }
 }
 
 void gossip_probe_turn(struct gossip *gossip, uint64_t now_ms)

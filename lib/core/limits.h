@@ -133,22 +133,31 @@
 #define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
 #define ASKED_BYTES_BURST (64u * MIB)
 #define NEWS_SLOTS_MAX 256u              /* changed records that wait for their rides; of a larger crowd the rest is left to repair */
+#define NEWS_PASSED_BURST 128u           /* records of one class that came lately: more are a crowd, which is left to repair … */
+#define NEWS_PASSED_PER_S 64u            /* … until it is over: so many are forgotten each second */
+#define NEWS_CROWD_MS (3 * SECOND_MS)    /* after a crowd neighbours are compared with oftener */
+#define NEWS_OLD_MS MINUTE_MS            /* what a first fill brings and is so old is no news */
 #define NEWS_HOLDERS_MAX 24u             /* neighbours of a slot; the budget's upper end */
 #define NEWS_GATHER_MS 20ull             /* between rounds */
 #define NEWS_RIDE_MS 100ull              /* between rides, and up to as much again */
 #define NEWS_CLIPPED_MAX 32u             /* rides that a change waits while others fill the frames */
 #define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
 #define SUMS_SETTLE_MS SECOND_MS         /* differing sums count when ours has stayed so long … */
-#define SUMS_PATIENCE_MS (15 * SECOND_MS) /* … or when none counted for so long */
+#define SUMS_PATIENCE_MS (15 * SECOND_MS) /* … or when none counted for so long … */
+#define SUMS_LINK_MS (30 * SECOND_MS)   /* a neighbour that was not compared with for so long is asked … */
+#define SUMS_ASK_MS (5 * SECOND_MS)     /* … one of those so often */
+#define SUMS_CROWD_MS (SECOND_MS / 2)    /* … or so long, while news leave a crowd to repair */
 #define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
 #define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
 #define REPAIR_FAILURES_MAX 6u           /* in a row are counted: the rest after one doubles from 10 to 320 s */
 #define REPAIR_FRUITLESS_MAX 3u          /* portions in a row that brought nothing of what was asked for */
 #define REPAIR_REFUSED_MS (10 * MINUTE_MS) /* what is of no use is not asked for again for so long */
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
-#define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* after one that brought nothing */
+#define REPAIR_FRUITLESS_REST_MIN_MS SECOND_MS    /* after one that brought nothing, doubling … */
+#define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
 #define AUDIT_EACH_S 900u                /* between two audits for one neighbour: each takes a look at the whole set */
+#define AUDIT_SLICE 16384u               /* stamps of it that are taken in one turn: some 10 ms */
 #define AUDIT_SERVED_MS MINUTE_MS         /* how long the responder of an audit keeps it */
 #define REPAIR_FETCH_MAX 512u            /* records asked for at once */
 #define REPAIR_SMALL_SET 256u            /* stamps: then all are compared at once */

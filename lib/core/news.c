@@ -22,6 +22,7 @@ struct slot {
 struct list {
     struct slot *newest, *oldest;
     size_t count;
+    uint64_t came, came_ms; /* thousandths of records of others, as of then: see may_pass */
 };
 
 struct news {
@@ -32,7 +33,10 @@ struct news {
     struct dice dice;
     uint64_t now_ms, wake_ms;
     uint64_t round_ms; /* the next round is not before */
+    size_t due;        /* the round: how often something may still be told */
     bool is_clipped;   /* the round: somebody could not be told all at once */
+    uint64_t crowd_ms; /* when something was left to repair last */
+    bool was_crowded;
     uint64_t added, told, replaced, crowded_out;
 };
 
@@ -82,7 +86,9 @@ size_t news_budget(size_t nodes)
 
 static enum news_class class_of(uint32_t kind)
 {
-    if (kind == RECORD_NODE || kind == RECORD_REVOCATION)
+    if (kind == RECORD_REVOCATION)
+        return NEWS_REVOCATIONS;
+    if (kind == RECORD_NODE)
         return NEWS_MEMBERS;
     return kind == RECORD_METRICS ? NEWS_METRICS : NEWS_USERS;
 }
@@ -160,7 +166,31 @@ static void note_holder(struct slot *slot, const struct id *node)
         slot->holder[slot->holders++] = short_id(node);
 }
 
-void news_add(struct news *news, const struct record *record, const struct id *from, size_t budget,
+/* How many came lately: each counts one, and NEWS_PASSED_PER_S go each second. All of a crowd count,
+ * so that none of it is passed on until it is over. */
+static bool may_pass(struct news *news, enum news_class class, uint64_t now_ms)
+{
+    struct list *list = &news->lists[class];
+    uint64_t most = 1000ull * (NEWS_PASSED_BURST + NEWS_PASSED_PER_S);
+    uint64_t gone = now_ms > list->came_ms ? (now_ms - list->came_ms) * NEWS_PASSED_PER_S : 0;
+
+    list->came = list->came > gone ? list->came - gone : 0;
+    list->came_ms = now_ms;
+    list->came = list->came + 1000 < most ? list->came + 1000 : most;
+    if (list->came <= 1000ull * NEWS_PASSED_BURST)
+        return true;
+    news->crowded_out++;
+    news->crowd_ms = now_ms;
+    news->was_crowded = true;
+    return false;
+}
+
+bool news_is_crowded(const struct news *news, uint64_t now_ms)
+{
+    return news->was_crowded && now_ms < news->crowd_ms + NEWS_CROWD_MS;
+}
+
+bool news_add(struct news *news, const struct record *record, const struct id *from, size_t budget,
               uint64_t now_ms)
 {
     uint64_t name = name_of(news, record);
@@ -170,9 +200,11 @@ void news_add(struct news *news, const struct record *record, const struct id *f
     if (slot) {
         unlink_slot(news, slot);
         news->replaced++;
-    } else if (news->count == news->max) {
-        make_room(news);
     }
+    if (!id_is_zero(from) && !may_pass(news, class_of(record->kind), now_ms))
+        return false;
+    if (news->count == news->max)
+        make_room(news);
     if (!news->buckets)
         news->buckets = memory_take((news->mask + 1) * sizeof(struct slot *));
     slot = memory_take(sizeof *slot);
@@ -196,6 +228,7 @@ void news_add(struct news *news, const struct record *record, const struct id *f
     news->added++;
     if (slot->due_ms < news->wake_ms)
         news->wake_ms = slot->due_ms;
+    return true;
 }
 
 void news_heard(struct news *news, const struct record *record, const struct id *from)
@@ -208,16 +241,28 @@ void news_heard(struct news *news, const struct record *record, const struct id 
 
 /* ---- rounds ---- */
 
+static bool is_due(const struct news *news, const struct slot *slot)
+{
+    return slot->due_ms <= news->now_ms && slot->told < slot->allowed;
+}
+
 bool news_begin(struct news *news, uint64_t now_ms)
 {
     news->now_ms = now_ms;
     news->is_clipped = false;
-    return now_ms >= news->wake_ms;
+    news->due = 0;
+    if (now_ms < news->wake_ms)
+        return false;
+    for (int class = 0; class < NEWS_CLASSES; class ++)
+        for (const struct slot *slot = news->lists[class].newest; slot; slot = slot->older)
+            if (is_due(news, slot))
+                news->due += slot->allowed - slot->told;
+    return true;
 }
 
-static bool is_due(const struct news *news, const struct slot *slot)
+bool news_has_more(const struct news *news)
 {
-    return slot->due_ms <= news->now_ms && slot->told < slot->allowed;
+    return news->due > 0;
 }
 
 static size_t poll_class(struct news *news, enum news_class class, const struct id *node,
@@ -247,6 +292,7 @@ size_t news_poll(struct news *news, const struct id *node, struct hash *hashes, 
     for (int class = 0; class < NEWS_CLASSES && count < max; class ++)
         count += poll_class(news, (enum news_class) class, node, hashes + count, max - count);
     news->told += count;
+    news->due -= count;
     news->is_clipped |= count == max;
     return count;
 }

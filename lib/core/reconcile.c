@@ -67,6 +67,12 @@ void reconcile_free(struct reconcile *side)
     memory_give_back(side);
 }
 
+void reconcile_rest(struct reconcile *side)
+{
+    range_writer_free(&side->out);
+    side->out = (struct range_writer){0};
+}
+
 /* ---- findings ---- */
 
 static int compare_hashes(const void *left, const void *right)

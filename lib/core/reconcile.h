@@ -52,6 +52,9 @@ void reconcile_free(struct reconcile *side); /* NULL is fine */
 enum reconcile_verdict reconcile_answer(struct reconcile *side, const struct recordset *set,
                                         struct bytes message, struct bytes *answer);
 
+/* Gives back what the last answer took: a responder is mostly idle. */
+void reconcile_rest(struct reconcile *side);
+
 /* The initiator: begins a session, forgetting the one before. A probe asks in 20 bytes (24 with
  * from_s) whether the sets are equal; an answer that is not RECONCILE_DONE can be gone on with, but
  * a session of its own with from_s is usually cheaper. Messages are borrowed as above. */

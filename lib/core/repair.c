@@ -4,7 +4,7 @@
  *     PROBE ── equal? ──> end     (a difference that is known skips it)
  *       └─> NEWEST ─> FETCH ─> PROBE_ALL ── equal? ──> end
  *                                └─> ALL ─> FETCH ─> end
- *     AUDIT_OPEN ─> AUDIT ─> FETCH ─> end
+ *     AUDIT_OPEN ─> AUDIT_MAKE ─> AUDIT ─> FETCH ─> end
  */
 #include "repair.h"
 
@@ -13,7 +13,7 @@
 #define PEERS_MAX 64u /* that wait, and that are remembered */
 #define REFUSED_MAX 1024u
 
-enum step { IDLE, STREAM, PROBE, NEWEST, PROBE_ALL, ALL, AUDIT_OPEN, AUDIT, FETCH };
+enum step { IDLE, STREAM, PROBE, NEWEST, PROBE_ALL, ALL, AUDIT_OPEN, AUDIT_MAKE, AUDIT, FETCH };
 
 struct waiting {
     struct id peer;
@@ -25,7 +25,8 @@ struct waiting {
 struct rest {
     struct id peer;
     uint64_t until_ms;
-    uint32_t failures; /* in a row */
+    uint32_t failures;  /* in a row */
+    uint32_t fruitless; /* sessions in a row that ended well and brought nothing */
 };
 
 struct repair {
@@ -49,6 +50,7 @@ struct repair {
     uint64_t moved_ms; /* when the session began, or brought something of use last */
     size_t fruitless;  /* portions in a row that brought nothing */
     const char *ended; /* to be told; NULL: nothing */
+    bool failed;       /* that one */
 
     struct waiting waiting[PEERS_MAX];
     size_t waiting_count;
@@ -140,22 +142,45 @@ static void end(struct repair *repair, const char *how)
 {
     audit_free(repair->audit);
     repair->audit = NULL;
+    reconcile_free(repair->side);
+    repair->side = NULL;
+    memory_give_back(repair->needs);
+    repair->needs = NULL;
+    repair->need_capacity = 0;
     repair->step = IDLE;
     repair->says = repair->keyed = false;
     repair->need_count = repair->asked = repair->asking = 0;
     repair->ended = how;
 }
 
+/* Who brought nothing may be behind us, or may have no more to say; while a crowd is on its way it
+ * soon has, so the rest begins short. */
+static uint64_t rest_ms(const struct repair *repair, struct rest *rest)
+{
+    uint64_t ms = REPAIR_FRUITLESS_REST_MIN_MS;
+
+    if (repair->useful > 0 || repair->step == PROBE) {
+        rest->fruitless = 0;
+        return REPAIR_REST_MS;
+    }
+    ms <<= rest->fruitless;
+    if (ms >= REPAIR_FRUITLESS_REST_MS)
+        return REPAIR_FRUITLESS_REST_MS;
+    rest->fruitless++;
+    return ms;
+}
+
 static void end_well(struct repair *repair, const char *how, const struct moment *at)
 {
+    struct rest *rest = let_rest(repair, &repair->peer, at->now_ms);
+
     repair->good_s = repair->began_wall_ms / 1000;
     if (repair->audit_due_ms == MOMENT_NEVER)
         repair->audit_due_ms =
             at->now_ms + REPAIR_AUDIT_MS + dice_jitter_ms(&repair->dice, REPAIR_AUDIT_MS);
-    let_rest(repair, &repair->peer,
-             at->now_ms + (repair->useful > 0 || repair->step == PROBE ? REPAIR_REST_MS
-                                                                       : REPAIR_FRUITLESS_REST_MS))
-        ->failures = 0;
+    rest->until_ms = at->now_ms + rest_ms(repair, rest);
+    rest->failures = 0;
+    repair->failed = false;
     end(repair, how);
 }
 
@@ -172,6 +197,7 @@ static void end_badly(struct repair *repair, const char *how, uint64_t now_ms)
     repair->figures.failed++;
     if (repair->audit_due_ms == MOMENT_NEVER && repair->good_s != 0)
         repair->audit_due_ms = now_ms + REPAIR_FRUITLESS_REST_MS; /* it was to be one */
+    repair->failed = true;
     end(repair, how);
 }
 
@@ -236,14 +262,17 @@ static uint32_t newest_from_s(const struct repair *repair, const struct recordse
                                                  : 0;
 }
 
+/* All at once, if that is little or nothing of ours is older than the newest part. */
 static void compare_newest_first(struct repair *repair, const struct recordset *set,
                                  uint64_t now_ms)
 {
-    if (recordset_count(set) < REPAIR_SMALL_SET) {
+    struct stamp from = {.at_s = newest_from_s(repair, set)};
+
+    if (recordset_count(set) < REPAIR_SMALL_SET || recordset_seek(set, &from) == 0) {
         compare(repair, set, ALL, now_ms);
         return;
     }
-    repair->from_s = newest_from_s(repair, set);
+    repair->from_s = from.at_s;
     compare(repair, set, NEWEST, now_ms);
 }
 
@@ -300,6 +329,7 @@ static void go_on(struct repair *repair, const struct recordset *set, const stru
     case PROBE_ALL:
     case ALL:
     case AUDIT_OPEN:
+    case AUDIT_MAKE:
     case FETCH:
         break;
     }
@@ -352,7 +382,7 @@ void repair_answered(struct repair *repair, const struct recordset *set, const s
     enum reconcile_verdict verdict;
 
     if (!is_current(repair, peer, session) || repair->step == FETCH || repair->step == STREAM ||
-        repair->step == AUDIT_OPEN)
+        repair->step == AUDIT_OPEN || repair->step == AUDIT_MAKE)
         return;
     repair->figures.rounds++;
     verdict = reconcile_take(repair->side, repair->audit ? audit_set(repair->audit) : set, message,
@@ -387,14 +417,21 @@ void repair_audit_opened(struct repair *repair, const struct recordset *set, con
     if (!is_current(repair, peer, session) || repair->step != AUDIT_OPEN)
         return;
     audit_key(&repair->self, repair->nonce, peer, nonce, key);
-    repair->audit = audit_new(set, key);
+    repair->audit = audit_begin(set, key);
     repair->keyed = true;
-    compare(repair, audit_set(repair->audit), AUDIT, at->now_ms);
+    repair->step = AUDIT_MAKE;
+    repair->moved_ms = at->now_ms;
+    repair->deadline_ms = at->now_ms + AUDIT_SERVED_MS;
 }
 
 bool repair_is_asked(const struct repair *repair, const struct id *peer, uint32_t session)
 {
     return is_current(repair, peer, session) && (repair->step == FETCH || repair->step == STREAM);
+}
+
+bool repair_is_filling(const struct repair *repair)
+{
+    return repair->step == STREAM;
 }
 
 bool repair_fetched(struct repair *repair, const struct id *peer, uint32_t session, size_t useful,
@@ -502,6 +539,7 @@ static void fill_in(const struct repair *repair, struct repair_output *output)
     case NEWEST:
     case PROBE_ALL:
     case ALL:
+    case AUDIT_MAKE:
     case AUDIT:
         output->kind = REPAIR_COMPARE;
         output->message = repair->message;
@@ -518,6 +556,7 @@ static bool tell_end(struct repair *repair, struct repair_output *output)
     output->session = repair->session;
     output->how = repair->ended;
     output->fetched = repair->useful;
+    output->failed = repair->failed;
     repair->ended = NULL;
     return true;
 }
@@ -530,6 +569,10 @@ bool repair_poll(struct repair *repair, const struct recordset *set, const struc
         end_badly(repair, "no answer in time", at->now_ms);
     if (repair->step == FETCH && repair->says)
         fetch(repair, set, at); /* the next portion, or what comes after the last */
+    if (repair->step == AUDIT_MAKE && audit_go_on(repair->audit, set, AUDIT_SLICE)) {
+        repair->moved_ms = at->now_ms;
+        compare(repair, audit_set(repair->audit), AUDIT, at->now_ms);
+    }
     if (tell_end(repair, output))
         return true;
     if (repair->step == IDLE && !begin(repair, set, at))
@@ -545,7 +588,7 @@ uint64_t repair_wake_at_ms(const struct repair *repair)
 {
     uint64_t wake_ms = MOMENT_NEVER;
 
-    if (repair->ended || repair->says)
+    if (repair->ended || repair->says || repair->step == AUDIT_MAKE)
         return 0;
     if (repair->step != IDLE)
         return repair->deadline_ms;

@@ -43,6 +43,7 @@ void repair_audit_opened(struct repair *repair, const struct recordset *set, con
  * it goes on, NULL: at its end. False: nobody asked. */
 bool repair_fetched(struct repair *repair, const struct id *peer, uint32_t session, size_t useful,
                     bool last, const struct stamp *next, const struct moment *at);
+bool repair_is_filling(const struct repair *repair); /* the first fill goes on */
 bool repair_is_asked(const struct repair *repair, const struct id *peer, uint32_t session);
 
 /* A record of this hash is of no use here (expired, over a quota, …). */
@@ -68,6 +69,7 @@ struct repair_output { /* borrowed until the next call */
     struct stamp after;
     const char *how;  /* ended: "equal", "repaired", … */
     size_t fetched;   /* ended: records that were of use */
+    bool failed;      /* ended: before its time */
 };
 
 bool repair_poll(struct repair *repair, const struct recordset *set, const struct moment *at,

@@ -39,12 +39,12 @@ def directory():
     subprocess.run([os.path.join(BENCH, "bench_directory")], check=True)
 
 
-def pecks(suffix="", outstanding=64, extra=""):
+def pecks(suffix="", outstanding=64, extra="", payload=()):
     with Pond("alice", "bob", extra=extra) as pond:
         subprocess.run([os.path.join(BENCH, "bench_pecks"),
                         os.path.join(pond.alice.state, "ducknode.sock"), str(pond.alice.process.pid),
                         os.path.join(pond.bob.state, "ducknode.sock"), str(pond.bob.process.pid),
-                        pond.folder, SECONDS, str(outstanding), suffix], check=True)
+                        pond.folder, SECONDS, str(outstanding), suffix, *payload], check=True)
 
 
 def pecks_alone():
@@ -53,6 +53,10 @@ def pecks_alone():
 
 def pecks_many():
     pecks("_1024", outstanding=1024)
+
+
+def pecks_large():
+    pecks("_16_kib", payload=("16384",))
 
 
 def wrk(url):
@@ -182,7 +186,7 @@ def verify_share():
 
 
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
-           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
+           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many, "pecks_large": pecks_large,
            "verify_share": verify_share, "http": http, "idle": idle, "cache": cache}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",

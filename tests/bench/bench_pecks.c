@@ -1,11 +1,11 @@
 /* Pecks between two running nodes, through their local APIs: what a client of this host sees.
  *
- *     bench_pecks SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX
+ *     bench_pecks SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX [PAYLOAD_BYTES]
  *
  * A peck counts when its `taken` receipt is back: stored on both sides, signed, verified. The
  * limit of a rate: all cores at once doing nothing but two signatures and two checks for each peck,
  * taken before, after and in between. The limit of a round trip: one socket round trip, two
- * signatures, two checks, two commits. */
+ * signatures, two checks, two commits. Of large payloads: all cores sealing and opening them. */
 #include "client/duck_client.h"
 #include "limits.h"
 #include "wire/local.pb-c.h"
@@ -30,6 +30,8 @@
 #define SLICES 8
 
 static const char *askers[ASKERS], *oracle;
+static char *payload = PAYLOAD;
+static size_t large; /* bytes of a payload; 0: the usual */
 
 static void die(const char *what, const struct duck_answer *answer)
 {
@@ -188,7 +190,7 @@ static void launch(struct flight *flight)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
-    static char payload[] = PAYLOAD, action[] = "query";
+    static char action[] = "query";
 
     send.from = (char *)(uintptr_t)askers[flight->launched / PECKS_OF_ONE % ASKERS];
     send.to = (char *)(uintptr_t)oracle;
@@ -196,7 +198,7 @@ static void launch(struct flight *flight)
     send.action.data = (uint8_t *)action;
     send.action.len = sizeof action - 1;
     send.payload.data = (uint8_t *)payload;
-    send.payload.len = sizeof payload - 1;
+    send.payload.len = strlen(payload);
     send.wait_for = DUCK__WAIT_FOR__WAIT_TAKEN;
     send.wait_ms = 20000;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
@@ -232,13 +234,18 @@ static double fly(struct flight *flight, size_t outstanding, double seconds)
     return bench_now_s() - start;
 }
 
+static double limit_of_a_rate(void)
+{
+    return large ? limit_sealed_per_s(large) : limit_signed_pecks_per_s(256);
+}
+
 /* The machine's pace drifts by a third within seconds: so the limit is taken again after each slice. */
 static void throughput(struct duck *a, const char *pids[2], double seconds, size_t outstanding,
                        const char *name)
 {
     struct flight flight = {.duck = a, .most = (ASKERS - 1) * PECKS_OF_ONE};
     double sign = limit_sign_s(256), verify = limit_verify_s(256);
-    double limit = limit_signed_pecks_per_s(256), spent = 0, cpu[2];
+    double limit = limit_of_a_rate(), spent = 0, cpu[2];
     char more[192];
 
     pthread_mutex_init(&flight.lock, NULL);
@@ -247,7 +254,7 @@ static void throughput(struct duck *a, const char *pids[2], double seconds, size
         cpu[i] = cpu_s(pids[i]);
     for (int slice = 0; slice < SLICES; slice++) {
         spent += fly(&flight, outstanding, seconds / SLICES);
-        limit += limit_signed_pecks_per_s(256);
+        limit += limit_of_a_rate();
     }
     limit /= SLICES + 1;
     if (flight.failed > 0)
@@ -263,19 +270,34 @@ static void throughput(struct duck *a, const char *pids[2], double seconds, size
     pthread_mutex_destroy(&flight.lock);
 }
 
+/* A JSON text of `size` bytes. */
+static void make_large(size_t size)
+{
+    large = size;
+    payload = malloc(size + 1);
+    if (!payload || size < 2)
+        abort();
+    memset(payload, 'x', size);
+    payload[0] = payload[size - 1] = '"';
+    payload[size] = 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *problem = "";
     struct duck *a = NULL, *b = NULL;
     double seconds;
 
-    if (argc != 9) {
+    if (argc != 9 && argc != 10) {
         fprintf(stderr,
-                "usage: %s SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX\n",
+                "usage: %s SOCKET_A PID_A SOCKET_B PID_B FOLDER SECONDS OUTSTANDING SUFFIX "
+                "[PAYLOAD_BYTES]\n",
                 argv[0]);
         return 2;
     }
     seconds = atof(argv[6]);
+    if (argc == 10)
+        make_large((size_t)atol(argv[9]));
     if (duck_connect(&a, argv[1], &problem) != 0 || duck_connect(&b, argv[3], &problem) != 0) {
         fprintf(stderr, "bench_pecks: %s\n", problem);
         return 1;

@@ -148,7 +148,37 @@ static void *sign_and_check(void *context)
     return NULL;
 }
 
-double limit_signed_pecks_per_s(size_t message_size)
+static void *seal_and_open(void *context)
+{
+    static const uint8_t key[crypto_aead_chacha20poly1305_ietf_KEYBYTES];
+    uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES] = {0};
+    struct core *core = context;
+    size_t size = core->message_size, pecks = 0;
+    uint8_t *message = calloc(1, size),
+            *sealed = malloc(size + crypto_aead_chacha20poly1305_ietf_ABYTES);
+    double start = bench_now_s(), spent;
+
+    if (!message || !sealed)
+        abort();
+    do {
+        unsigned long long sealed_size;
+
+        sodium_increment(nonce, sizeof nonce);
+        crypto_aead_chacha20poly1305_ietf_encrypt(sealed, &sealed_size, message, size, NULL, 0,
+                                                  NULL, nonce, key);
+        if (crypto_aead_chacha20poly1305_ietf_decrypt(message, NULL, NULL, sealed, sealed_size,
+                                                      NULL, 0, nonce, key) != 0)
+            abort();
+        pecks++;
+        spent = bench_now_s() - start;
+    } while (spent < ALL_CORES_S);
+    free(message);
+    free(sealed);
+    core->pecks_per_s = (double)pecks / spent;
+    return NULL;
+}
+
+static double on_all_cores(void *(*work)(void *), size_t message_size)
 {
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     size_t count = online > CORES_MAX ? CORES_MAX : (size_t)online;
@@ -157,7 +187,7 @@ double limit_signed_pecks_per_s(size_t message_size)
 
     for (size_t i = 0; i < count; i++) {
         cores[i].message_size = message_size;
-        if (pthread_create(&cores[i].thread, NULL, sign_and_check, &cores[i]) != 0)
+        if (pthread_create(&cores[i].thread, NULL, work, &cores[i]) != 0)
             abort();
     }
     for (size_t i = 0; i < count; i++) {
@@ -165,6 +195,16 @@ double limit_signed_pecks_per_s(size_t message_size)
         sum += cores[i].pecks_per_s;
     }
     return sum;
+}
+
+double limit_signed_pecks_per_s(size_t message_size)
+{
+    return on_all_cores(sign_and_check, message_size);
+}
+
+double limit_sealed_per_s(size_t message_size)
+{
+    return on_all_cores(seal_and_open, message_size);
 }
 
 /* ---- a socket ---- */

@@ -18,6 +18,9 @@ double limit_verify_s(size_t message_size);
  * and, often, power and units. */
 double limit_signed_pecks_per_s(size_t message_size);
 
+/* Messages a second that all cores could seal and open (ChaCha20-Poly1305), once each, and do nothing else. */
+double limit_sealed_per_s(size_t message_size);
+
 /* Wall-clock seconds, median: one 256-byte round trip between two processes over TCP on loopback,
  * with epoll; and one commit of a 512-byte row into SQLite with synchronous=FULL, in `folder`. */
 double limit_socket_round_trip_s(void);

@@ -1,6 +1,7 @@
 /* Frames in flight. Whoever sends the same bytes to many shares one body, and whoever opens it at
  * about the same date shares one result: ten thousand nodes parse a record once. Small frames hold
- * no signature; each receiver opens its own. */
+ * no signature; each receiver opens its own. Stored records travel as a list of what the pool holds:
+ * each is opened once, in a frame of its own, and a list is what came of its records. */
 #include "pond_parts.h"
 
 #include <sodium.h>
@@ -44,6 +45,9 @@ void opened_drop(struct opened *opened)
 {
     if (!opened || --opened->refs > 0)
         return;
+    for (size_t i = 0; i < opened->part_count; i++)
+        opened_drop(opened->parts[i]);
+    memory_give_back(opened->parts);
     arena_free(&opened->arena);
     memory_give_back(opened);
 }
@@ -54,6 +58,7 @@ void frame_drop(struct frame *frame)
         return;
     assert(!frame->shared); /* the list of recent ones holds those */
     opened_drop(frame->opened);
+    memory_give_back(frame->listing);
     memory_give_back(frame);
 }
 
@@ -150,29 +155,125 @@ struct frame *frame_hold(struct frames *frames, uint8_t kind, struct bytes body)
     return frame;
 }
 
+static size_t field_size(size_t size)
+{
+    return size + (size < 128 ? 2 : 3); /* tag, length */
+}
+
+struct frame *frame_list(uint8_t kind, const struct fetch_answer *answer,
+                         struct pooled *const *records, size_t count)
+{
+    struct frame *frame = make(kind, bytes_of(NULL, 0));
+    struct listing *listing = memory_take(sizeof *listing + count * sizeof(struct pooled *));
+
+    *listing = (struct listing){.answer = *answer, .count = count};
+    frame->listing = listing;
+    if (kind == FRAME_FETCHED)
+        frame->size = 10 + (answer->has_next ? field_size(HASH_SIZE) + 6 : 0);
+    for (size_t i = 0; i < count; i++) {
+        listing->records[i] = records[i];
+        frame->size +=
+            field_size(field_size(records[i]->wire.size) + field_size(records[i]->chain.size));
+    }
+    return frame;
+}
+
 static bool is_near(uint64_t left_ms, uint64_t right_ms)
 {
     return left_ms < right_ms + SAME_DATE_MS && right_ms < left_ms + SAME_DATE_MS;
+}
+
+/* ---- opening ---- */
+
+static struct opened *open_body(struct frames *frames, enum frame_kind kind, struct bytes body,
+                                uint64_t wall_ms)
+{
+    struct opened *opened = memory_take(sizeof *opened);
+
+    opened->refs = 1;
+    opened->wall_ms = wall_ms;
+    arena_init(&opened->arena, PARSE_BUDGET(body.size));
+    opened->verdict =
+        intake_open(frames->intake, kind, arena_copy(&opened->arena, body), wall_ms, &opened->arena,
+                    &opened->event, &opened->peck, &opened->refused, opened->reason);
+    frames->pond->sums.opened++;
+    return opened;
+}
+
+static struct opened *open_pooled(struct frames *frames, struct pooled *record, uint64_t wall_ms)
+{
+    struct arena arena;
+
+    if (!record->opened || !is_near(record->opened->wall_ms, wall_ms)) {
+        opened_drop(record->opened);
+        arena_init(&arena, 2 * RECORD_SIZE_MAX + CHAIN_SIZE_MAX);
+        record->opened =
+            open_body(frames, FRAME_RECORDS,
+                      frame_pack_records(&record->chain, &record->wire, 1, &arena), wall_ms);
+        arena_free(&arena);
+    } else {
+        frames->pond->sums.opened_again++;
+    }
+    record->opened->refs++;
+    return record->opened;
+}
+
+/* As intake would, had the list been made of bytes. */
+static struct opened *open_listing(struct frames *frames, enum frame_kind kind,
+                                   const struct listing *listing, uint64_t wall_ms)
+{
+    struct opened *opened = memory_take(sizeof *opened);
+    struct offered_record *items;
+    enum intake_verdict first = INTAKE_MALFORMED;
+    size_t count = 0;
+
+    opened->refs = 1;
+    opened->wall_ms = wall_ms;
+    arena_init(&opened->arena, PARSE_BUDGET(listing->count * sizeof *items));
+    items = arena_take(&opened->arena, (listing->count + 1) * sizeof *items);
+    opened->parts = memory_take((listing->count + 1) * sizeof(struct opened *));
+    for (size_t i = 0; i < listing->count; i++) {
+        struct opened *part = open_pooled(frames, listing->records[i], wall_ms);
+
+        opened->parts[opened->part_count++] = part;
+        if (part->verdict == INTAKE_TAKEN)
+            items[count++] = part->event.records.items[0];
+        else if (opened->refused++ == 0)
+            first = part->verdict;
+    }
+    opened->event.kind = kind == FRAME_FETCHED ? EVENT_FETCHED : EVENT_RECORDS;
+    if (kind == FRAME_RECORDS) {
+        opened->event.records.items = items;
+        opened->event.records.count = count;
+        opened->verdict = count ? INTAKE_TAKEN : first;
+        return opened;
+    }
+    opened->event.fetched.set = listing->answer.set;
+    opened->event.fetched.session = listing->answer.session;
+    opened->event.fetched.items = items;
+    opened->event.fetched.count = count;
+    opened->event.fetched.is_last = listing->answer.is_last;
+    opened->event.fetched.has_next = listing->answer.has_next;
+    opened->event.fetched.offends = opened->refused > 0 && intake_verdict_offends(first);
+    opened->event.fetched.next = listing->answer.next;
+    opened->verdict = INTAKE_TAKEN;
+    return opened;
 }
 
 struct opened *frame_open(struct frames *frames, struct frame *frame, uint64_t wall_ms)
 {
     struct opened *opened = frame->opened;
 
+    if (frame->listing)
+        return open_listing(frames, (enum frame_kind)frame->kind, frame->listing, wall_ms);
+
     if (opened && is_near(opened->wall_ms, wall_ms)) {
         frames->pond->sums.opened_again++;
         opened->refs++;
         return opened;
     }
-    opened = memory_take(sizeof *opened);
-    opened->refs = 1;
-    opened->wall_ms = wall_ms;
-    arena_init(&opened->arena, PARSE_BUDGET(frame->size));
-    opened->verdict = intake_open(frames->intake, (enum frame_kind)frame->kind,
-                                  arena_copy(&opened->arena, bytes_of(frame->body, frame->size)),
-                                  wall_ms, &opened->arena, &opened->event, &opened->peck,
-                                  &opened->refused, opened->reason);
-    frames->pond->sums.opened++;
+    opened = open_body(frames, (enum frame_kind)frame->kind, bytes_of(frame->body, frame->size),
+                       wall_ms);
     if (frame->shared) {
         opened_drop(frame->opened);
         frame->opened = opened;

@@ -164,34 +164,56 @@ static struct version *what_healthy_say(const struct pond *pond, size_t *names)
     return said;
 }
 
-static size_t count_heard(const struct pond *pond, const struct held_set *set,
-                          const struct version *said, size_t names)
+/* The first of those names that `set` lacks, or has of an older version; `names`: it has them all. */
+static size_t find_unheard(const struct pond *pond, const struct held_set *set,
+                           const struct version *said, size_t names)
 {
-    size_t heard = 0;
+    bool *heard = memory_take((names + 1) * sizeof *heard);
+    size_t first = 0;
 
     for (size_t i = 0; i < set->slot_count; i++) {
         const struct pooled *record =
             set->slots[i] ? records_at(pond->records, set->slots[i] - 1) : NULL;
 
-        heard += record && record->name < names && said[record->name].ms > 0 &&
-                 version_compare(record->version, said[record->name]) >= 0;
+        if (record && record->name < names &&
+            version_compare(record->version, said[record->name]) >= 0)
+            heard[record->name] = true;
     }
-    return heard;
+    while (first < names && (heard[first] || said[first].ms == 0))
+        first++;
+    memory_give_back(heard);
+    return first;
+}
+
+static const struct pooled *find_said(const struct pond *pond, const struct version *said,
+                                      size_t name)
+{
+    for (uint32_t i = 0; i < records_count(pond->records); i++) {
+        const struct pooled *record = records_at(pond->records, i);
+
+        if (record->name == name && version_compare(record->version, said[name]) == 0)
+            return record;
+    }
+    return NULL;
 }
 
 static bool all_hear(const struct pond *pond, const struct version *said, size_t names,
                      char why[256])
 {
-    size_t wanted = 0;
-
-    for (size_t i = 0; i < names; i++)
-        wanted += said[i].ms > 0;
     for (size_t i = 0; i < pond->wish.nodes; i++) {
-        size_t heard = count_heard(pond, &pond->nodes[i].store.records, said, names);
+        size_t lacking = find_unheard(pond, &pond->nodes[i].store.records, said, names);
+        const struct pooled *record;
+        char owner[ID_TEXT_SIZE];
 
-        snprintf(why, 256, "%s holds %zu of %zu records", pond->nodes[i].name, heard, wanted);
-        if (heard < wanted)
-            return false;
+        if (lacking == names)
+            continue;
+        record = find_said(pond, said, lacking);
+        assert(record);
+        snprintf(why, 256, "%s lacks a %s record by %s, of %s", pond->nodes[i].name,
+                 record_kind_name(record->kind),
+                 pond->nodes[records_owner(pond->records, &record->owner)->node].name,
+                 id_text(ID_NODE, &record->owner, owner));
+        return false;
     }
     return true;
 }

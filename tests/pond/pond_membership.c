@@ -61,6 +61,13 @@ static void end_false(struct pond *pond, struct opinion *opinion)
     opinion->is_false = false;
 }
 
+static void form(const struct pond *pond, struct opinion *opinion, enum gossip_state state)
+{
+    opinion->since_us = pond->now_us & ((1ull << 56) - 1);
+    opinion->state = (unsigned)state & 0x7Fu;
+    opinion->is_false = false;
+}
+
 void membership_said(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
     struct pond_node *about = node_find(pond, &effect->member_changed.node);
@@ -71,7 +78,7 @@ void membership_said(struct pond *pond, struct pond_node *node, const struct eff
         return; /* an identity that a fox made up */
     opinion = &node->opinions[about->index];
     end_false(pond, opinion);
-    *opinion = (struct opinion){.state = (uint8_t)state, .since_us = pond->now_us};
+    form(pond, opinion, state);
     if (!is_well(pond, node, VERDICT_US) || !is_well(pond, about, VERDICT_US))
         return;
     pond->sums.suspected += state == GOSSIP_SUSPECT;
@@ -84,7 +91,7 @@ void membership_forget(struct pond *pond, struct pond_node *node)
 {
     for (size_t i = 0; i < pond->count; i++) {
         end_false(pond, &node->opinions[i]);
-        node->opinions[i] = (struct opinion){.state = GOSSIP_ALIVE, .since_us = pond->now_us};
+        form(pond, &node->opinions[i], GOSSIP_ALIVE);
     }
 }
 

@@ -477,33 +477,61 @@ static void carry(struct pond *pond, struct link *link, unsigned end, struct fra
     plan(pond, at_us - pond->now_us, arrives);
 }
 
-void network_send(struct pond *pond, struct pond_node *node, const struct id *id, uint8_t kind,
-                  struct bytes body)
+/* The link on which a frame goes from `node`; NULL: it is lost, or there is none. */
+static struct link *way_out(struct pond *pond, struct pond_node *node, const struct id *id,
+                            uint8_t kind, unsigned *end, uint64_t *extra_us)
 {
     struct pond_node *to = node_find(pond, id);
     struct link *link = to ? network_link(pond, node->index, to->index, false) : NULL;
-    unsigned end = link ? end_of(link, to->index) : 0;
-    uint64_t extra_us = 0;
-    struct frame *frame;
 
-    if (!link || !link->told_up[!end])
-        return;
+    *end = link ? end_of(link, to->index) : 0;
+    *extra_us = 0;
+    if (!link || !link->told_up[!*end])
+        return NULL;
     if (one_in(&pond->network_dice, pond->wish.loss_ppm) ||
         (pond->faults_on && one_in(&pond->network_dice, pond->rates.loss_ppm))) {
         pond->sums.lost++;
         if (kind != FRAME_RECEIPT)
-            return;
-        extra_us = LATE_US; /* node/perform.c thinks of those */
+            return NULL;
+        *extra_us = LATE_US; /* node/perform.c thinks of those */
     }
+    return link;
+}
+
+static void send_frame(struct pond *pond, struct pond_node *node, struct link *link, unsigned end,
+                       struct frame *frame, uint64_t extra_us)
+{
     node->frames_out++;
-    node->bytes_out += wire_size(body.size);
-    frame = frame_hold(pond->frames, kind, body);
+    node->bytes_out += wire_size(frame->size);
     carry(pond, link, end, frame, extra_us);
     if (pond->faults_on && one_in(&pond->network_dice, pond->rates.duplicate_ppm)) {
         pond->sums.duplicates++;
         frame->refs++;
         carry(pond, link, end, frame, 0);
     }
+}
+
+void network_send(struct pond *pond, struct pond_node *node, const struct id *to, uint8_t kind,
+                  struct bytes body)
+{
+    unsigned end;
+    uint64_t extra_us;
+    struct link *link = way_out(pond, node, to, kind, &end, &extra_us);
+
+    if (link)
+        send_frame(pond, node, link, end, frame_hold(pond->frames, kind, body), extra_us);
+}
+
+void network_send_listed(struct pond *pond, struct pond_node *node, const struct id *to,
+                         uint8_t kind, const struct fetch_answer *answer,
+                         struct pooled *const *records, size_t count)
+{
+    unsigned end;
+    uint64_t extra_us;
+    struct link *link = way_out(pond, node, to, kind, &end, &extra_us);
+
+    if (link)
+        send_frame(pond, node, link, end, frame_list(kind, answer, records, count), extra_us);
 }
 
 static void refuse(struct pond *pond, struct link *link, unsigned end, const struct opened *opened,

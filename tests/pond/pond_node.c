@@ -387,37 +387,30 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
 /* As node/perform.c does it. */
 static void send_records(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
-    struct bytes wires[FETCH_HASHES_PER_FRAME_MAX], chains[FETCH_HASHES_PER_FRAME_MAX];
+    struct pooled *records[FETCH_HASHES_PER_FRAME_MAX];
     struct fetch_answer answer = effect->send_records.answer;
     bool is_asked = answer.session != 0, is_last = answer.is_last;
     size_t found = 0, first = 0, bytes = 0;
-    struct arena arena;
 
     for (size_t i = 0; i < effect->send_records.count; i++) {
-        const struct pooled *record = records_find(pond->records, &effect->send_records.hashes[i]);
+        struct pooled *record = records_find(pond->records, &effect->send_records.hashes[i]);
 
-        if (!record || !held_set_has(&node->store.records, record))
-            continue;
-        wires[found] = record->wire;
-        chains[found++] = record->chain;
+        if (record && held_set_has(&node->store.records, record))
+            records[found++] = record;
     }
-    arena_init(&arena, 16 * MIB);
     for (size_t i = 0; i < found || (i == 0 && is_asked); i++) {
         size_t end = i < found ? i + 1 : i;
 
-        bytes += i < found ? wires[i].size + chains[i].size : 0;
+        bytes += i < found ? records[i]->wire.size + records[i]->chain.size : 0;
         if (bytes < RECORDS_FRAME_BYTES && end < found && end - first < RECORDS_PER_FRAME_MAX)
             continue;
         answer.is_last = is_last && end == found;
-        network_send(
-            pond, node, &effect->send_records.node, is_asked ? FRAME_FETCHED : FRAME_RECORDS,
-            is_asked
-                ? frame_pack_fetched(&answer, chains + first, wires + first, end - first, &arena)
-                : frame_pack_records(chains + first, wires + first, end - first, &arena));
+        network_send_listed(pond, node, &effect->send_records.node,
+                            is_asked ? FRAME_FETCHED : FRAME_RECORDS, &answer, records + first,
+                            end - first);
         first = end;
         bytes = 0;
     }
-    arena_free(&arena);
 }
 
 static void introduce(struct pond_node *node, struct bytes introduction)

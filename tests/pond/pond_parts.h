@@ -22,6 +22,8 @@ struct pond_node;
 
 /* ---- frames: one body, shared by all who send, carry and open it ---- */
 
+struct pooled;
+
 struct opened {                  /* what intake made of a frame: the same for all at one time */
     uint32_t refs;
     enum intake_verdict verdict;
@@ -31,6 +33,14 @@ struct opened {                  /* what intake made of a frame: the same for al
     char reason[160];
     struct event event;
     struct arena arena;
+    struct opened **parts;       /* of a list of records: each as it was opened alone */
+    size_t part_count;
+};
+
+struct listing {                 /* a frame of records that all nodes hold once: no bytes are made of it */
+    struct fetch_answer answer;
+    size_t count;
+    struct pooled *records[];
 };
 
 struct frame {
@@ -41,6 +51,7 @@ struct frame {
     bool shared;                 /* in the table: others with these bytes are this one */
     size_t size;
     struct opened *opened;       /* NULL: not yet */
+    struct listing *listing;     /* NULL: `body` */
     uint8_t body[];
 };
 
@@ -48,6 +59,8 @@ struct frames;
 struct frames *frames_new(struct pond *pond);
 void frames_free(struct frames *frames);
 struct frame *frame_hold(struct frames *frames, uint8_t kind, struct bytes body);
+struct frame *frame_list(uint8_t kind, const struct fetch_answer *answer,
+                         struct pooled *const *records, size_t count);
 void frame_drop(struct frame *frame);
 struct opened *frame_open(struct frames *frames, struct frame *frame, uint64_t wall_ms); /* held */
 void opened_drop(struct opened *opened);
@@ -65,7 +78,8 @@ struct pooled {
     uint64_t not_after_ms;
     struct bytes wire, chain;
     const struct record *parsed; /* NULL: not yet */
-    bool genuine;                /* signed by an honest agent of this pond */
+    struct opened *opened;       /* as a frame of its own; NULL: not yet */
+    bool genuine;                /* signed by an honest agent of this pond, or by who lies anyway */
     bool fleeting;               /* see struct owner */
     uint32_t change;             /* tracked: its number + 1 */
 };
@@ -89,6 +103,7 @@ struct pooled *records_pool(struct records *records, const struct offered_record
 struct pooled *records_find(const struct records *records, const struct hash *hash);
 struct pooled *records_at(const struct records *records, uint32_t number);
 const struct record *records_parse(struct records *records, struct pooled *record); /* once */
+size_t records_count(const struct records *records);
 size_t records_names(const struct records *records);
 
 /* A node's set of them: numbers, open addressing. */
@@ -196,6 +211,9 @@ void network_dial_to(struct pond *pond, struct pond_node *node, uint32_t to);
 void network_dialled(struct pond *pond, struct dial *dial);
 void network_send(struct pond *pond, struct pond_node *node, const struct id *to, uint8_t kind,
                   struct bytes body);
+void network_send_listed(struct pond *pond, struct pond_node *node, const struct id *to, uint8_t kind,
+                         const struct fetch_answer *answer, struct pooled *const *records,
+                         size_t count);
 void network_arrive(struct pond *pond, struct link *link, unsigned end, uint32_t epoch,
                     struct frame *frame);
 void network_link_up(struct pond *pond, struct link *link, unsigned end, uint32_t epoch);
@@ -229,9 +247,9 @@ struct hostile;
 struct life;
 
 struct opinion {                 /* what an agent said last of another node */
-    uint8_t state;               /* enum gossip_state */
-    bool is_false;               /* it says dead of a node that is well */
-    uint64_t since_us;
+    uint64_t since_us : 56;      /* of so many nodes about so many: 8 bytes */
+    uint64_t state : 7;          /* enum gossip_state */
+    uint64_t is_false : 1;       /* it says dead of a node that is well */
 };
 
 struct pond_node {

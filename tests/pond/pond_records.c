@@ -24,6 +24,8 @@ struct records *records_new(void)
 
 void records_free(struct records *records)
 {
+    for (size_t i = 0; i < records->count; i++)
+        opened_drop(records->list[i]->opened);
     idtable_free(&records->by_hash);
     idtable_free(&records->owners);
     idtable_free(&records->names);
@@ -99,6 +101,11 @@ static uint32_t name_of(struct records *records, const struct record *record)
     name->number = (uint32_t)records->name_count++;
     idtable_add(&records->names, &name->by_id);
     return name->number;
+}
+
+size_t records_count(const struct records *records)
+{
+    return records->count;
 }
 
 size_t records_names(const struct records *records)

@@ -59,8 +59,7 @@ START_TEST(a_new_duckling_is_known_to_the_other_node_one_way_later)
            "[  10006] bob   learns alice's duckling record\n"
            "[  10006] bob   learns alice's metrics record\n");
     pond_rename(pond, ALICE, "Dotty");
-    expect(pond, SECOND_MS,
-           "[  11007] bob   learns alice's duckling record\n");
+    expect(pond, SECOND_MS, "[  11007] bob   learns alice's duckling record\n");
     pond_free(pond);
 }
 END_TEST
@@ -132,10 +131,10 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  15008] carol learns bob's node record\n"
            "[  15009] bob   learns carol's node record\n"
            "[  15009] bob   carol is alive\n"
-           "[  15017] carol learns alice's node record\n"
-           "[  15017] carol alice is alive\n"
-           "[  15017] alice learns carol's node record\n"
-           "[  15017] alice carol is alive\n");
+           "[  15015] alice learns carol's node record\n"
+           "[  15015] alice carol is alive\n"
+           "[  15016] carol learns alice's node record\n"
+           "[  15016] carol alice is alive\n");
     pond_free(pond);
 }
 END_TEST
@@ -170,25 +169,25 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 102035] bob   link up with carol, dialled here\n"
-           "[ 102035] bob   carol is alive\n"
-           "[ 102043] carol link up with bob, dialled there\n"
-           "[ 102043] carol bob is alive\n"
-           "[ 102044] carol this node was accused of not answering: refuted\n"
-           "[ 102052] bob   this node was accused of not answering: refuted\n"
-           "[ 102053] bob   learns carol's node record\n"
-           "[ 102060] alice learns carol's node record\n"
-           "[ 102060] carol learns bob's node record\n"
-           "[ 102080] alice learns bob's node record\n"
-           "[ 102080] alice bob is alive\n"
-           "[ 102089] bob   learns alice's duckling record\n"
-           "[ 102089] bob   learns alice's metrics record\n"
-           "[ 103781] bob   link up with alice, dialled here\n"
-           "[ 103781] bob   alice is alive\n"
-           "[ 103788] alice link up with bob, dialled there\n"
-           "[ 103789] alice this node was accused of not answering: refuted\n"
-           "[ 103797] bob   learns alice's node record\n"
-           "[ 103805] carol learns alice's node record\n");
+           "[ 102037] bob   link up with carol, dialled here\n"
+           "[ 102037] bob   carol is alive\n"
+           "[ 102045] carol link up with bob, dialled there\n"
+           "[ 102045] carol bob is alive\n"
+           "[ 102045] carol this node was accused of not answering: refuted\n"
+           "[ 102053] bob   this node was accused of not answering: refuted\n"
+           "[ 102054] bob   learns carol's node record\n"
+           "[ 102062] alice learns carol's node record\n"
+           "[ 102062] carol learns bob's node record\n"
+           "[ 102081] alice learns bob's node record\n"
+           "[ 102081] alice bob is alive\n"
+           "[ 102091] bob   learns alice's duckling record\n"
+           "[ 102091] bob   learns alice's metrics record\n"
+           "[ 103780] bob   link up with alice, dialled here\n"
+           "[ 103780] bob   alice is alive\n"
+           "[ 103787] alice link up with bob, dialled there\n"
+           "[ 103787] alice this node was accused of not answering: refuted\n"
+           "[ 103795] bob   learns alice's node record\n"
+           "[ 103804] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -261,10 +260,10 @@ START_TEST(a_node_that_stood_still_gets_everything_at_once)
            "[  30000] bob   learns alice's metrics record\n"
            "[  30000] bob   link down with alice\n"
            "[  30000] bob   this node was accused of not answering: refuted\n"
-           "[  30405] bob   link up with alice, dialled here\n"
-           "[  30412] alice link up with bob, dialled there\n"
-           "[  30412] alice learns bob's node record\n"
-           "[  30412] alice bob is alive\n");
+           "[  30401] bob   link up with alice, dialled here\n"
+           "[  30408] alice link up with bob, dialled there\n"
+           "[  30408] alice learns bob's node record\n"
+           "[  30408] alice bob is alive\n");
     pond_free(pond);
 }
 END_TEST

@@ -1,6 +1,7 @@
 /* What an agent makes of records from other nodes: kept, dropped, counted by how the offer ended. */
 #include "births.h"
 #include "core/agent.h"
+#include "core/intake.h"
 #include "directory_bed.h"
 
 #include <stdio.h>
@@ -269,8 +270,40 @@ static size_t ask_for_audit(struct id neighbour, uint32_t session)
     event.reconcile.has_nonce = true;
     effects_clear(&effects);
     agent_step(agent, &event, &effects);
+    agent_settle(agent, &at, &effects);
     return count_of(EFFECT_SEND);
 }
+
+/* Questions of repair that the next `ms` bring, without an answer to any. */
+static size_t questions_within(uint64_t ms)
+{
+    size_t count = 0;
+
+    for (uint64_t end_ms = at.now_ms + ms; at.now_ms < end_ms; at.now_ms += SECOND_MS) {
+        effects_clear(&effects);
+        agent_settle(agent, &at, &effects);
+        for (size_t i = 0; i < effects.count; i++)
+            count += effects.list[i].kind == EFFECT_SEND &&
+                     (effects.list[i].send.kind == FRAME_RECONCILE ||
+                      effects.list[i].send.kind == FRAME_FETCH);
+    }
+    return count;
+}
+
+START_TEST(a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds)
+{
+    struct event start = {.kind = EVENT_START, .at = at};
+    struct event up = {.kind = EVENT_LINK_UP, .at = at, .node = {{7}}};
+
+    agent_step(agent, &start, &effects);
+    ck_assert_uint_eq(questions_within(SUMS_LINK_MS), 0); /* nobody is there */
+    up.at = at;
+    agent_step(agent, &up, &effects);
+    ck_assert_uint_eq(questions_within(SUMS_LINK_MS - SUMS_ASK_MS), RECORD_SETS);
+    ck_assert_uint_eq(questions_within(2 * SUMS_ASK_MS), RECORD_SETS);
+    at.now_ms = 1000;
+}
+END_TEST
 
 START_TEST(an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one)
 {
@@ -529,6 +562,79 @@ START_TEST(what_an_earlier_life_counted_is_taken_back)
 }
 END_TEST
 
+/* The last frame of this kind that goes to `node`, opened; its kind is EVENT_START when there is none. */
+static struct event frame_to(const struct id *node, enum frame_kind kind)
+{
+    struct intake *intake = intake_new(&(struct intake_settings){.network = bytes_of_text("pond")});
+    struct event event = {.kind = EVENT_START};
+    char reason[160];
+    size_t refused;
+    struct id peck;
+
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_SEND && effects.list[i].send.kind == kind &&
+            id_equal(&effects.list[i].send.node, node))
+            ck_assert_int_eq(intake_open(intake, kind, effects.list[i].send.body, at.wall_ms,
+                                         &arena, &event, &peck, &refused, reason),
+                             INTAKE_TAKEN);
+    intake_free(intake);
+    return event;
+}
+
+static void link_with(struct id node)
+{
+    struct event up = {.kind = EVENT_LINK_UP, .at = at, .node = node};
+
+    agent_step(agent, &up, &effects);
+}
+
+/* A neighbour answers the first fill that was asked for with one record. Is it told to another? */
+static bool is_told_after_fill(struct record record)
+{
+    struct event start = {.kind = EVENT_START, .at = at}, asked, answer;
+    struct offered_record offered = {
+        .record = record, .wire = bytes_of_text("wire"), .chain = bytes_of_text("chain")};
+    struct id full = {{7}}, other = {{8}};
+
+    agent_step(agent, &start, &effects);
+    link_with(full);
+    agent_settle(agent, &at, &effects);
+    asked = frame_to(&full, FRAME_FETCH);
+    ck_assert_int_eq(asked.kind, EVENT_FETCH);
+    ck_assert(asked.fetch.stream);
+    link_with(other);
+    agent_settle(agent, &at, &effects);
+    answer = (struct event){.kind = EVENT_FETCHED, .at = at, .node = full};
+    answer.fetched.set = asked.fetch.set;
+    answer.fetched.session = asked.fetch.session;
+    answer.fetched.items = &offered;
+    answer.fetched.count = 1;
+    effects_clear(&effects);
+    agent_step(agent, &answer, &effects);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    at.now_ms += NEWS_GATHER_MS;
+    agent_settle(agent, &at, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_SEND && effects.list[i].send.kind == FRAME_RECORDS &&
+            id_equal(&effects.list[i].send.node, &other))
+            return true;
+    return false;
+}
+
+START_TEST(what_a_first_fill_brings_is_news_if_it_is_fresh)
+{
+    at.wall_ms = BORN_MS + 1 + NEWS_OLD_MS;
+    ck_assert(is_told_after_fill(metrics(5, 1, 2)));
+}
+END_TEST
+
+START_TEST(what_a_first_fill_brings_is_no_news_if_it_is_old)
+{
+    at.wall_ms = BORN_MS + 1 + NEWS_OLD_MS + 1;
+    ck_assert(!is_told_after_fill(metrics(5, 1, 2)));
+}
+END_TEST
+
 START_TEST(agents_may_share_a_pool)
 {
     struct agent *one = agent_of(2, 0, pool), *other = agent_of(3, 0, pool);
@@ -561,6 +667,7 @@ int main(void)
     tcase_add_test(tcase, a_revocation_of_ourselves_is_not_outbid);
     tcase_add_test(tcase, both_halves_of_an_equivocation_are_counted_and_the_greater_is_kept);
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
+    tcase_add_test(tcase, a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
     tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
     tcase_add_test(tcase, whoever_answers_first_at_a_joined_address_is_pinned);
@@ -572,6 +679,8 @@ int main(void)
     tcase_add_test(tcase, a_node_that_has_counted_nothing_says_nothing);
     tcase_add_test(tcase, a_node_that_has_counted_something_says_so_when_it_starts);
     tcase_add_test(tcase, what_an_earlier_life_counted_is_taken_back);
+    tcase_add_test(tcase, what_a_first_fill_brings_is_news_if_it_is_fresh);
+    tcase_add_test(tcase, what_a_first_fill_brings_is_no_news_if_it_is_old);
     tcase_add_test(tcase, agents_may_share_a_pool);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

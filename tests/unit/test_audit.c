@@ -106,6 +106,66 @@ START_TEST(an_audit_is_of_the_set_as_it_was)
 }
 END_TEST
 
+START_TEST(an_audit_that_is_made_in_slices_is_the_same)
+{
+    uint8_t print[RECORDSET_PRINT_SIZE], other[RECORDSET_PRINT_SIZE];
+    struct audit *whole, *sliced;
+    size_t calls = 1;
+
+    fill(1000, 50);
+    whole = audit_new(set, key);
+    sliced = audit_begin(set, key);
+    ck_assert_uint_eq(recordset_count(audit_set(sliced)), 0);
+    for (; !audit_go_on(sliced, set, 70); calls++)
+        ck_assert_uint_le(recordset_count(audit_set(sliced)), 1000);
+    ck_assert_uint_ge(calls, 5);
+    ck_assert_uint_le(calls, 1000 / 70 + 1);
+    recordset_fingerprint(audit_set(whole), 0, SIZE_MAX, print);
+    recordset_fingerprint(audit_set(sliced), 0, SIZE_MAX, other);
+    ck_assert_mem_eq(print, other, sizeof print);
+    check_audit(sliced);
+    audit_free(whole);
+    audit_free(sliced);
+}
+END_TEST
+
+START_TEST(a_set_may_change_while_its_audit_is_made)
+{
+    struct stamp behind = {.hash.bytes = {7}}, ahead = {.at_s = 5000, .hash.bytes = {8}};
+    struct stamp first, last;
+    struct audit *audit;
+    struct hash hash, original;
+
+    fill(100, 50);
+    recordset_read(set, 0, &first, 1);
+    recordset_read(set, 99, &last, 1);
+    behind.at_s = first.at_s;
+    audit = audit_begin(set, key);
+    ck_assert(!audit_go_on(audit, set, 1));
+    ck_assert(recordset_erase(set, &first));
+    ck_assert(recordset_erase(set, &last));
+    ck_assert(recordset_insert(set, &behind));
+    ck_assert(recordset_insert(set, &ahead));
+    for (uint32_t i = 0; i < 200; i++) { /* more than there was room for */
+        struct stamp more = {.at_s = 6000 + i / 3, .hash.bytes = {9, (uint8_t)i}};
+
+        ck_assert(recordset_insert(set, &more));
+    }
+    while (!audit_go_on(audit, set, 10))
+        ;
+    ck_assert_uint_eq(recordset_count(audit_set(audit)), 100 - 1 + 1 + 200);
+    hash = keyed(&ahead.hash);
+    ck_assert(audit_original(audit, &hash, &original) && hash_equal(&original, &ahead.hash));
+    hash = keyed(&first.hash);
+    ck_assert(audit_original(audit, &hash, &original)); /* it was there when it was read */
+    hash = keyed(&last.hash);
+    ck_assert(!audit_original(audit, &hash, &original));
+    hash = keyed(&behind.hash);
+    ck_assert(!audit_original(audit, &hash, &original));
+    audit_free(audit);
+}
+END_TEST
+
 START_TEST(a_key_is_of_both_nodes_and_both_nonces)
 {
     uint8_t keys[6][AUDIT_KEY_SIZE], nonce[AUDIT_NONCE_SIZE] = {1}, other[AUDIT_NONCE_SIZE] = {2};
@@ -137,6 +197,8 @@ int main(void)
     tcase_add_test(tcase, every_hash_is_keyed_and_leads_back);
     tcase_add_test(tcase, one_hash_under_two_times_leads_back_to_itself);
     tcase_add_test(tcase, an_audit_is_of_the_set_as_it_was);
+    tcase_add_test(tcase, an_audit_that_is_made_in_slices_is_the_same);
+    tcase_add_test(tcase, a_set_may_change_while_its_audit_is_made);
     tcase_add_test(tcase, a_key_is_of_both_nodes_and_both_nonces);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

@@ -627,6 +627,48 @@ START_TEST(links_are_counted_from_both_sides_and_told_once)
 }
 END_TEST
 
+START_TEST(a_link_is_drawn_by_chance_and_never_the_excepted_one)
+{
+    size_t drawn[4] = {0};
+    struct id node, except = id_number(0);
+
+    ck_assert(!gossip_draw_link(bed.gossip, &except, &node));
+    learn_many(4);
+    up(0);
+    ck_assert(!gossip_draw_link(bed.gossip, &except, &node));
+    for (uint32_t i = 1; i < 4; i++)
+        up(i);
+    for (int i = 0; i < 300; i++) {
+        ck_assert(gossip_draw_link(bed.gossip, &except, &node));
+        drawn[number_of(&node)]++;
+    }
+    ck_assert_uint_eq(drawn[0], 0);
+    for (int i = 1; i < 4; i++)
+        ck_assert_uint_gt(drawn[i], 60);
+}
+END_TEST
+
+START_TEST(the_neighbour_that_was_compared_with_longest_ago_is_named)
+{
+    struct id node, first = id_number(0), second = id_number(1);
+
+    ck_assert(!gossip_uncompared(bed.gossip, bed.now_ms, &node));
+    learn_many(3);
+    up(0);
+    up(1);
+    gossip_note_compared(bed.gossip, &first, bed.now_ms);
+    gossip_note_compared(bed.gossip, &second, bed.now_ms + 1);
+    ck_assert(!gossip_uncompared(bed.gossip, bed.now_ms + SUMS_LINK_MS - 1, &node));
+    ck_assert(gossip_uncompared(bed.gossip, bed.now_ms + SUMS_LINK_MS + 1, &node));
+    ck_assert_uint_eq(number_of(&node), 0);
+    gossip_note_compared(bed.gossip, &first, bed.now_ms + SUMS_LINK_MS);
+    ck_assert(gossip_uncompared(bed.gossip, bed.now_ms + SUMS_LINK_MS + 1, &node));
+    ck_assert_uint_eq(number_of(&node), 1);
+    down(1);
+    ck_assert(!gossip_uncompared(bed.gossip, bed.now_ms + SUMS_LINK_MS + 1, &node));
+}
+END_TEST
+
 START_TEST(who_is_linked_is_not_dialled)
 {
     learn(1);
@@ -1072,6 +1114,8 @@ static TCase *links(void)
     TCase *tcase = tcase_create("links");
 
     tcase_add_test(tcase, links_are_counted_from_both_sides_and_told_once);
+    tcase_add_test(tcase, a_link_is_drawn_by_chance_and_never_the_excepted_one);
+    tcase_add_test(tcase, the_neighbour_that_was_compared_with_longest_ago_is_named);
     tcase_add_test(tcase, who_is_linked_is_not_dialled);
     tcase_add_test(tcase, a_link_that_broke_is_dialled_within_a_tenth_of_a_second);
     tcase_add_test(tcase, a_link_that_does_not_hold_is_dialled_ever_more_seldom);

@@ -95,9 +95,9 @@ END_TEST
 START_TEST(a_silent_member_is_probed_through_three_others_then_accused)
 {
     probe_silent(10);
-    forget_said();
     pass(TIMEOUT - 1);
     ck_assert_uint_eq(count_kind(GOSSIP_SEND_REQUEST), 0);
+    forget_said();
     pass(1);
     ck_assert_uint_eq(count_kind(GOSSIP_SEND_REQUEST), GOSSIP_HELPERS);
     ck_assert_uint_eq(count_said(GOSSIP_SEND_REQUEST, 0), 0);
@@ -112,6 +112,21 @@ START_TEST(a_silent_member_is_probed_through_three_others_then_accused)
     ck_assert_int_eq(member(0).state, GOSSIP_SUSPECT);
     ck_assert_uint_eq(figures().probes_failed, 1);
     ck_assert_uint_eq(figures().accusations_made, 1);
+}
+END_TEST
+
+START_TEST(a_probe_without_an_ack_is_said_again_before_others_are_asked)
+{
+    probe_silent(10);
+    forget_said();
+    pass(GOSSIP_PROBE_AGAIN_MS - 1);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_PROBE, 0), 0);
+    bed.silent[0] = false; /* one frame was lost, no more */
+    pass(1);
+    ck_assert_uint_eq(count_said(GOSSIP_SEND_PROBE, 0), 1);
+    pass(PERIOD);
+    ck_assert_uint_eq(count_kind(GOSSIP_SEND_REQUEST), 0);
+    ck_assert_uint_eq(count_kind(GOSSIP_ACCUSE), 0);
 }
 END_TEST
 
@@ -455,6 +470,35 @@ START_TEST(who_asks_for_one_that_is_not_linked_makes_us_dial_it)
 }
 END_TEST
 
+START_TEST(a_link_made_to_probe_for_another_closes_after_ten_seconds_unless_it_is_wanted)
+{
+    struct gossip_dial dialled;
+    uint32_t asked[2], found = 0;
+
+    learn_many(100);
+    up(1);
+    settle();
+    while (dial(&dialled))
+        up_dialled(number_of(&dialled.node));
+    for (uint32_t i = 2; found < 2; i++)
+        if (!member(i).linked) {
+            ask(1, 77 + i, i);
+            expect_dial(i, &dialled);
+            up_dialled(i);
+            asked[found++] = i;
+        }
+    want(asked[1]);
+    forget_said();
+    pass(GOSSIP_YOUNG_MS - SECOND_MS);
+    ck_assert_uint_eq(count_kind(GOSSIP_HANG_UP), 0);
+    pass(3 * SECOND_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_HANG_UP, asked[0]), 1);
+    ck_assert_uint_eq(count_kind(GOSSIP_HANG_UP), 1);
+    pass(GOSSIP_SPARE_MS - GOSSIP_YOUNG_MS - 3 * SECOND_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_HANG_UP, asked[1]), 0);
+}
+END_TEST
+
 START_TEST(one_that_cannot_be_dialled_is_nacked_at_once)
 {
     struct gossip_dial dialled;
@@ -521,6 +565,7 @@ static TCase *own(void)
     tcase_add_test(tcase, no_member_waits_longer_than_two_rounds);
     tcase_add_test(tcase, without_links_nothing_is_probed_or_planned);
     tcase_add_test(tcase, a_silent_member_is_probed_through_three_others_then_accused);
+    tcase_add_test(tcase, a_probe_without_an_ack_is_said_again_before_others_are_asked);
     tcase_add_test(tcase, helpers_are_others_and_distinct);
     tcase_add_test(tcase, an_ack_at_the_last_moment_is_no_accusation);
     tcase_add_test(tcase, an_ack_through_a_helper_counts_and_one_of_a_stranger_does_not);
@@ -548,6 +593,8 @@ static TCase *for_others(void)
     tcase_add_test(tcase, who_asks_for_another_gets_its_ack);
     tcase_add_test(tcase, who_asks_for_a_silent_one_gets_a_nack_and_a_late_ack_still);
     tcase_add_test(tcase, who_asks_for_one_that_is_not_linked_makes_us_dial_it);
+    tcase_add_test(tcase,
+                   a_link_made_to_probe_for_another_closes_after_ten_seconds_unless_it_is_wanted);
     tcase_add_test(tcase, one_that_cannot_be_dialled_is_nacked_at_once);
     tcase_add_test(tcase, one_member_can_ask_four_times_at_once_and_all_together_sixteen);
     tcase_add_test(tcase, at_most_64_answers_wait);

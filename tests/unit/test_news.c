@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(no_class_starves_another)
 {
-    struct hash hashes[6];
+    struct hash hashes[8];
     size_t members = 0, users = 0, count;
 
     for (uint8_t i = 0; i < 20; i++) {
@@ -129,14 +129,14 @@ START_TEST(no_class_starves_another)
         news_add(news, &user, &nobody, NODES, 1000);
     }
     ck_assert(news_begin(news, 1000));
-    count = news_poll(news, &node[0], hashes, 6);
-    ck_assert_uint_eq(count, 6);
+    count = news_poll(news, &node[0], hashes, 8);
+    ck_assert_uint_eq(count, 8);
     for (size_t i = 0; i < count; i++) {
         members += hashes[i].bytes[1] == RECORD_NODE;
         users += hashes[i].bytes[1] == RECORD_DUCKLING;
     }
     ck_assert_uint_eq(users, 2);
-    ck_assert_uint_eq(members, 4);             /* what the others do not use is used */
+    ck_assert_uint_eq(members, 6);             /* what the others do not use is used */
     ck_assert_uint_eq(hashes[0].bytes[0], 19); /* newest first */
 }
 END_TEST
@@ -191,6 +191,82 @@ START_TEST(nobody_to_tell_leaves_nothing_behind)
 }
 END_TEST
 
+/* So many records of others, of a kind, each of an owner of its own. */
+static size_t add_crowd(uint32_t kind, size_t count, uint64_t now_ms)
+{
+    size_t passed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct record record = record_of(kind, (uint8_t)i, (uint8_t)(i >> 8));
+
+        record.owner.bytes[2] = (uint8_t)(i >> 8);
+        passed += news_add(news, &record, &node[7], 4, now_ms);
+    }
+    return passed;
+}
+
+START_TEST(of_a_crowd_the_first_are_passed_on_and_the_rest_is_left_to_repair)
+{
+    struct record own = record_of(RECORD_NODE, 200, 1);
+    struct news_figures figures;
+
+    ck_assert_uint_eq(add_crowd(RECORD_NODE, NEWS_PASSED_BURST, 1000), NEWS_PASSED_BURST);
+    ck_assert(!news_is_crowded(news, 1000));
+    ck_assert_uint_eq(add_crowd(RECORD_NODE, 1, 1000), 0);
+    ck_assert(news_is_crowded(news, 1000 + NEWS_CROWD_MS - 1));
+    ck_assert(!news_is_crowded(news, 1000 + NEWS_CROWD_MS));
+    ck_assert(news_add(news, &own, &nobody, 4, 1000)); /* our own are always told */
+    news_figures(news, &figures);
+    ck_assert_uint_ge(figures.crowded_out, 1);
+}
+END_TEST
+
+START_TEST(a_crowd_of_one_class_is_none_of_another)
+{
+    add_crowd(RECORD_NODE, 2 * NEWS_PASSED_BURST, 1000);
+    add_crowd(RECORD_METRICS, 2 * NEWS_PASSED_BURST, 1000);
+    ck_assert_uint_eq(add_crowd(RECORD_REVOCATION, 1, 1000), 1);
+    ck_assert_uint_eq(add_crowd(RECORD_DUCKLING, 1, 1000), 1);
+}
+END_TEST
+
+START_TEST(nothing_of_a_crowd_is_passed_on_until_it_is_over)
+{
+    uint64_t now_ms = 1000;
+
+    add_crowd(RECORD_NODE, 4 * NEWS_PASSED_BURST, now_ms);
+    for (int i = 0; i < 10; i++) {
+        now_ms += SECOND_MS;
+        ck_assert_uint_eq(add_crowd(RECORD_NODE, 2 * NEWS_PASSED_PER_S, now_ms), 0);
+    }
+    now_ms += 3 * SECOND_MS;
+    ck_assert_uint_eq(add_crowd(RECORD_NODE, 1, now_ms), 1);
+}
+END_TEST
+
+START_TEST(a_clock_that_was_set_back_ends_no_crowd)
+{
+    add_crowd(RECORD_NODE, 2 * NEWS_PASSED_BURST, 10000);
+    ck_assert_uint_eq(add_crowd(RECORD_NODE, 1, 5000), 0);
+}
+END_TEST
+
+START_TEST(when_the_budgets_are_used_up_the_round_has_no_more)
+{
+    struct record record = record_of(RECORD_DUCKLING, 1, 1);
+    struct hash hashes[NEWS_PER_FRAME_MAX];
+
+    news_add(news, &record, &node[7], 4, 1000); /* two at once */
+    ck_assert(news_begin(news, 1000));
+    for (int i = 0; i < 2; i++) {
+        ck_assert(news_has_more(news));
+        ck_assert_uint_eq(news_poll(news, &node[i], hashes, NEWS_PER_FRAME_MAX), 1);
+    }
+    ck_assert(!news_has_more(news));
+    news_end(news, 1000);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("news");
@@ -208,6 +284,11 @@ int main(void)
     tcase_add_test(tests, what_does_not_fit_waits_for_the_next_ride);
     tcase_add_test(tests, at_the_limit_the_oldest_of_the_largest_class_makes_room);
     tcase_add_test(tests, nobody_to_tell_leaves_nothing_behind);
+    tcase_add_test(tests, of_a_crowd_the_first_are_passed_on_and_the_rest_is_left_to_repair);
+    tcase_add_test(tests, a_crowd_of_one_class_is_none_of_another);
+    tcase_add_test(tests, nothing_of_a_crowd_is_passed_on_until_it_is_over);
+    tcase_add_test(tests, a_clock_that_was_set_back_ends_no_crowd);
+    tcase_add_test(tests, when_the_budgets_are_used_up_the_round_has_no_more);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

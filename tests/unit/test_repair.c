@@ -256,6 +256,27 @@ START_TEST(an_audit_follows_after_its_time)
 }
 END_TEST
 
+START_TEST(an_audit_of_a_large_set_is_made_over_several_turns)
+{
+    struct repair_output output;
+    size_t turns = 0;
+
+    begin_equal(3 * AUDIT_SLICE);
+    pass(2 * REPAIR_AUDIT_MS);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert_int_eq(output.kind, REPAIR_AUDIT);
+    answer_audit(&output);
+    for (; !repair_poll(bed.repair, bed.ours, &bed.at, &output); turns++)
+        ck_assert_uint_eq(repair_wake_at_ms(bed.repair), 0); /* at once, after what else there is */
+    ck_assert_int_ge((int)turns, 2);
+    ck_assert_int_eq(output.kind, REPAIR_COMPARE);
+    answer_compare(&output);
+    run();
+    ck_assert_str_eq(bed.ended, "audited");
+}
+END_TEST
+
 /* ---- neighbours that do not do their part ---- */
 
 START_TEST(who_does_not_answer_is_left_for_the_next)
@@ -336,14 +357,52 @@ START_TEST(who_claims_a_difference_that_brings_nothing_has_to_wait)
     run();
     ck_assert_uint_eq(bed.fetched, 0);
     repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
-    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_FRUITLESS_REST_MS);
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_FRUITLESS_REST_MIN_MS);
     run();
     repair_figures(bed.repair, &figures);
     ck_assert_uint_eq(figures.sessions, 2);
-    pass(REPAIR_FRUITLESS_REST_MS);
+    pass(REPAIR_FRUITLESS_REST_MIN_MS);
     run();
     repair_figures(bed.repair, &figures);
     ck_assert_uint_eq(figures.sessions, 3);
+}
+END_TEST
+
+START_TEST(who_brings_nothing_again_waits_twice_as_long_and_who_brings_something_begins_anew)
+{
+    uint64_t rest_ms = REPAIR_FRUITLESS_REST_MIN_MS;
+
+    begin_equal(500);
+    add(true, false, 1, 1000000, 1000000);
+    for (int i = 0; i < 6; i++) {
+        repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+        run();
+        ck_assert_uint_eq(bed.fetched, 0);
+        repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+        ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + rest_ms);
+        pass(rest_ms);
+        rest_ms = 2 * rest_ms < REPAIR_FRUITLESS_REST_MS ? 2 * rest_ms : REPAIR_FRUITLESS_REST_MS;
+    }
+    add(false, true, 1, 1000000, 1000000);
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    run();
+    ck_assert_uint_eq(bed.fetched, 1);
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_REST_MS);
+}
+END_TEST
+
+START_TEST(where_nothing_of_ours_is_older_than_the_newest_part_all_is_compared_at_once)
+{
+    add(true, true, 500, (uint32_t)(bed.at.wall_ms / 1000), 1); /* a network that just formed */
+    add(false, true, 100, (uint32_t)(bed.at.wall_ms / 1000), 1);
+    add(false, true, 10, 1000000, 1);
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    run();
+    ck_assert_str_eq(bed.ended, "repaired");
+    ck_assert(holds_all_of_theirs());
+    ck_assert_uint_eq(bed.fetched, 110);
+    ck_assert_uint_eq(bed.fetches, 1);
 }
 END_TEST
 
@@ -518,11 +577,16 @@ int main(void)
     tcase_add_test(tests, a_scattered_difference_is_fetched_whole);
     tcase_add_test(tests, what_was_issued_since_the_last_session_comes_without_looking_at_the_rest);
     tcase_add_test(tests, an_audit_follows_after_its_time);
+    tcase_add_test(tests, an_audit_of_a_large_set_is_made_over_several_turns);
     tcase_add_test(tests, who_does_not_answer_is_left_for_the_next);
     tcase_add_test(tests, answers_of_another_session_or_neighbour_change_nothing);
     tcase_add_test(tests, a_malformed_answer_ends_the_session);
     tcase_add_test(tests, a_link_that_goes_down_ends_the_session_and_what_waits_for_it);
     tcase_add_test(tests, who_claims_a_difference_that_brings_nothing_has_to_wait);
+    tcase_add_test(
+        tests, who_brings_nothing_again_waits_twice_as_long_and_who_brings_something_begins_anew);
+    tcase_add_test(tests,
+                   where_nothing_of_ours_is_older_than_the_newest_part_all_is_compared_at_once);
     tcase_add_test(tests, what_is_of_no_use_is_not_fetched_again);
     tcase_add_test(tests, a_stream_that_leads_in_circles_ends);
     tcase_add_test(tests, frames_that_bring_nothing_keep_no_session_alive);
