@@ -216,7 +216,7 @@ static void hand_out(size_t count, uint32_t attempt, const char *payload)
     Duck__PeckView views[8], *list[8];
     Duck__PeckList pecks = DUCK__PECK_LIST__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
-    char ids[8][16];
+    char ids[8][32];
 
     for (size_t i = 0; i < count; i++) {
         duck__peck_view__init(&views[i]);

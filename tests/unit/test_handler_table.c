@@ -309,6 +309,23 @@ START_TEST(a_file_is_refused_by_the_line_that_is_wrong)
 }
 END_TEST
 
+START_TEST(a_url_stands_behind_the_words_of_who_calls_it)
+{
+    static const char *const caller[] = {"/bin/duckgate", "--call-handler", NULL};
+    char *argv[HANDLER_WORDS_MAX + 1];
+    struct handler handler = {.url = "https://example.com"};
+
+    handler_argv(&handler, argv);
+    ck_assert_ptr_null(argv[0]);
+    handler.call = caller;
+    handler_argv(&handler, argv);
+    ck_assert_str_eq(argv[0], "/bin/duckgate");
+    ck_assert_str_eq(argv[1], "--call-handler");
+    ck_assert_str_eq(argv[2], "https://example.com");
+    ck_assert_ptr_null(argv[3]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("handler_table");
@@ -328,6 +345,7 @@ int main(void)
     tcase_add_test(cases, the_one_that_covers_less_is_left_its_share);
     tcase_add_test(cases, a_program_is_there_executable_and_its_owners_to_change);
     tcase_add_test(cases, what_is_printed_reads_back_to_the_same);
+    tcase_add_test(cases, a_url_stands_behind_the_words_of_who_calls_it);
     tcase_add_test(cases, a_file_is_refused_by_the_line_that_is_wrong);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);
