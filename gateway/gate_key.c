@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,24 +54,37 @@ static int sync_folder_of(const char *path)
     return fault;
 }
 
-/* A key that is lost would end every bearer, so it is on disk before the first hash is made. */
-static int make_key(const char *path, struct gate_key *key)
+static int write_key(const char *path, const struct gate_key *key)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     int fault = 0;
 
     if (file < 0)
-        return GATE_FAULT_FILE;
-    randombytes_buf(key->bytes, sizeof key->bytes);
+        return errno == ENOSPC ? GATE_FAULT_DISK_FULL : GATE_FAULT_FILE;
     if (write(file, key->bytes, sizeof key->bytes) != (ssize_t)sizeof key->bytes ||
         fsync(file) != 0)
         fault = errno == ENOSPC ? GATE_FAULT_DISK_FULL : GATE_FAULT_FILE;
     close(file);
-    if (!fault)
-        fault = sync_folder_of(path);
-    if (fault)
-        unlink(path); /* half a key would be refused for ever */
     return fault;
+}
+
+/* A key that is lost would end every bearer, so it is on disk before the first hash is made. It gets its name
+ * when it is whole: half a key would be refused for ever. */
+static int make_key(const char *path, struct gate_key *key)
+{
+    char fresh[4096];
+    int fault;
+
+    if ((size_t)snprintf(fresh, sizeof fresh, "%s.new", path) >= sizeof fresh)
+        return GATE_FAULT_FILE;
+    unlink(fresh); /* of a start that was cut off */
+    randombytes_buf(key->bytes, sizeof key->bytes);
+    fault = write_key(fresh, key);
+    if (!fault && renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+        fault = GATE_FAULT_FILE;
+    if (fault)
+        unlink(fresh);
+    return fault ? fault : sync_folder_of(path);
 }
 
 int gate_key_open(const char *path, struct gate_key *key)

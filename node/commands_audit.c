@@ -141,6 +141,11 @@ static int export_to(struct call *call, FILE *file)
     return 0;
 }
 
+static int finish(FILE *file)
+{
+    return file == stdout ? fflush(file) : fclose(file);
+}
+
 static int export_log(struct call *call)
 {
     const char *path = call->argument_count > 1 ? call->arguments[1] : NULL;
@@ -150,7 +155,7 @@ static int export_log(struct call *call)
     if (!file)
         return fail(call, "file", "%s: %s", path, strerror(errno));
     status = export_to(call, file);
-    if ((path ? fclose(file) : fflush(file)) != 0 && status == 0)
+    if (finish(file) != 0 && status == 0)
         return fail(call, "file", "%s: %s", path ? path : "standard output", strerror(errno));
     return status;
 }

@@ -141,17 +141,23 @@ static void check_room(struct doctor *doctor)
         say(doctor, "disk", FINDING_OK, "", "%s free", text);
 }
 
-static void check_key(struct doctor *doctor)
+static struct passphrase *passphrase_new(void)
 {
-    const struct options *options = &doctor->call->options;
     struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
-    struct keyfile *keyfile = keyfile_new();
-    int fault;
 
     if (!passphrase)
         memory_ran_out();
     memset(passphrase, 0, sizeof *passphrase);
-    fault = options_read_passphrase(options, passphrase);
+    return passphrase;
+}
+
+static void check_key(struct doctor *doctor)
+{
+    const struct options *options = &doctor->call->options;
+    struct passphrase *passphrase = passphrase_new();
+    struct keyfile *keyfile = keyfile_new();
+    int fault = options_read_passphrase(options, passphrase);
+
     if (!fault)
         fault = keyfile_open(KEYFILE_NODE, options->state_dir,
                              bytes_of(passphrase->data, passphrase->size), keyfile);

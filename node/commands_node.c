@@ -45,6 +45,22 @@ static const struct command_flag run_flags[] = {
 
 /* ---- init ---- */
 
+/* What is kept in a new folder is on the disk only when its name is. */
+static int sync_parent(const char *path)
+{
+    char part[OPTIONS_PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    int folder, fault;
+
+    snprintf(part, sizeof part, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    folder = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return 0; /* not ours to read */
+    fault = fsync(folder) == 0 ? 0 : FAULT_FILE;
+    close(folder);
+    return fault;
+}
+
 /* Makes a folder and those above it; the last one is for its owner alone. */
 static int make_folder(const char *path)
 {
@@ -53,31 +69,16 @@ static int make_folder(const char *path)
 
     for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+        if (mkdir(part, 0755) == 0 ? sync_parent(part) != 0 : errno != EEXIST)
             return FAULT_FILE;
     }
     if (mkdir(path, 0700) == 0)
-        return 0;
+        return sync_parent(path);
     if (errno != EEXIST || stat(path, &found) != 0)
         return FAULT_FILE;
     return S_ISDIR(found.st_mode) && (found.st_mode & 077) == 0 && found.st_uid == geteuid()
                ? 0
                : FAULT_PERMISSIONS;
-}
-
-static int write_chain(const char *state_dir, struct bytes chain)
-{
-    char path[OPTIONS_PATH_SIZE + 16];
-    int file, fault = 0;
-
-    snprintf(path, sizeof path, "%s/node.chain", state_dir);
-    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0)
-        return FAULT_FILE;
-    if (write(file, chain.data, chain.size) != (ssize_t)chain.size || fsync(file) != 0)
-        fault = FAULT_FILE;
-    close(file);
-    return fault;
 }
 
 static struct bytes make_chain(const struct options *options, const struct keyfile *keyfile,
@@ -116,10 +117,8 @@ static int create(const struct options *options, bool *sealed, struct id *id)
     fault = options_read_passphrase(options, passphrase);
     if (!fault)
         fault = keyfile_create(KEYFILE_NODE, options->state_dir, keyfile, next_seed,
-                               bytes_of(passphrase->data, passphrase->size));
-    if (!fault)
-        fault =
-            write_chain(options->state_dir, make_chain(options, keyfile, next_seed, &arena, id));
+                               bytes_of(passphrase->data, passphrase->size),
+                               make_chain(options, keyfile, next_seed, &arena, id));
     *sealed = passphrase->size > 0;
     arena_free(&arena);
     keyfile_free(keyfile);

@@ -49,21 +49,6 @@ struct opened_operator {
     struct id id;
 };
 
-static int write_chain(const char *folder, struct bytes chain)
-{
-    char path[OPTIONS_PATH_SIZE + 32];
-    int file, fault = 0;
-
-    snprintf(path, sizeof path, "%s/" CHAIN_FILE, folder);
-    file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (file < 0)
-        return FAULT_FILE;
-    if (write(file, chain.data, chain.size) != (ssize_t)chain.size || fsync(file) != 0)
-        fault = FAULT_FILE;
-    close(file);
-    return fault;
-}
-
 static int read_chain(const char *folder, struct arena *arena, struct bytes *chain)
 {
     char path[OPTIONS_PATH_SIZE + 32];
@@ -121,9 +106,8 @@ static int create(const struct call *call, const char *folder, const char *name,
     fault = options_read_passphrase(&call->options, passphrase);
     if (!fault)
         fault = keyfile_create(KEYFILE_OPERATOR, folder, keyfile, next_seed,
-                               bytes_of(passphrase->data, passphrase->size));
-    if (!fault)
-        fault = write_chain(folder, make_chain(name, keyfile, next_seed, &arena, id));
+                               bytes_of(passphrase->data, passphrase->size),
+                               make_chain(name, keyfile, next_seed, &arena, id));
     *is_sealed = passphrase->size > 0;
     arena_free(&arena);
     keyfile_free(keyfile);

@@ -43,6 +43,16 @@ void message_free(struct message *message)
     memory_give_back(message);
 }
 
+static void free_chain(struct message *chain)
+{
+    while (chain) {
+        struct message *next = chain->next;
+
+        message_free(chain);
+        chain = next;
+    }
+}
+
 struct inbox *inbox_new(void)
 {
     struct inbox *inbox = memory_take(sizeof *inbox);
@@ -60,14 +70,9 @@ struct inbox *inbox_new(void)
 
 void inbox_free(struct inbox *inbox)
 {
-    struct message *message;
-
     if (!inbox)
         return;
-    while ((message = inbox->first)) {
-        inbox->first = message->next;
-        message_free(message);
-    }
+    free_chain(inbox->first);
     pthread_cond_destroy(&inbox->room);
     pthread_cond_destroy(&inbox->something);
     pthread_mutex_destroy(&inbox->lock);
@@ -76,10 +81,10 @@ void inbox_free(struct inbox *inbox)
 
 /* A message larger than all of INBOX_BYTES_MAX still passes when it is alone: else it would wait
  * for ever. */
-static bool has_room(const struct inbox *inbox, size_t size)
+static bool has_room(const struct inbox *inbox, size_t count, size_t size)
 {
-    return inbox->messages == 0 ||
-           (inbox->messages < INBOX_MESSAGES_MAX && inbox->bytes + size <= INBOX_BYTES_MAX);
+    return inbox->messages == 0 || (inbox->messages + count <= INBOX_MESSAGES_MAX &&
+                                    inbox->bytes + size <= INBOX_BYTES_MAX);
 }
 
 /* Under the lock. Who takes is let sleep while the message may still get company. */
@@ -103,17 +108,25 @@ static bool must_wake(struct inbox *inbox, bool leaves)
     return true;
 }
 
-static int give(struct inbox *inbox, struct message *message, bool wait, bool leaves)
+static size_t measure(struct message *message)
 {
+    if (!message->size)
+        message->size = sizeof *message + message->arena.taken;
+    return message->size;
+}
+
+static int give(struct inbox *inbox, struct message *chain, bool wait, bool leaves)
+{
+    struct message *last = chain;
+    size_t count = 1, size = measure(chain);
     bool wakes = false;
     int fault = 0;
 
-    if (!message->size)
-        message->size = sizeof *message + message->arena.taken;
-    message->next = NULL;
+    for (; last->next; last = last->next, count++)
+        size += measure(last->next);
 
     pthread_mutex_lock(&inbox->lock);
-    while (wait && !inbox->closed && !has_room(inbox, message->size)) {
+    while (wait && !inbox->closed && !has_room(inbox, count, size)) {
         inbox->givers_waiting = true;
         if (must_wake(inbox, false)) /* company enough for what was left */
             pthread_cond_signal(&inbox->something);
@@ -121,13 +134,13 @@ static int give(struct inbox *inbox, struct message *message, bool wait, bool le
     }
     if (inbox->closed)
         fault = FAULT_CLOSED;
-    else if (!has_room(inbox, message->size))
+    else if (!has_room(inbox, count, size))
         fault = FAULT_BUSY;
     if (!fault) {
-        *inbox->end = message;
-        inbox->end = &message->next;
-        inbox->messages++;
-        inbox->bytes += message->size;
+        *inbox->end = chain;
+        inbox->end = &last->next;
+        inbox->messages += count;
+        inbox->bytes += size;
         wakes = must_wake(inbox, leaves);
     }
     pthread_mutex_unlock(&inbox->lock);
@@ -135,7 +148,7 @@ static int give(struct inbox *inbox, struct message *message, bool wait, bool le
     if (wakes)
         pthread_cond_signal(&inbox->something);
     if (fault)
-        message_free(message);
+        free_chain(chain);
     return fault;
 }
 

@@ -37,9 +37,16 @@
 #define OPS_MAX 16
 #define MEMORY_MAX (1024ull * 1024 * 1024)
 
-static const char *const names[][2] = {
-    [KEYFILE_NODE] = {"node.key", "node.next.key"},
-    [KEYFILE_OPERATOR] = {"operator.key", "operator.next.key"},
+/* Of each the key, the next one, the chain. */
+enum part { PART_KEY, PART_NEXT, PART_CHAIN, PARTS };
+static const char *const names[][PARTS] = {
+    [KEYFILE_NODE] = {"node.key", "node.next.key", "node.chain"},
+    [KEYFILE_OPERATOR] = {"operator.key", "operator.next.key", "operator.chain"},
+};
+/* An operator's chain is for everybody. */
+static const mode_t modes[][PARTS] = {
+    [KEYFILE_NODE] = {0600, 0600, 0600},
+    [KEYFILE_OPERATOR] = {0600, 0600, 0644},
 };
 
 struct keyfile *keyfile_new(void)
@@ -262,75 +269,130 @@ static int write_all(int file, const uint8_t *bytes, size_t size)
     return fsync(file) == 0 ? 0 : fault_of_errno();
 }
 
-static void temporary_name(enum keyfile_owner owner, bool is_next, char name[32])
+static void temporary_name(enum keyfile_owner owner, enum part part, char name[32])
 {
-    snprintf(name, 32, "%s.new", names[owner][is_next]);
+    snprintf(name, 32, "%s.new", names[owner][part]);
 }
 
 /* Whole and on the disk under a name that nobody reads. */
-static int write_temporary(enum keyfile_owner owner, int directory, bool is_next,
-                           const uint8_t *secrets, struct bytes passphrase)
+static int write_temporary(enum keyfile_owner owner, int directory, enum part part,
+                           struct bytes bytes)
+{
+    char name[32];
+    int file, fault;
+
+    temporary_name(owner, part, name);
+    unlinkat(directory, name, 0); /* of a creation that was cut off */
+    file = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  modes[owner][part]);
+    if (file < 0)
+        return fault_of_errno();
+    fault = write_all(file, bytes.data, bytes.size);
+    close(file);
+    return fault;
+}
+
+static int write_secrets(enum keyfile_owner owner, int directory, enum part part,
+                         const uint8_t *secrets, struct bytes passphrase)
 {
     uint8_t *bytes = sodium_malloc(FILE_MAX);
-    char name[32];
     size_t size = 0;
-    int file = -1, fault;
+    int fault;
 
     assert(bytes);
-    temporary_name(owner, is_next, name);
-    fault = encode(bytes, &size, secrets, is_next, passphrase);
-    if (!fault) {
-        unlinkat(directory, name, 0); /* of a creation that was cut off */
-        file = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (file < 0)
-            fault = fault_of_errno();
-    }
+    fault = encode(bytes, &size, secrets, part == PART_NEXT, passphrase);
     if (!fault)
-        fault = write_all(file, bytes, size);
-    if (file >= 0)
-        close(file);
+        fault = write_temporary(owner, directory, part, bytes_of(bytes, size));
     sodium_free(bytes);
     return fault;
 }
 
-/* Never over a file that is there: it may hold the only copy of a key. */
-static int put_in_place(enum keyfile_owner owner, int directory, bool is_next)
+static bool is_there(int directory, const char *name)
+{
+    struct stat status;
+
+    return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Where the key waits under its other name, the power was cut before it was anybody's: what stands there
+ * of the rest belongs to it. */
+static void clear_what_was_cut_off(enum keyfile_owner owner, int directory)
 {
     char name[32];
 
-    temporary_name(owner, is_next, name);
-    if (renameat2(directory, name, directory, names[owner][is_next], RENAME_NOREPLACE) == 0)
+    temporary_name(owner, PART_KEY, name);
+    if (is_there(directory, names[owner][PART_KEY]) || !is_there(directory, name))
+        return;
+    for (int part = PART_NEXT; part < PARTS; part++)
+        unlinkat(directory, names[owner][part], 0);
+}
+
+static int sync_directory(int directory)
+{
+    return fsync(directory) == 0 ? 0 : fault_of_errno();
+}
+
+/* Never over a file that is there: it may hold the only copy of a key. */
+static int put_in_place(enum keyfile_owner owner, int directory, enum part part)
+{
+    char name[32];
+
+    temporary_name(owner, part, name);
+    if (renameat2(directory, name, directory, names[owner][part], RENAME_NOREPLACE) == 0)
         return 0;
     return fault_of_errno();
 }
 
-int keyfile_create(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
-                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase)
+/* The key last: where it stands, the others do too, whatever order the disk has for names. `*placed`: so many
+ * of them are in place, counted from the last. */
+static int put_all_in_place(enum keyfile_owner owner, int directory, int *placed)
 {
-    struct stat status;
+    int fault = sync_directory(directory);
+
+    for (int part = PARTS - 1; part >= PART_KEY && !fault; part--) {
+        if (part == PART_KEY)
+            fault = sync_directory(directory);
+        if (!fault)
+            fault = put_in_place(owner, directory, (enum part)part);
+        *placed += !fault;
+    }
+    return fault ? fault : sync_directory(directory);
+}
+
+/* Nothing stays of a creation that failed. */
+static void take_away(enum keyfile_owner owner, int directory, int placed)
+{
     char name[32];
-    int directory, fault = open_directory(folder, &directory);
+
+    for (int part = PART_KEY; part < PARTS; part++) {
+        if (part >= PARTS - placed)
+            unlinkat(directory, names[owner][part], 0);
+        temporary_name(owner, (enum part)part, name);
+        unlinkat(directory, name, 0);
+    }
+}
+
+int keyfile_create(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
+                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase, struct bytes chain)
+{
+    int directory, placed = 0, fault = open_directory(folder, &directory);
 
     if (fault)
         return fault;
-    for (int i = 0; i < 2 && !fault; i++)
-        if (fstatat(directory, names[owner][i], &status, AT_SYMLINK_NOFOLLOW) == 0)
+    clear_what_was_cut_off(owner, directory);
+    for (int part = PART_KEY; part < PARTS && !fault; part++)
+        if (is_there(directory, names[owner][part]))
             fault = FAULT_BUSY;
     if (!fault)
-        fault = write_temporary(owner, directory, true, next_seed, passphrase);
+        fault = write_temporary(owner, directory, PART_CHAIN, chain);
     if (!fault)
-        fault = write_temporary(owner, directory, false, (const uint8_t *)keyfile, passphrase);
-    /* node.key last: where it stands, the other one does too. */
+        fault = write_secrets(owner, directory, PART_NEXT, next_seed, passphrase);
     if (!fault)
-        fault = put_in_place(owner, directory, true);
+        fault = write_secrets(owner, directory, PART_KEY, (const uint8_t *)keyfile, passphrase);
     if (!fault)
-        fault = put_in_place(owner, directory, false);
-    if (!fault && fsync(directory) != 0)
-        fault = FAULT_FILE;
-    for (int i = 0; i < 2 && fault; i++) {
-        temporary_name(owner, i, name);
-        unlinkat(directory, name, 0);
-    }
+        fault = put_all_in_place(owner, directory, &placed);
+    if (fault)
+        take_away(owner, directory, placed);
     close(directory);
     return fault;
 }

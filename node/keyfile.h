@@ -6,7 +6,8 @@
  * say so, and the secrets stand in clear.
  *
  * Files are 0600, ours, regular, not links (O_NOFOLLOW, fstat), in a directory not writable by
- * others; written as a temporary file, fsync, rename, fsync of the directory. */
+ * others; written as temporary files, fsync, rename, fsync of the directory, the key last: where it stands, the next
+ * one and the chain do too. What a power cut leaves of a creation the next one takes away. */
 #ifndef DUCK_NODE_KEYFILE_H
 #define DUCK_NODE_KEYFILE_H
 
@@ -27,10 +28,11 @@ struct keyfile {              /* in guarded memory: keyfile_new */
 struct keyfile *keyfile_new(void);            /* sodium_malloc, zeroed */
 void keyfile_free(struct keyfile *keyfile);   /* NULL is fine; wipes */
 
-/* Writes `<folder>/node.key` and node.next.key. FAULT_BUSY when one is there already.
- * `passphrase` empty: unsealed. */
+/* Writes `<folder>/node.key`, node.next.key and node.chain (packed). FAULT_BUSY when one is there already.
+ * `passphrase` empty: unsealed. After a fault nothing of it is there. */
 int keyfile_create(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
-                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase);
+                   const uint8_t next_seed[SEED_SIZE], struct bytes passphrase,
+                   struct bytes chain);
 
 /* FAULT_PASSPHRASE: sealed, and the passphrase is wrong or missing. */
 int keyfile_open(enum keyfile_owner owner, const char *folder, struct bytes passphrase,

@@ -31,8 +31,12 @@ struct performer {
 void performer_init(struct performer *performer);
 void performer_free(struct performer *performer);
 
-/* Before the commit: lets the turn's new pecks go, so that their way and our sync overlap. */
+/* Before the commit: lets the turn's new pecks go, so that their way and our sync overlap; but not
+ * those that wait to be kept. */
 void perform_early(struct performer *performer, struct effects *effects);
+
+/* After the commit, before its sync: tells clients what waits for none. */
+void perform_told_early(struct performer *performer, struct effects *effects);
 
 /* Carries out everything in `effects` but what is kept: that is done and committed. */
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at);

@@ -65,7 +65,8 @@ void store_weigh(struct store *store, const struct id *duckling, uint64_t wall_m
 int store_sync(struct store *store);
 bool store_is_io_broken(const struct store *store); /* a sync or read failed: stop acknowledging */
 
-/* Is a received peck held, and in which state? Sees the open turn. */
+/* Is a received peck held, and in which state? Sees the open turn. What cannot be looked up is not held, as
+ * far as this call can say: then the store is broken, and nothing more is kept. The next one is like it. */
 bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state);
 
 /* Was a peck sent under this idempotency key by `from` before? Sees the open turn. */

@@ -54,11 +54,18 @@ static int64_t find_peck(struct store *store, const struct id *peck, enum box bo
     return seq ? seq : find_filed(store, peck, box);
 }
 
+/* What could not be looked up must not be taken for not held: it would be kept twice. */
+static void stop_at_a_fault(struct store *store)
+{
+    store->connection.is_io_broken |= store->connection.fault != 0;
+}
+
 bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state)
 {
     int64_t seq = find_peck(store, peck, BOX_IN);
     sqlite3_stmt *statement;
 
+    stop_at_a_fault(store);
     if (!seq)
         return false;
     statement = store_prepare(&store->connection, STATEMENT_PECK_READ_STATE,
@@ -66,6 +73,7 @@ bool store_knows_peck(struct store *store, const struct id *peck, enum peck_stat
     sqlite3_bind_int64(statement, 1, seq);
     while (store_next_row(&store->connection, statement))
         *state = (enum peck_state)sqlite3_column_int(statement, 0);
+    stop_at_a_fault(store);
     return true;
 }
 
@@ -108,6 +116,8 @@ bool store_find_idempotent(struct store *store, const struct id *from, struct by
     sqlite3_stmt *statement;
     bool is_found = false;
 
+    if (key.size)
+        stop_at_a_fault(store);
     if (!seq)
         return false;
     statement = store_prepare(&store->connection, STATEMENT_PECK_HASH,
@@ -123,6 +133,7 @@ bool store_find_idempotent(struct store *store, const struct id *from, struct by
         *state = (enum peck_state)sqlite3_column_int(statement, 1);
         is_found = true;
     }
+    stop_at_a_fault(store);
     return is_found;
 }
 

@@ -258,10 +258,11 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->reply.thread = peck->thread;
     agent_tell_changed(effects, BOX_OUT, &peck->from, &peck->to, &peck->id, effect->reply.state,
                        at->wall_ms);
-    if (is_linked)
+    if (is_linked) {
         agent_send(&host, FRAME_PECK, frame_pack_peck(sent->from->chain, wire, &effects->arena),
                    effects);
-    else if (is_here)
+        effects->list[effects->count - 1].send.waits = peck->idempotency_key.size > 0;
+    } else if (is_here)
         receive_here(agent, sent, wire, at, effects);
 }
 

@@ -1,7 +1,9 @@
 /* effect: everything the agent can ask for. Carried out in order, but for one rule: all that is
  * kept (EFFECT_KEEP_…, EFFECT_DROP_…) in a turn is committed before anything of that turn is sent,
  * replied or told. So what must be on disk before a peer may hear of it is. A PeckFrame alone may
- * leave sooner: it promises nothing, and who ordered it hears only after the commit. */
+ * leave sooner: it promises nothing, and who ordered it hears only after the commit. Not so under an
+ * idempotency key: if the node dies before the commit, the same order makes another peck, and both
+ * would arrive. */
 #ifndef DUCK_CORE_EFFECT_H
 #define DUCK_CORE_EFFECT_H
 
@@ -170,6 +172,7 @@ struct effect {
             struct id node;
             enum frame_kind kind;
             struct bytes body;
+            bool waits;                      /* a peck that must be kept before it leaves */
             bool gone;                       /* a peck that left while its commit was under way */
         } send;
         struct {
@@ -221,6 +224,8 @@ struct effect {
             struct bytes refusal;            /* as in `state` */
             uint64_t retry_after_ms;
             uint64_t charged;                /* answered: units */
+            bool waits_for_no_sync;          /* another node says it again when asked… */
+            bool told;                       /* …so clients heard of it while the sync was under way */
         } changed;
         struct effect_bond {
             enum bond_change change;

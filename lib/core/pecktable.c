@@ -192,10 +192,10 @@ void pecktable_queue_free(struct pecktable_heap *queue)
     pecktable_queue_init(queue);
 }
 
-void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node)
+void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node, uint64_t rank)
 {
     assert(node->place[PECKTABLE_QUEUE] == 0);
-    heap_insert(queue, node, node->arrival);
+    heap_insert(queue, node, rank);
 }
 
 void pecktable_queue_leave(struct pecktable_heap *queue, struct pecktable_node *node)

@@ -12,7 +12,7 @@
 enum pecktable_heap_kind {
     PECKTABLE_STEADY, /* by a deadline of the steady clock; the table has one */
     PECKTABLE_WALL,   /* by a date; the table has one */
-    PECKTABLE_QUEUE,  /* by arrival; the owner has as many as it likes */
+    PECKTABLE_QUEUE,  /* by rank; the owner has as many as it likes */
     PECKTABLE_HEAPS,
 };
 
@@ -57,10 +57,10 @@ struct pecktable_node *pecktable_expired(const struct pecktable *table, uint64_t
 /* Steady time of the earliest deadline of either clock. */
 uint64_t pecktable_wake_at_ms(const struct pecktable *table, const struct moment *at);
 
-/* A queue: entries of one table in order of arrival, however late they join it. */
+/* A queue: entries of one table by rank, of one rank in order of arrival, however late they join it. */
 void pecktable_queue_init(struct pecktable_heap *queue);
 void pecktable_queue_free(struct pecktable_heap *queue); /* not the entries */
-void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node);
+void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node, uint64_t rank);
 void pecktable_queue_leave(struct pecktable_heap *queue, struct pecktable_node *node);
 struct pecktable_node *pecktable_queue_first(const struct pecktable_heap *queue); /* or NULL */
 /* The first that fits, or NULL. O(entries) where few do. */

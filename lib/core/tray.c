@@ -6,13 +6,24 @@ struct slot {
     struct pecktable_node node;
     struct tray_entry entry;
     struct party *target, *sender;
+    struct line *line;
+    uint64_t rank;
     uint8_t action[]; /* what entry.action points to */
+};
+
+/* What one sender has here for one target. */
+struct line {
+    struct idtable_node by_sender;
+    size_t count;
+    uint64_t rank; /* of its latest */
 };
 
 /* A duckling as a target or a sender of what is in the tray. Lives while something counts on it. */
 struct party {
     struct idtable_node by_id;
     size_t as_target, as_sender, pending;
+    struct idtable lines;        /* to it, by sender */
+    uint64_t rank;               /* the highest that was handed out to it */
     struct pecktable_heap ready; /* for it; what comes back from a lease has its old place */
 };
 
@@ -51,8 +62,10 @@ void tray_free(struct tray *tray)
 
     if (!tray)
         return;
-    while ((node = idtable_next(&tray->parties, node)))
+    while ((node = idtable_next(&tray->parties, node))) {
         pecktable_queue_free(&((struct party *)node)->ready);
+        idtable_free(&((struct party *)node)->lines);
+    }
     idtable_free(&tray->parties);
     pecktable_free(&tray->table);
     memory_give_back(tray);
@@ -73,6 +86,7 @@ static struct party *meet(struct tray *tray, const struct id *id)
         return party;
     party = memory_take(sizeof *party);
     party->by_id.id = *id;
+    idtable_init(&party->lines);
     pecktable_queue_init(&party->ready);
     idtable_add(&tray->parties, &party->by_id);
     return party;
@@ -83,8 +97,36 @@ static void part(struct tray *tray, struct party *party)
     if (party->as_target > 0 || party->as_sender > 0)
         return;
     idtable_remove(&tray->parties, &party->by_id);
+    idtable_free(&party->lines);
     pecktable_queue_free(&party->ready);
     memory_give_back(party);
+}
+
+/* Start-time fair queueing with pecks of one length (Goyal, Vin and Cheng, SIGCOMM 1996): who is new in
+ * line stands where the agent is, and each further peck of a sender one place behind its last. So
+ * senders take turns, and none waits for all that another has sent. */
+static void stand_in_line(struct slot *slot)
+{
+    struct party *target = slot->target;
+    struct line *line = (struct line *)idtable_find(&target->lines, &slot->sender->by_id.id);
+
+    if (!line) {
+        line = memory_take(sizeof *line);
+        line->by_sender.id = slot->sender->by_id.id;
+        idtable_add(&target->lines, &line->by_sender);
+    }
+    line->count++;
+    line->rank = (line->rank > target->rank ? line->rank : target->rank) + 1;
+    slot->line = line;
+    slot->rank = line->rank;
+}
+
+static void leave_line(struct slot *slot)
+{
+    if (--slot->line->count > 0)
+        return;
+    idtable_remove(&slot->target->lines, &slot->line->by_sender);
+    memory_give_back(slot->line);
 }
 
 /* ---- places ---- */
@@ -96,7 +138,7 @@ static void enter(struct tray *tray, struct slot *slot, enum tray_place place)
     if (place == TRAY_WAITING)
         slot->sender->pending++;
     else if (place == TRAY_READY)
-        pecktable_queue_join(&slot->target->ready, &slot->node);
+        pecktable_queue_join(&slot->target->ready, &slot->node, slot->rank);
     else if (place == TRAY_LEASED)
         pecktable_set_due(&tray->table, &slot->node, slot->entry.lease_until_ms);
 }
@@ -157,6 +199,7 @@ enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry)
     slot->sender = meet(tray, &entry->from);
     slot->target->as_target++;
     slot->sender->as_sender++;
+    stand_in_line(slot);
     enter(tray, slot, entry->place);
     pecktable_set_expiry(&tray->table, &slot->node, entry->expires_ms);
     return TRAY_TAKEN;
@@ -179,7 +222,10 @@ void tray_remove(struct tray *tray, const struct id *peck)
     target = slot->target;
     sender = slot->sender;
     leave(tray, slot);
+    leave_line(slot);
     target->as_target--;
+    if (target->as_target == 0)
+        target->rank = 0;
     sender->as_sender--;
     pecktable_remove(&tray->table, &slot->node);
     part(tray, target);
@@ -234,6 +280,8 @@ const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
     if (!slot)
         return NULL;
     slot->entry.attempt++;
+    if (slot->rank > target->rank)
+        target->rank = slot->rank;
     slot->entry.lease_until_ms = lease_until_ms;
     move(tray, slot, TRAY_LEASED);
     return &slot->entry;

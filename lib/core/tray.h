@@ -52,7 +52,8 @@ size_t tray_count(const struct tray *tray);
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
-/* Hands out the oldest ready peck of a duckling that the filter fits, under a lease; NULL: none. */
+/* Hands out a ready peck of a duckling that the filter fits, under a lease; NULL: none. Senders take turns, of each the
+ * oldest that fits goes first. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    const struct tray_filter *filter, uint64_t lease_until_ms);
 bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms); /* false: not leased */

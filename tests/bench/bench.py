@@ -59,6 +59,14 @@ def pecks_large():
     pecks("_16_kib", payload=("16384",))
 
 
+def overload():
+    with Pond("alice", "bob") as pond:
+        subprocess.run([os.path.join(BENCH, "bench_overload"),
+                        os.path.join(pond.alice.state, "ducknode.sock"), str(pond.alice.process.pid),
+                        os.path.join(pond.bob.state, "ducknode.sock"), str(pond.bob.process.pid),
+                        os.environ.get("DUCK_OVERLOAD_SECONDS", "60")], check=True)
+
+
 def wrk(url):
     text = subprocess.run(["wrk", "-t1", "-c64", "-d3s", "--latency", url], check=True,
                           capture_output=True, text=True).stdout
@@ -186,11 +194,12 @@ def verify_share():
 
 
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
-           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many, "pecks_large": pecks_large,
+           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
+           "pecks_large": pecks_large, "overload": overload,
            "verify_share": verify_share, "http": http, "idle": idle, "cache": cache}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
-      "peck_throughput_1024": "pecks_many",
+      "peck_throughput_1024": "pecks_many", "peck_throughput_16_kib": "pecks_large",
       "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
       "start": "idle", "store_turn": "store"}
 OF.update({f"reconcile_{part}": "reconcile" for part in (

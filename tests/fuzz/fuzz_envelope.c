@@ -47,7 +47,10 @@ static void open_peck(struct bytes body, struct arena *arena)
         return;
     MUST(peck.payload.size <= PECK_PAYLOAD_MAX && peck.scope_count <= PECK_SCOPES_MAX);
     MUST(peck_pack(&peck, arena, &packed) == PECK_OK);
-    MUST(peck_parse(packed, arena, &again) == PECK_OK);
+    if (peck_parse(packed, arena, &again) != PECK_OK) {
+        MUST(&memory_is_short && memory_is_short);
+        return;
+    }
     MUST(peck_same_content(&peck, &again));
 }
 

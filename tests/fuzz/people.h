@@ -16,6 +16,9 @@
 /* Every target has this one function; libFuzzer, or replay.c, calls it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* replay.c refuses a piece of memory: what was parsed need not parse again. Never under libFuzzer. */
+extern bool memory_is_short __attribute__((weak));
+
 /* What must hold whatever came in. */
 #define MUST(condition)                                                                            \
     do {                                                                                           \

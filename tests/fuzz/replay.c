@@ -1,15 +1,58 @@
 /* replay: the seeds of a fuzz target without a fuzzer, as a test: each as it is, cut at every
- * length, and with each byte changed. Usage: NAME FOLDER-OR-FILE… */
+ * length, and with each byte changed; and with each piece refused that its parser takes of an arena whose
+ * budget is spent. Usage: NAME FOLDER-OR-FILE… */
 #include "people.h"
 
 #include <dirent.h>
+#include <protobuf-c/protobuf-c.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define SEED_SIZE_MAX (1024u * KIB)
 #define CHANGES_MAX 400u /* of one seed, spread over it */
 
-static size_t inputs;
+#define REFUSALS_MAX 400u /* of one seed */
+
+static size_t inputs, refusals;
+
+/* ---- an arena that is spent ---- */
+
+bool memory_is_short;
+static size_t refuse_at, asked; /* counted through all parsers of an input */
+
+static void *take(void *context, size_t size)
+{
+    ProtobufCAllocator *inner = context;
+
+    return ++asked == refuse_at ? NULL : inner->alloc(inner->allocator_data, size);
+}
+
+static void give_back(void *context, void *memory)
+{
+    ProtobufCAllocator *inner = context;
+
+    inner->free(inner->allocator_data, memory);
+}
+
+ProtobufCMessage *__real_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                                   ProtobufCAllocator *allocator, size_t size,
+                                                   const uint8_t *data);
+ProtobufCMessage *__wrap_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                                   ProtobufCAllocator *allocator, size_t size,
+                                                   const uint8_t *data);
+
+/* The linker puts it in the place of protobuf-c's. Where there is no arena it is the process's memory, and
+ * without that the process ends. */
+ProtobufCMessage *__wrap_protobuf_c_message_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                                   ProtobufCAllocator *allocator, size_t size,
+                                                   const uint8_t *data)
+{
+    ProtobufCAllocator spent = {take, give_back, allocator};
+
+    return __real_protobuf_c_message_unpack(descriptor, allocator ? &spent : NULL, size, data);
+}
+
+/* ---- inputs ---- */
 
 static void try(const uint8_t *data, size_t size)
 {
@@ -20,6 +63,20 @@ static void try(const uint8_t *data, size_t size)
     (void)LLVMFuzzerTestOneInput(copy, size);
     memory_give_back(copy);
     inputs++;
+}
+
+static void try_refused(const uint8_t *data, size_t size)
+{
+    memory_is_short = true;
+    for (refuse_at = 1; refuse_at <= REFUSALS_MAX; refuse_at++) {
+        asked = 0;
+        try(data, size);
+        if (asked < refuse_at)
+            break;
+        refusals++;
+    }
+    refuse_at = 0;
+    memory_is_short = false;
 }
 
 static void try_changed(uint8_t *data, size_t size)
@@ -51,6 +108,7 @@ static bool replay_file(const char *path)
     size = fread(data, 1, SEED_SIZE_MAX, file);
     fclose(file);
     try(data, size);
+    try_refused(data, size);
     try_changed(data, size);
     memory_give_back(data);
     return true;
@@ -83,6 +141,6 @@ int main(int count, char **arguments)
         fine = stat(arguments[i], &status) == 0 &&
                (S_ISDIR(status.st_mode) ? replay_folder(arguments[i]) : replay_file(arguments[i]));
     }
-    printf("%zu inputs\n", inputs);
+    printf("%zu inputs, %zu refused pieces of memory\n", inputs, refusals);
     return fine && inputs > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

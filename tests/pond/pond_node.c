@@ -564,7 +564,8 @@ static void tear(struct pond *pond, struct turn *turn)
 
     for (size_t i = 0; i < pond->effects.count; i++)
         if (pond->effects.list[i].kind == EFFECT_SEND &&
-            pond->effects.list[i].send.kind == FRAME_PECK && !turn->doomed)
+            pond->effects.list[i].send.kind == FRAME_PECK && !pond->effects.list[i].send.waits &&
+            !turn->doomed)
             perform(pond, node, &pond->effects.list[i]);
     if (!turn->doomed)
         disk_end_turn(&node->store, turn->promises);

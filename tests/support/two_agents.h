@@ -53,6 +53,7 @@ struct node {
     size_t record_count;
     size_t bonds_made, bonds_ended, ends_told, refused_frames;
     size_t terms_told, limits_told, counts_kept;
+    size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
     struct bond_count last_use, last_thread; /* as they were kept last */
     struct bond last_bond;                   /* without what it points to */
@@ -279,6 +280,10 @@ static inline void turn(struct pond *pond, struct node *node, struct event *even
     for (size_t i = 0; i < effects.count; i++) {
         const struct effect *effect = &effects.list[i];
 
+        if (effect->kind == EFFECT_SEND && effect->send.kind == FRAME_PECK) {
+            node->pecks_sent++;
+            node->pecks_waited += effect->send.waits;
+        }
         if (effect->kind == EFFECT_SEND)
             carry(pond, node, effect->send.kind, effect->send.body);
         else if (effect->kind == EFFECT_SEND_PECK || effect->kind == EFFECT_SEND_RECEIPTS)

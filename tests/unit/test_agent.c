@@ -656,6 +656,24 @@ START_TEST(a_repeated_idempotency_key_names_the_first_peck)
 }
 END_TEST
 
+/* If its node died before it had kept it, the same order would make another one, and both would arrive. */
+START_TEST(a_peck_under_an_idempotency_key_leaves_only_when_it_is_kept)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+
+    order(pond, &pond->alice, &send);
+    ck_assert_uint_eq(pond->alice.pecks_sent, 1);
+    ck_assert_uint_eq(pond->alice.pecks_waited, 0);
+    send.send.idempotency_key = bytes_of_text("once");
+    order(pond, &pond->alice, &send);
+    ck_assert_uint_eq(pond->alice.pecks_sent, 2);
+    ck_assert_uint_eq(pond->alice.pecks_waited, 1);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(the_same_seed_and_events_give_the_same_pecks)
 {
     struct pond *one = pond_new(), *two = pond_new();
@@ -710,6 +728,7 @@ int main(void)
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
     tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);
     tcase_add_test(stories, a_repeated_idempotency_key_names_the_first_peck);
+    tcase_add_test(stories, a_peck_under_an_idempotency_key_leaves_only_when_it_is_kept);
     tcase_add_test(stories, the_same_seed_and_events_give_the_same_pecks);
     suite_add_tcase(suite, stories);
     srunner_run_all(runner, CK_ENV);

@@ -456,8 +456,8 @@ START_TEST(a_peck_that_comes_again_is_counted_once_and_answered_again)
     struct order peck = in_thread(&duck, &friend, "chat");
     struct kept_peck *sent;
 
-    bond_with(&terms, BOND_TERM_ROUNDS | BOND_TERM_PER_DAY | BOND_TERM_BUDGET |
-                          BOND_TERM_PER_MINUTE);
+    bond_with(&terms,
+              BOND_TERM_ROUNDS | BOND_TERM_PER_DAY | BOND_TERM_BUDGET | BOND_TERM_PER_MINUTE);
     sent = send(&peck);
     for (int i = 0; i < 5; i++)
         carry(pond, &pond->alice, FRAME_PECK,
@@ -486,8 +486,8 @@ START_TEST(both_sides_know_the_terms)
 {
     struct bond_terms terms = {.per_minute = 1, .per_day = 2, .budget = 3, .cool_down_ms = 5};
 
-    bond_with(&terms, BOND_TERM_PER_MINUTE | BOND_TERM_PER_DAY | BOND_TERM_BUDGET |
-                          BOND_TERM_COOL_DOWN);
+    bond_with(&terms,
+              BOND_TERM_PER_MINUTE | BOND_TERM_PER_DAY | BOND_TERM_BUDGET | BOND_TERM_COOL_DOWN);
     ck_assert_uint_eq(pond->alice.last_bond.terms.per_minute, 1);
     ck_assert_uint_eq(pond->alice.last_bond.terms.per_day, 2);
     ck_assert_uint_eq(pond->alice.last_bond.terms.budget, 3);

@@ -370,8 +370,8 @@ START_TEST(stop_words_are_copied_with_the_bond)
     bond.terms.stop_word_count = 1;
     bonds_add(bonds, &bond);
     memset(word, 'x', 6);
-    ck_assert(bytes_equal(bonds_find(bonds, &bond.id)->terms.stop_words[0],
-                          bytes_of_text("secret")));
+    ck_assert(
+        bytes_equal(bonds_find(bonds, &bond.id)->terms.stop_words[0], bytes_of_text("secret")));
 }
 END_TEST
 

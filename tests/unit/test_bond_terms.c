@@ -136,8 +136,8 @@ START_TEST(a_stop_word_of_64_bytes_is_found_and_a_longer_one_is_none)
     ck_assert(bond_stop_word_occurs(bytes_of(word, BOND_STOP_WORD_MAX), bytes_of(payload, 300)));
     ck_assert(!bond_stop_word_occurs(bytes_of(word, BOND_STOP_WORD_MAX),
                                      bytes_of(payload, BOND_STOP_WORD_MAX - 1)));
-    ck_assert(!bond_stop_word_occurs(bytes_of(word, BOND_STOP_WORD_MAX + 1),
-                                     bytes_of(payload, 300)));
+    ck_assert(
+        !bond_stop_word_occurs(bytes_of(word, BOND_STOP_WORD_MAX + 1), bytes_of(payload, 300)));
 }
 END_TEST
 

@@ -10,7 +10,7 @@
 static char directory[64], key_path[96], next_path[96];
 static struct keyfile *keyfile, *opened;
 static uint8_t next_seed[SEED_SIZE];
-static const struct bytes none;
+static const struct bytes none, chain = {(const uint8_t *)"a chain", 7};
 
 static void make(void)
 {
@@ -34,8 +34,9 @@ static void unmake(void)
 
 static void create(const char *passphrase)
 {
-    ck_assert_int_eq(
-        keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, bytes_of_text(passphrase)), 0);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed,
+                                    bytes_of_text(passphrase), chain),
+                     0);
 }
 
 static void expect(int fault)
@@ -144,9 +145,11 @@ START_TEST(a_key_that_is_there_is_never_overwritten)
 
     create("");
     randombytes_buf(other, sizeof *other);
-    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none, chain),
+                     FAULT_BUSY);
     ck_assert_int_eq(unlink(next_path), 0);
-    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, other, next_seed, none, chain),
+                     FAULT_BUSY);
     expect(0);
     ck_assert_mem_eq(keyfile, opened, sizeof *keyfile);
     keyfile_free(other);
@@ -157,7 +160,8 @@ START_TEST(the_next_key_alone_is_not_overwritten_either)
 {
     create("");
     ck_assert_int_eq(unlink(key_path), 0);
-    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none, chain),
+                     FAULT_BUSY);
     ck_assert_int_ne(access(key_path, F_OK), 0);
 }
 END_TEST
@@ -228,7 +232,7 @@ START_TEST(a_directory_that_others_may_write_to_is_refused)
     expect(FAULT_PERMISSIONS);
     unlink(key_path);
     unlink(next_path);
-    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none),
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, directory, keyfile, next_seed, none, chain),
                      FAULT_PERMISSIONS);
     ck_assert_int_ne(access(key_path, F_OK), 0);
 }
@@ -239,7 +243,7 @@ START_TEST(no_file_is_not_a_wrong_one)
     expect(FAULT_FILE);
     ck_assert(!keyfile_is_sealed(KEYFILE_NODE, directory));
     ck_assert_int_eq(keyfile_open(KEYFILE_NODE, "/nonexistent", none, opened), FAULT_FILE);
-    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, "/nonexistent", keyfile, next_seed, none),
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, "/nonexistent", keyfile, next_seed, none, chain),
                      FAULT_FILE);
 }
 END_TEST

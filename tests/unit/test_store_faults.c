@@ -225,6 +225,37 @@ START_TEST(a_sync_that_fails_stops_all_acknowledging)
 }
 END_TEST
 
+static int interrupt(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+/* Taken for not held they would be kept, and handed out, twice. */
+START_TEST(a_look_up_that_fails_stops_all_keeping)
+{
+    struct peck_wish wish = {.key = "once"};
+    struct effect received = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect sent = bed_send(&bed, PECK_SENT, &wish);
+    enum peck_state state;
+    struct hash hash;
+    struct id id;
+
+    bed_fill(&bed, STORE_FILE_AT + BATCH_ITEMS_MAX); /* they are not in memory any more */
+    ck_assert(is_known(&received));
+    ck_assert(!store_is_io_broken(bed.store));
+    sqlite3_progress_handler(bed.store->connection.database, 1, interrupt, NULL);
+    ck_assert(_i ? !store_find_idempotent(bed.store, &bed.bob.id, bytes_of_text("once"), &id, &hash,
+                                          &state)
+                 : !is_known(&received));
+    ck_assert(store_is_io_broken(bed.store));
+    sqlite3_progress_handler(bed.store->connection.database, 0, NULL, NULL);
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_ne(store_keep(bed.store, _i ? &sent : &received), 0);
+    store_roll_back(bed.store);
+}
+END_TEST
+
 /* ---- a process that dies ---- */
 
 #define ROUND 8
@@ -517,6 +548,7 @@ int main(void)
     tcase_add_test(cases, a_full_disk_stops_the_checkpoint_and_not_the_node);
     tcase_add_test(cases, a_disk_that_fails_stops_all_acknowledging);
     tcase_add_test(cases, a_sync_that_fails_stops_all_acknowledging);
+    tcase_add_loop_test(cases, a_look_up_that_fails_stops_all_keeping, 0, 2);
     tcase_add_loop_test(cases, a_killed_node_loses_nothing_and_keeps_no_half_turn, 0, 6);
     tcase_add_test(cases, the_database_of_a_later_release_is_left_alone);
     tcase_add_test(cases, the_database_of_another_node_is_refused);

@@ -118,6 +118,24 @@ START_TEST(each_duckling_gets_its_own_in_order_of_arrival)
 }
 END_TEST
 
+START_TEST(senders_take_turns_however_many_one_has_sent)
+{
+    struct id flood[4], quiet, late;
+
+    for (uint64_t i = 0; i < 4; i++)
+        flood[i] = add(i, 9, 2, TRAY_READY);
+    quiet = add(4, 8, 2, TRAY_READY);
+    ck_assert(takes(2, &flood[0]));
+    ck_assert(takes(2, &quiet));
+    ck_assert(takes(2, &flood[1]));
+    ck_assert(takes(2, &flood[2]));
+    late = add(5, 7, 2, TRAY_READY); /* stands where the agent is, not before it */
+    ck_assert(takes(2, &flood[3]));
+    ck_assert(takes(2, &late));
+    ck_assert(takes(2, NULL));
+}
+END_TEST
+
 START_TEST(what_waits_for_its_owner_is_not_handed_out_before_approval)
 {
     struct id waiting = add(1, 9, 2, TRAY_WAITING), ready = add(2, 9, 2, TRAY_READY);
@@ -315,10 +333,13 @@ END_TEST
 struct listed {
     bool held;
     uint64_t age; /* when it came */
+    uint64_t rank;
     struct tray_entry entry;
 };
 
 static struct listed list[PECKS];
+static uint64_t reached[DUCKLINGS],
+    last[DUCKLINGS][DUCKLINGS]; /* ranks: by target, by target and sender */
 
 static size_t count_of(const struct id *from, bool pending_only)
 {
@@ -336,9 +357,34 @@ static struct listed *oldest_ready(const struct id *to)
 
     for (size_t i = 0; i < PECKS; i++)
         if (list[i].held && list[i].entry.place == TRAY_READY && id_equal(&list[i].entry.to, to) &&
-            (!oldest || list[i].age < oldest->age))
+            (!oldest || list[i].rank < oldest->rank ||
+             (list[i].rank == oldest->rank && list[i].age < oldest->age)))
             oldest = &list[i];
     return oldest;
+}
+
+static size_t count_in_line(const struct id *to, const struct id *from)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < PECKS; i++)
+        count += list[i].held && id_equal(&list[i].entry.to, to) &&
+                 (!from || id_equal(&list[i].entry.from, from));
+    return count;
+}
+
+/* Of one that is about to be held. */
+static uint64_t rank_in_line(uint64_t to, uint64_t from)
+{
+    struct id target = duckling(to), sender = duckling(from);
+
+    if (count_in_line(&target, NULL) == 0)
+        reached[to] = 0;
+    if (count_in_line(&target, &sender) == 0)
+        last[to][from] = 0;
+    if (last[to][from] < reached[to])
+        last[to][from] = reached[to];
+    return ++last[to][from];
 }
 
 static struct listed *first_lease_over(uint64_t now_ms)
@@ -378,8 +424,10 @@ static void try_to_add(struct listed *one, struct dice *dice, struct moment at, 
     enum tray_place place = (enum tray_place)dice_below(dice, 4);
     enum tray_verdict verdict;
 
-    one->entry.from = duckling(dice_below(dice, DUCKLINGS));
-    one->entry.to = duckling(dice_below(dice, DUCKLINGS)); /* its own node's, even itself */
+    uint64_t from = dice_below(dice, DUCKLINGS), to = dice_below(dice, DUCKLINGS);
+
+    one->entry.from = duckling(from);
+    one->entry.to = duckling(to); /* its own node's, even itself */
     one->entry.place = place;
     one->entry.attempt = 0;
     one->entry.lease_until_ms = place == TRAY_LEASED ? at.now_ms + dice_below(dice, 500) : 0;
@@ -390,6 +438,7 @@ static void try_to_add(struct listed *one, struct dice *dice, struct moment at, 
         return;
     }
     ck_assert_int_eq(verdict, TRAY_TAKEN);
+    one->rank = rank_in_line(to, from);
     one->held = true;
     one->age = age;
 }
@@ -420,7 +469,8 @@ static void change(struct listed *one, struct dice *dice)
 
 static void hand_out(struct dice *dice, struct moment at)
 {
-    struct id to = duckling(dice_below(dice, DUCKLINGS));
+    uint64_t target = dice_below(dice, DUCKLINGS);
+    struct id to = duckling(target);
     uint64_t until_ms = at.now_ms + dice_below(dice, 500);
     struct listed *expected = oldest_ready(&to);
     const struct tray_entry *taken = tray_take(tray, &to, &everything, until_ms);
@@ -428,6 +478,8 @@ static void hand_out(struct dice *dice, struct moment at)
     ck_assert_int_eq(taken != NULL, expected != NULL);
     if (!taken)
         return;
+    if (expected->rank > reached[target])
+        reached[target] = expected->rank;
     expected->entry.place = TRAY_LEASED;
     expected->entry.attempt++;
     expected->entry.lease_until_ms = until_ms;
@@ -582,6 +634,7 @@ int main(void)
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
     tcase_add_test(tests, a_peck_that_is_there_is_not_added_twice);
     tcase_add_test(tests, each_duckling_gets_its_own_in_order_of_arrival);
+    tcase_add_test(tests, senders_take_turns_however_many_one_has_sent);
     tcase_add_test(tests, what_waits_for_its_owner_is_not_handed_out_before_approval);
     tcase_add_test(tests, what_is_not_acknowledged_is_handed_out_again_in_its_old_place);
     tcase_add_test(tests, what_is_acknowledged_stays_with_its_agent);
