@@ -12,8 +12,16 @@ struct fetching {
     const struct fetch_settings *settings;
     char *body;
     size_t size;
-    bool is_private, is_too_large;
+    bool has_allowed_name, is_plain;
+    bool is_private, is_in_clear, is_too_large; /* refused, because */
 };
+
+static bool is_allowed(const struct fetching *fetching, const struct sockaddr *address)
+{
+    const struct allow_list *allowed = fetching->settings->allowed;
+
+    return fetching->has_allowed_name || (allowed && allow_list_has_address(allowed, address));
+}
 
 /* The last moment at which the address is known and nothing was sent. */
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -21,9 +29,12 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
     struct fetching *fetching = context;
 
     (void)purpose;
-    if (!fetching->settings->allow_private && !address_is_public(&address->addr)) {
-        fetching->is_private = true;
-        return CURL_SOCKET_BAD;
+    if (!is_allowed(fetching, &address->addr)) {
+        fetching->is_private =
+            !fetching->settings->allow_private && !address_is_public(&address->addr);
+        fetching->is_in_clear = fetching->is_plain;
+        if (fetching->is_private || fetching->is_in_clear)
+            return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
@@ -48,10 +59,37 @@ static size_t take(char *data, size_t one, size_t count, void *context)
     return size;
 }
 
+/* What the URL says that its address does not. */
+static void read_url(const char *url, struct fetching *fetching)
+{
+    const struct allow_list *allowed = fetching->settings->allowed;
+    CURLU *parts = curl_url();
+    char *host = NULL, *scheme = NULL;
+
+    if (parts && allowed && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
+        fetching->has_allowed_name = allow_list_has_name(allowed, host);
+        fetching->is_plain = strcmp(scheme, "http") == 0;
+    }
+    curl_free(host);
+    curl_free(scheme);
+    curl_url_cleanup(parts);
+}
+
+static void set_body(CURL *curl, const struct fetch_settings *settings, struct curl_slist *headers)
+{
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)settings->json_size);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, settings->json);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
+}
+
 static void set_options(CURL *curl, const char *url, struct fetching *fetching)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+                     fetching->settings->allowed ? "https,http" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -71,6 +109,8 @@ static bool explain(const struct fetching *fetching, CURLcode code, long status,
 {
     if (fetching->is_private)
         snprintf(problem, FETCH_PROBLEM_SIZE, "its address is not a public one");
+    else if (fetching->is_in_clear)
+        snprintf(problem, FETCH_PROBLEM_SIZE, "without TLS only what call_allow names is called");
     else if (fetching->is_too_large)
         snprintf(problem, FETCH_PROBLEM_SIZE, "it is larger than %u bytes", FETCH_SIZE_MAX);
     else if (code != CURLE_OK)
@@ -88,16 +128,21 @@ char *fetch(const char *url, const struct fetch_settings *settings, size_t *size
             char problem[FETCH_PROBLEM_SIZE])
 {
     struct fetching fetching = {.settings = settings};
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     CURL *curl = curl_easy_init();
     CURLcode code = CURLE_OUT_OF_MEMORY;
     long status = 0;
 
     if (curl) {
+        read_url(url, &fetching);
         set_options(curl, url, &fetching);
+        if (settings->json)
+            set_body(curl, settings, headers);
         code = curl_easy_perform(curl);
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_cleanup(curl);
     }
+    curl_slist_free_all(headers);
     if (explain(&fetching, code, status, problem)) {
         free(fetching.body);
         return NULL;

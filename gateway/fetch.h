@@ -1,9 +1,12 @@
 /* fetch: one document over HTTPS from a host that somebody named, see public_address.h.
  *
- * GET, no redirects, no proxy, no cookies, certificates checked, at most FETCH_SIZE_MAX bytes within
- * FETCH_TIMEOUT_S. */
+ * GET, or POST of JSON; no redirects, no proxy, no cookies, certificates checked, at most
+ * FETCH_SIZE_MAX bytes. A GET ends within FETCH_TIMEOUT_S; whoever posts ends it by ending the process.
+ * What the allow list has may be called although it is not public, and without TLS. */
 #ifndef DUCK_GATE_FETCH_H
 #define DUCK_GATE_FETCH_H
+
+#include "allow_list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +18,9 @@
 struct fetch_settings {
     const char *ca_file;  /* certificates to trust instead of the system's; NULL: those */
     bool allow_private;   /* addresses that are not public, too */
+    const struct allow_list *allowed; /* NULL: none */
+    const char *json;     /* to POST; NULL: GET */
+    size_t json_size;
 };
 
 /* The body, ended by NUL, malloc'd for the caller to free; NULL: `problem` says why, for people. */

@@ -93,14 +93,32 @@ static bool add_words(char (*words)[GATE_HOST_SIZE], size_t *count, size_t max, 
     return true;
 }
 
+static bool add_allowed(struct allow_list *allowed, const char *value,
+                        struct gate_options_problem *problem)
+{
+    char words[ALLOW_LIST_MAX][GATE_HOST_SIZE];
+    size_t count = 0;
+
+    if (!add_words(words, &count, ALLOW_LIST_MAX, "call_allow", value, problem))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!allow_list_add(allowed, words[i]))
+            return refuse(problem,
+                          "call_allow: %s is no address, prefix or host name (at most %u of them)",
+                          words[i], ALLOW_LIST_MAX);
+    return true;
+}
+
 static bool set_gateway(struct gate_options *options, const char *key, const char *value,
                         struct gate_options_problem *problem)
 {
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (!strcmp(key, texts[i].key))
             return set_text((char *)options + texts[i].offset, texts[i].size, key, value, problem);
-    if (!strcmp(key, "enabled") || !strcmp(key, "program"))
+    if (!strcmp(key, "enabled") || !strcmp(key, "program") || !strcmp(key, "call_ca_file"))
         return true; /* for the node, which starts us */
+    if (!strcmp(key, "call_allow"))
+        return add_allowed(&options->call_allow, value, problem);
     if (!strcmp(key, "allow_host"))
         return add_words(options->hosts, &options->host_count, GUARD_HOSTS_MAX - 1, key, value,
                          problem);
@@ -154,7 +172,8 @@ bool gate_options_set(struct gate_options *options, const char *section, const c
         return set_gateway(options, key, value, problem);
     if (!strcmp(section, "log"))
         return set_log(options, key, value, problem);
-    if (!strcmp(section, "node") || !strcmp(section, "key") || !strcmp(section, "audit"))
+    if (!strcmp(section, "node") || !strcmp(section, "key") || !strcmp(section, "audit") ||
+        !strncmp(section, "handler ", strlen("handler ")))
         return true; /* the node's */
     return refuse(problem, "there is no section [%s]", section);
 }
@@ -204,6 +223,7 @@ enum {
     FLAG_FETCH,
     FLAG_FETCH_CA,
     FLAG_FETCH_PRIVATE,
+    FLAG_CALL,
     FLAG_KEYS
 };
 
@@ -225,6 +245,8 @@ static const struct {
     {"mail-from", "gateway", "mail_from", "ADDRESS of the letters"},
     {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH  of two lines"},
     {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no  without TLS, to a relay on this host"},
+    {"call-allow", "gateway", "call_allow",
+     "WORDS  hosts, addresses or prefixes for handlers' URLs"},
     {"log-format", "log", "format", "text|json"},
     {"log-level", "log", "level", "error|warning|info|debug"},
 };
@@ -235,7 +257,8 @@ void gate_options_help(FILE *file)
     fputs("duckgate: the HTTP gateway of a ducknode\n\n"
           "  --config PATH     an INI file; of the node's own, [gateway] and [log] are read\n"
           "  --fetch-operator DOMAIN  prints what the domain says of its operator, and ends\n"
-          "  --fetch-ca-file PATH     for that, instead of the system's certificates\n"
+          "  --call-handler URL       POSTs standard input, prints what is answered, and ends\n"
+          "  --fetch-ca-file PATH     for both, instead of the system's certificates\n"
           "  --fetch-private          for that, from addresses that are not public, too\n"
           "  --check-config    says whether file and flags are good, and ends\n"
           "  --help, --version\n",
@@ -261,6 +284,9 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
     case FLAG_FETCH_PRIVATE:
         options->fetch_private = true;
         return true;
+    case FLAG_CALL:
+        return set_text(options->call_handler, sizeof options->call_handler, "--call-handler",
+                        value, problem);
     case FLAG_CHECK:
         options->only_check = true;
         return true;
@@ -281,7 +307,7 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
 static bool take_flags(struct gate_options *options, int count, char *const *arguments,
                        bool files_only, struct gate_options_problem *problem)
 {
-    struct option known[FLAG_COUNT + 8] = {
+    struct option known[FLAG_COUNT + 9] = {
         {"config", required_argument, NULL, FLAG_CONFIG},
         {"check-config", no_argument, NULL, FLAG_CHECK},
         {"help", no_argument, NULL, FLAG_HELP},
@@ -289,11 +315,12 @@ static bool take_flags(struct gate_options *options, int count, char *const *arg
         {"fetch-operator", required_argument, NULL, FLAG_FETCH},
         {"fetch-ca-file", required_argument, NULL, FLAG_FETCH_CA},
         {"fetch-private", no_argument, NULL, FLAG_FETCH_PRIVATE},
+        {"call-handler", required_argument, NULL, FLAG_CALL},
     };
     int flag;
 
     for (size_t i = 0; i < FLAG_COUNT; i++)
-        known[7 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
+        known[8 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
     opterr = 0;
     optind = 0; /* glibc: from the start */
     while ((flag = getopt_long(count, arguments, ":", known, NULL)) != -1) {

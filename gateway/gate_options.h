@@ -5,6 +5,7 @@
 #ifndef DUCK_GATE_OPTIONS_H
 #define DUCK_GATE_OPTIONS_H
 
+#include "allow_list.h"
 #include "gate_log.h"
 #include "guard.h"
 
@@ -35,6 +36,8 @@ struct gate_options {
     char fetch_operator[GATE_HOST_SIZE]; /* a domain: print what it says of its operator, and end */
     char fetch_ca_file[GATE_PATH_SIZE];  /* empty: the system's certificates */
     bool fetch_private;                  /* from addresses that are not public, too */
+    char call_handler[GATE_WORD_SIZE];   /* a URL: POST standard input there, print the answer, and end */
+    struct allow_list call_allow;        /* that handlers' URLs may be beside public addresses */
     bool only_check, wants_help, wants_version;
 };
 

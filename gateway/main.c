@@ -11,6 +11,7 @@
 #include "gate_log.h"
 #include "gate_options.h"
 #include "gateway.h"
+#include "handler_call.h"
 #include "server.h"
 #include "strict_json.h"
 
@@ -251,6 +252,8 @@ int main(int count, char **arguments)
     }
     if (program.options.fetch_operator[0])
         return fetch_operator(&program.options);
+    if (program.options.call_handler[0])
+        return handler_call(&program.options);
     gate_log_configure(program.options.log_format, program.options.log_level);
     return run(&program);
 }

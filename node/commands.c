@@ -15,8 +15,9 @@
 #define CALL_TIMEOUT_MS 45000u
 
 static const struct command *const groups[] = {
-    node_commands,    network_commands, peck_commands,   directory_commands, bond_commands,
-    receipt_commands, audit_commands,   doctor_commands, top_commands,       operator_commands};
+    node_commands, network_commands,  peck_commands,   directory_commands,
+    bond_commands, receipt_commands,  audit_commands,  doctor_commands,
+    top_commands,  operator_commands, handler_commands};
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
@@ -57,7 +58,7 @@ static int help_all(FILE *file)
                   "more\n\n");
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         for (const struct command *command = groups[i]; command->name; command++)
-            fprintf(file, "  %-10s %s\n", command->name, command->what);
+            fprintf(file, "  %-12s %s\n", command->name, command->what);
     return file == stderr ? 2 : 0;
 }
 
@@ -179,6 +180,7 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
 
     bool sets_up = strcmp(call->command->name, "init") == 0 ||
                    strcmp(call->command->name, "run") == 0 ||
+                   strcmp(call->command->name, "run-handlers") == 0 ||
                    strcmp(call->command->name, "doctor") == 0;
     bool opens_keys = strcmp(call->command->name, "operator") == 0;
 

@@ -169,8 +169,12 @@ static int init(struct call *call)
 
 static int run(struct call *call)
 {
+    char problem[HANDLER_PROBLEM_SIZE];
+
     if (call_has(call, "no-gateway"))
         call->options.gateway_enabled = false;
+    if (!handler_table_judge_programs(&call->options.handlers, problem))
+        return fail(call, "config", "%s", problem);
     if (call_has(call, "check-config")) {
         options_print(&call->options, stdout);
         return 0;

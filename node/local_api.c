@@ -231,6 +231,7 @@ static void api_free(struct local_api *api)
     memory_give_back((void *)api->network.data);
     memory_give_back((void *)api->node_chain.data);
     memory_give_back((void *)api->display_name.data);
+    memory_give_back((void *)api->handlers.packed.data);
     pthread_cond_destroy(&api->for_sweeper);
     pthread_cond_destroy(&api->for_readers);
     pthread_cond_destroy(&api->for_closer);

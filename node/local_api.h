@@ -23,6 +23,8 @@
 #define LOCAL_TAKE_MAX 200u               /* pecks of one take; 0 asks for LOCAL_TAKE */
 #define LOCAL_TAKE 10u
 #define LOCAL_ACK_MAX 200u                /* pecks of one acknowledgement */
+#define LOCAL_FILTER_MAX 64u              /* scopes that a take wants, and that it does not want */
+#define LOCAL_HANDLERS_MAX 64u            /* that a runner reports */
 
 struct local_api;
 

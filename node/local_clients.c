@@ -76,6 +76,7 @@ void local_end_client(struct local_client *client)
     pthread_mutex_lock(&api->lock);
     if (!client->closing) {
         client->closing = true;
+        local_reporter_left(client);
         forget_requests(client);
     }
     pthread_mutex_unlock(&api->lock);
@@ -157,6 +158,17 @@ static void cancel_follow(struct local_client *client, const Duck__Request *aske
     answer_done(client, asked->id);
 }
 
+static void take_report(struct local_client *client, const Duck__Request *asked)
+{
+    static const struct local_refusal too_many = {REFUSAL_TOO_LARGE,
+                                                  "a node has at most 64 handlers", "handlers"};
+
+    if (local_take_report(client, asked->handlers_report))
+        answer_done(client, asked->id);
+    else
+        answer_problem(client, asked->id, &too_many);
+}
+
 static void ask(struct local_client *client, const Duck__Request *asked, struct message *message)
 {
     struct request *request = local_remember(client, asked->id, REQUEST_QUESTION);
@@ -217,6 +229,8 @@ static void take_request(struct local_client *client, const Duck__Request *asked
         cancel_follow(client, asked);
     else if (asked->order_case == DUCK__REQUEST__ORDER_STOP)
         answer_done(client, asked->id);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_HANDLERS_REPORT)
+        take_report(client, asked);
     else if (wish.kind == REQUEST_FOLLOW)
         follow(client, asked, &wish);
     else if (client->request_count >= LOCAL_REQUESTS_MAX)

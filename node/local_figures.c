@@ -19,6 +19,7 @@ struct sources {
     struct local_figures node;
     uint64_t questions, waits;
     uint64_t members[GOSSIP_STATES];
+    struct local_handler_sums handlers;
 };
 
 /* ---- the table ---- */
@@ -103,6 +104,14 @@ static const struct counter {
      "Times this node was stopped or starved, and so accused nobody."},
     {"ducknode_gossip_dropped_total", "what=\"answers\"", "counter",
      AT(agent.membership.answers_dropped), "What a full queue dropped."},
+    {"ducknode_handlers", "", "gauge", AT(handlers.configured), "Handlers that are configured."},
+    {"ducknode_handlers_running", "", "gauge", AT(handlers.running),
+     "Programs of handlers that run now."},
+    {"ducknode_handler_pecks_total", "result=\"answered\"", "counter", AT(handlers.answered),
+     "Pecks that handlers took, by how it ended."},
+    {"ducknode_handler_pecks_total", "result=\"failed\"", "counter", AT(handlers.failed), ""},
+    {"ducknode_handler_pecks_total", "result=\"timed_out\"", "counter", AT(handlers.timed_out), ""},
+    {"ducknode_handler_pecks_total", "result=\"lost\"", "counter", AT(handlers.lost), ""},
     {"ducknode_gossip_equivocators", "", "gauge", AT(agent.proofs),
      "Owners that gave one version to two records, and so are left out."},
 };
@@ -247,6 +256,7 @@ static void read_sources(struct local_view *view, struct sources *sources)
         roster_counts(api->settings.roster, states);
     for (size_t i = 0; i < GOSSIP_STATES; i++)
         sources->members[i] = states[i];
+    local_sum_handlers(api, &sources->handlers);
     pthread_mutex_lock(&api->lock);
     for (struct ring *ring = api->questions.next; ring != &api->questions; ring = ring->next)
         sources->questions++;

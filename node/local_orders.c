@@ -285,9 +285,32 @@ static bool read_cancel(const Duck__CancelOrder *asked, struct order *order,
 
 /* ---- pecks in ---- */
 
-static bool read_take(const Duck__TakeOrder *asked, struct order *order, struct wish *wish,
+static bool read_filter_scopes(const ProtobufCBinaryData *scopes, size_t count, const char *field,
+                               struct message *message, const struct bytes **kept,
+                               size_t *kept_count, struct local_refusal *refusal)
+{
+    struct bytes *list;
+
+    if (count > LOCAL_FILTER_MAX)
+        return malformed(refusal, field, "a take names at most 64 actions");
+    list = arena_take(&message->arena, (count + 1) * sizeof *list);
+    if (!list)
+        return malformed(refusal, field, "this request is too large");
+    for (size_t i = 0; i < count; i++) {
+        list[i] = bytes_in(scopes[i]);
+        if (!peck_scope_is_valid(list[i]))
+            return malformed(refusal, field, "an action is a name like data.read, or data.*, or *");
+    }
+    *kept = list;
+    *kept_count = count;
+    return true;
+}
+
+static bool read_take(const Duck__TakeOrder *asked, struct message *message, struct wish *wish,
                       struct local_refusal *refusal)
 {
+    struct order *order = &message->order;
+
     order->kind = ORDER_TAKE;
     order->limit = asked->limit ? asked->limit : LOCAL_TAKE;
     order->lease_ms = asked->lease_ms ? asked->lease_ms : LEASE_MS;
@@ -296,6 +319,10 @@ static bool read_take(const Duck__TakeOrder *asked, struct order *order, struct 
     if (order->lease_ms < LEASE_MIN_MS || order->lease_ms > LEASE_MAX_MS)
         return malformed(refusal, "lease_ms", "a lease is 1 s to 1 h");
     return read_wait(0, asked->wait_ms, wish, refusal) &&
+           read_filter_scopes(asked->actions, asked->n_actions, "actions", message,
+                              &order->filter.actions, &order->filter.action_count, refusal) &&
+           read_filter_scopes(asked->but_not, asked->n_but_not, "but_not", message,
+                              &order->filter.but_not, &order->filter.but_not_count, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
@@ -333,6 +360,19 @@ static bool read_give_back(const Duck__GiveBackOrder *asked, struct message *mes
     struct order *order = &message->order;
 
     order->kind = ORDER_GIVE_BACK;
+    return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
+static bool read_renewal(const Duck__RenewOrder *asked, struct message *message,
+                         struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_RENEW;
+    order->lease_ms = asked->lease_ms ? asked->lease_ms : LEASE_MS;
+    if (order->lease_ms < LEASE_MIN_MS || order->lease_ms > LEASE_MAX_MS)
+        return malformed(refusal, "lease_ms", "a lease is 1 s to 1 h");
     return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
            read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
@@ -526,7 +566,8 @@ static bool is_order(const Duck__Request *asked, enum request_kind kind)
 {
     return kind != REQUEST_QUESTION && kind != REQUEST_PECK && kind != REQUEST_PARTIALS &&
            kind != REQUEST_FOLLOW && asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
-           asked->order_case != DUCK__REQUEST__ORDER_STOP;
+           asked->order_case != DUCK__REQUEST__ORDER_STOP &&
+           asked->order_case != DUCK__REQUEST__ORDER_HANDLERS_REPORT;
 }
 
 static bool read_members(const Duck__Request *asked, struct message *message, struct wish *wish,
@@ -546,11 +587,13 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_send(asked->send, order, wish, refusal);
     case DUCK__REQUEST__ORDER_TAKE:
         wish->kind = REQUEST_TAKE;
-        return read_take(asked->take, order, wish, refusal);
+        return read_take(asked->take, message, wish, refusal);
     case DUCK__REQUEST__ORDER_ACK:
         return read_acknowledgement(asked->ack, message, refusal);
     case DUCK__REQUEST__ORDER_GIVE_BACK:
         return read_give_back(asked->give_back, message, refusal);
+    case DUCK__REQUEST__ORDER_RENEW:
+        return read_renewal(asked->renew, message, refusal);
     case DUCK__REQUEST__ORDER_ANSWER:
         wish->kind = REQUEST_ANSWER;
         return read_answer(asked->answer, order, refusal);
@@ -604,6 +647,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PEERS:
     case DUCK__REQUEST__ORDER_METRICS:
     case DUCK__REQUEST__ORDER_GOSSIP:
+    case DUCK__REQUEST__ORDER_HANDLERS:
     case DUCK__REQUEST__ORDER_TRUSTED:
     case DUCK__REQUEST__ORDER_AUDIT:
     case DUCK__REQUEST__ORDER_AUDIT_LOG:
@@ -611,6 +655,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return true;
     case DUCK__REQUEST__ORDER_CANCEL_FOLLOW:
     case DUCK__REQUEST__ORDER_STOP:
+    case DUCK__REQUEST__ORDER_HANDLERS_REPORT:
         return true;
     case DUCK__REQUEST__ORDER__NOT_SET:
     case _DUCK__REQUEST__ORDER__CASE_IS_INT_SIZE:
@@ -634,9 +679,21 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
     return true;
 }
 
+/* The request may be gone before the loop reads the order. */
+static const struct bytes *copy_scopes(struct message *message, const struct bytes *scopes,
+                                       size_t count)
+{
+    struct bytes *copies = arena_take(&message->arena, (count + 1) * sizeof *copies);
+
+    for (size_t i = 0; i < count; i++)
+        copies[i] = arena_copy(&message->arena, scopes[i]);
+    return copies;
+}
+
 struct message *local_take_again(const struct request *request)
 {
-    struct message *message = message_new(KIB);
+    struct message *message = message_new(
+        KIB + 2 * LOCAL_FILTER_MAX * (sizeof(struct bytes) + PECK_ACTION_MAX + 2 * sizeof(void *)));
 
     message->event.kind = EVENT_ORDER;
     message->event.order = &message->order;
@@ -645,6 +702,11 @@ struct message *local_take_again(const struct request *request)
     message->order.duckling = request->duckling;
     message->order.limit = request->limit;
     message->order.lease_ms = request->lease_ms;
+    message->order.filter = request->filter;
+    message->order.filter.actions =
+        copy_scopes(message, request->filter.actions, request->filter.action_count);
+    message->order.filter.but_not =
+        copy_scopes(message, request->filter.but_not, request->filter.but_not_count);
     return message;
 }
 

@@ -131,6 +131,7 @@ struct request {
     uint32_t after;               /* REQUEST_PARTIALS */
     bool with_envelopes;
     uint64_t lease_ms;
+    struct tray_filter filter;    /* in the request's memory */
     uint64_t dropped;             /* REQUEST_FOLLOW: events it was too slow for */
     struct arena memory;
     struct told *told;            /* REQUEST_SEND, REQUEST_ANSWER */
@@ -215,6 +216,10 @@ struct local_api {
     bool sweeper_rests;      /* until it is told: nothing was armed */
     uint64_t swept_tick;
     struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
+    struct {
+        struct bytes packed;      /* HandlersReport, as it came; owned */
+        const struct local_client *by; /* NULL: gone, or there was none */
+    } handlers;
 
     struct ring questions;
     pthread_t sweeper;
@@ -342,6 +347,18 @@ bool local_view_partials(struct local_view *view, const struct question *questio
 
 void local_view_audit(struct local_view *view, const void *query, void *reply);
 void local_view_audit_log(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_handlers.c: what runs the operator's handlers, and how it goes ---- */
+
+/* Under the lock. False: it is not one. */
+bool local_take_report(struct local_client *client, const void *report);
+void local_reporter_left(struct local_client *client); /* under the lock */
+void local_view_handlers(struct local_view *view, void *reply);
+/* Sums over all handlers. */
+struct local_handler_sums {
+    uint64_t configured, running, answered, failed, timed_out, lost;
+};
+void local_sum_handlers(struct local_api *api, struct local_handler_sums *sums);
 
 /* ---- local_peers.c: other nodes ---- */
 

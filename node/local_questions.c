@@ -211,6 +211,8 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         local_view_metrics(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_GOSSIP)
         local_view_gossip(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_HANDLERS)
+        local_view_handlers(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_TRUSTED)
         local_view_trust(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT)

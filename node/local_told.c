@@ -24,6 +24,27 @@ static void note_send(struct told *told, const struct order *order, struct arena
     told->trace = arena_copy(memory, order->send.trace);
 }
 
+static const struct bytes *keep_scopes(struct arena *memory, const struct bytes *scopes,
+                                       size_t count)
+{
+    struct bytes *kept = arena_take(memory, count * sizeof *kept);
+
+    for (size_t i = 0; i < count; i++)
+        kept[i] = arena_copy(memory, scopes[i]);
+    return kept;
+}
+
+static void keep_filter(struct request *request, const struct tray_filter *filter)
+{
+    request->filter = *filter;
+    if (filter->action_count > 0)
+        request->filter.actions =
+            keep_scopes(&request->memory, filter->actions, filter->action_count);
+    if (filter->but_not_count > 0)
+        request->filter.but_not =
+            keep_scopes(&request->memory, filter->but_not, filter->but_not_count);
+}
+
 /* Before the message goes to the inbox: afterwards it is the loop's. */
 void local_wait_for_order(struct request *request, const struct message *message,
                           const struct wish *wish)
@@ -35,6 +56,7 @@ void local_wait_for_order(struct request *request, const struct message *message
     request->deadline_ms = wish->wait_ms ? clock_now_ms() + wish->wait_ms : 0;
     request->limit = order->limit;
     request->lease_ms = order->lease_ms;
+    keep_filter(request, &order->filter);
     if (request->kind != REQUEST_SEND && request->kind != REQUEST_ANSWER)
         return;
     request->told = arena_take(&request->memory, sizeof *request->told);
@@ -424,9 +446,9 @@ static void tell_partial(struct local_api *api, const struct effect *effect)
     }
 }
 
-/* A peck is ready for an agent: one that waits for it, the longest waiting, asks again. What its
- * order leaves over was announced by a change of its own. */
-static void wake_taker(struct local_api *api, const struct id *duckling)
+/* A peck is ready for an agent: one that waits for its like, the longest waiting, asks again. What
+ * its order leaves over was announced by a change of its own. */
+static void wake_taker(struct local_api *api, const struct id *duckling, struct bytes action)
 {
     struct ring *slot = &api->take_waits[local_shelf(duckling)], *next;
 
@@ -434,7 +456,7 @@ static void wake_taker(struct local_api *api, const struct id *duckling)
         struct request *request = RING_OWNER(ring, struct request, shelf);
 
         next = ring->next;
-        if (!id_equal(&request->awaited, duckling))
+        if (!id_equal(&request->awaited, duckling) || !tray_filter_fits(&request->filter, action))
             continue;
         ring_take_off(&request->shelf);
         local_disarm(request);
@@ -470,7 +492,7 @@ void local_tell(struct local_api *api, const struct effect *effect)
     } else if (effect->kind == EFFECT_PECK_CHANGED && !effect->changed.told) {
         tell_waiting(api, effect);
         if (is_ready_for_agent(effect))
-            wake_taker(api, &effect->changed.duckling);
+            wake_taker(api, &effect->changed.duckling, effect->changed.action);
         local_follows_tell_peck(api, effect);
     } else if (effect->kind == EFFECT_PARTIAL_CAME) {
         tell_partial(api, effect);

@@ -59,7 +59,7 @@ static bool stderr_is_journal(void)
     return fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
-static const char *level_name(enum log_level level)
+const char *log_level_name(enum log_level level)
 {
     switch (level) {
     case LOG_ERROR:
@@ -139,7 +139,7 @@ static void write_line(enum log_level level, const char *part, const char *text,
         line_print(&line, "<%d>", (int)level);
     line_print(&line, "%s", json ? "{\"time\":\"" : "");
     line_put_time(&line);
-    line_print(&line, json ? "\",\"level\":\"%s\",\"part\":\"" : " %s ", level_name(level));
+    line_print(&line, json ? "\",\"level\":\"%s\",\"part\":\"" : " %s ", log_level_name(level));
     line_put_escaped(&line, part);
     line_print(&line, "%s", json ? "\",\"text\":\"" : ": ");
     line_put_escaped(&line, text);

@@ -8,6 +8,7 @@
 
 enum log_format { LOG_TEXT, LOG_JSON };
 
+const char *log_level_name(enum log_level level); /* as in a line, and in the configuration */
 void log_configure(enum log_format format, enum log_level least);
 void log_write(enum log_level level, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

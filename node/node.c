@@ -57,7 +57,8 @@ struct node {
     struct local_api *api;
     pthread_mutex_t
         api_lock; /* of `api`: links come and go before it is there and after it is gone */
-    struct supervisor *supervisor;
+    struct supervisor *supervisor;         /* of the gateway */
+    struct supervisor *handler_supervisor; /* of what runs handlers */
     struct keyring *keyring;
     struct seen *seen, *held_good;
     atomic_uint_fast64_t frames_over_quota;
@@ -637,7 +638,7 @@ static int start_gateway(struct node *node)
 {
     const struct options *options = node->options;
     char state[OPTIONS_PATH_SIZE + 16], pid_file[OPTIONS_PATH_SIZE + 32];
-    const char *arguments[GATEWAY_ARGUMENTS_MAX];
+    const char *arguments[SUPERVISED_ARGUMENTS_MAX];
     size_t count = 0;
 
     if (!options->gateway_enabled)
@@ -684,7 +685,39 @@ static int start_gateway(struct node *node)
         arguments[count++] = options->smtp_credentials_file;
     }
     arguments[count] = NULL;
-    return supervisor_start(&node->supervisor, arguments, pid_file);
+    return supervisor_start(&node->supervisor, "gateway", arguments, pid_file);
+}
+
+/* A process of its own runs the operator's programs: this one holds keys and threads, and never forks. It
+ * reads the same file; flags are handed on. */
+static int start_handlers(struct node *node)
+{
+    const struct options *options = node->options;
+    const char *arguments[SUPERVISED_ARGUMENTS_MAX];
+    char program[OPTIONS_PATH_SIZE];
+    size_t count = 0;
+    ssize_t size;
+
+    if (options->handlers.count == 0)
+        return 0;
+    size = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (size <= 0) {
+        log_write(LOG_ERROR, "handler", "cannot find this program: %s", strerror(errno));
+        return FAULT_FILE;
+    }
+    program[size] = 0;
+    arguments[count++] = program;
+    arguments[count++] = "run-handlers";
+    arguments[count++] = "--config";
+    arguments[count++] = options->config_path;
+    arguments[count++] = "--socket";
+    arguments[count++] = options->socket;
+    arguments[count++] = "--log-format";
+    arguments[count++] = options->log_format == LOG_JSON ? "json" : "text";
+    arguments[count++] = "--log-level";
+    arguments[count++] = log_level_name(options->log_level);
+    arguments[count] = NULL;
+    return supervisor_start(&node->handler_supervisor, "handler", arguments, NULL);
 }
 
 /* ---- running ---- */
@@ -734,12 +767,15 @@ static int open_all(struct node *node)
     node->loop_runs = !fault;
     if (!fault)
         fault = start_gateway(node);
+    if (!fault)
+        fault = start_handlers(node);
     return fault;
 }
 
 /* Nothing new comes in, what was taken is finished, then the wires are cut and the store closed. */
 static void close_all(struct node *node)
 {
+    supervisor_stop(node->handler_supervisor); /* it gives back what it cannot finish */
     supervisor_stop(node->supervisor);
     if (node->inbox)
         inbox_close(node->inbox);

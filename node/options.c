@@ -4,6 +4,7 @@
 #include "core/id.h"
 #include "core/record.h"
 #include "fault.h"
+#include "handler_runner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #define DEFAULT_GATEWAY_LISTEN "127.0.0.1:7118"
 #define DAYS_MAX 3650
 #define SOCKET_NAME "/ducknode.sock"
+#define HANDLER_SECTION "handler "
 
 /* ---- the keys ---- */
 
@@ -30,6 +32,7 @@ enum key_kind {
     KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
     KEY_WORDS,   /* a list of whatever the gateway makes of it */
     KEY_SWITCH,  /* yes or no */
+    KEY_NUMBER,  /* 1 to `max` */
     KEY_DAYS,    /* a number of days, at most ten years */
     KEY_FORMAT,
     KEY_LEVEL,
@@ -57,6 +60,7 @@ static const struct key keys[] = {
     {"node", "join", KEY_JOIN, AT(join), OPTIONS_ADDRESS_SIZE, AT(join_count), OPTIONS_JOIN_MAX},
     {"node", "bond_own", KEY_SWITCH, AT(bond_own), 0, 0, 0},
     {"node", "sign_alone", KEY_SWITCH, AT(sign_alone), 0, 0, 0},
+    {"node", "handlers_at_once", KEY_NUMBER, AT(handlers_at_once), 0, 0, HANDLERS_AT_ONCE_MAX},
     {"audit", "keep_days", KEY_DAYS, AT(audit_days), 0, 0, 0},
     {"log", "format", KEY_FORMAT, AT(log_format), 0, 0, 0},
     {"log", "level", KEY_LEVEL, AT(log_level), 0, 0, 0},
@@ -67,6 +71,9 @@ static const struct key keys[] = {
      AT(gateway_host_count), OPTIONS_ALLOW_MAX},
     {"gateway", "allow_origin", KEY_WORDS, AT(gateway_origins), OPTIONS_ADDRESS_SIZE,
      AT(gateway_origin_count), OPTIONS_ALLOW_MAX},
+    {"gateway", "call_allow", KEY_WORDS, AT(gateway_calls), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_call_count), OPTIONS_ALLOW_MAX},
+    {"gateway", "call_ca_file", KEY_TEXT, TEXT_AT(gateway_call_ca_file), 0, 0},
     {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
     {"gateway", "smtp_url", KEY_TEXT, TEXT_AT(smtp_url), 0, 0},
     {"gateway", "mail_from", KEY_TEXT, TEXT_AT(mail_from), 0, 0},
@@ -193,6 +200,22 @@ static bool set_switch(struct options *options, const struct key *key, const cha
     return true;
 }
 
+static bool set_number(struct options *options, const struct key *key, const char *value,
+                       struct options_problem *problem)
+{
+    uint32_t *set = member(options, key->at);
+    size_t digits = strspn(value, "0123456789");
+    unsigned long number =
+        digits > 0 && digits < 10 && !value[digits] ? strtoul(value, NULL, 10) : 0;
+    char what[64];
+
+    snprintf(what, sizeof what, "it is 1 to %zu", key->max);
+    if (number < 1 || number > key->max)
+        return refuse(problem, key, what, value);
+    *set = (uint32_t)number;
+    return true;
+}
+
 static bool set_days(struct options *options, const struct key *key, const char *value,
                      struct options_problem *problem)
 {
@@ -240,6 +263,8 @@ static bool set_key(struct options *options, const struct key *key, const char *
         return add_list(options, key, value, problem);
     case KEY_SWITCH:
         return set_switch(options, key, value, problem);
+    case KEY_NUMBER:
+        return set_number(options, key, value, problem);
     case KEY_DAYS:
         return set_days(options, key, value, problem);
     case KEY_FORMAT:
@@ -258,12 +283,26 @@ static bool is_section(const char *section)
     return false;
 }
 
+static bool set_handler(struct options *options, const char *section, const char *key,
+                        const char *value, struct options_problem *problem)
+{
+    const char *wrong =
+        handler_set(&options->handlers, section + strlen(HANDLER_SECTION), key, value);
+
+    if (wrong)
+        snprintf(problem->text, sizeof problem->text, "[%.200s] %.200s = %.200s: %s", section, key,
+                 value, wrong);
+    return !wrong;
+}
+
 bool options_set(struct options *options, const char *section, const char *key, const char *value,
                  struct options_problem *problem)
 {
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, key) == 0)
             return set_key(options, &keys[i], value, problem);
+    if (strncmp(section, HANDLER_SECTION, strlen(HANDLER_SECTION)) == 0)
+        return set_handler(options, section, key, value, problem);
     if (!*section)
         snprintf(problem->text, sizeof problem->text, "%.200s stands before any [section]", key);
     else if (!is_section(section))
@@ -276,7 +315,7 @@ bool options_set(struct options *options, const char *section, const char *key, 
 void options_clear_list(struct options *options, const char *key)
 {
     for (size_t i = 0; i < KEY_COUNT; i++)
-        if (keys[i].max > 0 && strcmp(keys[i].name, key) == 0)
+        if (keys[i].count_at > 0 && strcmp(keys[i].name, key) == 0)
             *(size_t *)member(options, keys[i].count_at) = 0;
 }
 
@@ -376,6 +415,7 @@ void options_default(struct options *options)
         .log_level = LOG_INFO,
         .gateway_enabled = true,
         .gateway_listen = DEFAULT_GATEWAY_LISTEN,
+        .handlers_at_once = HANDLERS_AT_ONCE,
     };
     if (gethostname(host, sizeof host - 1) != 0 || !host[0] ||
         !bytes_are_text(bytes_of_text(host), false))
@@ -438,7 +478,7 @@ bool options_settle(struct options *options, struct options_problem *problem)
                  options->advertise[i]);
         return false;
     }
-    return true;
+    return handler_table_judge(&options->handlers, problem->text);
 }
 
 /* ---- printing ---- */
@@ -483,6 +523,9 @@ static void print_key(const struct options *options, const struct key *key, FILE
     case KEY_SWITCH:
         fprintf(file, "%s = %s\n", key->name, *(const bool *)value ? "yes" : "no");
         break;
+    case KEY_NUMBER:
+        fprintf(file, "%s = %u\n", key->name, *(const uint32_t *)value);
+        break;
     case KEY_FORMAT:
         fprintf(file, "%s = %s\n", key->name, options->log_format == LOG_JSON ? "json" : "text");
         break;
@@ -502,6 +545,7 @@ void options_print(const struct options *options, FILE *file)
         section = keys[i].section;
         print_key(options, &keys[i], file);
     }
+    handler_table_print(&options->handlers, file);
 }
 
 /* ---- the passphrase ---- */

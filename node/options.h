@@ -4,11 +4,12 @@
  * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
- *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone
+ *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
  *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, allow_host, allow_origin, public_url, smtp_url, mail_from, smtp_credentials_file
+ *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
+ *     [handler NAME]  one each: see handler_table.h
  *
  * listen, advertise and join are lists: separated by commas or blanks, or one key for each. */
 #ifndef DUCK_NODE_OPTIONS_H
@@ -16,6 +17,7 @@
 
 #include "core/bytes.h"
 #include "core/limits.h"
+#include "handler_table.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -45,6 +47,8 @@ struct options {
     size_t join_count;
     bool bond_own;                       /* ducklings of this node may peck one another unasked */
     bool sign_alone;                     /* a signature for each peck and receipt, none for a turn: to measure */
+    uint32_t handlers_at_once;           /* programs of all handlers; 1 to 256, default 32 */
+    struct handler_table handlers;
     uint32_t audit_days;                 /* that the audit log is kept; 0, the default: for ever */
     enum log_format log_format;
     enum log_level log_level;
@@ -55,6 +59,9 @@ struct options {
     size_t gateway_host_count;
     char gateway_origins[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE]; /* whose pages may call it */
     size_t gateway_origin_count;
+    char gateway_calls[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE];   /* hosts and prefixes that handlers' URLs may be, beside public ones */
+    size_t gateway_call_count;
+    char gateway_call_ca_file[OPTIONS_PATH_SIZE];                  /* certificates for them; empty: the system's */
     char gateway_public_url[OPTIONS_URL_SIZE];  /* where clients reach it; empty: from listen */
     char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
     char mail_from[OPTIONS_URL_SIZE];

@@ -2,6 +2,7 @@
  *
  * A peck goes into two tables at its number: what changes, and what never does. A receipt goes to
  * the number of its peck. So whatever a turn does to recent pecks, it does at the end of a table. */
+#include "core/envelope.h"
 #include "log.h"
 #include "store_internal.h"
 
@@ -406,6 +407,7 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
 
 #define PARTIALS_COLUMN 9
 #define CANCELLING_COLUMN 12
+#define WIRE_COLUMN 13
 
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
@@ -434,7 +436,21 @@ static void read_received(sqlite3_stmt *statement, const struct moment *at,
         entry->lease_until_ms = lease_until_ms(store_column_number(statement, 8), at);
 }
 
-static void give_open(sqlite3_stmt *statement, enum box box, const struct restoring *restoring)
+/* The action stands in what was signed and nowhere else. What cannot be read is of no action: then
+ * only who takes everything gets it. */
+static struct bytes read_action(struct bytes wire, struct arena *arena)
+{
+    struct envelope envelope;
+    struct peck peck;
+
+    if (envelope_parse(wire, ENVELOPE_PECK, arena, &envelope) == ENVELOPE_TAKEN &&
+        peck_parse(envelope.body, arena, &peck) == PECK_OK)
+        return peck.action;
+    return bytes_of(NULL, 0);
+}
+
+static void give_open(sqlite3_stmt *statement, enum box box, struct arena *arena,
+                      const struct restoring *restoring)
 {
     struct event event = {.at = *restoring->at};
     struct bytes stored = store_column_bytes(statement, 0);
@@ -459,8 +475,10 @@ static void give_open(sqlite3_stmt *statement, enum box box, const struct restor
         event.received.from = other;
         event.received.to = duckling;
         read_received(statement, restoring->at, &event.received);
+        event.received.action = read_action(store_column_bytes(statement, WIRE_COLUMN), arena);
     }
     restoring->give(restoring->context, &event);
+    arena_reset(arena);
 }
 
 /* In order of arrival. Open: before `denied`, but for a bond request that was approved. */
@@ -468,12 +486,13 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
 {
     struct store_connection *connection = &store->connection;
     sqlite3_stmt *statement = NULL;
+    struct arena arena;
     int result = sqlite3_prepare_v2(
         connection->database,
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
-        "p.lease_until_ms, x.number, x.total, x.running, "
-        "p.cancelling FROM (SELECT seq FROM peck INDEXED BY "
-        "peck_open WHERE filed IS NOT NULL "
+        "p.lease_until_ms, x.number, x.total, x.running, p.cancelling, "
+        "(SELECT w.wire FROM peck_wire w WHERE w.seq = p.seq AND p.box = 1) "
+        "FROM (SELECT seq FROM peck INDEXED BY peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "
         "JOIN identity o ON o.number = p.other LEFT JOIN partial x ON x.seq = p.seq "
@@ -486,8 +505,10 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
     connection->fault = 0;
     sqlite3_bind_int(statement, 1, (int)box);
     sqlite3_bind_int64(statement, 2, store->filed_through);
+    arena_init(&arena, PARSE_BUDGET(PECK_BODY_MAX));
     while (store_next_row(connection, statement))
-        give_open(statement, box, restoring);
+        give_open(statement, box, &arena, restoring);
+    arena_free(&arena);
     sqlite3_finalize(statement);
     return connection->fault;
 }

@@ -24,8 +24,9 @@
 extern char **environ;
 
 struct supervisor {
-    char *arguments[GATEWAY_ARGUMENTS_MAX + 1];
-    char *pid_file;
+    char *arguments[SUPERVISED_ARGUMENTS_MAX + 1];
+    const char *name;
+    char *pid_file; /* NULL: none */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -50,7 +51,7 @@ static void wait_ms(struct supervisor *supervisor, uint64_t ms)
 /* ---- one of an earlier life ---- */
 
 /* Is `pid` really the program that we would start? Numbers are used again. */
-static bool is_gateway(pid_t pid, const char *program)
+static bool is_ours(pid_t pid, const char *program)
 {
     char link[64], target[4096], *wanted;
     ssize_t size;
@@ -69,7 +70,7 @@ static bool is_gateway(pid_t pid, const char *program)
 
 static void end_earlier(const struct supervisor *supervisor)
 {
-    FILE *file = fopen(supervisor->pid_file, "re");
+    FILE *file = supervisor->pid_file ? fopen(supervisor->pid_file, "re") : NULL;
     uint64_t until_ms = clock_now_ms() + STOP_WITHIN_MS;
     int pid = 0;
 
@@ -78,17 +79,21 @@ static void end_earlier(const struct supervisor *supervisor)
     if (fscanf(file, "%d", &pid) != 1)
         pid = 0;
     fclose(file);
-    if (pid <= 1 || !is_gateway(pid, supervisor->arguments[0]))
+    if (pid <= 1 || !is_ours(pid, supervisor->arguments[0]))
         return;
-    log_write(LOG_INFO, "gateway", "ending the gateway of an earlier life, pid %d", pid);
+    log_write(LOG_INFO, supervisor->name, "ending the one of an earlier life, pid %d", pid);
     kill(pid, SIGTERM);
-    while (is_gateway(pid, supervisor->arguments[0]) && clock_now_ms() < until_ms)
+    while (is_ours(pid, supervisor->arguments[0]) && clock_now_ms() < until_ms)
         usleep(LOOK_EVERY_MS * 1000);
 }
 
 static void write_pid(const struct supervisor *supervisor)
 {
-    int file = open(supervisor->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int file;
+
+    if (!supervisor->pid_file)
+        return;
+    file = open(supervisor->pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     if (file < 0)
         return;
@@ -104,7 +109,7 @@ static int spawn(struct supervisor *supervisor)
     sigset_t none, all;
     int error;
 
-    /* The node blocks signals for its own waiting; the gateway starts with none blocked. */
+    /* The node blocks signals for its own waiting; what it starts begins with none blocked. */
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attributes);
@@ -115,24 +120,25 @@ static int spawn(struct supervisor *supervisor)
                         supervisor->arguments, environ);
     posix_spawnattr_destroy(&attributes);
     if (error) {
-        log_write(LOG_ERROR, "gateway", "cannot start %s: %s", supervisor->arguments[0],
+        log_write(LOG_ERROR, supervisor->name, "cannot start %s: %s", supervisor->arguments[0],
                   strerror(error));
         supervisor->pid = 0;
         return FAULT_FILE;
     }
     write_pid(supervisor);
-    log_write(LOG_INFO, "gateway", "started, pid %d", (int)supervisor->pid);
+    log_write(LOG_INFO, supervisor->name, "started, pid %d", (int)supervisor->pid);
     return 0;
 }
 
 static void reap(struct supervisor *supervisor, int status)
 {
     if (WIFSIGNALED(status))
-        log_write(LOG_ERROR, "gateway", "ended by signal %d", WTERMSIG(status));
+        log_write(LOG_ERROR, supervisor->name, "ended by signal %d", WTERMSIG(status));
     else if (!supervisor->stopping)
-        log_write(LOG_ERROR, "gateway", "ended with status %d", WEXITSTATUS(status));
+        log_write(LOG_ERROR, supervisor->name, "ended with status %d", WEXITSTATUS(status));
     supervisor->pid = 0;
-    unlink(supervisor->pid_file);
+    if (supervisor->pid_file)
+        unlink(supervisor->pid_file);
 }
 
 /* Under the lock. Waits until the gateway has ended, or somebody wants it to. */
@@ -195,7 +201,7 @@ static void *run(void *context)
 
 static void supervisor_free(struct supervisor *supervisor)
 {
-    for (size_t i = 0; i < GATEWAY_ARGUMENTS_MAX; i++)
+    for (size_t i = 0; i < SUPERVISED_ARGUMENTS_MAX; i++)
         memory_give_back(supervisor->arguments[i]);
     memory_give_back(supervisor->pid_file);
     pthread_mutex_destroy(&supervisor->lock);
@@ -203,15 +209,18 @@ static void supervisor_free(struct supervisor *supervisor)
     memory_give_back(supervisor);
 }
 
-int supervisor_start(struct supervisor **started, const char *const *arguments,
+int supervisor_start(struct supervisor **started, const char *name, const char *const *arguments,
                      const char *pid_file)
 {
     struct supervisor *supervisor = memory_take(sizeof *supervisor);
+
+    supervisor->name = name;
     pthread_condattr_t monotonic;
 
-    for (size_t i = 0; i < GATEWAY_ARGUMENTS_MAX && arguments[i]; i++)
+    for (size_t i = 0; i < SUPERVISED_ARGUMENTS_MAX && arguments[i]; i++)
         supervisor->arguments[i] = memory_copy(arguments[i], strlen(arguments[i]) + 1);
-    supervisor->pid_file = memory_copy(pid_file, strlen(pid_file) + 1);
+    if (pid_file)
+        supervisor->pid_file = memory_copy(pid_file, strlen(pid_file) + 1);
     pthread_mutex_init(&supervisor->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

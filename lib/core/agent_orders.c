@@ -300,7 +300,7 @@ static void hand_out(struct agent *agent, const struct order *order, struct duck
     assert(taken);
     while (count < order->limit) {
         const struct tray_entry *entry =
-            tray_take(agent->tray, &duckling->id, at->now_ms + lease_ms);
+            tray_take(agent->tray, &duckling->id, &order->filter, at->now_ms + lease_ms);
 
         if (!entry)
             break;
@@ -368,9 +368,32 @@ static void give_back(struct agent *agent, const struct order *order, const stru
             !tray_give_back(agent->tray, &order->pecks[i]))
             continue;
         keep_place(entry, at, effects);
-        agent_tell_changed(effects, BOX_IN, &entry->to, &entry->from, &entry->peck, entry->state,
-                           at->wall_ms);
-        effects->list[effects->count - 1].changed.place = TRAY_READY;
+        agent_tell_ready(entry, at, effects);
+    }
+    reply(effects, order);
+}
+
+/* Whoever is told that it holds a peck no longer should stop working on it. */
+static void renew(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects)
+{
+    if (order->lease_ms < LEASE_MIN_MS || order->lease_ms > LEASE_MAX_MS) {
+        refuse(effects, order, REFUSAL_MALFORMED, "a lease is 1 s to 1 h", "lease_ms");
+        return;
+    }
+    for (size_t i = 0; i < order->peck_count; i++) {
+        const struct tray_entry *entry = find_open(agent, order, &order->pecks[i], effects);
+
+        if (!entry)
+            return;
+        if (entry->place != TRAY_LEASED) {
+            refuse(effects, order, REFUSAL_CONFLICT, "this peck is under no lease", "peck_ids");
+            return;
+        }
+    }
+    for (size_t i = 0; i < order->peck_count; i++) {
+        tray_renew(agent->tray, &order->pecks[i], at->now_ms + order->lease_ms);
+        keep_place(tray_find(agent->tray, &order->pecks[i]), at, effects);
     }
     reply(effects, order);
 }
@@ -581,6 +604,7 @@ static void approve(struct agent *agent, const struct order *order, const struct
         return;
     }
     copy = *entry;
+    copy.action = arena_copy(&effects->arena, entry->action); /* it goes with the entry */
     copy.state = PECK_APPROVED;
     copy.place = TRAY_READY;
     if (order->held.expires_ms > copy.expires_ms) /* now it waits as long as its sender allows */
@@ -751,7 +775,8 @@ static void trust(const struct agent *agent, const struct order *order, const st
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
-           kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK;
+           kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
+           kind == ORDER_RENEW;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -782,6 +807,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_GIVE_BACK:
         give_back(agent, order, at, effects);
+        break;
+    case ORDER_RENEW:
+        renew(agent, order, at, effects);
         break;
     case ORDER_ANSWER:
         answer(agent, order, at, effects);

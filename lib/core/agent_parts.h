@@ -325,5 +325,7 @@ void agent_sign_receipts(struct agent *agent, const struct moment *at, struct ef
 void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
                         const struct id *with, const struct id *peck, enum peck_state state,
                         uint64_t at_ms);
+void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
+                      struct effects *effects); /* for its agent, again */
 
 #endif

@@ -28,6 +28,15 @@ static struct effect *last(struct effects *effects)
     return &effects->list[effects->count - 1];
 }
 
+void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
+                      struct effects *effects)
+{
+    agent_tell_changed(effects, BOX_IN, &entry->to, &entry->from, &entry->peck, entry->state,
+                       at->wall_ms);
+    last(effects)->changed.place = TRAY_READY;
+    last(effects)->changed.action = arena_copy(&effects->arena, entry->action);
+}
+
 /* ---- out ---- */
 
 static enum refusal_code judge_target(const struct agent *agent, const struct peck *peck,
@@ -381,6 +390,7 @@ static struct tray_entry entry_of(const struct peck *peck, enum peck_state state
                                .from = peck->from,
                                .to = peck->to,
                                .kind = peck->kind,
+                               .action = peck->action,
                                .state = state,
                                .expires_ms = peck->expires_ms};
 
@@ -536,10 +546,11 @@ static void receive_own_receipt(struct agent *agent, const struct unsigned_recei
 }
 
 /* What the receipt says of the peck itself. */
-static void move_received(const struct unsigned_receipt *said, const struct id *peck,
-                          const struct id *signer, struct bytes wire, struct bytes chain,
-                          struct effects *effects)
+static void move_received(const struct agent *agent, const struct unsigned_receipt *said,
+                          const struct id *peck, const struct id *signer, struct bytes wire,
+                          struct bytes chain, struct effects *effects)
 {
+    const struct tray_entry *open = tray_find(agent->tray, peck);
     const struct receipt *receipt = &said->receipt;
     struct effect *effect;
 
@@ -557,6 +568,8 @@ static void move_received(const struct unsigned_receipt *said, const struct id *
                        receipt->at_ms);
     effect = last(effects);
     effect->changed.place = receipt->state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
+    if (open)
+        effect->changed.action = arena_copy(&effects->arena, open->action);
     effect->changed.receipt = wire;
     effect->changed.receipt_chain = chain;
     effect->changed.receipt_kind = receipt->kind;
@@ -592,7 +605,7 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
     effect->receipt.wire = wire;
     effect->receipt.chain = chain;
     if (!said->is_about_terms)
-        move_received(said, &peck, signer, wire, chain, effects);
+        move_received(agent, said, &peck, signer, wire, chain, effects);
     if (said->ticket) {
         effect = effects_add(effects, EFFECT_REPLY);
         effect->reply.ticket = said->ticket;
@@ -920,9 +933,6 @@ void agent_resend_and_expire(struct agent *agent, const struct moment *at, struc
         resend(agent, sent, at, effects);
     while ((received = tray_poll_expired(agent->tray, at->wall_ms)))
         expire_received(agent, received, at, effects);
-    while ((received = tray_poll_lease_over(agent->tray, at->now_ms))) {
-        agent_tell_changed(effects, BOX_IN, &received->to, &received->from, &received->peck,
-                           received->state, at->wall_ms);
-        last(effects)->changed.place = TRAY_READY;
-    }
+    while ((received = tray_poll_lease_over(agent->tray, at->now_ms)))
+        agent_tell_ready(received, at, effects);
 }

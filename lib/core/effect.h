@@ -231,6 +231,7 @@ struct effect {
             struct id duckling, with, peck;  /* duckling: the end that is hosted here */
             enum peck_state state;
             enum tray_place place;
+            struct bytes action;             /* of a received peck that is open */
             struct bytes receipt, receipt_chain; /* that caused it, if one did; packed Envelope, Chain */
             enum receipt_kind receipt_kind;
             struct id receipt_signer;

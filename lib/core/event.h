@@ -60,6 +60,7 @@ enum order_kind {
     ORDER_TAKE,
     ORDER_ACK,
     ORDER_GIVE_BACK,
+    ORDER_RENEW,
     ORDER_ANSWER,
     ORDER_PARTIAL, /* one part of an answer */
     ORDER_APPROVE,
@@ -108,8 +109,9 @@ struct order {
                                     reply_to, idempotency_key, trace */
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take, members */
-    uint64_t lease_ms;           /* take */
-    const struct id *pecks;      /* ack, give back */
+    uint64_t lease_ms;           /* take, renew */
+    struct tray_filter filter;   /* take */
+    const struct id *pecks;      /* ack, give back, renew */
     size_t peck_count;
     bool failed;                 /* answer */
     uint64_t charge;             /* answer: units that it costs the asker's bond, if that has a budget */

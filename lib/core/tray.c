@@ -8,6 +8,7 @@ struct slot {
     struct party *target, *sender;
     struct line *line;
     uint64_t rank;
+    uint8_t action[]; /* what entry.action points to */
 };
 
 /* What one sender has here for one target. */
@@ -185,12 +186,15 @@ enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry)
 
     if (verdict != TRAY_TAKEN)
         return verdict;
-    slot = memory_take(sizeof *slot);
+    slot = memory_take(sizeof *slot + entry->action.size);
     if (!pecktable_add(&tray->table, &entry->peck, &slot->node)) {
         memory_give_back(slot);
         return TRAY_FULL; /* it is in here: whoever sent it twice in a turn may ask again */
     }
     slot->entry = *entry;
+    slot->entry.action.data = slot->action;
+    if (entry->action.size > 0)
+        memcpy(slot->action, entry->action.data, entry->action.size);
     slot->target = meet(tray, &entry->to);
     slot->sender = meet(tray, &entry->from);
     slot->target->as_target++;
@@ -244,11 +248,34 @@ void tray_approve(struct tray *tray, const struct id *peck)
     move(tray, slot, TRAY_READY);
 }
 
+/* ---- handing out ---- */
+
+static bool covers_any(const struct bytes *scopes, size_t count, struct bytes action)
+{
+    for (size_t i = 0; i < count; i++)
+        if (peck_scope_covers(scopes[i], action))
+            return true;
+    return false;
+}
+
+bool tray_filter_fits(const struct tray_filter *filter, struct bytes action)
+{
+    return (filter->action_count == 0 ||
+            covers_any(filter->actions, filter->action_count, action)) &&
+           !covers_any(filter->but_not, filter->but_not_count, action);
+}
+
+static bool fits(const void *filter, const struct pecktable_node *node)
+{
+    return tray_filter_fits(filter, ((const struct slot *)node)->entry.action);
+}
+
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
-                                   uint64_t lease_until_ms)
+                                   const struct tray_filter *filter, uint64_t lease_until_ms)
 {
     struct party *target = find_party(tray, duckling);
-    struct slot *slot = target ? (struct slot *)pecktable_queue_first(&target->ready) : NULL;
+    struct slot *slot =
+        target ? (struct slot *)pecktable_queue_find(&target->ready, fits, filter) : NULL;
 
     if (!slot)
         return NULL;
@@ -258,6 +285,17 @@ const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
     slot->entry.lease_until_ms = lease_until_ms;
     move(tray, slot, TRAY_LEASED);
     return &slot->entry;
+}
+
+bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms)
+{
+    struct slot *slot = find(tray, peck);
+
+    if (!slot || slot->entry.place != TRAY_LEASED)
+        return false;
+    slot->entry.lease_until_ms = lease_until_ms;
+    move(tray, slot, TRAY_LEASED);
+    return true;
 }
 
 bool tray_acknowledge(struct tray *tray, const struct id *peck)

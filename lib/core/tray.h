@@ -30,7 +30,16 @@ struct tray_entry {
     uint64_t lease_until_ms;   /* steady; when leased */
     uint32_t attempt;          /* how often handed out */
     struct partials partials;  /* that were answered */
+    struct bytes action;       /* of an action; the tray keeps a copy as long as the entry */
 };
+
+/* What a taker wants: actions that one of the scopes `actions` covers and none of `but_not` does.
+ * All zero: everything. */
+struct tray_filter {
+    const struct bytes *actions, *but_not;
+    size_t action_count, but_not_count;
+};
+bool tray_filter_fits(const struct tray_filter *filter, struct bytes action);
 
 enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING };
 
@@ -45,9 +54,11 @@ size_t tray_count(const struct tray *tray);
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
-/* Hands out a ready peck of a duckling under a lease; NULL: none. Senders take turns, of each the oldest goes first. */
+/* Hands out a ready peck of a duckling that the filter fits, under a lease; NULL: none. Senders take turns, of each the
+ * oldest that fits goes first. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
-                                   uint64_t lease_until_ms);
+                                   const struct tray_filter *filter, uint64_t lease_until_ms);
+bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms); /* false: not leased */
 bool tray_acknowledge(struct tray *tray, const struct id *peck); /* false: not leased */
 /* A part of its answer. Who says one is alive: a lease is then at least as long as this. */
 void tray_add_partial(struct tray *tray, const struct id *peck, struct bytes payload,

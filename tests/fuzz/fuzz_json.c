@@ -1,5 +1,7 @@
-/* JSON of strangers: what the strict reader takes, jansson takes too, and says the same again after
+/* JSON of strangers: what the node's recogniser takes the gateway's reader takes (but for members
+ * that stand twice), and the other way round. What the strict reader takes, jansson takes too, and says the same again after
  * it was written; a member's bytes, as they stand, are JSON of their own. */
+#include "core/json_text.h"
 #include "people.h"
 #include "strict_json.h"
 
@@ -27,12 +29,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static bool prepared;
     char problem[STRICT_JSON_PROBLEM_SIZE] = "";
     struct bytes text = bytes_of(data, size);
+    enum json_text_verdict verdict;
+    struct bytes bare = bytes_of(NULL, 0);
     json_t *value;
 
     if (!prepared)
         strict_json_prepare();
     prepared = true;
     value = strict_json_read(text, problem);
+    verdict = json_text_check(text, &bare);
+    if (verdict == JSON_TEXT_OK) {
+        MUST(value || strncmp(problem, "a member stands twice", 21) == 0);
+        MUST(bare.size > 0 && bare.data >= data && bare.data + bare.size <= data + size);
+    } else if (value) {
+        MUST(verdict == JSON_TEXT_BAD_NUMBER); /* of 1e308 and more */
+    }
     if (!value) {
         MUST(problem[0] && memchr(problem, '\0', sizeof problem));
         return 0;

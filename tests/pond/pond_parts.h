@@ -136,7 +136,7 @@ struct kept_peck {
     enum tray_place place;
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
-    struct bytes thread, wire, chain, receipts[2], receipt_chains[2];
+    struct bytes action, thread, wire, chain, receipts[2], receipt_chains[2];
     const struct kept_partial *partials; /* the last; NULL: none */
     bool cancelling;
 };

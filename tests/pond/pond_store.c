@@ -195,6 +195,7 @@ static void keep_peck(struct pond_store *store, const struct effect *effect)
     peck->state = effect->peck.state;
     peck->place = effect->peck.state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     peck->expires_ms = effect->peck.expires_ms;
+    peck->action = arena_copy(&store->memory, effect->peck.action);
     peck->thread = arena_copy(&store->memory, effect->peck.thread);
     peck->wire = arena_copy(&store->memory, effect->peck.wire);
     peck->chain = arena_copy(&store->memory, effect->peck.chain);
@@ -507,6 +508,7 @@ static void give_received(struct pond_node *node, const struct kept_peck *peck,
                                          .place = peck->place,
                                          .expires_ms = peck->expires_ms,
                                          .attempt = peck->attempt,
+                                         .action = peck->action,
                                          .partials = disk_partials(peck)};
     if (peck->place == TRAY_LEASED)
         event.received.lease_until_ms =

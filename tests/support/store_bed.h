@@ -198,7 +198,9 @@ static inline void restored_take(void *context, const struct event *event)
         break;
     case EVENT_RESTORED_RECEIVED:
         ck_assert_uint_lt(restored->received, RESTORED_MAX);
-        restored->received_entries[restored->received++] = event->received;
+        restored->received_entries[restored->received] = event->received;
+        restored->received_entries[restored->received++].action =
+            arena_copy(&restored->bed->arena, event->received.action);
         break;
     default:
         ck_abort_msg("nothing else is restored");

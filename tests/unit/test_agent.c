@@ -517,6 +517,64 @@ START_TEST(what_is_given_back_is_handed_out_again_at_once)
 }
 END_TEST
 
+START_TEST(who_takes_by_action_leaves_the_rest)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct bytes other = bytes_of_text("other"), every = bytes_of_text("*");
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5};
+
+    bond(pond, &duck, &friend);
+    order(pond, &pond->alice, &send);
+    take.filter = (struct tray_filter){.actions = &other, .action_count = 1};
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    take.filter = (struct tray_filter){
+        .actions = &every, .action_count = 1, .but_not = &send.send.action, .but_not_count = 1};
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    take.filter.but_not_count = 0;
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    pond_free(pond);
+}
+END_TEST
+
+START_TEST(who_renews_its_lease_keeps_its_peck)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct id twin = hatch(pond, &pond->bob, 21);
+    struct order send = action(&duck, &friend);
+    struct order take = {.kind = ORDER_TAKE, .duckling = friend, .limit = 5, .lease_ms = 2000};
+    struct order renew = {
+        .kind = ORDER_RENEW, .duckling = friend, .lease_ms = 2000, .peck_count = 1};
+    struct id peck;
+
+    bond(pond, &duck, &friend);
+    peck = order(pond, &pond->alice, &send)->peck;
+    renew.pecks = &peck;
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_CONFLICT);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    tick(pond, 1500);
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_NONE);
+    tick(pond, 1999);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 0);
+    renew.duckling = twin;
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_NOT_ALLOWED);
+    renew.duckling = friend;
+    renew.lease_ms = LEASE_MAX_MS + 1;
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_MALFORMED);
+    renew.lease_ms = LEASE_MIN_MS - 1;
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_MALFORMED);
+    renew.lease_ms = LEASE_MIN_MS;
+    tick(pond, 2);
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_CONFLICT);
+    ck_assert_uint_eq(order(pond, &pond->bob, &take)->taken_count, 1);
+    peck = duck;
+    ck_assert_int_eq(order(pond, &pond->bob, &renew)->code, REFUSAL_NOT_FOUND);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(ducklings_of_one_node_peck_each_other_by_the_same_rules)
 {
     struct pond *pond = pond_new();
@@ -664,6 +722,8 @@ int main(void)
     tcase_add_test(stories, a_peck_expires_on_both_sides_when_nobody_decides);
     tcase_add_test(stories, an_agent_that_died_lets_its_peck_be_handed_out_again);
     tcase_add_test(stories, what_is_given_back_is_handed_out_again_at_once);
+    tcase_add_test(stories, who_takes_by_action_leaves_the_rest);
+    tcase_add_test(stories, who_renews_its_lease_keeps_its_peck);
     tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
     tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);

@@ -33,6 +33,7 @@ struct seen_order {
     uint64_t lease_ms;
     struct id first; /* of `peck_count` */
     size_t peck_count;
+    char wants[32], but_not[32]; /* the first of each */
 };
 
 struct rig {
@@ -75,6 +76,12 @@ static void note_order(const struct order *order)
     seen->peck_count = order->peck_count;
     if (order->peck_count > 0)
         seen->first = order->pecks[0];
+    if (order->filter.action_count > 0)
+        snprintf(seen->wants, sizeof seen->wants, "%.*s", (int)order->filter.actions[0].size,
+                 (const char *)order->filter.actions[0].data);
+    if (order->filter.but_not_count > 0)
+        snprintf(seen->but_not, sizeof seen->but_not, "%.*s", (int)order->filter.but_not[0].size,
+                 (const char *)order->filter.but_not[0].data);
     pthread_cond_broadcast(&rig.changed);
     pthread_mutex_unlock(&rig.lock);
 }
@@ -1666,6 +1673,148 @@ START_TEST(of_two_that_wait_one_is_woken_for_each_peck)
 }
 END_TEST
 
+static void call_take_of(struct asked *asked, const char *action, const char *but_not)
+{
+    ProtobufCBinaryData wanted = {strlen(action), (uint8_t *)(uintptr_t)action};
+    ProtobufCBinaryData unwanted = {strlen(but_not), (uint8_t *)(uintptr_t)but_not};
+    Duck__TakeOrder take = DUCK__TAKE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    take.duckling = bob;
+    take.limit = 1;
+    take.wait_ms = 20000;
+    take.actions = &wanted;
+    take.n_actions = 1;
+    take.but_not = &unwanted;
+    take.n_but_not = *but_not != 0;
+    request.order_case = DUCK__REQUEST__ORDER_TAKE;
+    request.take = &take;
+    duck_call(rig.duck, &request, 60000, keep_reply, asked);
+}
+
+START_TEST(who_waits_for_other_actions_is_not_woken)
+{
+    struct peck_wish wish = {0};
+    struct asked waits = ASKED_INIT, takes = ASKED_INIT;
+    struct effect kept, effect;
+    struct seen_order again;
+
+    start(hand_out);
+    call_take_of(&waits, "data.*", "data.read");
+    await_order(1);
+    call_take_of(&takes, "data.read", "");
+    await_order(2);
+    kept = bed_receive(&rig.bed, PECK_TAKEN, &wish);
+    put_into_tray(&kept.peck.id);
+    effect = ready(&kept.peck.id);
+    effect.changed.action = bytes_of_text("data.read");
+    tell_now(&effect);
+    ck_assert_uint_eq(await_reply(&takes, 1)->pecks->n_pecks, 1);
+    again = await_order(3);
+    ck_assert_str_eq(again.wants, "data.read"); /* what it waits for is asked for again */
+    put_into_tray(&kept.peck.id);
+    effect.changed.action = bytes_of_text("data.list");
+    tell_now(&effect);
+    ck_assert_uint_eq(await_reply(&waits, 1)->pecks->n_pecks, 1);
+    again = await_order(4);
+    ck_assert_str_eq(again.wants, "data.*");
+    ck_assert_str_eq(again.but_not, "data.read");
+    duck_reply_free(waits.reply);
+    duck_reply_free(takes.reply);
+}
+END_TEST
+
+/* ---- handlers ---- */
+
+static Duck__Reply *ask_handlers(struct duck *duck)
+{
+    Duck__HandlersQuery query = DUCK__HANDLERS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    request.order_case = DUCK__REQUEST__ORDER_HANDLERS;
+    request.handlers = &query;
+    return duck_call_wait(duck, &request, 0);
+}
+
+static Duck__Reply *report_handlers(struct duck *duck, size_t count, uint32_t running)
+{
+    Duck__HandlerView view = DUCK__HANDLER_VIEW__INIT, *views[LOCAL_HANDLERS_MAX + 1];
+    Duck__HandlersReport report = DUCK__HANDLERS_REPORT__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    view.name = (char *)"weather";
+    view.running = running;
+    view.answered = 7;
+    for (size_t i = 0; i < count; i++)
+        views[i] = &view;
+    report.handlers = views;
+    report.n_handlers = count;
+    request.order_case = DUCK__REQUEST__ORDER_HANDLERS_REPORT;
+    request.handlers_report = &report;
+    return duck_call_wait(duck, &request, 0);
+}
+
+static double counter_value(const char *name)
+{
+    Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    double value = -1;
+
+    request.order_case = DUCK__REQUEST__ORDER_METRICS;
+    request.metrics = &query;
+    reply = duck_call_wait(rig.duck, &request, 0);
+    for (size_t i = 0; i < reply->metrics->n_counters; i++)
+        if (strcmp(reply->metrics->counters[i]->name, name) == 0 && value < 0)
+            value = reply->metrics->counters[i]->value;
+    duck_reply_free(reply);
+    return value;
+}
+
+START_TEST(what_the_runner_of_handlers_said_last_is_told)
+{
+    struct duck *runner = NULL;
+    Duck__Reply *reply;
+    bool running = true;
+
+    start(NULL);
+    reply = ask_handlers(rig.duck);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_HANDLERS);
+    ck_assert_uint_eq(reply->handlers->n_handlers, 0);
+    ck_assert(!reply->handlers->running);
+    duck_reply_free(reply);
+
+    ck_assert_int_eq(duck_connect(&runner, rig.socket, NULL), 0);
+    reply = report_handlers(runner, 1, 2);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_DONE);
+    duck_reply_free(reply);
+    reply = report_handlers(runner, LOCAL_HANDLERS_MAX, 3);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_DONE);
+    duck_reply_free(reply);
+    reply = report_handlers(runner, LOCAL_HANDLERS_MAX + 1, 3);
+    ck_assert_str_eq(reply->problem->code, "too_large");
+    duck_reply_free(reply);
+    reply = ask_handlers(rig.duck);
+    ck_assert_uint_eq(reply->handlers->n_handlers, LOCAL_HANDLERS_MAX);
+    ck_assert(reply->handlers->running);
+    ck_assert_str_eq(reply->handlers->handlers[63]->name, "weather");
+    ck_assert_uint_eq(reply->handlers->handlers[63]->running, 3);
+    duck_reply_free(reply);
+    ck_assert(counter_value("ducknode_handlers") == LOCAL_HANDLERS_MAX);
+    ck_assert(counter_value("ducknode_handlers_running") == 3 * LOCAL_HANDLERS_MAX);
+    ck_assert(counter_value("ducknode_handler_pecks_total") == 7 * LOCAL_HANDLERS_MAX);
+
+    duck_close(runner);
+    while (running) { /* the node hears of it a moment later */
+        reply = ask_handlers(rig.duck);
+        running = reply->handlers->running;
+        ck_assert_uint_eq(reply->handlers->handlers[0]->running, running ? 3 : 0);
+        ck_assert_uint_eq(reply->handlers->handlers[0]->answered, 7);
+        duck_reply_free(reply);
+    }
+}
+END_TEST
+
 START_TEST(a_take_that_finds_another_was_quicker_goes_on_waiting)
 {
     struct asked asked = ASKED_INIT;
@@ -2237,6 +2386,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, two_hundred_pecks_of_the_largest_kind_are_taken_at_once);
     tcase_add_test(tests, a_take_that_waits_orders_again_when_a_peck_is_ready);
     tcase_add_test(tests, of_two_that_wait_one_is_woken_for_each_peck);
+    tcase_add_test(tests, who_waits_for_other_actions_is_not_woken);
+    tcase_add_test(tests, what_the_runner_of_handlers_said_last_is_told);
     tcase_add_test(tests, a_take_that_finds_another_was_quicker_goes_on_waiting);
     tcase_add_test(tests, a_take_that_waits_in_vain_is_answered_with_nothing);
     tcase_add_test(tests, followers_see_what_they_follow_and_nothing_else);

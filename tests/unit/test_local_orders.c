@@ -364,6 +364,65 @@ START_TEST(a_take_is_of_at_most_200_pecks_for_at_most_an_hour)
 }
 END_TEST
 
+START_TEST(a_take_names_at_most_64_actions_that_it_wants_or_does_not)
+{
+    Duck__TakeOrder take = DUCK__TAKE_ORDER__INIT;
+    ProtobufCBinaryData scopes[LOCAL_FILTER_MAX + 1];
+
+    for (size_t i = 0; i <= LOCAL_FILTER_MAX; i++)
+        scopes[i] = (ProtobufCBinaryData){6, (uint8_t *)"data.*"};
+    request.order_case = DUCK__REQUEST__ORDER_TAKE;
+    request.take = &take;
+    take.duckling = ALICE;
+    take.actions = take.but_not = scopes;
+    take.n_actions = take.n_but_not = LOCAL_FILTER_MAX;
+    expect_taken(ORDER_TAKE);
+    ck_assert_uint_eq(message->order.filter.action_count, LOCAL_FILTER_MAX);
+    ck_assert_uint_eq(message->order.filter.but_not_count, LOCAL_FILTER_MAX);
+    ck_assert(bytes_equal(message->order.filter.but_not[63], bytes_of_text("data.*")));
+    take.n_actions++;
+    expect_malformed("actions");
+    take.n_actions = 0;
+    take.n_but_not++;
+    expect_malformed("but_not");
+    take.n_but_not = 1;
+    scopes[0] = (ProtobufCBinaryData){3, (uint8_t *)"da*"};
+    expect_malformed("but_not");
+    take.n_actions = 1;
+    expect_malformed("actions");
+}
+END_TEST
+
+START_TEST(a_renewal_is_of_1_to_200_pecks_for_at_most_an_hour)
+{
+    Duck__RenewOrder renewal = DUCK__RENEW_ORDER__INIT;
+    char *pecks[LOCAL_ACK_MAX + 1];
+
+    for (size_t i = 0; i <= LOCAL_ACK_MAX; i++)
+        pecks[i] = PECK;
+    request.order_case = DUCK__REQUEST__ORDER_RENEW;
+    request.renew = &renewal;
+    renewal.duckling = ALICE;
+    renewal.peck_ids = pecks;
+    expect_malformed("peck_ids");
+    renewal.n_peck_ids = LOCAL_ACK_MAX;
+    expect_taken(ORDER_RENEW);
+    ck_assert_uint_eq(message->order.lease_ms, LEASE_MS);
+    renewal.n_peck_ids++;
+    expect_malformed("peck_ids");
+    renewal.n_peck_ids = 1;
+    renewal.lease_ms = LEASE_MAX_MS;
+    expect_taken(ORDER_RENEW);
+    renewal.lease_ms++;
+    expect_malformed("lease_ms");
+    renewal.lease_ms = LEASE_MIN_MS - 1;
+    expect_malformed("lease_ms");
+    renewal.lease_ms = 0;
+    renewal.duckling = "";
+    expect_malformed("duckling");
+}
+END_TEST
+
 START_TEST(an_acknowledgement_is_of_1_to_200_pecks)
 {
     Duck__AckOrder acknowledgement = DUCK__ACK_ORDER__INIT;
@@ -647,6 +706,8 @@ int main(void)
     tcase_add_test(tests, nobody_waits_longer_than_30_seconds);
     tcase_add_test(tests, a_take_is_of_at_most_200_pecks_for_at_most_an_hour);
     tcase_add_test(tests, an_acknowledgement_is_of_1_to_200_pecks);
+    tcase_add_test(tests, a_take_names_at_most_64_actions_that_it_wants_or_does_not);
+    tcase_add_test(tests, a_renewal_is_of_1_to_200_pecks_for_at_most_an_hour);
     tcase_add_test(tests, what_is_given_back_is_1_to_200_pecks_of_a_duckling);
     tcase_add_test(tests, an_answer_is_a_result_or_a_problem);
     tcase_add_test(tests, an_owner_approves_or_denies_a_peck);

@@ -924,7 +924,7 @@ END_TEST
 START_TEST(received_pecks_come_back_to_their_place_in_order_of_arrival)
 {
     struct effect waiting = bed_receive(&bed, PECK_PENDING, &(struct peck_wish){0});
-    struct effect ready = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct effect ready = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){.action = "data.list"});
     struct effect with_agent = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     struct effect done = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     struct effect bond =
@@ -940,6 +940,8 @@ START_TEST(received_pecks_come_back_to_their_place_in_order_of_arrival)
     ck_assert_int_eq(restored.received_entries[0].place, TRAY_WAITING);
     ck_assert(id_equal(&restored.received_entries[1].peck, &ready.peck.id));
     ck_assert_int_eq(restored.received_entries[1].place, TRAY_READY);
+    ck_assert(bytes_equal(restored.received_entries[0].action, bytes_of_text("data.read")));
+    ck_assert(bytes_equal(restored.received_entries[1].action, bytes_of_text("data.list")));
     ck_assert(id_equal(&restored.received_entries[1].from, &bed.alice.id));
     ck_assert(id_equal(&restored.received_entries[1].to, &bed.bob.id));
     ck_assert(id_equal(&restored.received_entries[2].peck, &with_agent.peck.id));

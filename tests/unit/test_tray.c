@@ -8,6 +8,7 @@
 #define WALL_MS 1790000000000ull
 
 static struct tray *tray;
+static const struct tray_filter everything;
 
 static void set_up(void)
 {
@@ -66,7 +67,7 @@ static bool is_same(const struct tray_entry *left, const struct tray_entry *righ
 static bool takes(uint64_t to, const struct id *peck)
 {
     struct id target = duckling(to);
-    const struct tray_entry *taken = tray_take(tray, &target, NOW_MS + MINUTE_MS);
+    const struct tray_entry *taken = tray_take(tray, &target, &everything, NOW_MS + MINUTE_MS);
 
     return taken ? peck && id_equal(&taken->peck, peck) : !peck;
 }
@@ -327,7 +328,7 @@ START_TEST(it_holds_what_it_is_told_and_refuses_one_beyond)
     tray_remove(tray, &peck);
     ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
     /* An agent that took all and died: all come back, each to its place, in good time. */
-    while (tray_take(tray, &target, NOW_MS + 1))
+    while (tray_take(tray, &target, &everything, NOW_MS + 1))
         taken++;
     while (tray_poll_lease_over(tray, NOW_MS + 1))
         over++;
@@ -493,7 +494,7 @@ static void hand_out(struct dice *dice, struct moment at)
     struct id to = duckling(target);
     uint64_t until_ms = at.now_ms + dice_below(dice, 500);
     struct listed *expected = oldest_ready(&to);
-    const struct tray_entry *taken = tray_take(tray, &to, until_ms);
+    const struct tray_entry *taken = tray_take(tray, &to, &everything, until_ms);
 
     ck_assert_int_eq(taken != NULL, expected != NULL);
     if (!taken)
@@ -527,6 +528,83 @@ static void let_time_pass(struct moment at)
     }
     ck_assert_ptr_null(tray_poll_expired(tray, at.wall_ms));
 }
+
+/* ---- filters and renewals ---- */
+
+static struct id add_action(uint64_t number, const char *action)
+{
+    struct tray_entry entry = entry_of(number, 1, 2, TRAY_READY);
+    char text[PECK_ACTION_MAX];
+
+    strcpy(text, action);
+    entry.action = bytes_of_text(text);
+    ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
+    memset(text, '!', sizeof text); /* the tray has a copy */
+    return entry.peck;
+}
+
+static bool takes_only(const char *action, const char *but_not, const struct id *peck)
+{
+    struct bytes wanted = bytes_of_text(action), unwanted = bytes_of_text(but_not);
+    struct tray_filter filter = {.actions = &wanted,
+                                 .but_not = &unwanted,
+                                 .action_count = 1,
+                                 .but_not_count = *but_not != 0};
+    struct id target = duckling(2);
+    const struct tray_entry *taken = tray_take(tray, &target, &filter, NOW_MS + MINUTE_MS);
+
+    return taken ? peck && id_equal(&taken->peck, peck) : !peck;
+}
+
+START_TEST(a_filter_takes_the_oldest_that_it_fits)
+{
+    struct id listed = add_action(1, "data.list"), read = add_action(2, "data.read");
+    struct id wipe = add_action(3, "wipe"), again = add_action(4, "data.read");
+
+    ck_assert(takes_only("data.write", "", NULL));
+    ck_assert(takes_only("data.*", "data.list", &read));
+    ck_assert(takes_only("data.*", "data.*", NULL));
+    ck_assert(takes_only("data.read", "", &again));
+    ck_assert(takes_only("*", "data.list", &wipe));
+    ck_assert(takes_only("*", "", &listed));
+    ck_assert(takes_only("*", "", NULL));
+    ck_assert_uint_eq(tray_count(tray), 4);
+}
+END_TEST
+
+START_TEST(among_many_a_filter_finds_the_oldest_whatever_was_taken_before)
+{
+    struct id odd[50];
+
+    for (uint64_t i = 0; i < 50; i++) {
+        add_action(1000 + i, "even");
+        odd[i] = add_action(2000 + i, "odd");
+    }
+    for (int i = 0; i < 20; i++) /* the heap is no longer a list */
+        ck_assert(takes(2, NULL) == false);
+    for (size_t i = 10; i < 50; i++)
+        ck_assert(takes_only("odd", "", &odd[i]));
+    ck_assert(takes_only("odd", "", NULL));
+}
+END_TEST
+
+START_TEST(a_lease_that_is_renewed_ends_later)
+{
+    struct id peck = add(1, 1, 2, TRAY_READY), other = add(2, 1, 3, TRAY_WAITING);
+
+    ck_assert(!tray_renew(tray, &peck, NOW_MS + 5)); /* not handed out */
+    ck_assert(!tray_renew(tray, &other, NOW_MS + 5));
+    ck_assert(takes(2, &peck));
+    ck_assert(tray_renew(tray, &peck, NOW_MS + 2 * MINUTE_MS));
+    ck_assert_ptr_null(tray_poll_lease_over(tray, NOW_MS + 2 * MINUTE_MS - 1));
+    ck_assert_uint_eq(tray_find(tray, &peck)->attempt, 1);
+    ck_assert_ptr_nonnull(tray_poll_lease_over(tray, NOW_MS + 2 * MINUTE_MS));
+    ck_assert(!tray_renew(tray, &peck, NOW_MS + 3 * MINUTE_MS)); /* too late */
+    ck_assert(takes(2, &peck));
+    ck_assert(tray_acknowledge(tray, &peck));
+    ck_assert(!tray_renew(tray, &peck, NOW_MS + 3 * MINUTE_MS)); /* no lease any more */
+}
+END_TEST
 
 START_TEST(it_agrees_with_a_list)
 {
@@ -570,6 +648,9 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, a_filter_takes_the_oldest_that_it_fits);
+    tcase_add_test(tests, among_many_a_filter_finds_the_oldest_whatever_was_taken_before);
+    tcase_add_test(tests, a_lease_that_is_renewed_ends_later);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
     tcase_add_test(tests, a_peck_that_is_there_is_not_added_twice);

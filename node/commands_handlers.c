@@ -1,0 +1,129 @@
+/* Handlers: what is configured and how it goes, and the process that runs them. */
+#include "client/duck_client.h"
+#include "commands.h"
+#include "handler_runner.h"
+#include "wire/local.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct command_flag run_flags[] = {
+    {"log-format", "FORMAT", "text or json"},
+    {"log-level", "LEVEL", "error, warning, info or debug"},
+    {NULL, NULL, NULL},
+};
+
+static void print_handlers(const Duck__HandlersReport *report)
+{
+    printf("%-16s %-16s %-8s %7s %8s %8s %8s %8s\n", "handler", "action", "kind", "running",
+           "answered", "failed", "late", "lost");
+    for (size_t i = 0; i < report->n_handlers; i++) {
+        const Duck__HandlerView *view = report->handlers[i];
+
+        printf("%-16s %-16s %-8s %7" PRIu32 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+               "\n  for %s, at most %" PRIu32 " at once, %" PRIu64 " ms each: %s\n",
+               view->name, view->action, view->kind, view->running, view->answered, view->failed,
+               view->timed_out, view->lost, view->duckling, view->at_once, view->timeout_ms,
+               view->target);
+    }
+    if (!report->running)
+        printf("nothing runs them at the moment: the node's log says why\n");
+}
+
+/* Whether what is configured would run; needs no node. */
+static int check(struct call *call)
+{
+    const struct handler_table *table = &call->options.handlers;
+    char problem[HANDLER_PROBLEM_SIZE];
+
+    if (!handler_table_judge_programs(table, problem))
+        return fail(call, "config", "%s", problem);
+    if (call->json)
+        print_json(json_pack("{s:I}", "handlers", (json_int_t)table->count));
+    else
+        printf("fine: %zu handlers\n", table->count);
+    return 0;
+}
+
+static int list(struct call *call)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__HandlersQuery query = DUCK__HANDLERS_QUERY__INIT;
+    Duck__Reply *reply;
+    int result;
+
+    request.order_case = DUCK__REQUEST__ORDER_HANDLERS;
+    request.handlers = &query;
+    reply = ask(call, &request, &result);
+    if (!reply)
+        return result;
+    if (call->json)
+        print_json(json_of_message(reply->handlers));
+    else if (reply->handlers->n_handlers == 0)
+        printf("no handlers\n");
+    else
+        print_handlers(reply->handlers);
+    duck_reply_free(reply);
+    return 0;
+}
+
+/* A URL is called by a program too, the gateway's: so it has the same caps, and harms nobody. */
+static void name_caller(const struct options *options,
+                        const char *words[HANDLER_CALL_WORDS_MAX + 1])
+{
+    size_t count = 0;
+
+    words[count++] = options->gateway_program;
+    for (size_t i = 0; i < options->gateway_call_count; i++) {
+        words[count++] = "--call-allow";
+        words[count++] = options->gateway_calls[i];
+    }
+    if (options->gateway_call_ca_file[0]) {
+        words[count++] = "--fetch-ca-file";
+        words[count++] = options->gateway_call_ca_file;
+    }
+    words[count++] = "--call-handler";
+    words[count] = NULL;
+}
+
+static int handlers(struct call *call)
+{
+    const char *what = call->argument_count > 0 ? call->arguments[0] : "list";
+
+    if (strcmp(what, "list") == 0)
+        return list(call);
+    if (strcmp(what, "check") == 0)
+        return check(call);
+    return fail(call, "usage", "handlers: list or check, not %s", what);
+}
+
+static int run_handlers(struct call *call)
+{
+    struct options *options = &call->options;
+    const char *caller[HANDLER_CALL_WORDS_MAX + 1];
+    char *program = realpath(options->gateway_program, NULL); /* it is started in "/" */
+    struct handler_runner_settings settings = {.table = &options->handlers,
+                                               .socket_path = options->socket,
+                                               .at_once = options->handlers_at_once};
+
+    log_configure(options->log_format, options->log_level);
+    if (program)
+        snprintf(options->gateway_program, sizeof options->gateway_program, "%s", program);
+    free(program);
+    name_caller(options, caller);
+    for (size_t i = 0; i < options->handlers.count; i++)
+        if (options->handlers.list[i].url[0])
+            options->handlers.list[i].call = caller;
+    return handler_runner_run(&settings);
+}
+
+const struct command handler_commands[] = {
+    {"handlers", "[list | check]", 0, 1,
+     "The programs and URLs that answer pecks here, and how it goes; or whether they would run.",
+     NULL, "ducknode handlers check --config /etc/ducknode/ducknode.conf", handlers},
+    {"run-handlers", "", 0, 0,
+     "Run the configured programs for a running node, which starts this by itself.", run_flags,
+     "ducknode run-handlers --config /etc/ducknode/ducknode.conf", run_handlers},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};
