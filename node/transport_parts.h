@@ -40,7 +40,7 @@
 #define BLOCK_SMALL (4u * KIB)        /* of sealed frames that go out */
 #define BLOCK_LARGE (64u * KIB)
 #define BLOCKS_PER_WRITE 8u           /* nng takes so many slices at once */
-#define BATCH_FRAMES_MAX 4u           /* opened, and not yet handed on, of one link: few, so that the loop begins early */
+#define BATCH_FRAMES_MAX 64u          /* opened, and not yet handed on, of one link */
 #define PINGS_MISSED_MAX 3u
 #define SIMULTANEOUS_MS (10 * SECOND_MS) /* two links that came up so close were dialled at once */
 #define DRAIN_MS (10 * SECOND_MS)     /* a replaced link on which nothing comes is closed after that */
