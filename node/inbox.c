@@ -43,16 +43,6 @@ void message_free(struct message *message)
     memory_give_back(message);
 }
 
-static void free_chain(struct message *chain)
-{
-    while (chain) {
-        struct message *next = chain->next;
-
-        message_free(chain);
-        chain = next;
-    }
-}
-
 struct inbox *inbox_new(void)
 {
     struct inbox *inbox = memory_take(sizeof *inbox);
@@ -70,9 +60,14 @@ struct inbox *inbox_new(void)
 
 void inbox_free(struct inbox *inbox)
 {
+    struct message *message;
+
     if (!inbox)
         return;
-    free_chain(inbox->first);
+    while ((message = inbox->first)) {
+        inbox->first = message->next;
+        message_free(message);
+    }
     pthread_cond_destroy(&inbox->room);
     pthread_cond_destroy(&inbox->something);
     pthread_mutex_destroy(&inbox->lock);
@@ -81,10 +76,10 @@ void inbox_free(struct inbox *inbox)
 
 /* A message larger than all of INBOX_BYTES_MAX still passes when it is alone: else it would wait
  * for ever. */
-static bool has_room(const struct inbox *inbox, size_t count, size_t size)
+static bool has_room(const struct inbox *inbox, size_t size)
 {
-    return inbox->messages == 0 || (inbox->messages + count <= INBOX_MESSAGES_MAX &&
-                                    inbox->bytes + size <= INBOX_BYTES_MAX);
+    return inbox->messages == 0 ||
+           (inbox->messages < INBOX_MESSAGES_MAX && inbox->bytes + size <= INBOX_BYTES_MAX);
 }
 
 /* Under the lock. Who takes is let sleep while the message may still get company. */
@@ -108,25 +103,17 @@ static bool must_wake(struct inbox *inbox, bool leaves)
     return true;
 }
 
-static size_t measure(struct message *message)
+static int give(struct inbox *inbox, struct message *message, bool wait, bool leaves)
 {
-    if (!message->size)
-        message->size = sizeof *message + message->arena.taken;
-    return message->size;
-}
-
-static int give(struct inbox *inbox, struct message *chain, bool wait, bool leaves)
-{
-    struct message *last = chain;
-    size_t count = 1, size = measure(chain);
     bool wakes = false;
     int fault = 0;
 
-    for (; last->next; last = last->next, count++)
-        size += measure(last->next);
+    if (!message->size)
+        message->size = sizeof *message + message->arena.taken;
+    message->next = NULL;
 
     pthread_mutex_lock(&inbox->lock);
-    while (wait && !inbox->closed && !has_room(inbox, count, size)) {
+    while (wait && !inbox->closed && !has_room(inbox, message->size)) {
         inbox->givers_waiting = true;
         if (must_wake(inbox, false)) /* company enough for what was left */
             pthread_cond_signal(&inbox->something);
@@ -134,13 +121,13 @@ static int give(struct inbox *inbox, struct message *chain, bool wait, bool leav
     }
     if (inbox->closed)
         fault = FAULT_CLOSED;
-    else if (!has_room(inbox, count, size))
+    else if (!has_room(inbox, message->size))
         fault = FAULT_BUSY;
     if (!fault) {
-        *inbox->end = chain;
-        inbox->end = &last->next;
-        inbox->messages += count;
-        inbox->bytes += size;
+        *inbox->end = message;
+        inbox->end = &message->next;
+        inbox->messages++;
+        inbox->bytes += message->size;
         wakes = must_wake(inbox, leaves);
     }
     pthread_mutex_unlock(&inbox->lock);
@@ -148,7 +135,7 @@ static int give(struct inbox *inbox, struct message *chain, bool wait, bool leav
     if (wakes)
         pthread_cond_signal(&inbox->something);
     if (fault)
-        free_chain(chain);
+        message_free(message);
     return fault;
 }
 

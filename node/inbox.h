@@ -14,7 +14,7 @@
 #define INBOX_COMPANY_US 300u /* a message that was left waits no longer for others */
 
 struct message {
-    struct message *next;    /* NULL at birth */
+    struct message *next;
     struct arena arena;      /* what `event` borrows from */
     size_t size;             /* what it counts for in INBOX_BYTES_MAX */
     struct event event;      /* `at` is set by the loop */
@@ -30,9 +30,7 @@ void message_free(struct message *message); /* NULL is fine */
 struct inbox *inbox_new(void);
 void inbox_free(struct inbox *inbox); /* frees what is in it */
 
-/* Each takes one message, or a chain of them (`next`) that stays together and in order.
- *
- * Keeps `message` whatever happens. inbox_give waits for room (workers: their link is then not
+/* Keeps `message` whatever happens. inbox_give waits for room (workers: their link is then not
  * read on); inbox_try_give does not and says FAULT_BUSY (the local API: the caller is told), after
  * which the message is freed. Both: FAULT_CLOSED once the inbox is closed. */
 int inbox_give(struct inbox *inbox, struct message *message);

@@ -489,7 +489,7 @@ void local_tell(struct local_api *api, const struct effect *effect)
 {
     if (effect->kind == EFFECT_REPLY) {
         tell_reply(api, effect);
-    } else if (effect->kind == EFFECT_PECK_CHANGED && !effect->changed.told) {
+    } else if (effect->kind == EFFECT_PECK_CHANGED) {
         tell_waiting(api, effect);
         if (is_ready_for_agent(effect))
             wake_taker(api, &effect->changed.duckling, effect->changed.action);

@@ -399,17 +399,6 @@ static bool can_be_said_again(const struct effect *effect)
            effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
-/* What a receipt from elsewhere changed, from the effect of number `first` on. */
-static void note_repeatable(struct effects *effects, size_t first)
-{
-    for (size_t i = first; i < effects->count; i++)
-        if (is_kept(effects->list[i].kind) && !can_be_said_again(&effects->list[i]))
-            return;
-    for (size_t i = first; i < effects->count; i++)
-        if (effects->list[i].kind == EFFECT_PECK_CHANGED)
-            effects->list[i].changed.waits_for_no_sync = true;
-}
-
 /* Keeps what was decided so far, so that the next event's look-ups see it. */
 static void keep(struct loop *loop, struct turn *turn)
 {
@@ -547,14 +536,10 @@ static int decide(struct loop *loop, struct turn *turn)
     turn->fault = 0;
     for (struct message *message = turn->messages; message && !turn->fault;
          message = message->next) {
-        size_t first = turn->effects.count;
-
         message->event.at = turn->at;
         remember_join(loop, message);
         look_up(loop, message);
         agent_step(loop->agent, &message->event, &turn->effects);
-        if (message->event.kind == EVENT_RECEIPT)
-            note_repeatable(&turn->effects, first);
         keep(loop, turn);
     }
     if (!turn->fault) {
@@ -668,8 +653,6 @@ static int run_turn(struct loop *loop, struct message *messages)
         fault = decide(loop, turn);
     if (!fault)
         fault = finish_sync(loop);
-    if (!fault && turn->promises)
-        perform_told_early(&loop->performer, &turn->effects);
     if (!fault && turn->promises && is_large) {
         loop->syncing = turn;
         syncer_begin(loop->syncer);

@@ -304,79 +304,42 @@ static void tell_refused(struct node *node, const struct id *to, const struct id
     arena_free(&arena);
 }
 
-/* Any number of workers at once. A verified message, or NULL. */
-static struct message *check_frame(struct node *node, size_t worker, const struct id *from,
-                                   uint8_t kind, struct bytes body, bool *refused)
-{
-    char reason[160], text[ID_TEXT_SIZE];
-    enum intake_verdict verdict;
-    struct message *message;
-    size_t left_out;
-    struct id peck;
-
-    if (!intake_admits(node->intakes[worker], from, (enum frame_kind)kind, body.size,
-                       clock_wall_ms())) {
-        node->frames_over_quota++;
-        return NULL;
-    }
-    message = message_new(PARSE_BUDGET(body.size));
-    verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
-                          &message->arena, &message->event, &peck, &left_out, reason);
-    if (left_out > 0 && verdict == INTAKE_TAKEN)
-        log_write(LOG_WARNING, "intake", "%zu records from %s are refused, the first: %s", left_out,
-                  id_text(ID_NODE, from, text), reason);
-    if (verdict == INTAKE_TAKEN) {
-        message->event.node = *from;
-        message->size = body.size;
-        *refused = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
-        return message;
-    }
-    message_free(message);
-    if (verdict == INTAKE_UNKNOWN_KIND)
-        return NULL;
-    log_write(LOG_WARNING, "intake", "a frame of kind %u from %s is refused: %s", kind,
-              id_text(ID_NODE, from, text), reason);
-    tell_refused(node, from, &peck, verdict, reason);
-    *refused = intake_verdict_offends(verdict);
-    return NULL;
-}
-
 static bool on_frame(void *context, size_t worker, const struct id *from, uint8_t kind,
                      struct bytes body)
 {
     struct node *node = context;
-    bool refused = false;
-    struct message *message = check_frame(node, worker, from, kind, body, &refused);
+    char reason[160], text[ID_TEXT_SIZE];
+    enum intake_verdict verdict;
+    struct message *message;
+    size_t refused;
+    struct id peck;
+    bool offends;
 
-    if (message)
-        inbox_leave(node->inbox, message);
-    return !refused;
-}
-
-/* Pecks and receipts bring the certificates that they need. */
-#define KINDS_APART (1u << FRAME_PECK | 1u << FRAME_RECEIPT)
-
-static void on_check(void *context, size_t worker, const struct id *from,
-                     struct transport_frame *frame)
-{
-    frame->checked = check_frame(context, worker, from, frame->kind, frame->body, &frame->refused);
-}
-
-static void on_take(void *context, const struct id *from, struct transport_frame *frames,
-                    size_t count)
-{
-    struct node *node = context;
-    struct message *first = NULL, **end = &first;
-
-    (void)from;
-    for (size_t i = 0; i < count; i++) {
-        if (!frames[i].checked)
-            continue;
-        *end = frames[i].checked;
-        end = &(*end)->next;
+    if (!intake_admits(node->intakes[worker], from, (enum frame_kind)kind, body.size,
+                       clock_wall_ms())) {
+        node->frames_over_quota++;
+        return true;
     }
-    if (first)
-        inbox_leave(node->inbox, first);
+    message = message_new(PARSE_BUDGET(body.size));
+    verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
+                          &message->arena, &message->event, &peck, &refused, reason);
+    if (refused > 0 && verdict == INTAKE_TAKEN)
+        log_write(LOG_WARNING, "intake", "%zu records from %s are refused, the first: %s", refused,
+                  id_text(ID_NODE, from, text), reason);
+    if (verdict == INTAKE_TAKEN) {
+        message->event.node = *from;
+        message->size = body.size;
+        offends = message->event.kind == EVENT_FETCHED && message->event.fetched.offends;
+        inbox_leave(node->inbox, message);
+        return !offends;
+    }
+    message_free(message);
+    if (verdict == INTAKE_UNKNOWN_KIND)
+        return true;
+    log_write(LOG_WARNING, "intake", "a frame of kind %u from %s is refused: %s", kind,
+              id_text(ID_NODE, from, text), reason);
+    tell_refused(node, from, &peck, verdict, reason);
+    return !intake_verdict_offends(verdict);
 }
 
 static void on_frames_end(void *context)
@@ -453,9 +416,6 @@ static int open_transport(struct node *node)
                      .dial_failed = on_dial_failed,
                      .answered = on_answered,
                      .frame = on_frame,
-                     .kinds_apart = KINDS_APART,
-                     .check = on_check,
-                     .take = on_take,
                      .frames_end = on_frames_end,
                      .log = on_log},
     };

@@ -213,24 +213,6 @@ void perform_early(struct performer *performer, struct effects *effects)
         transport_flush(performer->transport);
 }
 
-void perform_told_early(struct performer *performer, struct effects *effects)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < effects->count && performer->api; i++) {
-        struct effect *effect = &effects->list[i];
-
-        if (effect->kind != EFFECT_PECK_CHANGED || !effect->changed.waits_for_no_sync ||
-            effect->changed.told)
-            continue;
-        local_api_perform(performer->api, effect, 1);
-        effect->changed.told = true;
-        any = true;
-    }
-    if (any)
-        local_api_flush(performer->api);
-}
-
 static void dial(struct performer *performer, const struct effect *effect)
 {
     struct message *message;

@@ -36,9 +36,6 @@ void performer_free(struct performer *performer);
  * those that wait to be kept. */
 void perform_early(struct performer *performer, struct effects *effects);
 
-/* After the commit, before its sync: tells clients what waits for none. */
-void perform_told_early(struct performer *performer, struct effects *effects);
-
 /* Carries out everything in `effects` but what is kept: that is done and committed. */
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at);
 

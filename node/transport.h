@@ -47,15 +47,7 @@ struct transport_link_info {
     int64_t skew_ms;
 };
 
-/* An inner frame that stands for itself: what it is does not depend on those before it. */
-struct transport_frame {
-    uint8_t kind;
-    bool refused;                    /* set by `check`, for a bad signature or form: counted against the link */
-    struct bytes body;               /* borrowed until `take` returns */
-    void *checked;                   /* what `check` made of it, for `take`; NULL: nothing */
-};
-
-/* All are called on workers, never under a lock of the transport; all but `check` one at a time for one link. */
+/* All are called on workers, one at a time for one link, never under a lock of the transport. */
 struct transport_handlers {
     void *context;
     /* A verified introduction is packed in `introduction`. */
@@ -71,12 +63,6 @@ struct transport_handlers {
      * own intake. Returns false when the frame was refused for a bad signature or form: counted
      * against the link. Blocks when the node cannot take more: then the link is not read on. */
     bool (*frame)(void *context, size_t worker, const struct id *node, uint8_t kind, struct bytes body);
-    /* Kinds (bit 1 << kind) that go to `check` and `take` instead; NULL: none do. Several frames of one link are
-     * checked at once, in any order; `check` must not block. `take` gets all that were checked, in the order in
-     * which they came on the link, in its place among other frames; it may block, as `frame`. */
-    uint32_t kinds_apart;
-    void (*check)(void *context, size_t worker, const struct id *node, struct transport_frame *frame);
-    void (*take)(void *context, const struct id *node, struct transport_frame *frames, size_t count);
     /* All inner frames that came together were handed over. NULL is fine. */
     void (*frames_end)(void *context);
     void (*log)(void *context, enum log_level level, const char *text);

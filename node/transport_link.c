@@ -57,7 +57,6 @@ static void link_free(struct link *link)
     framing_free(&link->framings[0]);
     framing_free(&link->framings[1]);
     link_free_output(link);
-    link_free_checks(link);
     pthread_mutex_destroy(&link->lock);
     memory_give_back(link);
     give_places_back(transport, accepted, &place);
@@ -187,6 +186,7 @@ static bool hand_over(struct link *link, size_t worker, struct bytes inner)
     uint8_t kind = inner.data[0];
     struct bytes body = bytes_of(inner.data + 1, inner.size - 1);
 
+    transport_count(link->transport, false, kind, inner.size);
     if (kind == FRAME_GOODBYE) {
         link_take_goodbye(link);
         return body.size == 0;
@@ -202,60 +202,10 @@ static bool hand_over(struct link *link, size_t worker, struct bytes inner)
     return true;
 }
 
-/* What the worker has read of one link, and not yet handed on. */
-struct reading {
-    struct link *link;
-    size_t worker;
-    uint64_t taken;
-    struct batch batch;
-};
-
 /* False: the link is being closed. */
-static bool count_refused(struct link *link, size_t refused)
+static bool take_sealed(struct link *link, size_t worker, uint8_t *frame, size_t size,
+                        uint64_t *taken)
 {
-    if (refused == 0)
-        return true;
-    pthread_mutex_lock(&link->lock);
-    link->frames_refused += refused;
-    pthread_mutex_unlock(&link->lock);
-    link->bad_frames += (uint32_t)refused;
-    if (link->bad_frames < link->transport->limits.bad_frames_max)
-        return true;
-    return link_refuse(link, "too many frames were refused", NULL);
-}
-
-static bool finish_batch(struct reading *reading)
-{
-    struct link *link = reading->link;
-    uint32_t bad = link->bad_frames, bad_max = link->transport->limits.bad_frames_max;
-
-    return count_refused(link, link_check(link, reading->worker, &reading->batch,
-                                          bad < bad_max ? bad_max - bad : 1));
-}
-
-/* `stays`: the inner frame outlives the opening of the next one. */
-static bool take_inner(struct reading *reading, struct bytes inner, bool stays)
-{
-    struct link *link = reading->link;
-
-    reading->taken++;
-    if (inner.size > 0) {
-        transport_count(link->transport, false, inner.data[0], inner.size);
-        if (link_takes_apart(link, inner.data[0]))
-            return (link_add(&reading->batch, inner.data[0],
-                             bytes_of(inner.data + 1, inner.size - 1)) &&
-                    stays) ||
-                   finish_batch(reading);
-    }
-    if (!finish_batch(reading))
-        return false;
-    return count_refused(link, inner.size == 0 || !hand_over(link, reading->worker, inner));
-}
-
-/* False: the link is being closed. */
-static bool take_sealed(struct reading *reading, uint8_t *frame, size_t size)
-{
-    struct link *link = reading->link;
     enum session_verdict verdict;
     struct bytes inner;
 
@@ -266,7 +216,15 @@ static bool take_sealed(struct reading *reading, uint8_t *frame, size_t size)
         return link_refuse(link, session_verdict_text(verdict), session_reason(link->session));
     if (!inner.data)
         return true; /* a part */
-    return take_inner(reading, inner, (uintptr_t)inner.data - (uintptr_t)frame < size);
+    ++*taken;
+    if (inner.size > 0 && hand_over(link, worker, inner))
+        return true;
+    pthread_mutex_lock(&link->lock);
+    link->frames_refused++;
+    pthread_mutex_unlock(&link->lock);
+    if (++link->bad_frames < link->transport->limits.bad_frames_max)
+        return true;
+    return link_refuse(link, "too many frames were refused", NULL);
 }
 
 /* Sets the incomplete tail aside and lets the next bytes come in while the whole frames are read.
@@ -287,19 +245,18 @@ static void take_all_sealed(struct link *link, size_t worker, bool more_waits)
 {
     const struct transport_handlers *handlers = &link->transport->handlers;
     struct framing *whole = begin_overlap(link, more_waits);
-    struct reading reading = {.link = link, .worker = worker};
     enum framing_verdict verdict;
+    uint64_t taken = 0;
     uint8_t *frame;
     size_t size;
 
     while ((verdict = framing_next(whole, &frame, &size)) == FRAMING_TAKEN)
-        if (!take_sealed(&reading, frame, size))
+        if (!take_sealed(link, worker, frame, size, &taken))
             break;
-    finish_batch(&reading);
-    if (reading.taken > 0 && handlers->frames_end)
+    if (taken > 0 && handlers->frames_end)
         handlers->frames_end(handlers->context);
     pthread_mutex_lock(&link->lock);
-    link->info.frames_in += reading.taken;
+    link->info.frames_in += taken;
     pthread_mutex_unlock(&link->lock);
     link_flush(link);
     if (verdict == FRAMING_TOO_LONG || verdict == FRAMING_EMPTY)
@@ -436,7 +393,6 @@ bool link_begin(struct transport *transport, nng_stream *stream, struct dial *di
     link->dialled_here = dial != NULL;
     link->began_ms = link->heard_ms = link->received_ms = clock_now_ms();
     pthread_mutex_init(&link->lock, NULL);
-    link_init_checks(link);
     framing_init(&link->framings[0], 1 + transport->limits.frame_handshake_max);
     framing_init(&link->framings[1], 1 + transport->limits.frame_handshake_max);
     set_receive_size(link, RECEIVE_SMALL);

@@ -4,7 +4,6 @@
  *   transport_listen.c     who connects here
  *   transport_dial.c       from "host:port" to a connection
  *   transport_link.c       one connection from birth to end, and what comes in on it
- *   transport_checks.c     frames that several workers check at once
  *   transport_handshake.c  until it is up
  *   transport_write.c      what goes out on it
  *   transport_watch.c      its pings and deadlines
@@ -27,7 +26,6 @@
 #include <nng/nng.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 
 #define ADDRESS_TEXT_SIZE 64          /* numeric, with port */
 #define REASON_SIZE 160
@@ -40,7 +38,6 @@
 #define BLOCK_SMALL (4u * KIB)        /* of sealed frames that go out */
 #define BLOCK_LARGE (64u * KIB)
 #define BLOCKS_PER_WRITE 8u           /* nng takes so many slices at once */
-#define BATCH_FRAMES_MAX 64u          /* opened, and not yet handed on, of one link */
 #define PINGS_MISSED_MAX 3u
 #define SIMULTANEOUS_MS (10 * SECOND_MS) /* two links that came up so close were dialled at once */
 #define DRAIN_MS (10 * SECOND_MS)     /* a replaced link on which nothing comes is closed after that */
@@ -62,15 +59,6 @@ struct block {
     struct block *next;
     size_t sent, size, capacity; /* data[sent, size) waits */
     uint8_t data[];
-};
-
-/* Opened frames, in order, on the stack of the worker that reads the link. */
-struct batch {
-    struct transport_frame frames[BATCH_FRAMES_MAX];
-    size_t count;
-    /* Under the link's check_lock. */
-    size_t begun, ended;          /* frames[0, begun) are checked or being checked */
-    size_t refused, refused_max;  /* so many close the link */
 };
 
 enum link_state { LINK_SHAKING, LINK_UP };
@@ -121,11 +109,6 @@ struct link {
     struct transport_link_info info; /* counters, round trip */
     uint64_t frames_refused, sends_refused;
     bool tidies;                     /* the worker gives back what a quiet link does not need */
-
-    struct work help;                /* of another worker, with the batch */
-    pthread_mutex_t check_lock;
-    pthread_cond_t checked;
-    struct batch *batch;             /* under check_lock; NULL: none is being checked */
 
     /* The worker's that runs it. */
     struct session *session;         /* sealing: under the link's lock */
@@ -267,15 +250,6 @@ const char *link_result_text(int result);
 /* An operation that is begun on a closed stream of nng 1.5.2 never ends. The link's lock is not held
  * while one begins, so the stream may have been closed just before: look again, and take it back. */
 void link_take_back_when_closed(struct link *link, nng_aio *operation);
-
-/* ---- transport_checks.c ---- */
-void link_init_checks(struct link *link);
-void link_free_checks(struct link *link);
-bool link_takes_apart(const struct link *link, uint8_t kind); /* such a frame goes into a batch */
-bool link_add(struct batch *batch, uint8_t kind, struct bytes body); /* false: the batch is full now */
-/* Has the batch checked and taken, and empties it. Returns how many frames were refused; from
- * `refused_max` on, what follows is dropped unseen. */
-size_t link_check(struct link *link, size_t worker, struct batch *batch, size_t refused_max);
 
 /* ---- transport_write.c ---- */
 int link_send(struct link *link, uint8_t kind, struct bytes body); /* FAULT_CLOSED also: replaced */

@@ -240,8 +240,6 @@ struct effect {
             struct bytes refusal;            /* as in `state` */
             uint64_t retry_after_ms;
             uint64_t charged;                /* answered: units */
-            bool waits_for_no_sync;          /* another node says it again when asked… */
-            bool told;                       /* …so clients heard of it while the sync was under way */
         } changed;
         struct effect_bond {
             enum bond_change change;

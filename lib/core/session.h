@@ -87,9 +87,8 @@ const char *session_reason(const struct session *session);   /* of the last refu
 enum session_verdict session_seal(struct session *session, struct bytes part, bool more_follow,
                                   uint8_t *out, size_t *size);
 
-/* Opens the body of a sealed frame. When it was the last part, `*inner` is the whole inner frame; otherwise
- * inner->data is NULL. `sealed` is overwritten: an inner frame of one part lies in it. One of several parts is
- * borrowed until the next call. After any
+/* Opens the body of a sealed frame. When it was the last part, `*inner` is the whole inner frame,
+ * borrowed until the next call; otherwise inner->data is NULL. `sealed` is overwritten. After any
  * refusal no other frame is opened. */
 enum session_verdict session_open(struct session *session, uint8_t *sealed, size_t size,
                                   struct bytes *inner);

@@ -46,7 +46,6 @@ struct test_node {
     size_t overlapping, overlapping_max;
     bool holds;   /* frame handlers wait */
     bool refuses; /* frames are refused */
-    const struct transport_handlers *instead; /* kinds_apart, check, take and frame; NULL: only what is here */
 };
 
 /* Where nodes that are opened from now on listen. */
@@ -263,12 +262,6 @@ static inline void test_node_open(struct test_node *node, const struct transport
                      .frame = test_node_on_frame},
     };
 
-    if (node->instead) {
-        settings.handlers.kinds_apart = node->instead->kinds_apart;
-        settings.handlers.check = node->instead->check;
-        settings.handlers.take = node->instead->take;
-        settings.handlers.frame = node->instead->frame;
-    }
     snprintf(text, sizeof text, "%s:0", test_node_listen);
     if (limits)
         settings.limits = *limits;

@@ -107,59 +107,6 @@ START_TEST(a_message_larger_than_the_inbox_passes_alone)
 }
 END_TEST
 
-/* Numbered from `first` on. */
-static struct message *chain_of(uint64_t first, size_t count)
-{
-    struct message *chain = NULL;
-
-    while (count-- > 0) {
-        struct message *message = numbered(first + count);
-
-        message->next = chain;
-        chain = message;
-    }
-    return chain;
-}
-
-START_TEST(a_chain_stays_together_and_in_order)
-{
-    struct inbox *inbox = inbox_new();
-    struct message *chain;
-    size_t messages, bytes;
-    uint64_t next = 0;
-    bool closed;
-
-    ck_assert_int_eq(inbox_give(inbox, numbered(0)), 0);
-    ck_assert_int_eq(inbox_leave(inbox, chain_of(1, 5)), 0);
-    ck_assert_int_eq(inbox_give(inbox, numbered(6)), 0);
-    inbox_figures(inbox, &messages, &bytes);
-    ck_assert_uint_eq(messages, 7);
-    ck_assert_uint_eq(bytes, 7);
-    chain = inbox_take(inbox, MOMENT_NEVER, &closed);
-    for (struct message *message = chain; message; message = message->next)
-        ck_assert_uint_eq(message->event.at.now_ms, next++);
-    ck_assert_uint_eq(free_chain(chain), 7);
-    inbox_free(inbox);
-}
-END_TEST
-
-START_TEST(a_chain_is_taken_or_refused_as_a_whole)
-{
-    struct inbox *inbox = inbox_new();
-    size_t messages, bytes;
-
-    ck_assert_int_eq(inbox_try_give(inbox, chain_of(0, INBOX_MESSAGES_MAX - 3)), 0);
-    ck_assert_int_eq(inbox_try_give(inbox, chain_of(0, 4)), FAULT_BUSY);
-    inbox_figures(inbox, &messages, &bytes);
-    ck_assert_uint_eq(messages, INBOX_MESSAGES_MAX - 3);
-    ck_assert_int_eq(inbox_try_give(inbox, chain_of(0, 3)), 0);
-    ck_assert_int_eq(inbox_try_give(inbox, numbered(0)), FAULT_BUSY);
-    inbox_close(inbox);
-    ck_assert_int_eq(inbox_give(inbox, chain_of(0, 3)), FAULT_CLOSED);
-    inbox_free(inbox);
-}
-END_TEST
-
 struct giver {
     struct inbox *inbox;
     pthread_t thread;
@@ -441,8 +388,6 @@ int main(void)
     tcase_add_test(tests, taking_waits_until_the_hour_that_was_named);
     tcase_add_test(tests, a_full_inbox_says_busy_and_frees_the_message);
     tcase_add_test(tests, bytes_are_bounded_too);
-    tcase_add_test(tests, a_chain_stays_together_and_in_order);
-    tcase_add_test(tests, a_chain_is_taken_or_refused_as_a_whole);
     tcase_add_test(tests, a_message_larger_than_the_inbox_passes_alone);
     tcase_add_test(tests, giving_waits_for_room);
     tcase_add_test(tests, a_closed_inbox_takes_nothing_and_lets_waiters_go);

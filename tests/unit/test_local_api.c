@@ -4,7 +4,6 @@
 #include "client/local_frames.h"
 #include "clock.h"
 #include "local_api.h"
-#include "perform.h"
 #include "store_bed.h"
 
 #include "wire/local.pb-c.h"
@@ -1943,40 +1942,6 @@ START_TEST(followers_see_what_they_follow_and_nothing_else)
 }
 END_TEST
 
-/* The rest of a turn waits for its sync, and what was told is not told again. */
-START_TEST(what_waits_for_no_sync_is_told_early_and_once)
-{
-    struct moment at = {.now_ms = clock_now_ms(), .wall_ms = THINGS_WALL_MS};
-    struct watch bobs = WATCH_INIT;
-    struct performer performer;
-    struct effects effects;
-
-    start(agree);
-    memset(&performer, 0, sizeof performer);
-    performer_init(&performer);
-    performer.api = rig.api;
-    ck_assert_int_eq(duck_follow(rig.duck, bob, false, see, &bobs), 0);
-    effects_init(&effects);
-    *effects_add(&effects, EFFECT_PECK_CHANGED) = change_of(BOX_IN, &(struct id){{1}}, PECK_TAKEN);
-    *effects_add(&effects, EFFECT_PECK_CHANGED) =
-        change_of(BOX_OUT, &(struct id){{2}}, PECK_PENDING);
-    effects.list[1].changed.waits_for_no_sync = true;
-
-    perform_told_early(&performer, &effects);
-    expect_code(duck_pulse(rig.duck, bob), "", ""); /* whatever was on its way is here */
-    await_seen(&bobs, 1);
-    ck_assert_str_eq(bobs.state, "pending");
-    perform_told_early(&performer, &effects);
-    perform(&performer, &effects, &at);
-    local_api_flush(rig.api);
-    expect_code(duck_pulse(rig.duck, bob), "", "");
-    await_seen(&bobs, 2);
-    ck_assert_str_eq(bobs.state, "taken");
-    effects_free(&effects);
-    performer_free(&performer);
-}
-END_TEST
-
 START_TEST(what_a_follower_is_too_slow_for_is_dropped_and_counted)
 {
     enum { EVENTS = 120000 };
@@ -2391,7 +2356,6 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_take_that_finds_another_was_quicker_goes_on_waiting);
     tcase_add_test(tests, a_take_that_waits_in_vain_is_answered_with_nothing);
     tcase_add_test(tests, followers_see_what_they_follow_and_nothing_else);
-    tcase_add_test(tests, what_waits_for_no_sync_is_told_early_and_once);
     tcase_add_test(tests, what_a_follower_is_too_slow_for_is_dropped_and_counted);
     tcase_add_test(tests, a_program_has_4096_requests_in_flight_and_not_one_more);
     tcase_add_test(tests, a_program_follows_1024_ducklings_and_not_one_more);
