@@ -141,16 +141,6 @@ static void check_room(struct doctor *doctor)
         say(doctor, "disk", FINDING_OK, "", "%s free", text);
 }
 
-static struct passphrase *passphrase_new(void)
-{
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
-
-    if (!passphrase)
-        memory_ran_out();
-    memset(passphrase, 0, sizeof *passphrase);
-    return passphrase;
-}
-
 static void check_key(struct doctor *doctor)
 {
     const struct options *options = &doctor->call->options;

@@ -103,14 +103,15 @@ static struct bytes make_chain(const struct options *options, const struct keyfi
 
 static int create(const struct options *options, bool *sealed, struct id *id)
 {
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+    struct passphrase *passphrase = passphrase_new();
     uint8_t *next_seed = sodium_malloc(SEED_SIZE);
     struct keyfile *keyfile = keyfile_new();
     struct arena arena;
     int fault;
 
+    if (!next_seed)
+        memory_ran_out();
     arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
-    memset(passphrase, 0, sizeof *passphrase);
     randombytes_buf(keyfile->seed, sizeof keyfile->seed);
     randombytes_buf(keyfile->storage_key, sizeof keyfile->storage_key);
     randombytes_buf(next_seed, SEED_SIZE);

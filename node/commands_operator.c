@@ -91,16 +91,15 @@ static struct bytes make_chain(const char *name, const struct keyfile *keyfile,
 static int create(const struct call *call, const char *folder, const char *name, bool *is_sealed,
                   struct id *id)
 {
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+    struct passphrase *passphrase = passphrase_new();
     uint8_t *next_seed = sodium_malloc(SEED_SIZE);
     struct keyfile *keyfile = keyfile_new();
     struct arena arena;
     int fault;
 
-    if (!passphrase || !next_seed)
+    if (!next_seed)
         memory_ran_out();
     arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
-    memset(passphrase, 0, sizeof *passphrase);
     randombytes_buf(keyfile->seed, sizeof keyfile->seed);
     randombytes_buf(next_seed, SEED_SIZE);
     fault = options_read_passphrase(&call->options, passphrase);
@@ -150,7 +149,7 @@ static int init(struct call *call)
 /* Returns the exit status; 0: opened. */
 static int open_operator(struct call *call, struct arena *arena, struct opened_operator *opened)
 {
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+    struct passphrase *passphrase = passphrase_new();
     struct keyfile *keyfile = keyfile_new();
     char path[OPTIONS_PATH_SIZE + 16];
     const char *folder = folder_of(call, path);
@@ -158,9 +157,6 @@ static int open_operator(struct call *call, struct arena *arena, struct opened_o
     struct chain chain;
     int fault;
 
-    if (!passphrase)
-        memory_ran_out();
-    memset(passphrase, 0, sizeof *passphrase);
     fault = options_read_passphrase(&call->options, passphrase);
     if (!fault)
         fault = keyfile_open(KEYFILE_OPERATOR, folder, bytes_of(passphrase->data, passphrase->size),

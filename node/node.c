@@ -170,12 +170,9 @@ static int judge_chain(struct node *node)
 
 static int open_identity(struct node *node)
 {
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+    struct passphrase *passphrase = passphrase_new();
     int fault;
 
-    if (!passphrase)
-        return FAULT_CRYPTO;
-    memset(passphrase, 0, sizeof *passphrase);
     node->keyfile = keyfile_new();
     fault = options_read_passphrase(node->options, passphrase);
     if (!fault)

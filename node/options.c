@@ -578,6 +578,16 @@ static int read_secret(const char *path, mode_t refused_mode, struct passphrase 
     return fault;
 }
 
+struct passphrase *passphrase_new(void)
+{
+    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
+
+    if (!passphrase)
+        memory_ran_out();
+    memset(passphrase, 0, sizeof *passphrase);
+    return passphrase;
+}
+
 int options_read_passphrase(const struct options *options, struct passphrase *passphrase)
 {
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");

@@ -98,6 +98,8 @@ struct passphrase {
     size_t size; /* 0: none was given */
 };
 
+struct passphrase *passphrase_new(void); /* empty, in guarded memory; never NULL; sodium_free wipes it */
+
 /* From passphrase_file, or else from $CREDENTIALS_DIRECTORY/ducknode-passphrase (systemd); without
  * its line end. 0 with size 0: neither is there. FAULT_PERMISSIONS: others may read the file. */
 int options_read_passphrase(const struct options *options, struct passphrase *passphrase);
