@@ -52,6 +52,7 @@ static void look_free(struct look *look)
     *look = (struct look){0};
 }
 
+/* 0: both are there. */
 static int take_look(struct call *call, struct look *look)
 {
     int result = 0;
@@ -60,7 +61,7 @@ static int take_look(struct call *call, struct look *look)
     look->status = ask_kind(call, DUCK__REQUEST__ORDER_STATUS, &result);
     if (look->status)
         look->metrics = ask_kind(call, DUCK__REQUEST__ORDER_METRICS, &result);
-    return result;
+    return look->metrics ? 0 : result != 0 ? result : 1;
 }
 
 /* All of one name, whatever their labels; of one with `label`, only that. */
@@ -87,12 +88,9 @@ static double rate(const struct look *before, const struct look *now, const char
 
 static double pecks_rate(const struct look *before, const struct look *now)
 {
-    double elapsed_s = (double)(now->at_ms - before->at_ms) / 1000, more;
-
-    if (!now->metrics || !before->metrics)
-        return 0; /* nobody answered */
-    more = (double)(now->metrics->metrics->this_node->pecks -
-                    before->metrics->metrics->this_node->pecks);
+    double elapsed_s = (double)(now->at_ms - before->at_ms) / 1000;
+    double more = (double)(now->metrics->metrics->this_node->pecks -
+                           before->metrics->metrics->this_node->pecks);
 
     return elapsed_s > 0 ? more / elapsed_s : 0;
 }
