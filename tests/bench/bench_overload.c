@@ -6,7 +6,7 @@
  * under way, each sent when another is answered: the peak. Then they send twice that rate by the
  * clock, whether answers come or not, for SECONDS. Another program at A meanwhile sends one peck
  * after the other, and waits for each answer. A peck counts when its asker holds the answer. */
-#include "client/duck_client.h"
+#include "ducks.h"
 #include "limits.h"
 #include "wire/local.pb-c.h"
 
@@ -42,20 +42,6 @@ struct other {
     double samples[SAMPLES_MAX];
 };
 
-static void die(const char *what, const struct duck_answer *answer)
-{
-    fprintf(stderr, "bench_overload: %s: %s %s\n", what, answer ? duck_code(answer) : "",
-            answer ? duck_message(answer) : "");
-    exit(1);
-}
-
-static struct duck_answer *must(const char *what, struct duck_answer *answer)
-{
-    if (!duck_ok(answer))
-        die(what, answer);
-    return answer;
-}
-
 static struct duck *dial(const char *socket)
 {
     const char *problem = "";
@@ -66,50 +52,6 @@ static struct duck *dial(const char *socket)
         exit(1);
     }
     return duck;
-}
-
-static const char *hatch(struct duck *duck, const char *name)
-{
-    struct duck_profile profile = {.display_name = name, .bio = "", .capabilities = NULL};
-    struct duck_answer *answer = must("hatch", duck_hatch(duck, &profile));
-    const char *id = strdup(duck_hatched_id(answer));
-
-    duck_answer_free(answer);
-    return id;
-}
-
-static void wait_for_oracle(struct duck *a)
-{
-    struct duck_search search = {.duckling = oracle};
-    double end = bench_now_s() + 20;
-    size_t found = 0;
-
-    while (found == 0) {
-        struct duck_answer *answer = must("search", duck_search(a, &search));
-
-        found = duck_count(answer);
-        duck_answer_free(answer);
-        if (found == 0 && bench_now_s() > end)
-            die("the oracle never came to A", NULL);
-        if (found == 0)
-            usleep(20000);
-    }
-}
-
-static const char *bonded(struct duck *a, struct duck *b)
-{
-    const char *scope = "query", *id = hatch(a, "Asker");
-    struct duck_peck request = {
-        .from = id, .to = oracle, .scopes = &scope, .scope_count = 1, .message = "bench"};
-    struct duck_answer *answer =
-        must("bond request", duck_send(a, &request, DUCK_WAIT_TAKEN, 10000));
-    char *peck = strdup(duck_peck_id(answer));
-
-    duck_answer_free(answer);
-    duck_answer_free(must("approve", duck_approve(b, oracle, peck, &scope, 1, 0)));
-    duck_answer_free(must("wait", duck_peck_get(a, peck, DUCK_WAIT_DONE, 10000)));
-    free(peck);
-    return id;
 }
 
 /* ---- the agent at B ---- */
@@ -131,7 +73,7 @@ static void answer_all(struct duck *duck, const struct duck_answer *taken, atomi
         struct duck_item item;
 
         if (!duck_item(taken, i, &item))
-            die("an item of a take", taken);
+            bench_die("an item of a take", taken);
         order.duckling = (char *)(uintptr_t)oracle;
         order.peck_id = (char *)(uintptr_t)item.peck_id;
         order.result.data = result;
@@ -328,13 +270,15 @@ int main(int argc, char **argv)
     seconds = atof(argv[5]);
     b = dial(argv[3]);
     agent = dial(argv[3]);
-    oracle = hatch(b, "Oracle");
+    oracle = bench_hatch(b, "Oracle");
     other.duck = dial(argv[1]);
-    wait_for_oracle(other.duck);
-    other.id = bonded(other.duck, b);
+    bench_await_duckling(other.duck, oracle);
+    other.id = bench_hatch(other.duck, "Asker");
+    bench_bond(other.duck, b, other.id, oracle);
     for (size_t i = 0; i < FLOODERS; i++) {
         flooders[i].duck = dial(argv[1]);
-        flooders[i].id = bonded(flooders[i].duck, b);
+        flooders[i].id = bench_hatch(flooders[i].duck, "Asker");
+        bench_bond(flooders[i].duck, b, flooders[i].id, oracle);
     }
     if (pthread_create(&thread, NULL, serve, agent) != 0)
         abort();

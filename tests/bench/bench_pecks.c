@@ -6,7 +6,7 @@
  * limit of a rate: all cores at once doing nothing but two signatures and two checks for each peck,
  * taken before, after and in between. The limit of a round trip: one socket round trip, two
  * signatures, two checks, two commits. Of large payloads: all cores sealing and opening them. */
-#include "client/duck_client.h"
+#include "ducks.h"
 #include "limits.h"
 #include "wire/local.pb-c.h"
 
@@ -33,67 +33,14 @@ static const char *askers[ASKERS], *oracle;
 static char *payload = PAYLOAD;
 static size_t large; /* bytes of a payload; 0: the usual */
 
-static void die(const char *what, const struct duck_answer *answer)
-{
-    fprintf(stderr, "bench_pecks: %s: %s %s\n", what, answer ? duck_code(answer) : "",
-            answer ? duck_message(answer) : "");
-    exit(1);
-}
-
-static struct duck_answer *must(const char *what, struct duck_answer *answer)
-{
-    if (!duck_ok(answer))
-        die(what, answer);
-    return answer;
-}
-
-static const char *hatch(struct duck *duck, const char *name)
-{
-    struct duck_profile profile = {.display_name = name, .bio = "", .capabilities = NULL};
-    struct duck_answer *answer = must("hatch", duck_hatch(duck, &profile));
-    const char *id = strdup(duck_hatched_id(answer));
-
-    duck_answer_free(answer);
-    return id;
-}
-
-static void bond(struct duck *a, struct duck *b, const char *asker)
-{
-    const char *scope = "query";
-    struct duck_peck request = {
-        .from = asker, .to = oracle, .scopes = &scope, .scope_count = 1, .message = "bench"};
-    struct duck_answer *answer =
-        must("bond request", duck_send(a, &request, DUCK_WAIT_TAKEN, 10000));
-    char *peck = strdup(duck_peck_id(answer));
-
-    duck_answer_free(answer);
-    duck_answer_free(must("approve", duck_approve(b, oracle, peck, &scope, 1, 0)));
-    duck_answer_free(must("wait", duck_peck_get(a, peck, DUCK_WAIT_DONE, 10000)));
-    free(peck);
-}
-
 /* The directory has to bring the oracle to A, and bonds let the pecks through. */
 static void prepare(struct duck *a, struct duck *b)
 {
-    struct duck_search search = {0};
-    double end = bench_now_s() + 20;
-    struct duck_answer *answer;
-
-    oracle = hatch(b, "Oracle");
-    search.duckling = oracle;
-    for (;;) {
-        answer = must("search", duck_search(a, &search));
-        if (duck_count(answer) > 0)
-            break;
-        duck_answer_free(answer);
-        if (bench_now_s() > end)
-            die("the oracle never came to A", NULL);
-        usleep(20000);
-    }
-    duck_answer_free(answer);
+    oracle = bench_hatch(b, "Oracle");
+    bench_await_duckling(a, oracle);
     for (size_t i = 0; i < ASKERS; i++) {
-        askers[i] = hatch(a, "Asker");
-        bond(a, b, askers[i]);
+        askers[i] = bench_hatch(a, "Asker");
+        bench_bond(a, b, askers[i], oracle);
     }
 }
 
@@ -134,11 +81,12 @@ static void round_trips(struct duck *a, double seconds, const char *folder)
 
     while (count < ROUND_TRIPS_MAX && bench_now_s() < end) {
         double start = bench_now_s();
-        struct duck_answer *answer = must("peck", duck_send(a, &peck, DUCK_WAIT_TAKEN, 10000));
+        struct duck_answer *answer =
+            bench_must("peck", duck_send(a, &peck, DUCK_WAIT_TAKEN, 10000));
 
         samples[count++] = bench_now_s() - start;
         if (strcmp(duck_peck_state(answer), "taken") != 0)
-            die("a peck was not taken", answer);
+            bench_die("a peck was not taken", answer);
         duck_answer_free(answer);
     }
     p50 = bench_quantile(samples, count, 0.5);
@@ -258,7 +206,7 @@ static void throughput(struct duck *a, const char *pids[2], double seconds, size
     }
     limit /= SLICES + 1;
     if (flight.failed > 0)
-        die("a peck was not taken", NULL);
+        bench_die("a peck was not taken", NULL);
     for (int i = 0; i < 2; i++)
         cpu[i] = (cpu_s(pids[i]) - cpu[i]) / (double)flight.taken * 1e6;
     snprintf(more, sizeof more,
