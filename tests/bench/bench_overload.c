@@ -27,6 +27,9 @@
 static const char *oracle;
 static atomic_bool agent_ends;
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t fewer = PTHREAD_COND_INITIALIZER; /* are under way */
+
 struct flooder {
     struct duck *duck;
     const char *id;
@@ -54,6 +57,22 @@ static struct duck *dial(const char *socket)
     return duck;
 }
 
+static void land_one(atomic_size_t *in_air)
+{
+    pthread_mutex_lock(&lock);
+    atomic_fetch_sub(in_air, 1);
+    pthread_cond_broadcast(&fewer);
+    pthread_mutex_unlock(&lock);
+}
+
+static void await_at_most(atomic_size_t *in_air, size_t most)
+{
+    pthread_mutex_lock(&lock);
+    while (atomic_load(in_air) > most)
+        pthread_cond_wait(&fewer, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
 /* ---- the agent at B ---- */
 
 static void answered_there(void *context, struct Duck__Reply *reply)
@@ -61,7 +80,7 @@ static void answered_there(void *context, struct Duck__Reply *reply)
     atomic_size_t *waiting = context;
 
     duck_reply_free(reply); /* a peck that has expired meanwhile is not answered any more */
-    atomic_fetch_sub(waiting, 1);
+    land_one(waiting);
 }
 
 static void answer_all(struct duck *duck, const struct duck_answer *taken, atomic_size_t *waiting)
@@ -96,11 +115,9 @@ static void *serve(void *context)
         if (duck_ok(taken))
             answer_all(duck, taken, &waiting);
         duck_answer_free(taken);
-        while (atomic_load(&waiting) > 400)
-            usleep(200);
+        await_at_most(&waiting, 400);
     }
-    while (atomic_load(&waiting) > 0)
-        usleep(200);
+    await_at_most(&waiting, 0);
     return NULL;
 }
 
@@ -128,7 +145,7 @@ static void land(void *context, struct Duck__Reply *reply)
     if (answered && atomic_load(&flooder->closed_loop))
         launch(flooder);
     else
-        atomic_fetch_sub(&flooder->in_air, 1);
+        land_one(&flooder->in_air);
 }
 
 static void launch(struct flooder *flooder)
@@ -230,8 +247,7 @@ static double flood(struct flooder *flooders, double rate, double seconds, const
     answered = (double)(sum(flooders, 0) - before) / (now - start);
     for (size_t i = 0; i < FLOODERS; i++) {
         atomic_store(&flooders[i].closed_loop, false);
-        while (atomic_load(&flooders[i].in_air) > 0)
-            usleep(1000);
+        await_at_most(&flooders[i].in_air, 0);
     }
     return answered;
 }
