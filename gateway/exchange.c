@@ -45,8 +45,11 @@ struct exchange_inside {
     int expected; /* of the node's next reply; -1: parked for something else */
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
-    bool is_refused; /* an answer is ready before the body has ended */
-    bool is_keyed;   /* its answer is to be kept under `keyed` */
+    bool is_refused;   /* an answer is ready before the body has ended */
+    bool is_keyed;     /* its answer is to be kept under `keyed` */
+    bool is_looked_up; /* the bearer: see exchange_bearer */
+    enum access_verdict bearer;
+    struct forwarded_lines forwarded;
     struct repeats_name keyed;
     struct timespec began;
     uint64_t began_ms, number;
@@ -106,6 +109,7 @@ static void give_response(struct exchange *exchange, unsigned status, struct MHD
         set_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         set_header(response, MHD_HTTP_HEADER_VARY, "Origin");
     }
+    charge_headers(&exchange->charge, response);
     if (inside->closes || atomic_load(&is_stopping))
         set_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (inside->response)
@@ -302,19 +306,31 @@ static bool reply_is_expected(struct exchange *exchange)
 
 /* ---- who calls ---- */
 
-static bool find_bearer(struct exchange *exchange)
+enum access_verdict exchange_bearer(struct exchange *exchange)
 {
+    struct exchange_inside *inside = exchange->inside;
     struct bytes header = exchange->headers.authorization;
     char bearer[BEARER_MAX + 1];
-    enum access_verdict verdict = ACCESS_MALFORMED;
+
+    if (inside->is_looked_up)
+        return inside->bearer;
+    inside->is_looked_up = true;
+    inside->bearer = ACCESS_MALFORMED;
 
     if (header.size > 7 && header.size - 7 <= BEARER_MAX &&
         !strncasecmp((const char *)header.data, "Bearer ", 7)) {
         memcpy(bearer, header.data + 7, header.size - 7);
         bearer[header.size - 7] = 0;
-        verdict = access_find(exchange->gateway->accounts, bearer, &exchange->access);
+        inside->bearer = access_find(exchange->gateway->accounts, bearer, &exchange->access);
         sodium_memzero(bearer, sizeof bearer);
     }
+    return inside->bearer;
+}
+
+static bool find_bearer(struct exchange *exchange)
+{
+    enum access_verdict verdict = exchange_bearer(exchange);
+
     exchange->has_access = verdict == ACCESS_TAKEN;
     switch (verdict) {
     case ACCESS_TAKEN:
@@ -551,6 +567,8 @@ static bool read_body(struct exchange *exchange)
 static void refuse_large(struct exchange *exchange)
 {
     exchange->inside->closes = true;
+    if (exchange->match.route && charge_refusal(exchange))
+        return;
     exchange_say_no(exchange, 413, "too_large", NULL, "a body may have at most %u bytes", BODY_MAX);
 }
 
@@ -586,12 +604,36 @@ enum exchange_step exchange_take_body(struct exchange *exchange, struct bytes pa
 
 /* ---- the way of a request ---- */
 
+static const char *forwarding_header(const struct exchange *exchange)
+{
+    return exchange->gateway->trust.header == FORWARDED_FORWARDED ? "Forwarded" : "X-Forwarded-For";
+}
+
 static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind, const char *name,
                                   size_t name_size, const char *value, size_t value_size)
 {
+    struct exchange *exchange = context;
+
     (void)kind;
-    return guard_see(context, bytes_of(name, name_size), bytes_of(value, value_size)) ? MHD_YES
-                                                                                      : MHD_NO;
+    if (!guard_see(&exchange->headers, bytes_of(name, name_size), bytes_of(value, value_size)))
+        return MHD_NO;
+    if (exchange->gateway->trust.proxies.count > 0 &&
+        name_size == strlen(forwarding_header(exchange)) &&
+        !strncasecmp(name, forwarding_header(exchange), name_size))
+        forwarded_add(&exchange->inside->forwarded, bytes_of(value, value_size));
+    return MHD_YES;
+}
+
+static void find_caller(struct exchange *exchange)
+{
+    const char *peer = connection_address(exchange->inside->slot);
+    char caller[FORWARDED_ADDRESS_SIZE];
+
+    exchange->address = peer;
+    if (exchange->inside->forwarded.count > 0)
+        exchange->address = exchange_copy(
+            exchange, bytes_of_text(forwarded_caller(&exchange->gateway->trust, peer,
+                                                     &exchange->inside->forwarded, caller)));
 }
 
 /* traceparent of W3C Trace Context, section 3.2.2: version, trace, span, flags. */
@@ -667,9 +709,12 @@ static void judge_header(struct exchange *exchange)
     route = exchange->match.route;
     if (!route)
         return;
-    if (has_body(exchange) && !route->members)
+    if (!has_body(exchange))
+        return;
+    if (!route->members && !charge_refusal(exchange))
         exchange_say_no(exchange, 400, "malformed", NULL, "this request takes no body");
-    else if (has_body(exchange) && !type_is_json(exchange->headers.content_type))
+    else if (route->members && !type_is_json(exchange->headers.content_type) &&
+             !charge_refusal(exchange))
         exchange_say_no(exchange, 415, "not_json", NULL,
                         "the body must be application/json in UTF-8");
 }
@@ -712,7 +757,8 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
     struct exchange_inside *inside = exchange->inside;
 
     start(exchange, connection, method, path);
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, &exchange->headers);
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, exchange);
+    find_caller(exchange);
     if (guard_judge(&exchange->headers, path) != GUARD_TAKEN) {
         /* Where this request ends is in doubt, so nothing after it on this connection is read. */
         inside->closes = true;
@@ -721,6 +767,7 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
         return queue(exchange);
     }
     if (guard_content_length(&exchange->headers) > BODY_MAX) {
+        find_route(exchange);
         refuse_large(exchange);
         return queue(exchange);
     }
@@ -766,7 +813,7 @@ static void name_request(struct exchange *exchange, struct repeats_name *name)
                  access->kind == ACCESS_BEAK_KEY ? id_text(ID_DUCKLING, &access->duckling, duckling)
                                                  : "");
     else
-        snprintf(who, sizeof who, "%s", connection_address(exchange->inside->slot));
+        snprintf(who, sizeof who, "%s", exchange->address);
     snprintf(place, sizeof place, "%s\n%s\n%.*s", who, exchange->match.route->path, (int)key.size,
              (const char *)key.data);
     for (size_t i = 0; i < exchange->query_count; i++)
@@ -828,6 +875,13 @@ static bool is_new(struct exchange *exchange)
     return false;
 }
 
+static void serve(struct exchange *exchange)
+{
+    if (check_access(exchange) && read_query(exchange) &&
+        (!exchange->match.route->members || read_body(exchange)) && is_new(exchange))
+        exchange->match.route->handle(exchange);
+}
+
 static void handle(struct exchange *exchange)
 {
     struct exchange_inside *inside = exchange->inside;
@@ -841,9 +895,7 @@ static void handle(struct exchange *exchange)
         exchange_refuse(exchange, &problem);
         return;
     }
-    if (check_access(exchange) && read_query(exchange) &&
-        (!exchange->match.route->members || read_body(exchange)) && is_new(exchange))
-        exchange->match.route->handle(exchange);
+    charge_request(exchange, serve);
 }
 
 enum exchange_step exchange_go_on(struct exchange *exchange)
@@ -859,6 +911,7 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
         inside->is_parked = false;
         atomic_fetch_sub(&parked, 1);
         /* A key may have ended while its poll waited: it gets nothing any more. */
+        inside->is_looked_up &= !inside->waits;
         if (inside->waits && exchange->has_access && !find_bearer(exchange))
             give_back(exchange);
         else if (inside->waits && exchange->give_back && caller_is_gone(exchange))
@@ -884,7 +937,7 @@ static void log_request(struct exchange *exchange)
         return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     line.id = request_id(exchange, id);
-    line.address = connection_address(inside->slot);
+    line.address = exchange->address;
     line.status = inside->is_queued ? inside->status : 0;
     line.took_us = (uint64_t)(now.tv_sec - inside->began.tv_sec) * 1000000 +
                    (uint64_t)(now.tv_nsec / 1000) - (uint64_t)(inside->began.tv_nsec / 1000);
@@ -923,6 +976,7 @@ void exchange_finish(struct exchange *exchange, bool is_sent)
     exchange->body_text = bytes_of(NULL, 0);
     exchange->query_count = 0;
     exchange->has_access = false;
+    exchange->charge.is_made = false;
     exchange->work = NULL;
     exchange->match.route = NULL;
     *inside = (struct exchange_inside){.slot = inside->slot};
