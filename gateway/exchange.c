@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define HEADER_MS 3000u      /* from the connection to the end of the first header */
 #define BODY_MS 10000u       /* from the header to the end of the body */
@@ -161,12 +162,36 @@ enum exchange_step exchange_take_body(struct exchange *exchange, struct bytes pa
 
 /* ---- the way of a request ---- */
 
+static const char *forwarding_header(const struct exchange *exchange)
+{
+    return exchange->gateway->trust.header == FORWARDED_FORWARDED ? "Forwarded" : "X-Forwarded-For";
+}
+
 static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind, const char *name,
                                   size_t name_size, const char *value, size_t value_size)
 {
+    struct exchange *exchange = context;
+
     (void)kind;
-    return guard_see(context, bytes_of(name, name_size), bytes_of(value, value_size)) ? MHD_YES
-                                                                                      : MHD_NO;
+    if (!guard_see(&exchange->headers, bytes_of(name, name_size), bytes_of(value, value_size)))
+        return MHD_NO;
+    if (exchange->gateway->trust.proxies.count > 0 &&
+        name_size == strlen(forwarding_header(exchange)) &&
+        !strncasecmp(name, forwarding_header(exchange), name_size))
+        forwarded_add(&exchange->inside->forwarded, bytes_of(value, value_size));
+    return MHD_YES;
+}
+
+static void find_caller(struct exchange *exchange)
+{
+    const char *peer = connection_address(exchange->inside->slot);
+    char caller[FORWARDED_ADDRESS_SIZE];
+
+    exchange->address = peer;
+    if (exchange->inside->forwarded.count > 0)
+        exchange->address = exchange_copy(
+            exchange, bytes_of_text(forwarded_caller(&exchange->gateway->trust, peer,
+                                                     &exchange->inside->forwarded, caller)));
 }
 
 static void find_route(struct exchange *exchange)
@@ -209,9 +234,12 @@ static void judge_header(struct exchange *exchange)
     route = exchange->match.route;
     if (!route)
         return;
-    if (exchange_has_body(exchange) && !route->members)
+    if (!exchange_has_body(exchange))
+        return;
+    if (!route->members && !charge_refusal(exchange))
         exchange_say_no(exchange, 400, "malformed", NULL, "this request takes no body");
-    else if (exchange_has_body(exchange) && !exchange_body_is_json(exchange->headers.content_type))
+    else if (route->members && !exchange_body_is_json(exchange->headers.content_type) &&
+             !charge_refusal(exchange))
         exchange_say_no(exchange, 415, "not_json", NULL,
                         "the body must be application/json in UTF-8");
 }
@@ -254,7 +282,8 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
     struct exchange_inside *inside = exchange->inside;
 
     start(exchange, connection, method, path);
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, &exchange->headers);
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, exchange);
+    find_caller(exchange);
     if (guard_judge(&exchange->headers, path) != GUARD_TAKEN) {
         /* Where this request ends is in doubt, so nothing after it on this connection is read. */
         inside->closes = true;
@@ -263,6 +292,7 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
         return queue(exchange);
     }
     if (guard_content_length(&exchange->headers) > BODY_MAX) {
+        find_route(exchange);
         exchange_refuse_large(exchange);
         return queue(exchange);
     }
@@ -275,6 +305,14 @@ enum exchange_step exchange_begin(struct exchange *exchange, struct MHD_Connecti
     /* Not answered here even when refused: an answer at the library's first call ends the
      * connection, and the rest of the body would be read as the next request. */
     return EXCHANGE_GOES_ON;
+}
+
+static void serve(struct exchange *exchange)
+{
+    if (exchange_check_access(exchange) && exchange_read_query(exchange) &&
+        (!exchange->match.route->members || exchange_read_body(exchange)) &&
+        exchange_is_new(exchange))
+        exchange->match.route->handle(exchange);
 }
 
 static void handle(struct exchange *exchange)
@@ -290,10 +328,7 @@ static void handle(struct exchange *exchange)
         exchange_refuse(exchange, &problem);
         return;
     }
-    if (exchange_check_access(exchange) && exchange_read_query(exchange) &&
-        (!exchange->match.route->members || exchange_read_body(exchange)) &&
-        exchange_is_new(exchange))
-        exchange->match.route->handle(exchange);
+    charge_request(exchange, serve);
 }
 
 enum exchange_step exchange_go_on(struct exchange *exchange)
@@ -309,6 +344,7 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
         inside->is_parked = false;
         atomic_fetch_sub(&parked, 1);
         /* A key may have ended while its poll waited: it gets nothing any more. */
+        inside->is_looked_up &= !inside->waits;
         if (inside->waits && exchange->has_access && !exchange_find_bearer(exchange))
             give_back(exchange);
         else if (inside->waits && exchange->give_back && caller_is_gone(exchange))
@@ -334,7 +370,7 @@ static void log_request(struct exchange *exchange)
         return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     line.id = exchange_request_id(exchange, id);
-    line.address = connection_address(inside->slot);
+    line.address = exchange->address;
     line.status = inside->is_queued ? inside->status : 0;
     line.took_us = (uint64_t)(now.tv_sec - inside->began.tv_sec) * 1000000 +
                    (uint64_t)(now.tv_nsec / 1000) - (uint64_t)(inside->began.tv_nsec / 1000);
@@ -373,6 +409,7 @@ void exchange_finish(struct exchange *exchange, bool is_sent)
     exchange->body_text = bytes_of(NULL, 0);
     exchange->query_count = 0;
     exchange->has_access = false;
+    exchange->charge.is_made = false;
     exchange->work = NULL;
     exchange->match.route = NULL;
     *inside = (struct exchange_inside){.slot = inside->slot};

@@ -15,6 +15,7 @@
 #define DUCK_GATE_EXCHANGE_H
 
 #include "accounts.h"
+#include "charge.h"
 #include "gateway.h"
 #include "reply.h"
 #include "routes.h"
@@ -39,6 +40,8 @@ struct exchange {
     const char *method, *path; /* the path as it was sent, without the query */
     struct route_match match;
     struct guard_headers headers;
+    const char *address;     /* of the caller, as text: see forwarded.h */
+    struct charge charge;
     json_t *body;            /* an object; NULL: the route takes none */
     struct bytes body_text;  /* what it was read from */
     struct exchange_member query[EXCHANGE_QUERY_MAX];
@@ -92,6 +95,9 @@ void exchange_wake(struct exchange *exchange); /* from any thread, once; the las
 bool exchange_acting(struct exchange *exchange, bool in_body);
 bool exchange_names_duckling(struct exchange *exchange, bool in_body); /* is one named? */
 bool exchange_owns(struct exchange *exchange, const struct id *duckling);
+
+/* Whose bearer came with it; looked up once. */
+enum access_verdict exchange_bearer(struct exchange *exchange);
 
 const char *exchange_trace(const struct exchange *exchange); /* traceparent as it came, or "" */
 const char *exchange_copy(struct exchange *exchange, struct bytes text); /* with NUL */

@@ -68,6 +68,7 @@ void exchange_give(struct exchange *exchange, unsigned status, struct MHD_Respon
         set_header(response, "traceparent", inside->trace);
     set_origin(exchange, response);
     set_vary(exchange, response);
+    charge_headers(&exchange->charge, response);
     if (inside->closes || exchange_is_stopping())
         set_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (inside->response)

@@ -7,19 +7,31 @@
 
 #define BEARER_MAX 256u /* bytes of a credential */
 
-bool exchange_find_bearer(struct exchange *exchange)
+enum access_verdict exchange_bearer(struct exchange *exchange)
 {
+    struct exchange_inside *inside = exchange->inside;
     struct bytes header = exchange->headers.authorization;
     char bearer[BEARER_MAX + 1];
-    enum access_verdict verdict = ACCESS_MALFORMED;
+
+    if (inside->is_looked_up)
+        return inside->bearer;
+    inside->is_looked_up = true;
+    inside->bearer = ACCESS_MALFORMED;
 
     if (header.size > 7 && header.size - 7 <= BEARER_MAX &&
         !strncasecmp((const char *)header.data, "Bearer ", 7)) {
         memcpy(bearer, header.data + 7, header.size - 7);
         bearer[header.size - 7] = 0;
-        verdict = access_find(exchange->gateway->accounts, bearer, &exchange->access);
+        inside->bearer = access_find(exchange->gateway->accounts, bearer, &exchange->access);
         sodium_memzero(bearer, sizeof bearer);
     }
+    return inside->bearer;
+}
+
+bool exchange_find_bearer(struct exchange *exchange)
+{
+    enum access_verdict verdict = exchange_bearer(exchange);
+
     exchange->has_access = verdict == ACCESS_TAKEN;
     switch (verdict) {
     case ACCESS_TAKEN:

@@ -28,8 +28,11 @@ struct exchange_inside {
     int expected; /* of the node's next reply; -1: parked for something else */
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
-    bool is_refused; /* an answer is ready before the body has ended */
-    bool is_keyed;   /* its answer is to be kept under `keyed` */
+    bool is_refused;   /* an answer is ready before the body has ended */
+    bool is_keyed;     /* its answer is to be kept under `keyed` */
+    bool is_looked_up; /* the bearer: see exchange_bearer */
+    enum access_verdict bearer;
+    struct forwarded_lines forwarded;
     struct repeats_name keyed;
     struct timespec began;
     uint64_t began_ms, number;

@@ -35,7 +35,7 @@ static void name_request(struct exchange *exchange, struct repeats_name *name)
                  access->kind == ACCESS_BEAK_KEY ? id_text(ID_DUCKLING, &access->duckling, duckling)
                                                  : "");
     else
-        snprintf(who, sizeof who, "%s", connection_address(exchange->inside->slot));
+        snprintf(who, sizeof who, "%s", exchange->address);
     snprintf(place, sizeof place, "%s\n%s\n%.*s", who, exchange->match.route->path, (int)key.size,
              (const char *)key.data);
     for (size_t i = 0; i < exchange->query_count; i++)

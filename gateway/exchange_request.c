@@ -164,6 +164,8 @@ bool exchange_read_body(struct exchange *exchange)
 void exchange_refuse_large(struct exchange *exchange)
 {
     exchange->inside->closes = true;
+    if (exchange->match.route && charge_refusal(exchange))
+        return;
     exchange_say_no(exchange, 413, "too_large", NULL, "a body may have at most %u bytes", BODY_MAX);
 }
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 static bool __attribute__((format(printf, 2, 3)))
@@ -34,10 +35,16 @@ static const struct {
     {                                                                                              \
         KEY, offsetof(struct gate_options, MEMBER), sizeof((struct gate_options *)0)->MEMBER       \
     }
-    TEXT("listen", listen),         TEXT("socket", socket),
-    TEXT("state_dir", state_dir),   TEXT("url_file", url_file),
-    TEXT("public_url", public_url), TEXT("smtp_url", smtp_url),
-    TEXT("mail_from", mail_from),   TEXT("smtp_credentials_file", smtp_credentials_file),
+    TEXT("listen", listen),
+    TEXT("socket", socket),
+    TEXT("state_dir", state_dir),
+    TEXT("url_file", url_file),
+    TEXT("public_url", public_url),
+    TEXT("smtp_url", smtp_url),
+    TEXT("mail_from", mail_from),
+    TEXT("smtp_credentials_file", smtp_credentials_file),
+    TEXT("tls_certificate_file", tls_certificate_file),
+    TEXT("tls_key_file", tls_key_file),
 #undef TEXT
 };
 
@@ -109,6 +116,46 @@ static bool add_allowed(struct allow_list *allowed, const char *value,
     return true;
 }
 
+/* Addresses and prefixes only: whoever calls has no name. */
+static bool add_prefixes(struct allow_list *list, const char *key, const char *value,
+                         struct gate_options_problem *problem)
+{
+    char words[ALLOW_LIST_MAX][GATE_HOST_SIZE];
+    size_t count = 0;
+
+    if (!add_words(words, &count, ALLOW_LIST_MAX, key, value, problem))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!allow_list_add(list, words[i]) || list->list[list->count - 1].name[0])
+            return refuse(problem, "%s: %s is no address or prefix (at most %u of them)", key,
+                          words[i], ALLOW_LIST_MAX);
+    return true;
+}
+
+static bool add_limits(struct rate_table *limits, const char *value,
+                       struct gate_options_problem *problem)
+{
+    char words[4 * RATE_CLASSES][GATE_HOST_SIZE];
+    size_t count = 0;
+
+    if (!add_words(words, &count, 4 * RATE_CLASSES, "limits", value, problem))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!rate_table_set(limits, bytes_of_text(words[i])))
+            return refuse(problem, "limits: %s is not understood; write peck=10/60/300", words[i]);
+    return true;
+}
+
+static bool set_proxy_header(struct gate_options *options, const char *value,
+                             struct gate_options_problem *problem)
+{
+    if (strcasecmp(value, "X-Forwarded-For") != 0 && strcasecmp(value, "Forwarded") != 0)
+        return refuse(problem, "proxy_header is X-Forwarded-For or Forwarded, not \"%s\"", value);
+    options->trust.header =
+        strcasecmp(value, "Forwarded") ? FORWARDED_X_FORWARDED_FOR : FORWARDED_FORWARDED;
+    return true;
+}
+
 static bool set_gateway(struct gate_options *options, const char *key, const char *value,
                         struct gate_options_problem *problem)
 {
@@ -119,6 +166,14 @@ static bool set_gateway(struct gate_options *options, const char *key, const cha
         return true; /* for the node, which starts us */
     if (!strcmp(key, "call_allow"))
         return add_allowed(&options->call_allow, value, problem);
+    if (!strcmp(key, "limits"))
+        return add_limits(&options->limits, value, problem);
+    if (!strcmp(key, "trust_proxy"))
+        return add_prefixes(&options->trust.proxies, key, value, problem);
+    if (!strcmp(key, "proxy_header"))
+        return set_proxy_header(options, value, problem);
+    if (!strcmp(key, "metrics_allow"))
+        return add_prefixes(&options->metrics_allow, key, value, problem);
     if (!strcmp(key, "allow_host"))
         return add_words(options->hosts, &options->host_count, GUARD_HOSTS_MAX - 1, key, value,
                          problem);
@@ -247,6 +302,16 @@ static const struct {
     {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no  without TLS, to a relay on this host"},
     {"call-allow", "gateway", "call_allow",
      "WORDS  hosts, addresses or prefixes for handlers' URLs"},
+    {"limits", "gateway", "limits",
+     "WORDS      calls a minute: peck=10/60/300, auth.T1=5, all=off"},
+    {"trust-proxy", "gateway", "trust_proxy",
+     "PREFIXES  whose word on callers' addresses is taken"},
+    {"proxy-header", "gateway", "proxy_header", "NAME  X-Forwarded-For (default) or Forwarded"},
+    {"metrics-allow", "gateway", "metrics_allow",
+     "PREFIXES  that may read /metrics, beside loopback"},
+    {"tls-certificate-file", "gateway", "tls_certificate_file",
+     "PATH  chain in PEM; read again on SIGHUP"},
+    {"tls-key-file", "gateway", "tls_key_file", "PATH  its key in PEM"},
     {"log-format", "log", "format", "text|json"},
     {"log-level", "log", "level", "error|warning|info|debug"},
 };
@@ -350,6 +415,7 @@ void gate_options_default(struct gate_options *options)
         .log_format = GATE_LOG_TEXT,
         .log_level = GATE_LOG_INFO,
     };
+    rate_table_default(&options->limits);
     if (given && *given)
         snprintf(options->state_dir, sizeof options->state_dir, "%s", given);
     else if (geteuid() == 0)
@@ -365,8 +431,12 @@ bool gate_options_read(struct gate_options *options, int count, char *const *arg
                        struct gate_options_problem *problem)
 {
     gate_options_default(options);
-    return take_flags(options, count, arguments, true, problem) &&
-           take_flags(options, count, arguments, false, problem);
+    if (!take_flags(options, count, arguments, true, problem) ||
+        !take_flags(options, count, arguments, false, problem))
+        return false;
+    if (!options->tls_certificate_file[0] != !options->tls_key_file[0])
+        return refuse(problem, "tls_certificate_file and tls_key_file go together");
+    return true;
 }
 
 void gate_options_hosts(struct gate_options *options, struct guard_hosts *hosts)

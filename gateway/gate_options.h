@@ -6,6 +6,8 @@
 #define DUCK_GATE_OPTIONS_H
 
 #include "allow_list.h"
+#include "core/rate_table.h"
+#include "forwarded.h"
 #include "gate_log.h"
 #include "guard.h"
 
@@ -31,6 +33,10 @@ struct gate_options {
     size_t origin_count;
     unsigned threads;                                   /* default 1 */
     unsigned connections_per_address, connections_per_loopback;
+    struct rate_table limits;    /* calls a minute, see rate_table.h */
+    struct forwarded_trust trust; /* which proxies are believed, and in which header */
+    struct allow_list metrics_allow;     /* who may read /metrics, beside loopback */
+    char tls_certificate_file[GATE_PATH_SIZE], tls_key_file[GATE_PATH_SIZE]; /* empty: no TLS */
     enum gate_log_format log_format;
     enum gate_log_level log_level;
     char fetch_operator[GATE_HOST_SIZE]; /* a domain: print what it says of its operator, and end */

@@ -4,7 +4,9 @@
 
 #include "accounts.h"
 #include "repeats.h"
+#include "forwarded.h"
 #include "guard.h"
+#include "limiter.h"
 #include "node_link.h"
 #include "probe.h"
 
@@ -13,11 +15,15 @@ struct gateway {
     struct node_link *node;
     struct probe *probe;
     struct repeats *repeats;
+    struct limiter *limiter;
     struct guard_hosts hosts;
+    struct forwarded_trust trust;
+    struct allow_list metrics_allow; /* beside loopback */
     uint64_t started_ms; /* Unix time */
 };
 
 uint64_t gateway_now_ms(void);  /* steady; to some 4 ms, and cheap */
+uint64_t gateway_now_us(void);  /* steady */
 uint64_t gateway_wall_ms(void); /* Unix time */
 
 #endif

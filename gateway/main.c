@@ -14,6 +14,7 @@
 #include "handler_call.h"
 #include "server.h"
 #include "strict_json.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -105,6 +106,7 @@ static int open_server(struct program *program)
         .threads = program->options.threads,
         .per_address_max = program->options.connections_per_address,
         .per_loopback_max = program->options.connections_per_loopback,
+        .has_tls = program->options.tls_key_file[0],
     };
 
     return server_open(&program->server, &settings);
@@ -134,9 +136,34 @@ static int write_url_file(struct program *program)
     return fault;
 }
 
+static bool load_tls(const struct gate_options *options)
+{
+    char problem[TLS_PROBLEM_SIZE];
+
+    if (!options->tls_key_file[0] ||
+        tls_load(options->tls_certificate_file, options->tls_key_file, problem))
+        return true;
+    gate_log(GATE_LOG_ERROR, "tls", "%s", problem);
+    return false;
+}
+
+static void open_limiter(struct program *program)
+{
+    char path[GATE_PATH_SIZE + PATH_ROOM];
+
+    snprintf(path, sizeof path, "%s/limits", program->options.state_dir);
+    program->gateway.limiter = limiter_new(&program->options.limits, path);
+}
+
 static int open_all(struct program *program)
 {
     int fault = make_folders(program->options.state_dir);
+
+    if (!fault && !load_tls(&program->options))
+        fault = GATE_FAULT_CONFIG;
+    open_limiter(program);
+    program->gateway.trust = program->options.trust;
+    program->gateway.metrics_allow = program->options.metrics_allow;
 
     gate_options_hosts(&program->options, &program->gateway.hosts);
     program->gateway.started_ms = gateway_wall_ms();
@@ -172,6 +199,8 @@ static void close_all(struct program *program)
     accounts_close(gateway->accounts);
     probe_free(gateway->probe);
     repeats_free(gateway->repeats);
+    limiter_free(gateway->limiter);
+    tls_forget();
 }
 
 static void block_signals(sigset_t *awaited)
@@ -179,14 +208,32 @@ static void block_signals(sigset_t *awaited)
     sigemptyset(awaited);
     sigaddset(awaited, SIGTERM);
     sigaddset(awaited, SIGINT);
+    sigaddset(awaited, SIGHUP);
     pthread_sigmask(SIG_BLOCK, awaited, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* SIGHUP: the certificate was renewed. The limits are looked at every second: who sets them need
+ * not know who we are. */
+static void wait_for_the_end(struct program *program, const sigset_t *awaited)
+{
+    struct timespec second = {.tv_sec = 1};
+
+    for (;;) {
+        int signal_number = sigtimedwait(awaited, NULL, &second);
+
+        limiter_reload(program->gateway.limiter);
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            return;
+        if (signal_number == SIGHUP && load_tls(&program->options))
+            gate_log(GATE_LOG_INFO, "gateway", "certificate and limits were read again");
+    }
 }
 
 static int run(struct program *program)
 {
     sigset_t awaited;
-    int signal_number = 0, fault;
+    int fault;
 
     block_signals(&awaited);
     strict_json_prepare();
@@ -197,8 +244,7 @@ static int run(struct program *program)
         gate_log(GATE_LOG_ERROR, "gateway", "does not start: %s", gate_fault_text(fault));
     } else {
         gate_log(GATE_LOG_INFO, "gateway", "serving %s/beak/", server_url(program->server));
-        while (sigwait(&awaited, &signal_number) != 0)
-            ;
+        wait_for_the_end(program, &awaited);
         gate_log(GATE_LOG_INFO, "gateway", "stopping");
     }
     close_all(program);
@@ -246,6 +292,8 @@ int main(int count, char **arguments)
         return EXIT_SUCCESS;
     }
     if (program.options.only_check) {
+        if (!load_tls(&program.options))
+            return 2;
         printf("fine: would serve on %s, with its state in %s\n", program.options.listen,
                program.options.state_dir);
         return EXIT_SUCCESS;

@@ -3,6 +3,7 @@
 #include "exchange.h"
 #include "gate_fault.h"
 #include "gate_log.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -116,8 +117,8 @@ static void make_url(struct server *server)
     host = place.host;
     if (!host[0] || !strcmp(host, "0.0.0.0") || !strcmp(host, "::"))
         host = "127.0.0.1"; /* everywhere: here too */
-    snprintf(server->url, sizeof server->url, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u",
-             host, port);
+    snprintf(server->url, sizeof server->url, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u",
+             server->settings.has_tls ? "https" : "http", host, port);
 }
 
 /* ---- what the library calls ---- */
@@ -269,6 +270,8 @@ static void stop_sweeper(struct server *server)
 
 static int start_daemon(struct server *server)
 {
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_ERROR_LOG;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
         {MHD_OPTION_LISTEN_SOCKET, server->socket, NULL},
@@ -279,17 +282,25 @@ static int start_daemon(struct server *server)
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)note_connection, server},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)note_completed, server},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
-        {MHD_OPTION_END, 0, NULL}, /* a pool of one is refused: the option stays away */
+        {MHD_OPTION_END, 0, NULL}, /* for those that are not always there */
+        {MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_END, 0, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
+    struct MHD_OptionItem *more = options + sizeof options / sizeof options[0] - 4;
 
-    if (server->settings.threads > 1)
-        options[sizeof options / sizeof options[0] - 2] = (struct MHD_OptionItem){
-            MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)server->settings.threads, NULL};
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD |
-                                          MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-                                      0, admit, server, serve, server, MHD_OPTION_EXTERNAL_LOGGER,
-                                      say, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (server->settings.threads > 1) /* a pool of one is refused */
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE,
+                                          (intptr_t)server->settings.threads, NULL};
+    if (server->settings.has_tls) {
+        flags |= MHD_USE_TLS;
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
+                                          (intptr_t)tls_retrieve_function(), NULL};
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES};
+    }
+    server->daemon =
+        MHD_start_daemon(flags, 0, admit, server, serve, server, MHD_OPTION_EXTERNAL_LOGGER, say,
+                         NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (server->daemon)
         return 0;
     gate_log(GATE_LOG_ERROR, "http", "the HTTP server does not start");

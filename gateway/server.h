@@ -20,6 +20,7 @@ struct server_settings {
     const char *listen; /* "host:port", "[address]:port"; port 0: any */
     unsigned threads;   /* 1: one; more: a pool */
     unsigned per_address_max, per_loopback_max;
+    bool has_tls; /* see tls.h: loaded before */
 };
 
 int server_open(struct server **opened, const struct server_settings *settings);

@@ -591,6 +591,40 @@ static void join_seeds(struct node *node)
     }
 }
 
+/* Appends "FLAG WORD" for each. Returns the new count. */
+static size_t pass_each(const char **arguments, size_t count, const char *flag,
+                        const char (*words)[OPTIONS_ADDRESS_SIZE], size_t word_count)
+{
+    for (size_t i = 0; i < word_count; i++) {
+        arguments[count++] = flag;
+        arguments[count++] = words[i];
+    }
+    return count;
+}
+
+static size_t pass_one(const char **arguments, size_t count, const char *flag, const char *word)
+{
+    if (word[0]) {
+        arguments[count++] = flag;
+        arguments[count++] = word;
+    }
+    return count;
+}
+
+/* Who may call how often, who may look, and how it is carried. */
+static size_t pass_limits(const struct options *options, const char **arguments, size_t count)
+{
+    count = pass_each(arguments, count, "--limits", options->gateway_limits,
+                      options->gateway_limit_count);
+    count = pass_each(arguments, count, "--trust-proxy", options->gateway_proxies,
+                      options->gateway_proxy_count);
+    count = pass_one(arguments, count, "--proxy-header", options->gateway_proxy_header);
+    count = pass_each(arguments, count, "--metrics-allow", options->gateway_metrics,
+                      options->gateway_metrics_count);
+    count = pass_one(arguments, count, "--tls-certificate-file", options->tls_certificate_file);
+    return pass_one(arguments, count, "--tls-key-file", options->tls_key_file);
+}
+
 static int start_gateway(struct node *node)
 {
     const struct options *options = node->options;
@@ -629,6 +663,7 @@ static int start_gateway(struct node *node)
         arguments[count++] = "--allow-origin";
         arguments[count++] = options->gateway_origins[i];
     }
+    count = pass_limits(options, arguments, count);
     if (options->smtp_url[0]) {
         arguments[count++] = "--smtp-url";
         arguments[count++] = options->smtp_url;

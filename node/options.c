@@ -2,6 +2,7 @@
 
 #include "client/duck_client.h"
 #include "core/id.h"
+#include "core/rate_table.h"
 #include "core/record.h"
 #include "fault.h"
 #include "handler_runner.h"
@@ -31,6 +32,7 @@ enum key_kind {
     KEY_LIST,    /* of addresses */
     KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
     KEY_WORDS,   /* a list of whatever the gateway makes of it */
+    KEY_RATES,   /* a list of limits: see core/rate_table.h */
     KEY_SWITCH,  /* yes or no */
     KEY_NUMBER,  /* 1 to `max` */
     KEY_DAYS,    /* a number of days, at most ten years */
@@ -75,6 +77,15 @@ static const struct key keys[] = {
      AT(gateway_call_count), OPTIONS_ALLOW_MAX},
     {"gateway", "call_ca_file", KEY_TEXT, TEXT_AT(gateway_call_ca_file), 0, 0},
     {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
+    {"gateway", "limits", KEY_RATES, AT(gateway_limits), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_limit_count), OPTIONS_LIMITS_MAX},
+    {"gateway", "trust_proxy", KEY_WORDS, AT(gateway_proxies), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_proxy_count), OPTIONS_ALLOW_MAX},
+    {"gateway", "proxy_header", KEY_TEXT, TEXT_AT(gateway_proxy_header), 0, 0},
+    {"gateway", "metrics_allow", KEY_WORDS, AT(gateway_metrics), OPTIONS_ADDRESS_SIZE,
+     AT(gateway_metrics_count), OPTIONS_ALLOW_MAX},
+    {"gateway", "tls_certificate_file", KEY_TEXT, TEXT_AT(tls_certificate_file), 0, 0},
+    {"gateway", "tls_key_file", KEY_TEXT, TEXT_AT(tls_key_file), 0, 0},
     {"gateway", "smtp_url", KEY_TEXT, TEXT_AT(smtp_url), 0, 0},
     {"gateway", "mail_from", KEY_TEXT, TEXT_AT(mail_from), 0, 0},
     {"gateway", "smtp_credentials_file", KEY_TEXT, TEXT_AT(smtp_credentials_file), 0, 0},
@@ -116,6 +127,14 @@ static bool is_address(const char *text)
     return colon && colon != text && digits > 0 && digits <= 5 && !colon[1 + digits] &&
            atol(colon + 1) <= UINT16_MAX && strlen(text) <= ADDRESS_MAX &&
            !strpbrk(text, " \t/@") && bytes_are_text(bytes_of_text(text), false);
+}
+
+static bool is_rate(const char *word)
+{
+    struct rate_table table;
+
+    rate_table_default(&table);
+    return rate_table_set(&table, bytes_of_text(word));
 }
 
 static bool is_join(const char *text)
@@ -168,6 +187,9 @@ static bool add_address(struct options *options, const struct key *key, const ch
         return refuse(problem, key, "it is too long", address);
     if (key->kind == KEY_JOIN && !is_join(address))
         return refuse(problem, key, "it is host:port or nod_...@host:port", address);
+    if (key->kind == KEY_RATES && !is_rate(address))
+        return refuse(problem, key, "a limit is written peck=10/60/300, peck.T2=60 or peck=off",
+                      address);
     if (key->kind == KEY_LIST && !is_address(address))
         return refuse(problem, key, "an address is host:port", address);
     strcpy(list + *count * key->size, address);
@@ -260,6 +282,7 @@ static bool set_key(struct options *options, const struct key *key, const char *
     case KEY_LIST:
     case KEY_JOIN:
     case KEY_WORDS:
+    case KEY_RATES:
         return add_list(options, key, value, problem);
     case KEY_SWITCH:
         return set_switch(options, key, value, problem);
@@ -515,6 +538,7 @@ static void print_key(const struct options *options, const struct key *key, FILE
     case KEY_LIST:
     case KEY_JOIN:
     case KEY_WORDS:
+    case KEY_RATES:
         print_list(options, key, file);
         break;
     case KEY_DAYS:

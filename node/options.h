@@ -7,7 +7,7 @@
  *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
  *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, smtp_url, mail_from, smtp_credentials_file
+ *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, limits, trust_proxy, proxy_header, metrics_allow, tls_certificate_file, tls_key_file, smtp_url, mail_from, smtp_credentials_file
  *     [key]      passphrase_file
  *     [handler NAME]  one each: see handler_table.h
  *
@@ -27,6 +27,7 @@
 #define OPTIONS_URL_SIZE 1024u
 #define OPTIONS_JOIN_MAX 64u
 #define OPTIONS_ALLOW_MAX 8u
+#define OPTIONS_LIMITS_MAX 20u       /* words of core/rate_table.h */
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
 #define PASSPHRASE_MAX 1024u       /* bytes */
@@ -63,6 +64,14 @@ struct options {
     size_t gateway_call_count;
     char gateway_call_ca_file[OPTIONS_PATH_SIZE];                  /* certificates for them; empty: the system's */
     char gateway_public_url[OPTIONS_URL_SIZE];  /* where clients reach it; empty: from listen */
+    char gateway_limits[OPTIONS_LIMITS_MAX][OPTIONS_ADDRESS_SIZE]; /* calls a minute: core/rate_table.h */
+    size_t gateway_limit_count;
+    char gateway_proxies[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE]; /* whose word on callers' addresses is taken */
+    size_t gateway_proxy_count;
+    char gateway_proxy_header[32];              /* empty: the gateway's default */
+    char gateway_metrics[OPTIONS_ALLOW_MAX][OPTIONS_ADDRESS_SIZE]; /* who may read /metrics, beside loopback */
+    size_t gateway_metrics_count;
+    char tls_certificate_file[OPTIONS_PATH_SIZE], tls_key_file[OPTIONS_PATH_SIZE]; /* of the gateway; empty: no TLS */
     char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
     char mail_from[OPTIONS_URL_SIZE];
     char smtp_credentials_file[OPTIONS_PATH_SIZE];

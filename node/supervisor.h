@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#define SUPERVISED_ARGUMENTS_MAX 64
+#define SUPERVISED_ARGUMENTS_MAX 160
 
 struct supervisor;
 

@@ -60,6 +60,7 @@ listen = 127.0.0.1:0
 ${join:+join = $join}
 [gateway]
 listen = 127.0.0.1:0
+limits = all=600
 INI
   "$bin/ducknode" init --config "$pond/$name.ini" > "$pond/$name.init"
   "$bin/ducknode" run --config "$pond/$name.ini" 2> "$pond/$name.log" &

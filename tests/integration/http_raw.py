@@ -28,7 +28,7 @@ class Gate:
         self.process = subprocess.Popen(
             [os.path.join(BIN, "duckgate"), "--listen", "127.0.0.1:0", "--state-dir",
              os.path.join(self.folder, "state"), "--socket", os.path.join(self.folder, "none"),
-             "--url-file", url, "--log-level", "debug", *self.flags],
+             "--url-file", url, "--log-level", "debug", "--limits", "all=off", *self.flags],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr))
@@ -565,24 +565,25 @@ def every_request_leaves_one_line_in_the_log():
         assert not any("secret" in line or "example.com" in line for line in gate.log), gate.log
 
 
-run(what_two_parsers_could_read_as_two_requests_is_refused_and_ends_the_connection,
-    a_length_that_is_no_number_is_refused,
-    what_is_too_large_is_refused_before_it_is_held,
-    a_body_at_the_limit_is_read_and_one_byte_more_is_refused,
-    a_length_that_is_too_large_is_refused_before_the_body_is_asked_for,
-    who_is_slow_is_cut_off,
-    a_hundred_requests_in_one_write_get_a_hundred_answers_in_order,
-    a_connection_is_kept_over_refusals_and_bodies,
-    methods_and_paths_are_on_one_list,
-    a_page_of_a_foreign_site_gets_nothing,
-    json_is_read_without_forgiveness,
-    only_json_is_taken,
-    a_query_is_read_as_strictly,
-    a_bearer_is_asked_for_where_one_is_needed,
-    without_a_node_everybody_is_told_so,
-    a_trace_is_echoed_when_it_is_one,
-    one_address_gets_its_share_of_connections,
-    a_client_that_goes_away_leaves_nothing_behind,
-    it_stops_when_told_and_takes_its_url_along,
-    a_setting_that_is_not_known_is_named,
-    every_request_leaves_one_line_in_the_log)
+if __name__ == "__main__":
+    run(what_two_parsers_could_read_as_two_requests_is_refused_and_ends_the_connection,
+        a_length_that_is_no_number_is_refused,
+        what_is_too_large_is_refused_before_it_is_held,
+        a_body_at_the_limit_is_read_and_one_byte_more_is_refused,
+        a_length_that_is_too_large_is_refused_before_the_body_is_asked_for,
+        who_is_slow_is_cut_off,
+        a_hundred_requests_in_one_write_get_a_hundred_answers_in_order,
+        a_connection_is_kept_over_refusals_and_bodies,
+        methods_and_paths_are_on_one_list,
+        a_page_of_a_foreign_site_gets_nothing,
+        json_is_read_without_forgiveness,
+        only_json_is_taken,
+        a_query_is_read_as_strictly,
+        a_bearer_is_asked_for_where_one_is_needed,
+        without_a_node_everybody_is_told_so,
+        a_trace_is_echoed_when_it_is_one,
+        one_address_gets_its_share_of_connections,
+        a_client_that_goes_away_leaves_nothing_behind,
+        it_stops_when_told_and_takes_its_url_along,
+        a_setting_that_is_not_known_is_named,
+        every_request_leaves_one_line_in_the_log)

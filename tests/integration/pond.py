@@ -71,7 +71,8 @@ class Node:
                 + "".join(f"join = {address}\n" for address in self.join)
                 + f"[log]\nformat = text\nlevel = info\n"
                 f"[gateway]\nlisten = 127.0.0.1:{self.gateway_port}\n"
-                f"program = {os.path.join(BIN, 'duckgate')}\n{self.extra}")
+                f"program = {os.path.join(BIN, 'duckgate')}\n"
+                f"limits = {self.pond.limits}\n{self.extra}")
 
     def init(self, join=(), extra=""):
         self.write_config(join, extra)
@@ -244,7 +245,9 @@ class Duck:
 class Pond:
     """with Pond("alice", "bob", "carol") as pond: … pond.alice …; each joins the first."""
 
-    def __init__(self, *names, extra=""):
+    def __init__(self, *names, extra="", limits="all=off"):
+        """Tests call more often than anybody may: `limits` are words of core/rate_table.h."""
+        self.limits = limits
         self.folder = tempfile.mkdtemp(prefix="duckpond-")
         self.nodes = [Node(self, name) for name in names]
         self.extra = extra
