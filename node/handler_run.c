@@ -213,12 +213,21 @@ enum handler_start handler_run_start(struct handler_run **started, const struct 
     return HANDLER_STARTED;
 }
 
+/* To the group, and to the program itself: it may have moved to another group of its session. Until it
+ * is reaped both numbers are nobody else's. */
+static void signal_all(const struct handler_run *run, int number)
+{
+    kill(-run->pid, number);
+    if (number == SIGKILL || getpgid(run->pid) != run->pid)
+        kill(run->pid, number);
+}
+
 void handler_run_free(struct handler_run *run)
 {
     if (!run)
         return;
     if (run->phase != HAS_ENDED)
-        kill(-run->pid, SIGKILL);
+        signal_all(run, SIGKILL);
     close_one(&run->in);
     close_one(&run->out);
     close_one(&run->error);
@@ -339,7 +348,7 @@ static void ask_to_end(struct handler_run *run, uint64_t now_ms)
 {
     if (run->phase != RUNS)
         return;
-    kill(-run->pid, SIGTERM);
+    signal_all(run, SIGTERM);
     run->phase = IS_ASKED_TO_END;
     run->wake_at_ms = now_ms + HANDLER_GRACE_MS;
 }
@@ -348,7 +357,7 @@ static void kill_now(struct handler_run *run)
 {
     if (run->phase == HAS_ENDED)
         return;
-    kill(-run->pid, SIGKILL);
+    signal_all(run, SIGKILL);
     run->phase = IS_KILLED;
     run->wake_at_ms = MOMENT_NEVER;
 }
@@ -394,7 +403,7 @@ void handler_run_ended(struct handler_run *run, uint64_t now_ms)
     read_output(run); /* what it said last is still in the pipe */
     read_words(run, now_ms);
     end_words(run, now_ms);
-    kill(-run->pid, SIGKILL);
+    signal_all(run, SIGKILL);
     run->phase = HAS_ENDED;
     run->wake_at_ms = MOMENT_NEVER;
     close_one(&run->in);

@@ -1,8 +1,9 @@
-/* A peck is taken back by whoever sent it. As long as its target's node has not taken it, that is this
- * node's own affair; afterwards the target's node is asked to, by the peck itself, repeated with a mark
- * until a `done` receipt comes. That says "cancelled", signed by the target, or what was answered
- * meanwhile: the first end that the target signs stands. The mark is not signed; the link proves the
- * node, and only where the sender lives may a peck be taken back. */
+/* A peck is taken back by whoever sent it. As long as it has not left, that is this node's own affair;
+ * afterwards the target's node is asked to, by the peck itself, repeated with a mark until a `done`
+ * receipt comes. That says "cancelled", signed by the target, or what was answered meanwhile: the first
+ * end that the target signs stands. A node that never took the peck refuses it as cancelled, and that
+ * ends it too. The mark is not signed; the link proves the node, and only where the sender lives may a
+ * peck be taken back. */
 #include "agent_parts.h"
 
 /* ---- where it was sent ---- */

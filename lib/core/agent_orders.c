@@ -238,7 +238,7 @@ static void cancel(struct agent *agent, const struct order *order, const struct 
         refuse(effects, order, REFUSAL_NOT_ALLOWED, "another duckling sent this peck", "peck_id");
         return;
     }
-    if (copy.state != PECK_QUEUED && copy.state != PECK_SENT) {
+    if (copy.state != PECK_QUEUED) { /* once it left, its target may have it */
         agent_ask_to_cancel(agent, entry, at, effects);
         effect = reply(effects, order);
         effect->reply.duckling = copy.from;

@@ -79,18 +79,24 @@ void agent_dispatch_partial(struct agent *agent, const struct unsigned_receipt *
 
 static const char *judge(const struct outbox_entry *entry, const struct receipt *receipt)
 {
-    enum partials_verdict room = partials_judge(&entry->partials, receipt->result.size);
-
     if (!hash_equal(&receipt->peck, &entry->hash) || !id_equal(&receipt->from, &entry->from) ||
         !id_equal(&receipt->to, &entry->to))
         return "it is about another peck";
-    if (entry->kind != PECK_ACTION)
-        return "a bond request has no partial answers";
-    return room == PARTIALS_ROOM ? NULL : partials_verdict_text(room);
+    return entry->kind == PECK_ACTION ? NULL : "a bond request has no partial answers";
+}
+
+/* Only the next one must find room. */
+static const char *judge_room(const struct outbox_entry *entry, const struct receipt *receipt)
+{
+    enum partials_verdict room = partials_judge(&entry->partials, receipt->result.size);
+
+    if (receipt->number != entry->partials.count + 1 || room == PARTIALS_ROOM)
+        return NULL;
+    return partials_verdict_text(room);
 }
 
 /* Late ones, of a peck that is done or was never sent from here, are let be: what is done has all
- * that count. Intake knows that the target signed. */
+ * that count. Intake knows that whom it names as the target signed; anybody could, in its own name. */
 void agent_receive_partial(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct receipt *receipt = &event->receipt.receipt;
@@ -101,15 +107,17 @@ void agent_receive_partial(struct agent *agent, const struct event *event, struc
 
     if (!entry || receipt->number <= entry->partials.count)
         return;
-    if (receipt->number > entry->partials.count + 1) {
-        outbox_miss_partials(agent->outbox, &peck, event->at.now_ms);
-        return;
-    }
     wrong = judge(entry, receipt);
+    if (!wrong)
+        wrong = judge_room(entry, receipt);
     if (wrong) {
         agent->receipts_refused++;
         agent_log(effects, LOG_WARNING, "a partial answer to %s is refused: %s",
                   id_text(ID_PECK, &peck, text), wrong);
+        return;
+    }
+    if (receipt->number > entry->partials.count + 1) {
+        outbox_miss_partials(agent->outbox, &peck, event->at.now_ms);
         return;
     }
     outbox_add_partial(agent->outbox, &peck, receipt->result);

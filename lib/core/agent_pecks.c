@@ -850,6 +850,8 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
     struct bytes code = event->refusal.code, reason = event->refusal.reason;
     char text[ID_TEXT_SIZE], problem[RECEIPT_PROBLEM_MAX];
     struct ending ending = {.state = PECK_FAILED, .retry_after_ms = event->refusal.retry_after_ms};
+    const struct ending taken_back = {
+        .state = PECK_CANCELLED, .problem = bytes_of_text("its target's node had not taken it")};
     struct id host;
 
     if (!entry || !agent_find_host(agent, &entry->to, &host) || !id_equal(&host, &event->node))
@@ -861,6 +863,10 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
               (int)code.size, (const char *)code.data);
     if (!event->refusal.final)
         return; /* the outbox tries again */
+    if (entry->cancelling && bytes_equal(code, bytes_of_text("cancelled"))) {
+        end_sent(agent, entry, &taken_back, &event->at, effects);
+        return;
+    }
     snprintf(problem, sizeof problem, "refused by the target's node (%.*s): %.*s", (int)code.size,
              (const char *)code.data, (int)reason.size, (const char *)reason.data);
     ending.problem = arena_copy(&effects->arena, bytes_of_text(problem));

@@ -110,6 +110,7 @@
 #define OUTBOX_MAX 100000u        /* pecks that await a receipt; then "busy" */
 #define TRAY_MAX 100000u          /* pecks that await an agent or an owner; then refused, not final */
 #define TRAY_PER_SENDER_MAX 10000u /* of one sender, in the tray */
+#define TRAY_PENDING_MAX(max) ((max) / 2) /* of it, that wait for owners: strangers leave room for who has a bond */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
 #define BOND_THREADS_MAX 32u      /* whose rounds one bond counts; then the least lately used is forgotten */

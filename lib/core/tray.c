@@ -7,15 +7,17 @@ struct slot {
     struct tray_entry entry;
     struct party *target, *sender;
     struct line *line;
-    uint64_t rank;
+    uint64_t turn;    /* of its line, when it was handed out */
     uint8_t action[]; /* what entry.action points to */
 };
 
-/* What one sender has here for one target. */
+/* What one sender has here for one target. Its node stands in the target's queue while something of
+ * it is ready. */
 struct line {
-    struct idtable_node by_sender;
+    struct pecktable_node by_sender;
     size_t count;
-    uint64_t rank; /* of its latest */
+    uint64_t turn;               /* the lower, the sooner it is its turn */
+    struct pecktable_heap ready; /* in order of arrival */
 };
 
 /* A duckling as a target or a sender of what is in the tray. Lives while something counts on it. */
@@ -23,13 +25,14 @@ struct party {
     struct idtable_node by_id;
     size_t as_target, as_sender, pending;
     struct idtable lines;        /* to it, by sender */
-    uint64_t rank;               /* the highest that was handed out to it */
-    struct pecktable_heap ready; /* for it; what comes back from a lease has its old place */
+    uint64_t turns;              /* that were given out */
+    struct pecktable_heap ready; /* lines, by their turn */
 };
 
 struct tray {
     struct pecktable table;
     struct idtable parties;
+    size_t pending; /* that wait for owners */
 };
 
 const char *tray_verdict_text(enum tray_verdict verdict)
@@ -43,6 +46,8 @@ const char *tray_verdict_text(enum tray_verdict verdict)
         return "this sender has too many open pecks on this node";
     case TRAY_TOO_MANY_PENDING:
         return "this sender has too many pecks that wait for approval";
+    case TRAY_PENDING_FULL:
+        return "this node holds as many pecks that wait for approval as it can";
     }
     return "";
 }
@@ -56,6 +61,15 @@ struct tray *tray_new(size_t pecks_max)
     return tray;
 }
 
+static void free_lines(struct party *party)
+{
+    struct idtable_node *node = NULL;
+
+    while ((node = idtable_next(&party->lines, node)))
+        pecktable_queue_free(&((struct line *)node)->ready);
+    idtable_free(&party->lines);
+}
+
 void tray_free(struct tray *tray)
 {
     struct idtable_node *node = NULL;
@@ -64,7 +78,7 @@ void tray_free(struct tray *tray)
         return;
     while ((node = idtable_next(&tray->parties, node))) {
         pecktable_queue_free(&((struct party *)node)->ready);
-        idtable_free(&((struct party *)node)->lines);
+        free_lines((struct party *)node);
     }
     idtable_free(&tray->parties);
     pecktable_free(&tray->table);
@@ -102,9 +116,21 @@ static void part(struct tray *tray, struct party *party)
     memory_give_back(party);
 }
 
-/* Start-time fair queueing with pecks of one length (Goyal, Vin and Cheng, SIGCOMM 1996): who is new in
- * line stands where the agent is, and each further peck of a sender one place behind its last. So
- * senders take turns, and none waits for all that another has sent. */
+/* ---- lines ---- */
+
+/* Round robin, by who was served least lately (Nagle, RFC 970): a sender is served, and stands behind
+ * all others; who is new does too. What it has sent, and what others take, moves nobody's place. */
+static void move_line(struct line *line, struct party *target, uint64_t turn)
+{
+    bool is_ready = pecktable_queue_first(&line->ready) != NULL;
+
+    if (is_ready)
+        pecktable_queue_leave(&target->ready, &line->by_sender);
+    line->turn = turn;
+    if (is_ready)
+        pecktable_queue_join(&target->ready, &line->by_sender, turn);
+}
+
 static void stand_in_line(struct slot *slot)
 {
     struct party *target = slot->target;
@@ -112,21 +138,43 @@ static void stand_in_line(struct slot *slot)
 
     if (!line) {
         line = memory_take(sizeof *line);
-        line->by_sender.id = slot->sender->by_id.id;
-        idtable_add(&target->lines, &line->by_sender);
+        line->by_sender.by_id.id = slot->sender->by_id.id;
+        line->turn = ++target->turns;
+        pecktable_queue_init(&line->ready);
+        idtable_add(&target->lines, &line->by_sender.by_id);
     }
     line->count++;
-    line->rank = (line->rank > target->rank ? line->rank : target->rank) + 1;
     slot->line = line;
-    slot->rank = line->rank;
 }
 
 static void leave_line(struct slot *slot)
 {
     if (--slot->line->count > 0)
         return;
-    idtable_remove(&slot->target->lines, &slot->line->by_sender);
+    idtable_remove(&slot->target->lines, &slot->line->by_sender.by_id);
+    pecktable_queue_free(&slot->line->ready);
     memory_give_back(slot->line);
+}
+
+/* What comes back from a lease was owed its turn. */
+static void become_ready(struct slot *slot)
+{
+    struct line *line = slot->line;
+
+    if (!pecktable_queue_first(&line->ready))
+        pecktable_queue_join(&slot->target->ready, &line->by_sender, line->turn);
+    pecktable_queue_join(&line->ready, &slot->node, slot->node.arrival);
+    if (slot->turn > 0 && slot->turn < line->turn)
+        move_line(line, slot->target, slot->turn);
+}
+
+static void be_ready_no_more(struct slot *slot)
+{
+    struct line *line = slot->line;
+
+    pecktable_queue_leave(&line->ready, &slot->node);
+    if (!pecktable_queue_first(&line->ready))
+        pecktable_queue_leave(&slot->target->ready, &line->by_sender);
 }
 
 /* ---- places ---- */
@@ -135,20 +183,22 @@ static void leave_line(struct slot *slot)
 static void enter(struct tray *tray, struct slot *slot, enum tray_place place)
 {
     slot->entry.place = place;
-    if (place == TRAY_WAITING)
+    if (place == TRAY_WAITING) {
         slot->sender->pending++;
-    else if (place == TRAY_READY)
-        pecktable_queue_join(&slot->target->ready, &slot->node, slot->rank);
+        tray->pending++;
+    } else if (place == TRAY_READY)
+        become_ready(slot);
     else if (place == TRAY_LEASED)
         pecktable_set_due(&tray->table, &slot->node, slot->entry.lease_until_ms);
 }
 
 static void leave(struct tray *tray, struct slot *slot)
 {
-    if (slot->entry.place == TRAY_WAITING)
+    if (slot->entry.place == TRAY_WAITING) {
         slot->sender->pending--;
-    else if (slot->entry.place == TRAY_READY)
-        pecktable_queue_leave(&slot->target->ready, &slot->node);
+        tray->pending--;
+    } else if (slot->entry.place == TRAY_READY)
+        be_ready_no_more(slot);
     else if (slot->entry.place == TRAY_LEASED)
         pecktable_set_due(&tray->table, &slot->node, MOMENT_NEVER);
 }
@@ -176,6 +226,8 @@ static enum tray_verdict judge(const struct tray *tray, const struct tray_entry 
         return TRAY_SENDER_FULL;
     if (sender && entry->place == TRAY_WAITING && sender->pending >= PENDING_PER_SENDER_MAX)
         return TRAY_TOO_MANY_PENDING;
+    if (entry->place == TRAY_WAITING && tray->pending >= TRAY_PENDING_MAX(tray->table.max))
+        return TRAY_PENDING_FULL;
     return TRAY_TAKEN;
 }
 
@@ -224,8 +276,6 @@ void tray_remove(struct tray *tray, const struct id *peck)
     leave(tray, slot);
     leave_line(slot);
     target->as_target--;
-    if (target->as_target == 0)
-        target->rank = 0;
     sender->as_sender--;
     pecktable_remove(&tray->table, &slot->node);
     part(tray, target);
@@ -270,20 +320,32 @@ static bool fits(const void *filter, const struct pecktable_node *node)
     return tray_filter_fits(filter, ((const struct slot *)node)->entry.action);
 }
 
+static struct slot *first_that_fits(const struct line *line, const struct tray_filter *filter)
+{
+    return (struct slot *)pecktable_queue_find(&line->ready, fits, filter);
+}
+
+static bool line_fits(const void *filter, const struct pecktable_node *node)
+{
+    return first_that_fits((const struct line *)node, filter) != NULL;
+}
+
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    const struct tray_filter *filter, uint64_t lease_until_ms)
 {
     struct party *target = find_party(tray, duckling);
-    struct slot *slot =
-        target ? (struct slot *)pecktable_queue_find(&target->ready, fits, filter) : NULL;
+    struct line *line =
+        target ? (struct line *)pecktable_queue_find(&target->ready, line_fits, filter) : NULL;
+    struct slot *slot;
 
-    if (!slot)
+    if (!line)
         return NULL;
+    slot = first_that_fits(line, filter);
+    slot->turn = line->turn;
     slot->entry.attempt++;
-    if (slot->rank > target->rank)
-        target->rank = slot->rank;
     slot->entry.lease_until_ms = lease_until_ms;
     move(tray, slot, TRAY_LEASED);
+    move_line(line, target, ++target->turns);
     return &slot->entry;
 }
 

@@ -1,7 +1,8 @@
 /* tray: received pecks that are not done: waiting for their owner, ready for their agent, or with
  * it under a lease.
  *
- * Holds what decides; the pecks' bytes are in the store. Bounded in all and for each sender. */
+ * Holds what decides; the pecks' bytes are in the store. Bounded in all and for each sender; and what
+ * waits for owners has half of the room, because anybody may send that, under any number of names. */
 #ifndef DUCK_CORE_TRAY_H
 #define DUCK_CORE_TRAY_H
 
@@ -41,7 +42,7 @@ struct tray_filter {
 };
 bool tray_filter_fits(const struct tray_filter *filter, struct bytes action);
 
-enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING };
+enum tray_verdict { TRAY_TAKEN, TRAY_FULL, TRAY_SENDER_FULL, TRAY_TOO_MANY_PENDING, TRAY_PENDING_FULL };
 
 struct tray *tray_new(size_t pecks_max);
 void tray_free(struct tray *tray); /* NULL is fine */
@@ -55,7 +56,7 @@ size_t tray_count(const struct tray *tray);
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
 /* Hands out a ready peck of a duckling that the filter fits, under a lease; NULL: none. Senders take turns, of each the
- * oldest that fits goes first. */
+ * oldest that fits goes first. What comes back gets its old place, and its sender the turn that it had. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    const struct tray_filter *filter, uint64_t lease_until_ms);
 bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms); /* false: not leased */

@@ -110,6 +110,78 @@ START_TEST(what_its_target_has_not_taken_is_taken_back_at_once)
 }
 END_TEST
 
+/* The peck is on its way, or was; the next frame of this kind is lost. */
+static struct play play_lost(int kind)
+{
+    struct play play = play_new(true);
+    struct order send = action(&play.duck, &play.friend);
+
+    play.pond->lose = kind;
+    play.peck = order(play.pond, &play.pond->alice, &send)->peck;
+    ck_assert_int_eq(sent(&play)->state, PECK_SENT);
+    return play;
+}
+
+START_TEST(what_was_taken_though_its_receipt_was_lost_is_ended_there)
+{
+    struct play play = play_lost(FRAME_RECEIPT);
+
+    ck_assert_int_eq(received(&play)->state, PECK_TAKEN);
+    ck_assert_int_eq(cancel(&play)->code, REFUSAL_NONE);
+    tick(play.pond, 1);
+    ck_assert_int_eq(received(&play)->state, PECK_CANCELLED);
+    ck_assert_int_eq(sent(&play)->state, PECK_CANCELLED);
+    ck_assert_int_eq(answer(&play), REFUSAL_CONFLICT);
+    pond_free(play.pond);
+}
+END_TEST
+
+START_TEST(what_was_answered_while_nobody_heard_stands)
+{
+    struct play play = play_lost(FRAME_RECEIPT);
+
+    play.pond->lose = FRAME_RECEIPT;
+    ck_assert_int_eq(answer(&play), REFUSAL_NONE);
+    ck_assert_int_eq(cancel(&play)->code, REFUSAL_NONE);
+    tick(play.pond, 1);
+    ck_assert_int_eq(received(&play)->state, PECK_ANSWERED);
+    ck_assert_int_eq(sent(&play)->state, PECK_ANSWERED);
+    pond_free(play.pond);
+}
+END_TEST
+
+START_TEST(what_was_lost_on_its_way_is_taken_back_when_its_target_says_so)
+{
+    struct play play = play_lost(FRAME_PECK);
+
+    link_both(play.pond, false);
+    ck_assert_int_eq(cancel(&play)->state, PECK_SENT);
+    tick(play.pond, MINUTE_MS);
+    ck_assert_int_eq(sent(&play)->state, PECK_SENT); /* who knows? */
+    link_both(play.pond, true);
+    tick(play.pond, 10);
+    ck_assert_ptr_null(received(&play));
+    ck_assert_int_eq(sent(&play)->state, PECK_CANCELLED);
+    pond_free(play.pond);
+}
+END_TEST
+
+/* A node that refuses as cancelled what nobody took back refuses, and no more. */
+START_TEST(a_refusal_that_says_cancelled_is_believed_of_what_was_taken_back_only)
+{
+    struct play play = play_lost(FRAME_PECK);
+    struct event event = {.kind = EVENT_REFUSAL, .node = play.pond->bob.id};
+
+    event.refusal.peck = play.peck;
+    event.refusal.code = bytes_of_text("cancelled");
+    event.refusal.reason = bytes_of_text("so it says");
+    event.refusal.final = true;
+    turn(play.pond, &play.pond->alice, &event);
+    ck_assert_int_eq(sent(&play)->state, PECK_FAILED);
+    pond_free(play.pond);
+}
+END_TEST
+
 START_TEST(while_the_target_is_away_it_goes_on_to_be_asked)
 {
     struct play play = play_new(true);
@@ -221,6 +293,10 @@ int main(void)
     tcase_add_test(stories, an_agent_that_has_it_hears_that_it_is_done_and_is_not_handed_it_again);
     tcase_add_test(stories, what_waits_for_its_owner_is_taken_back_too);
     tcase_add_test(stories, what_its_target_has_not_taken_is_taken_back_at_once);
+    tcase_add_test(stories, what_was_taken_though_its_receipt_was_lost_is_ended_there);
+    tcase_add_test(stories, what_was_answered_while_nobody_heard_stands);
+    tcase_add_test(stories, what_was_lost_on_its_way_is_taken_back_when_its_target_says_so);
+    tcase_add_test(stories, a_refusal_that_says_cancelled_is_believed_of_what_was_taken_back_only);
     tcase_add_test(stories, while_the_target_is_away_it_goes_on_to_be_asked);
     tcase_add_test(stories, a_question_that_was_lost_is_asked_again);
     tcase_add_test(stories, what_was_answered_first_stands);

@@ -502,6 +502,31 @@ START_TEST(who_promises_parts_that_never_come_is_waited_for_to_the_end_of_the_pe
 }
 END_TEST
 
+/* Who knows of a peck, and is not whom it was sent to, signs parts of an answer in its own name. */
+START_TEST(a_strangers_part_makes_nobody_ask_for_more)
+{
+    struct play play = play_new();
+    struct event event = {.kind = EVENT_PARTIAL, .node = play.pond->bob.id};
+    size_t carried = play.pond->carried[FRAME_PECK];
+
+    event.receipt.receipt = (struct receipt){.peck = sent(&play)->hash,
+                                             .from = play.duck,
+                                             .to = hatch(play.pond, &play.pond->bob, 40),
+                                             .kind = RECEIPT_PARTIAL,
+                                             .state = PECK_TAKEN,
+                                             .number = 7,
+                                             .result = bytes_of_text("1")};
+    turn(play.pond, &play.pond->alice, &event);
+    tick(play.pond, PARTIALS_ASK_MS + 1);
+    ck_assert_uint_eq(play.pond->carried[FRAME_PECK], carried);
+    event.receipt.receipt.to = play.friend;
+    turn(play.pond, &play.pond->alice, &event);
+    tick(play.pond, PARTIALS_ASK_MS + 1);
+    ck_assert_uint_eq(play.pond->carried[FRAME_PECK], carried + 1);
+    pond_free(play.pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_partials");
@@ -530,6 +555,7 @@ int main(void)
     tcase_add_test(stories, more_bytes_than_a_peck_may_have_are_refused_by_the_receiver);
     tcase_add_test(stories, a_part_about_another_peck_is_refused);
     tcase_add_test(stories, a_part_by_somebody_else_is_refused_at_the_door);
+    tcase_add_test(stories, a_strangers_part_makes_nobody_ask_for_more);
     tcase_add_test(stories,
                    a_part_in_a_frame_of_receipts_is_refused_and_a_receipt_in_a_frame_of_parts);
     tcase_add_test(stories,

@@ -242,6 +242,24 @@ START_TEST(after_its_time_it_is_asked_to_end_and_then_made_to)
 }
 END_TEST
 
+/* A program's process leads its group, and may leave it all the same: for one of its child's. */
+START_TEST(one_that_left_its_group_is_ended_too)
+{
+    begin(
+        "exec perl -e 'if (!($child = fork)) { setpgrp(0, 0); sleep; } 1 until setpgrp(0, $child); "
+        "$SIG{TERM} = sub {}; $| = 1; print 1; sleep while 1'",
+        "");
+    await_line();
+    ck_assert_int_ne(getpgid(handler_run_pid(run)), handler_run_pid(run));
+    now_ms += handler->timeout_ms;
+    handler_run_move(run, now_ms);
+    now_ms += HANDLER_GRACE_MS;
+    handler_run_move(run, now_ms);
+    finish();
+    ck_assert_int_eq(said.end, HANDLER_TIMED_OUT);
+}
+END_TEST
+
 START_TEST(one_that_hears_ends_when_it_is_asked_and_is_late_all_the_same)
 {
     begin("trap 'echo 1; exit 0' TERM; tail -f /dev/null & echo; wait", "");
@@ -458,6 +476,7 @@ static int run_all(const void *context)
     tcase_add_test(cases, a_program_need_not_read_what_it_is_given);
     tcase_add_test(cases, standard_error_is_no_answer_and_holds_nobody_up);
     tcase_add_test(cases, after_its_time_it_is_asked_to_end_and_then_made_to);
+    tcase_add_test(cases, one_that_left_its_group_is_ended_too);
     tcase_add_test(cases, one_that_hears_ends_when_it_is_asked_and_is_late_all_the_same);
     tcase_add_test(cases, one_that_is_dropped_has_nothing_to_say);
     tcase_add_test(cases, its_whole_group_ends_with_it);

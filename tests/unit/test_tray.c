@@ -315,6 +315,26 @@ START_TEST(a_sender_has_10000_in_all)
 }
 END_TEST
 
+/* Names cost nothing, and anybody may ask an owner: so many askers leave room for who has a bond. */
+START_TEST(what_waits_for_owners_has_half_of_the_room)
+{
+    struct tray_entry beyond = entry_of(TRAY_MAX, 3, 1, TRAY_WAITING);
+    struct id first = add(0, 4, 1, TRAY_WAITING);
+
+    for (uint64_t i = 1; i < TRAY_PENDING_MAX(TRAY_MAX); i++)
+        add(i, 4 + i / PENDING_PER_SENDER_MAX, 1, TRAY_WAITING);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_PENDING_FULL);
+    for (uint64_t i = TRAY_PENDING_MAX(TRAY_MAX); i < TRAY_MAX - 1; i++)
+        add(i, 4 + i % 20, 1, TRAY_READY);
+    tray_approve(tray, &first);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+    ck_assert_uint_eq(tray_count(tray), TRAY_MAX);
+    tray_remove(tray, &beyond.peck);
+    tray_remove(tray, &first);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_TAKEN);
+}
+END_TEST
+
 START_TEST(it_holds_what_it_is_told_and_refuses_one_beyond)
 {
     struct tray_entry beyond = entry_of(TRAY_MAX, 999, 3, TRAY_READY);
@@ -341,7 +361,7 @@ END_TEST
 
 START_TEST(every_verdict_has_its_words)
 {
-    for (int i = TRAY_TAKEN; i <= TRAY_TOO_MANY_PENDING; i++)
+    for (int i = TRAY_TAKEN; i <= TRAY_PENDING_FULL; i++)
         ck_assert_uint_gt(strlen(tray_verdict_text((enum tray_verdict)i)), 0);
 }
 END_TEST
@@ -354,13 +374,13 @@ END_TEST
 struct listed {
     bool held;
     uint64_t age; /* when it came */
-    uint64_t rank;
+    uint64_t from, to, turn;
     struct tray_entry entry;
 };
 
 static struct listed list[PECKS];
-static uint64_t reached[DUCKLINGS],
-    last[DUCKLINGS][DUCKLINGS]; /* ranks: by target, by target and sender */
+static uint64_t turns[DUCKLINGS],
+    turn_of[DUCKLINGS][DUCKLINGS]; /* by target, by target and sender */
 
 static size_t count_of(const struct id *from, bool pending_only)
 {
@@ -372,40 +392,31 @@ static size_t count_of(const struct id *from, bool pending_only)
     return count;
 }
 
-static struct listed *oldest_ready(const struct id *to)
+static bool is_before(const struct listed *one, const struct listed *other)
 {
-    struct listed *oldest = NULL;
+    uint64_t turn = turn_of[one->to][one->from], others = turn_of[other->to][other->from];
 
-    for (size_t i = 0; i < PECKS; i++)
-        if (list[i].held && list[i].entry.place == TRAY_READY && id_equal(&list[i].entry.to, to) &&
-            (!oldest || list[i].rank < oldest->rank ||
-             (list[i].rank == oldest->rank && list[i].age < oldest->age)))
-            oldest = &list[i];
-    return oldest;
+    return turn < others || (turn == others && one->age < other->age);
 }
 
-static size_t count_in_line(const struct id *to, const struct id *from)
+static struct listed *next_ready(uint64_t to)
+{
+    struct listed *next = NULL;
+
+    for (size_t i = 0; i < PECKS; i++)
+        if (list[i].held && list[i].entry.place == TRAY_READY && list[i].to == to &&
+            (!next || is_before(&list[i], next)))
+            next = &list[i];
+    return next;
+}
+
+static size_t count_in_line(uint64_t to, uint64_t from)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < PECKS; i++)
-        count += list[i].held && id_equal(&list[i].entry.to, to) &&
-                 (!from || id_equal(&list[i].entry.from, from));
+        count += list[i].held && list[i].to == to && list[i].from == from;
     return count;
-}
-
-/* Of one that is about to be held. */
-static uint64_t rank_in_line(uint64_t to, uint64_t from)
-{
-    struct id target = duckling(to), sender = duckling(from);
-
-    if (count_in_line(&target, NULL) == 0)
-        reached[to] = 0;
-    if (count_in_line(&target, &sender) == 0)
-        last[to][from] = 0;
-    if (last[to][from] < reached[to])
-        last[to][from] = reached[to];
-    return ++last[to][from];
 }
 
 static struct listed *first_lease_over(uint64_t now_ms)
@@ -459,7 +470,11 @@ static void try_to_add(struct listed *one, struct dice *dice, struct moment at, 
         return;
     }
     ck_assert_int_eq(verdict, TRAY_TAKEN);
-    one->rank = rank_in_line(to, from);
+    if (count_in_line(to, from) == 0)
+        turn_of[to][from] = ++turns[to];
+    one->from = from;
+    one->to = to;
+    one->turn = 0;
     one->held = true;
     one->age = age;
 }
@@ -493,14 +508,14 @@ static void hand_out(struct dice *dice, struct moment at)
     uint64_t target = dice_below(dice, DUCKLINGS);
     struct id to = duckling(target);
     uint64_t until_ms = at.now_ms + dice_below(dice, 500);
-    struct listed *expected = oldest_ready(&to);
+    struct listed *expected = next_ready(target);
     const struct tray_entry *taken = tray_take(tray, &to, &everything, until_ms);
 
     ck_assert_int_eq(taken != NULL, expected != NULL);
     if (!taken)
         return;
-    if (expected->rank > reached[target])
-        reached[target] = expected->rank;
+    expected->turn = turn_of[target][expected->from];
+    turn_of[target][expected->from] = ++turns[target];
     expected->entry.place = TRAY_LEASED;
     expected->entry.attempt++;
     expected->entry.lease_until_ms = until_ms;
@@ -516,6 +531,8 @@ static void let_time_pass(struct moment at)
         over = tray_poll_lease_over(tray, at.now_ms);
         ck_assert_ptr_nonnull(over);
         listed->entry.place = TRAY_READY;
+        if (listed->turn > 0 && listed->turn < turn_of[listed->to][listed->from])
+            turn_of[listed->to][listed->from] = listed->turn;
         ck_assert(is_same(over, &listed->entry));
     }
     ck_assert_ptr_null(tray_poll_lease_over(tray, at.now_ms));
@@ -531,9 +548,9 @@ static void let_time_pass(struct moment at)
 
 /* ---- filters and renewals ---- */
 
-static struct id add_action(uint64_t number, const char *action)
+static struct id add_action_of(uint64_t number, uint64_t from, const char *action)
 {
-    struct tray_entry entry = entry_of(number, 1, 2, TRAY_READY);
+    struct tray_entry entry = entry_of(number, from, 2, TRAY_READY);
     char text[PECK_ACTION_MAX];
 
     strcpy(text, action);
@@ -541,6 +558,11 @@ static struct id add_action(uint64_t number, const char *action)
     ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
     memset(text, '!', sizeof text); /* the tray has a copy */
     return entry.peck;
+}
+
+static struct id add_action(uint64_t number, const char *action)
+{
+    return add_action_of(number, 1, action);
 }
 
 static bool takes_only(const char *action, const char *but_not, const struct id *peck)
@@ -585,6 +607,37 @@ START_TEST(among_many_a_filter_finds_the_oldest_whatever_was_taken_before)
     for (size_t i = 10; i < 50; i++)
         ck_assert(takes_only("odd", "", &odd[i]));
     ck_assert(takes_only("odd", "", NULL));
+}
+END_TEST
+
+/* One sender's last peck goes first, because nobody takes the others: that puts nobody behind them. */
+START_TEST(what_is_taken_out_of_order_makes_nobody_wait)
+{
+    struct id slow[20], fast, quiet;
+
+    for (uint64_t i = 0; i < 20; i++)
+        slow[i] = add_action(i, "slow");
+    fast = add_action(20, "fast");
+    ck_assert(takes_only("fast", "", &fast));
+    quiet = add_action_of(21, 7, "slow");
+    ck_assert(takes_only("slow", "", &slow[0]));
+    ck_assert(takes_only("slow", "", &quiet));
+    ck_assert(takes_only("slow", "", &slow[1]));
+}
+END_TEST
+
+START_TEST(what_comes_back_has_its_turn_again)
+{
+    struct id first = add(1, 9, 2, TRAY_READY), next = add(2, 9, 2, TRAY_READY),
+              other = add(3, 8, 2, TRAY_READY);
+
+    ck_assert(takes(2, &first));
+    ck_assert(tray_give_back(tray, &first));
+    ck_assert(takes(2, &first));
+    ck_assert(takes(2, &other));
+    ck_assert(takes(2, &next));
+    ck_assert_ptr_nonnull(tray_poll_lease_over(tray, NOW_MS + MINUTE_MS));
+    ck_assert(takes(2, &first));
 }
 END_TEST
 
@@ -650,6 +703,8 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_filter_takes_the_oldest_that_it_fits);
     tcase_add_test(tests, among_many_a_filter_finds_the_oldest_whatever_was_taken_before);
+    tcase_add_test(tests, what_is_taken_out_of_order_makes_nobody_wait);
+    tcase_add_test(tests, what_comes_back_has_its_turn_again);
     tcase_add_test(tests, a_lease_that_is_renewed_ends_later);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
@@ -666,6 +721,7 @@ int main(void)
     tcase_add_test(tests, a_part_of_an_answer_makes_a_lease_longer_and_never_shorter);
     tcase_add_test(tests, a_sender_has_64_that_wait_for_owners);
     tcase_add_test(tests, a_sender_has_10000_in_all);
+    tcase_add_test(tests, what_waits_for_owners_has_half_of_the_room);
     tcase_add_test(tests, it_holds_what_it_is_told_and_refuses_one_beyond);
     tcase_add_test(tests, every_verdict_has_its_words);
     tcase_add_loop_test(tests, it_agrees_with_a_list, 0, 5);
