@@ -149,7 +149,7 @@
 #define NEWS_PER_FRAME_MAX 48u           /* records told to one neighbour at once */
 #define SUMS_SETTLE_MS SECOND_MS         /* differing sums count when ours has stayed so long … */
 #define SUMS_PATIENCE_MS (5 * SECOND_MS)  /* … or when none counted for so long … */
-#define SUMS_LINK_MS (30 * SECOND_MS)   /* a neighbour that was not compared with for so long is asked … */
+#define SUMS_LINK_MS (15 * SECOND_MS)   /* a neighbour that was not compared with for so long is asked … */
 #define SUMS_ASK_MS (5 * SECOND_MS)     /* … one of those so often */
 #define SUMS_CROWD_MS (SECOND_MS / 2)    /* … or so long, while news leave a crowd to repair */
 #define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
