@@ -2,6 +2,7 @@
 #include "client/duck_client.h"
 #include "exchange.h"
 #include "form.h"
+#include "pages.h"
 #include "wire/local.pb-c.h"
 
 void route_probe(struct exchange *exchange)
@@ -30,6 +31,11 @@ void route_readyz(struct exchange *exchange)
     object = json_object();
     reply_word(object, "status", "ready");
     exchange_answer(exchange, 200, object);
+}
+
+void route_page(struct exchange *exchange)
+{
+    exchange_answer_page(exchange, pages_find(exchange->match.route->path));
 }
 
 static void put_part(json_t *parts, const char *name, const char *status, const char *reason)

@@ -11,6 +11,7 @@ static const struct route routes[] = {
     {"GET", "/metrics", ROUTE_ALL, ROUTE_UNCOUNTED, route_prometheus, NULL, NULL, ROUTE_QUIET},
     {"GET", "/beak/system/status", ROUTE_ALL, ROUTE_UNCOUNTED, route_system_status, NULL, NULL,
      ROUTE_QUIET},
+    {"GET", "/openapi.json", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_PLAIN},
     {"POST", "/beak/pageview", ROUTE_ALL, ROUTE_AUDIT, route_pageview, "page referrer", NULL,
      ROUTE_PLAIN},

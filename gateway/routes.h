@@ -76,6 +76,7 @@ void route_pageview(struct exchange *exchange);
 void route_system_status(struct exchange *exchange);
 void route_healthz(struct exchange *exchange);
 void route_readyz(struct exchange *exchange);
+void route_page(struct exchange *exchange);
 
 void route_hatch(struct exchange *exchange); /* route_accounts.c */
 void route_verify(struct exchange *exchange);

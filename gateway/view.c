@@ -172,12 +172,12 @@ json_t *view_bond(const Duck__BondView *bond)
     reply_word(object, "bond_id", bond->bond_id);
     reply_word(object, "duckling_id", bond->duckling);
     reply_word(object, "with", bond->with);
-    put_texts(object, "scopes", bond->scopes, bond->n_scopes);
-    /* The scopes let whoever asked for the bond peck whoever approved it. */
-    reply_word(object, "direction", bond->requested_here ? "out" : "in");
     reply_date(object, "made_at", bond->made_ms);
     reply_date(object, "not_after", bond->not_after_ms);
     if (bond->terms) { /* not of one that has just ended */
+        put_texts(object, "scopes", bond->scopes, bond->n_scopes);
+        /* The scopes let whoever asked for the bond peck whoever approved it. */
+        reply_word(object, "direction", bond->requested_here ? "out" : "in");
         json_object_set_new(object, "limits", limits_of(bond->terms));
         json_object_set_new(object, "health", health_of(bond));
         reply_date(object, "changed_at", bond->terms_ms);

@@ -17,7 +17,7 @@ void hostile_born(struct pond *pond, struct pond_node *node)
     node->hostile = memory_take(sizeof *node->hostile);
     arena_init(&node->hostile->memory, 16 * MIB);
     arena_init(&node->hostile->own, 16 * MIB);
-    for (unsigned habit = 1; habit < HABIT_ALL; habit <<= 1)
+    for (unsigned habit = 1; habit <= HABIT_REVOKE; habit <<= 1)
         if ((pond->wish.habits & habit) && (pond->wish.steady || dice_below(dice, 2)))
             node->hostile->habits |= habit;
     node->hostile->victim = (uint32_t)dice_below(dice, pond->wish.nodes);
@@ -37,6 +37,7 @@ void hostile_free(struct hostile *hostile)
     arena_free(&hostile->own);
     identity_key_free(hostile->duck.key);
     identity_key_free(hostile->flier.key);
+    identity_key_free(hostile->leaver.key);
     memory_give_back(hostile);
 }
 
@@ -154,6 +155,8 @@ static void misbehave(struct pond *pond, struct pond_node *node, const struct id
         fox_let_fly(pond, node, to, &arena);
     else if (habit == HABIT_PECK)
         fox_peck(pond, node, &arena);
+    else if (habit == HABIT_REVOKE)
+        fox_revoke(pond, node, to, &arena);
     else
         fox_crowd(pond, node, &pond->nodes[node->hostile->victim].id, &arena);
     arena_free(&arena);

@@ -33,6 +33,8 @@ struct hostile {
     unsigned habits;
     uint32_t victim;
     struct author duck, flier; /* keys and chains of its own; made when it first lives */
+    struct author leaver;      /* that it will revoke; no key: nobody */
+    uint64_t leaver_told_ms;   /* wall */
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     struct fly flies[FLIES_MAX];
@@ -75,6 +77,8 @@ void fox_equivocate(struct pond *pond, struct pond_node *node, struct arena *are
 void fox_flood(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena);
 void fox_let_fly(struct pond *pond, struct pond_node *node, const struct id *to,
                  struct arena *arena);
+void fox_revoke(struct pond *pond, struct pond_node *node, const struct id *to,
+                struct arena *arena);
 void fox_crowd(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena);
 
 /* ---- hostile_words.c ---- */

@@ -4,7 +4,8 @@
 #define FLOOD_RECORDS 24u /* of one owner: more than any may have */
 #define FLY_MIN_MS 2000u
 #define FLY_MAX_MS 12000u
-#define CROWD 4u /* made-up nodes a time */
+#define CROWD 4u              /* made-up nodes a time */
+#define LEAVER_KNOWN_MS 5000u /* by then all have heard of who is to be revoked */
 
 /* ---- of its own making ---- */
 
@@ -215,6 +216,57 @@ void fox_crowd(struct pond *pond, struct pond_node *node, const struct id *to, s
                         fox_node_record(pond, node, &author, &author.id, arena), arena);
         identity_key_free(author.key);
     }
+}
+
+/* ---- revocations ---- */
+
+static struct bytes revocation(struct pond *pond, const struct author *author, struct arena *arena)
+{
+    uint64_t now_ms = fox_wall_ms(pond);
+    struct revocation_content content = {
+        .subject = author->id, .reason = bytes_of_text("gone"), .revoked_at_ms = now_ms};
+    struct statement statement = {.owner = &author->id,
+                                  .kind = RECORD_REVOCATION,
+                                  .content = revocation_content_pack(&content, arena),
+                                  .version_ms = now_ms,
+                                  .life_ms = REVOCATION_LIFE_MIN_MS + DAY_MS};
+
+    return make_record(author, &statement, arena);
+}
+
+/* Followed from here: the pool knows it before anybody holds it. */
+static void follow(struct pond *pond, struct pond_node *node, struct bytes chain, struct bytes wire,
+                   struct arena *arena)
+{
+    struct offered_record item = {.wire = wire, .chain = chain};
+    struct envelope envelope;
+
+    if (envelope_parse(wire, ENVELOPE_RECORD, arena, &envelope) != ENVELOPE_TAKEN ||
+        record_parse(envelope.body, arena, &item.record) != RECORD_OK)
+        assert(!"what it made parses");
+    spread_begin(pond, node, records_pool(pond->records, &item));
+}
+
+void fox_revoke(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena)
+{
+    struct hostile *hostile = node->hostile;
+    struct author *leaver = &hostile->leaver;
+    struct bytes wire;
+
+    if (!leaver->key) {
+        *leaver = fox_hatch(pond, node, IDENTITY_DUCKLING, &hostile->own);
+        hostile->leaver_told_ms = fox_wall_ms(pond);
+        fox_send_record(pond, node, to, leaver->chain,
+                        fox_duckling_record(pond, node, leaver, arena), arena);
+        return;
+    }
+    if (fox_wall_ms(pond) < hostile->leaver_told_ms + LEAVER_KNOWN_MS)
+        return;
+    wire = revocation(pond, leaver, arena);
+    follow(pond, node, leaver->chain, wire, arena);
+    fox_send_record(pond, node, to, leaver->chain, wire, arena);
+    identity_key_free(leaver->key);
+    *leaver = (struct author){0};
 }
 
 /* ---- records that end soon ---- */

@@ -28,17 +28,11 @@ static const struct named_bit faults[] = {{"loss", FAULT_LOSS},
                                           {"all", FAULT_ALL},
                                           {NULL, 0}};
 
-static const struct named_bit habits[] = {{"forge", HABIT_FORGE},
-                                          {"replay", HABIT_REPLAY},
-                                          {"equivocate", HABIT_EQUIVOCATE},
-                                          {"flood", HABIT_FLOOD},
-                                          {"eclipse", HABIT_ECLIPSE},
-                                          {"lie", HABIT_LIE},
-                                          {"accuse", HABIT_ACCUSE},
-                                          {"fly", HABIT_FLY},
-                                          {"peck", HABIT_PECK},
-                                          {"all", HABIT_ALL},
-                                          {NULL, 0}};
+static const struct named_bit habits[] = {
+    {"forge", HABIT_FORGE},   {"replay", HABIT_REPLAY},   {"equivocate", HABIT_EQUIVOCATE},
+    {"flood", HABIT_FLOOD},   {"eclipse", HABIT_ECLIPSE}, {"lie", HABIT_LIE},
+    {"accuse", HABIT_ACCUSE}, {"fly", HABIT_FLY},         {"peck", HABIT_PECK},
+    {"revoke", HABIT_REVOKE}, {"all", HABIT_ALL},         {NULL, 0}};
 
 struct options {
     struct pond_wish wish;
@@ -58,7 +52,8 @@ static void usage(FILE *out)
           "  --faults LIST      all, none, or of: loss delay duplicate partition clog pause crash\n"
           "                     power clock disk slow; with a minus in front: without it\n"
           "  --habits LIST      of hostile nodes: all, none, or of: forge replay equivocate flood\n"
-          "                     eclipse lie accuse fly peck\n"
+          "                     eclipse lie accuse fly peck; beside them revoke, which is honest:\n"
+          "                     the way of its revocations is followed\n"
           "  --hostile K        so many hostile nodes\n"
           "  --siege            all of them around the first node\n"
           "  --ducklings K      so many ducklings hatch, and peck each other\n"

@@ -40,6 +40,7 @@ enum habit {                     /* bits of pond_wish.habits: what hostile nodes
     HABIT_FLY = 1 << 7,          /* records that end soon, and then older ones of their name */
     HABIT_PECK = 1 << 8,         /* pecks without a bond, beyond it, after it, in others' names, again */
     HABIT_ALL = (1 << 9) - 1,
+    HABIT_REVOKE = 1 << 9,       /* hatches, and revokes when all know it: no offence, but its way is followed */
 };
 
 struct pond_wish {
