@@ -12,7 +12,7 @@
 struct watched {
     struct idtable_node node;
     uint32_t number, place; /* in the list; among the deadlines, or NO_PLACE */
-    bool is_told;           /* `told` and `pieces` mean something */
+    bool is_told, is_kept;  /* `told` and `pieces` mean something; the store has them */
     int told;
     unsigned pieces;
     bool is_due, is_unheard;
@@ -121,7 +121,7 @@ static void restore(void *context, const struct told_tier *told)
 {
     struct watched *watched = add(context, &told->duckling);
 
-    watched->is_told = told->is_told;
+    watched->is_told = watched->is_kept = told->is_told;
     watched->told = told->tier;
     watched->pieces = told->pieces;
 }
@@ -198,10 +198,24 @@ static void note_record(struct tiers *tiers, const struct effect *effect)
         mark_who_rest_on(tiers, &record->owner);
 }
 
+/* It begins as T0: whatever comes before it is first weighed is a change. */
+static void note_hatched(struct tiers *tiers, const struct id *duckling)
+{
+    static const struct tier_evidence evidence = {.certificate_holds = true, .is_hosted = true};
+    struct watched *watched;
+
+    if (find(tiers, duckling))
+        return;
+    watched = add(tiers, duckling);
+    watched->is_told = true;
+    watched->told = tier_of(&evidence);
+    watched->pieces = tier_pieces(&evidence);
+}
+
 void tiers_note(struct tiers *tiers, const struct effect *effect)
 {
-    if (effect->kind == EFFECT_KEEP_DUCKLING && !find(tiers, &effect->duckling->id))
-        add(tiers, &effect->duckling->id);
+    if (effect->kind == EFFECT_KEEP_DUCKLING)
+        note_hatched(tiers, &effect->duckling->id);
     else if (effect->kind == EFFECT_KEEP_RECORD)
         note_record(tiers, effect);
     else if (effect->kind == EFFECT_KEEP_TRUST || effect->kind == EFFECT_DROP_TRUST ||
@@ -261,7 +275,7 @@ static void keep(struct watched *watched, int tier, unsigned pieces, struct effe
     effect->tier.duckling = watched->node.id;
     effect->tier.tier = tier;
     effect->tier.pieces = pieces;
-    watched->is_told = true;
+    watched->is_told = watched->is_kept = true;
     watched->told = tier;
     watched->pieces = pieces;
 }
@@ -289,7 +303,7 @@ static void set_deadline(struct tiers *tiers, struct watched *watched, uint64_t 
         deadlines_add(&tiers->deadlines, watched->number);
 }
 
-/* A duckling that was never weighed had no tier before: there is nothing to tell. */
+/* Of one of an earlier release nothing was kept: there is nothing to compare with, or to tell. */
 static int weigh(struct tiers *tiers, struct watched *watched, const struct tiers_turn *turn)
 {
     struct tier_evidence evidence;
@@ -313,6 +327,8 @@ static int weigh(struct tiers *tiers, struct watched *watched, const struct tier
     } else {
         set_unheard(tiers, watched, true);
     }
+    if (!watched->is_kept)
+        keep(watched, watched->told, watched->pieces, turn->effects);
     return 0;
 }
 

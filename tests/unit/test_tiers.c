@@ -213,6 +213,34 @@ static void restart(void)
 
 /* ---- told ---- */
 
+/* A duckling that bonds at once, while a node that has just begun looks at nothing. */
+START_TEST(what_changes_before_a_hatched_duckling_is_weighed_is_told)
+{
+    tiers_rest(tiers, now_ms + TIERS_AT_START_MS);
+    hatch();
+    bond();
+    expect_nothing();
+    now_ms += TIERS_AT_START_MS;
+    turn_of(NULL, 0);
+    expect(0, 1, "bonded gained");
+    restart();
+    nothing_happens();
+}
+END_TEST
+
+/* The tier that it began with is kept, though nothing was told of it. */
+START_TEST(a_hatched_duckling_that_nobody_follows_is_kept_as_it_began)
+{
+    is_followed = false;
+    hatch();
+    bond();
+    restart();
+    is_followed = true;
+    turn_of(NULL, 0);
+    expect(0, 1, "bonded gained");
+}
+END_TEST
+
 START_TEST(a_bond_made_and_ended_is_told_once_each)
 {
     hatch();
@@ -459,6 +487,7 @@ START_TEST(a_turn_weighs_so_many_and_the_next_the_rest)
         hosted[i].profile.display_name = bytes_of_text("one of many");
         kept[i] = (struct effect){.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted[i]};
     }
+    is_followed = false; /* each is kept, none is told */
     turn_of(kept, TIERS_AT_ONCE + 1);
     ck_assert_uint_eq(effects.count, TIERS_AT_ONCE);
     ck_assert_uint_eq(tiers_wake_at_ms(tiers, &moment), now_ms);
@@ -476,6 +505,8 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, what_changes_before_a_hatched_duckling_is_weighed_is_told);
+    tcase_add_test(tests, a_hatched_duckling_that_nobody_follows_is_kept_as_it_began);
     tcase_add_test(tests, a_bond_made_and_ended_is_told_once_each);
     tcase_add_test(tests, one_end_alone_makes_no_bond);
     tcase_add_test(tests, vouchers_count_with_trust_and_only_so_long);
