@@ -57,10 +57,15 @@ struct local_api_settings {
 int local_api_open(struct local_api **opened, const struct local_api_settings *settings);
 void local_api_close(struct local_api *api); /* NULL is fine */
 
-/* Called by the loop once a turn, after the commit: EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED and
- * _MEMBER_CHANGED are told, others passed over. Copies what it keeps. */
+/* Called by the loop once a turn, after the commit: EFFECT_REPLY, _PECK_CHANGED, _BOND_CHANGED, _RECORD_CHANGED,
+ * _MEMBER_CHANGED and _TIER_CHANGED are told, others passed over. Copies what it keeps. */
 void local_api_perform(struct local_api *api, const struct effect *effects, size_t count);
 void local_api_flush(struct local_api *api); /* once a turn: sends what was queued */
+
+/* From the loop's thread: would an event of this duckling be heard? And how many have begun to follow so
+ * far; the inbox is poked for each. */
+bool local_api_is_followed(struct local_api *api, const struct id *duckling);
+uint64_t local_api_follows_begun(const struct local_api *api);
 
 /* From any thread: a link came up or went. Told to those who follow the whole node. */
 void local_api_link_changed(struct local_api *api, const struct id *node, bool up);

@@ -142,6 +142,8 @@ static void follow(struct local_client *client, const Duck__Request *asked, cons
     if (asked->follow->directory)
         ring_put_last(&api->directory_follows, &request->directory);
     answer_done(client, asked->id);
+    api->follows_begun++;
+    inbox_poke(api->settings.inbox); /* something may have waited for somebody to hear it */
 }
 
 static void cancel_follow(struct local_client *client, const Duck__Request *asked)

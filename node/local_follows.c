@@ -2,6 +2,7 @@
  * less. Everything in this file but
  * what any thread may call is done under the lock. */
 #include "clock.h"
+#include "core/tier.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
 
@@ -61,13 +62,22 @@ static void tell_followers(struct local_api *api, const struct id *duckling, Duc
         tell_followers_of(api, duckling, view);
 }
 
+static bool has_follower(const struct local_api *api, const struct id *duckling)
+{
+    const struct ring *slot = &api->follows[local_shelf(duckling)];
+
+    for (const struct ring *ring = slot->next; ring != slot; ring = ring->next)
+        if (id_equal(&RING_OWNER(ring, struct request, shelf)->awaited, duckling))
+            return true;
+    return false;
+}
+
 /* By nobody, mostly: then nothing is written for them. */
 static bool is_followed(const struct local_api *api, const struct id *duckling)
 {
     static const struct id everything;
 
-    return !ring_is_alone(&api->follows[local_shelf(&everything)]) ||
-           !ring_is_alone(&api->follows[local_shelf(duckling)]);
+    return has_follower(api, &everything) || has_follower(api, duckling);
 }
 
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect)
@@ -167,6 +177,35 @@ void local_follows_tell_member(struct local_api *api, const struct effect *effec
     view.state = (char *)gossip_state_name(effect->member_changed.state);
     view.at_ms = clock_wall_ms();
     tell_followers(api, &nobody, &view);
+}
+
+void local_follows_tell_tier(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    char duckling[ID_TEXT_SIZE];
+
+    view.kind = "tier_change";
+    view.duckling = (char *)id_text(ID_DUCKLING, &effect->tier.duckling, duckling);
+    view.before = (char *)tier_name(effect->tier.before);
+    view.state = (char *)tier_name(effect->tier.tier);
+    view.reason = (char *)effect->tier.reason;
+    view.at_ms = effect->tier.at_ms;
+    tell_followers(api, &effect->tier.duckling, &view);
+}
+
+bool local_api_is_followed(struct local_api *api, const struct id *duckling)
+{
+    bool is;
+
+    pthread_mutex_lock(&api->lock);
+    is = is_followed(api, duckling);
+    pthread_mutex_unlock(&api->lock);
+    return is;
+}
+
+uint64_t local_api_follows_begun(const struct local_api *api)
+{
+    return api->follows_begun;
 }
 
 void local_api_link_changed(struct local_api *api, const struct id *node, bool up)

@@ -12,6 +12,7 @@
 
 #include <nng/nng.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define CLIENT_SLOTS 1024u
 #define REQUEST_SLOTS 4096u
@@ -210,6 +211,7 @@ struct local_api {
     struct ring by_ticket[REQUEST_SLOTS];
     struct ring peck_waits[REQUEST_SLOTS], take_waits[REQUEST_SLOTS], follows[REQUEST_SLOTS];
     struct ring directory_follows;
+    atomic_uint_least64_t follows_begun;
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
@@ -293,6 +295,7 @@ void local_follows_tell_partial(struct local_api *api, const struct effect *effe
 void local_follows_tell_bond(struct local_api *api, const struct effect *effect);
 void local_follows_tell_record(struct local_api *api, const struct effect *effect);
 void local_follows_tell_member(struct local_api *api, const struct effect *effect);
+void local_follows_tell_tier(struct local_api *api, const struct effect *effect);
 
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 

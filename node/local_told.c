@@ -508,5 +508,7 @@ void local_tell(struct local_api *api, const struct effect *effect)
         local_follows_tell_record(api, effect);
     } else if (effect->kind == EFFECT_MEMBER_CHANGED) {
         local_follows_tell_member(api, effect);
+    } else if (effect->kind == EFFECT_TIER_CHANGED) {
+        local_follows_tell_tier(api, effect);
     }
 }

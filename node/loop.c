@@ -7,6 +7,7 @@
 #include "log.h"
 #include "perform.h"
 #include "syncer.h"
+#include "tiers.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -52,6 +53,8 @@ struct loop {
     struct turn turns[2];  /* one is decided while the other waits for its sync */
     struct turn *syncing;  /* NULL: none */
     struct syncer *syncer;
+    struct tiers *tiers;
+    uint64_t follows_begun; /* that tiers know of */
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
@@ -109,6 +112,8 @@ static int bear_agent(struct loop *loop, struct event *begin)
         agent_free(loop->agent);
         fault = restore_agent(loop, begin);
     }
+    if (!fault)
+        fault = tiers_restore(loop->tiers);
     if (!fault)
         join_again(loop, &begin->at);
     return fault;
@@ -173,6 +178,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     performer_init(&loop->performer);
     loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
     loop->syncer = syncer_new(settings->store, settings->inbox);
+    loop->tiers = tiers_new(settings->store);
     loop->performer.store = settings->store;
     loop->performer.inbox = settings->inbox;
     loop->performer.transport = settings->transport;
@@ -203,6 +209,7 @@ void loop_free(struct loop *loop)
     message_free(loop->start);
     agent_free(loop->agent);
     syncer_free(loop->syncer);
+    tiers_free(loop->tiers);
     for (int i = 0; i < 2; i++) {
         free_messages(loop->turns[i].messages);
         effects_free(&loop->turns[i].effects);
@@ -413,6 +420,7 @@ static void keep(struct loop *loop, struct turn *turn)
         }
         if (!turn->fault)
             turn->fault = store_keep(loop->settings.store, effect);
+        tiers_note(loop->tiers, effect);
         turn->promises |= !can_be_said_again(effect);
     }
 }
@@ -526,6 +534,36 @@ static void keep_audit(struct loop *loop, struct turn *turn)
     loop->prune_wall_ms = wall_ms + (is_done ? PRUNE_EVERY_MS : PRUNE_PAUSE_MS);
 }
 
+static bool is_followed(void *context, const struct id *duckling)
+{
+    struct local_api *api = context;
+
+    return api && local_api_is_followed(api, duckling);
+}
+
+static uint64_t follows_begun(const struct loop *loop)
+{
+    return loop->performer.api ? local_api_follows_begun(loop->performer.api) : 0;
+}
+
+/* What was kept may have moved the tier of a duckling, as may the time. */
+static void settle_tiers(struct loop *loop, struct turn *turn)
+{
+    struct tiers_turn settled = {.at = &turn->at,
+                                 .is_followed = is_followed,
+                                 .context = loop->performer.api,
+                                 .effects = &turn->effects};
+    uint64_t begun = follows_begun(loop);
+
+    if (turn->fault)
+        return;
+    if (begun != loop->follows_begun)
+        tiers_may_be_heard(loop->tiers);
+    loop->follows_begun = begun;
+    turn->fault = tiers_settle(loop->tiers, &settled);
+    keep(loop, turn);
+}
+
 /* Decides what the messages ask for, and commits what must be kept of it. */
 static int decide(struct loop *loop, struct turn *turn)
 {
@@ -546,6 +584,7 @@ static int decide(struct loop *loop, struct turn *turn)
         rotate_session_key(loop, turn);
         agent_settle(loop->agent, &turn->at, &turn->effects);
         keep(loop, turn);
+        settle_tiers(loop, turn);
         keep_audit(loop, turn);
     }
     if (turn->open && !turn->fault && !loop->disk_full)
@@ -695,6 +734,9 @@ static uint64_t wake_at_ms(const struct loop *loop)
     wake_ms = earlier(wake_ms, loop->performer.late_at_ms);
     wake_ms = earlier(wake_ms, steady_of(store_audit_due_ms(loop->settings.store), &at));
     wake_ms = earlier(wake_ms, steady_of(loop->prune_wall_ms, &at));
+    wake_ms = earlier(wake_ms, tiers_wake_at_ms(loop->tiers, &at));
+    if (tiers_some_are_unheard(loop->tiers) && follows_begun(loop) != loop->follows_begun)
+        wake_ms = at.now_ms;
     if (loop->members_changed && loop->settings.roster)
         wake_ms = earlier(wake_ms, loop->roster_ms + ROSTER_GATHER_MS);
     /* Nothing can be kept: what is due waits a moment, or it would be tried without end. */
@@ -715,6 +757,7 @@ int loop_run(struct loop *loop)
         log_write(LOG_ERROR, "store", "cannot read what is stored: %s", fault_text(fault));
         return fault;
     }
+    tiers_rest(loop->tiers, messages->event.at.now_ms + TIERS_AT_START_MS);
     loop->start = NULL;
     loop->members_changed = true;
     fault = run_turn(loop, messages);

@@ -251,6 +251,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_VOUCHER:
         case EFFECT_KEEP_TRUST:
         case EFFECT_DROP_TRUST:
+        case EFFECT_KEEP_TIER:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:
@@ -284,6 +285,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
             break;
         case EFFECT_REPLY:
         case EFFECT_MEMBER_CHANGED:
+        case EFFECT_TIER_CHANGED:
         case EFFECT_PECK_CHANGED:
         case EFFECT_PARTIAL_CAME:
         case EFFECT_BOND_CHANGED:

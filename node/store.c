@@ -27,6 +27,7 @@
 #include "node_5.sql.h"
 #include "node_6.sql.h"
 #include "node_7.sql.h"
+#include "node_8.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -41,7 +42,7 @@
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
                                                       schema_node_4, schema_node_5, schema_node_6,
-                                                      schema_node_7};
+                                                      schema_node_7, schema_node_8};
 
 /* ---- a connection ---- */
 
@@ -545,7 +546,7 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_PIN] = store_keep_pin,           [EFFECT_KEEP_COUNTERS] = store_keep_counters,
         [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
         [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
-        [EFFECT_KEEP_PARTIAL] = store_keep_partial,
+        [EFFECT_KEEP_PARTIAL] = store_keep_partial,   [EFFECT_KEEP_TIER] = store_keep_tier,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;

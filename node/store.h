@@ -56,9 +56,36 @@ int store_keep_checkpoint(struct store *store, uint64_t wall_ms);
 int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done);
 
 /* What the directory and this node's trust prove of a duckling, as the store holds it now; whether its
- * certificates hold is for who has them to say. */
-void store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
-                 struct tier_evidence *evidence);
+ * certificates hold is for who has them to say. Sees the open turn. After a fault nothing is proved. */
+int store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                struct tier_evidence *evidence);
+
+/* The same of one that lives here, and what it rests on. */
+enum vouching {              /* the best that is said of it by operators */
+    VOUCHING_NONE,           /* nobody's word lives */
+    VOUCHING_UNTRUSTED,      /* of operators that this node does not trust, or no longer */
+    VOUCHING_REVOKED,        /* of one whose key is revoked */
+    VOUCHING_GOOD,
+};
+struct tier_ground {
+    uint64_t until_ms;       /* wall: then the first piece ends that now counts; MOMENT_NEVER */
+    struct id bonded_with;   /* whose word for the bond lives longest; zero: nobody's */
+    enum vouching vouching;
+    struct id operators[RECORDS_PER_OWNER_MAX]; /* whose vouchers live, counted or not */
+    size_t operator_count;
+};
+int store_weigh_hosted(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                       struct tier_evidence *evidence, struct tier_ground *ground);
+
+/* Ducklings that live here, and the tier that was told of each. */
+struct told_tier {
+    struct id duckling;
+    bool is_told;
+    int tier;
+    unsigned pieces;
+};
+int store_read_told_tiers(struct store *store,
+                          void (*give)(void *context, const struct told_tier *told), void *context);
 
 /* Puts all that is committed on the disk. From any thread, while the loop begins another turn; one
  * call at a time. FAULT_STORE: a sync failed, and nobody knows what the disk holds. */

@@ -7,8 +7,8 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 7
-#define STORE_DIRECTORY_VERSION 1 /* another one is made anew */
+#define STORE_VERSION 8
+#define STORE_DIRECTORY_VERSION 2 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
@@ -81,6 +81,8 @@ enum statement {
     STATEMENT_TIER_VOUCHERS,
     STATEMENT_TIER_BONDED,
     STATEMENT_TIER_HOST,
+    STATEMENT_TIER_KEEP,
+    STATEMENT_TIERS_TOLD,
     /* records */
     STATEMENT_OWNER_FIND,
     STATEMENT_OWNER_ADD,
@@ -318,6 +320,7 @@ struct restoring;
 int store_keep_voucher(struct store *store, const struct effect *effect);
 int store_keep_trust(struct store *store, const struct effect *effect);
 int store_drop_trust(struct store *store, const struct effect *effect);
+int store_keep_tier(struct store *store, const struct effect *effect);
 int store_restore_vouchers(struct store *store, const struct restoring *restoring);
 
 /* ---- store_recent.c ---- */

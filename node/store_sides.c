@@ -1,5 +1,6 @@
 /* What searches need beside the records: of ducklings their host, their capabilities, their words; of
  * attestations of bonds, who and whom. */
+#include "core/voucher.h"
 #include "store_internal.h"
 
 #include <stdio.h>
@@ -82,17 +83,26 @@ static int change_sides(struct store *store, int64_t number, const struct sides 
     return fault;
 }
 
-/* Whom the record says to be bonded with its owner. */
-static bool read_bonded(const struct record *record, struct arena *arena, struct id *subject)
+/* Whom the record says to be bonded with its owner, or to vouch for it. */
+static bool read_bonded(const struct record *record, struct arena *arena, struct id *subject,
+                        uint64_t *issued_ms)
 {
     struct attestation_content content;
+    struct envelope envelope;
+    struct voucher voucher;
 
     if (record->kind != RECORD_ATTESTATION || record->deleted ||
-        attestation_content_parse(record->content, arena, &content) != RECORD_OK ||
-        (!bytes_equal(content.claim, bytes_of_text(CLAIM_BONDED)) &&
-         !bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED))))
+        attestation_content_parse(record->content, arena, &content) != RECORD_OK)
         return false;
     *subject = content.subject;
+    *issued_ms = 0;
+    if (bytes_equal(content.claim, bytes_of_text(CLAIM_BONDED)))
+        return true;
+    if (!bytes_equal(content.claim, bytes_of_text(CLAIM_OPERATOR_VERIFIED)) ||
+        envelope_parse(content.proof, ENVELOPE_VOUCHER, arena, &envelope) != ENVELOPE_TAKEN ||
+        voucher_parse(envelope.body, arena, &voucher) != VOUCHER_OK)
+        return false;
+    *issued_ms = voucher.issued_ms;
     return true;
 }
 
@@ -101,15 +111,21 @@ static int write_bonded(struct store *store, enum statement which, const char *s
 {
     sqlite3_stmt *statement;
     struct id subject;
+    uint64_t issued_ms;
 
-    if (!read_bonded(record, &store->arena, &subject))
+    if (!read_bonded(record, &store->arena, &subject, &issued_ms))
         return 0;
     statement = store_prepare(&store->directory, which, sql);
     store_bind_id(statement, 1, &record->owner);
     store_bind_id(statement, 2, &subject);
     sqlite3_bind_int64(statement, 3, number);
-    if (which == STATEMENT_BONDED_ADD)
+    if (which == STATEMENT_BONDED_ADD) {
         store_bind_number(statement, 4, record->not_after_ms);
+        if (issued_ms > 0)
+            store_bind_number(statement, 5, issued_ms);
+        else
+            sqlite3_bind_null(statement, 5);
+    }
     return store_run(&store->directory, statement);
 }
 
@@ -134,8 +150,8 @@ int store_replace_sides(struct store *store, const struct held_record *held, int
     if (!fault && new) {
         after = sides_of(new, &store->arena);
         fault = write_bonded(store, STATEMENT_BONDED_ADD,
-                             "INSERT OR REPLACE INTO bonded (owner, subject, record, not_after_ms) "
-                             "VALUES (?1, ?2, ?3, ?4)",
+                             "INSERT OR REPLACE INTO bonded (owner, subject, record, not_after_ms, "
+                             "issued_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
                              new, number);
     }
     return fault ? fault : change_sides(store, number, &before, &after);

@@ -83,17 +83,21 @@ int store_restore_vouchers(struct store *store, const struct restoring *restorin
 /* ---- what it proves ---- */
 
 static bool is_trusted(struct store_connection *node, const struct id *operator_id,
-                       uint64_t wall_ms)
+                       uint64_t wall_ms, uint64_t *until_ms)
 {
     sqlite3_stmt *statement = store_prepare(
         node, STATEMENT_TRUST_FIND,
-        "SELECT 1 FROM trust WHERE operator = ?1 AND coalesce(until_ms, ?2 + 1) > ?2");
+        "SELECT until_ms FROM trust WHERE operator = ?1 AND coalesce(until_ms, ?2 + 1) > ?2");
     bool is_found = false;
 
+    *until_ms = MOMENT_NEVER;
     store_bind_id(statement, 1, operator_id);
     store_bind_number(statement, 2, wall_ms);
-    while (store_next_row(node, statement))
+    while (store_next_row(node, statement)) {
         is_found = true;
+        if (sqlite3_column_type(statement, 0) != SQLITE_NULL)
+            *until_ms = store_column_number(statement, 0);
+    }
     return is_found;
 }
 
@@ -115,79 +119,209 @@ static bool is_revoked(struct store_connection *directory, const struct id *iden
     return is_found;
 }
 
-/* Its attestations stand in `bonded`, whoever they are about: ids of operators and of ducklings do not
- * meet. */
-static bool is_vouched(struct store_connection *node, struct store_connection *directory,
-                       const struct id *duckling, uint64_t wall_ms)
-{
-    sqlite3_stmt *statement =
-        store_prepare(directory, STATEMENT_TIER_VOUCHERS,
-                      "SELECT subject FROM bonded WHERE owner = ?1 AND not_after_ms > ?2");
-    bool is_found = false;
-    struct id subject;
+/* Where it is weighed, and what there is to find out. */
+struct scales {
+    struct store_connection *node, *directory;
+    const struct id *duckling;
+    uint64_t wall_ms;
+    int fault;
+    struct tier_ground ground;
+};
 
-    store_bind_id(statement, 1, duckling);
-    store_bind_number(statement, 2, wall_ms);
-    while (store_next_row(directory, statement))
-        if (!is_found && store_column_id(statement, 0, &subject))
-            is_found = is_trusted(node, &subject, wall_ms) && !is_revoked(directory, &subject);
-    return is_found;
+static void note_fault(struct scales *scales)
+{
+    if (!scales->fault)
+        scales->fault = scales->node->fault ? scales->node->fault : scales->directory->fault;
 }
 
-static bool is_bonded(struct store_connection *directory, const struct id *duckling,
-                      uint64_t wall_ms)
+static void note_end(struct scales *scales, uint64_t until_ms)
+{
+    if (until_ms < scales->ground.until_ms)
+        scales->ground.until_ms = until_ms;
+}
+
+static enum vouching weigh_voucher(struct scales *scales, const struct id *operator_id,
+                                   uint64_t *until_ms)
+{
+    uint64_t trusted_until_ms;
+
+    if (!is_trusted(scales->node, operator_id, scales->wall_ms, &trusted_until_ms))
+        return VOUCHING_UNTRUSTED;
+    if (is_revoked(scales->directory, operator_id))
+        return VOUCHING_REVOKED;
+    if (trusted_until_ms < *until_ms)
+        *until_ms = trusted_until_ms;
+    return VOUCHING_GOOD;
+}
+
+/* Of several the best counts, and of the good the one that lives longest. */
+static void weigh_vouchers(struct scales *scales)
 {
     sqlite3_stmt *statement = store_prepare(
-        directory, STATEMENT_TIER_BONDED,
-        "SELECT 1 FROM bonded one JOIN bonded other ON other.owner = one.subject "
-        "AND other.subject = one.owner WHERE one.owner = ?1 AND one.not_after_ms > ?2 "
-        "AND other.not_after_ms > ?2 LIMIT 1");
+        scales->directory, STATEMENT_TIER_VOUCHERS,
+        "SELECT subject, not_after_ms FROM bonded WHERE owner = ?1 AND not_after_ms > ?2 "
+        "AND issued_ms IS NOT NULL");
+    uint64_t good_until_ms = 0;
+    struct id operator_id;
+
+    store_bind_id(statement, 1, scales->duckling);
+    store_bind_number(statement, 2, scales->wall_ms);
+    while (store_next_row(scales->directory, statement)) {
+        uint64_t until_ms = store_column_number(statement, 1);
+        enum vouching vouching;
+
+        if (!store_column_id(statement, 0, &operator_id))
+            continue;
+        vouching = weigh_voucher(scales, &operator_id, &until_ms);
+        note_fault(scales);
+        if (vouching > scales->ground.vouching)
+            scales->ground.vouching = vouching;
+        if (vouching == VOUCHING_GOOD && until_ms > good_until_ms)
+            good_until_ms = until_ms;
+        if (scales->ground.operator_count < RECORDS_PER_OWNER_MAX)
+            scales->ground.operators[scales->ground.operator_count++] = operator_id;
+    }
+    note_fault(scales);
+    if (scales->ground.vouching == VOUCHING_GOOD)
+        note_end(scales, good_until_ms);
+}
+
+static bool weigh_bonds(struct scales *scales)
+{
+    sqlite3_stmt *statement =
+        store_prepare(scales->directory, STATEMENT_TIER_BONDED,
+                      "SELECT one.subject, min(one.not_after_ms, other.not_after_ms) AS until_ms "
+                      "FROM bonded one JOIN bonded other ON other.owner = one.subject "
+                      "AND other.subject = one.owner WHERE one.owner = ?1 "
+                      "AND one.not_after_ms > ?2 AND other.not_after_ms > ?2 "
+                      "ORDER BY until_ms DESC LIMIT 1");
     bool is_found = false;
 
-    store_bind_id(statement, 1, duckling);
-    store_bind_number(statement, 2, wall_ms);
-    while (store_next_row(directory, statement))
-        is_found = true;
+    store_bind_id(statement, 1, scales->duckling);
+    store_bind_number(statement, 2, scales->wall_ms);
+    while (store_next_row(scales->directory, statement)) {
+        is_found = store_column_id(statement, 0, &scales->ground.bonded_with);
+        note_end(scales, store_column_number(statement, 1));
+    }
+    note_fault(scales);
     return is_found;
 }
 
-static bool has_host(struct store_connection *directory, int64_t identity, uint64_t wall_ms)
+static bool weigh_host(struct scales *scales, int64_t identity)
 {
     sqlite3_stmt *statement =
-        store_prepare(directory, STATEMENT_TIER_HOST,
-                      "SELECT 1 FROM record WHERE number BETWEEN ?1 AND ?2 AND kind = 2 "
-                      "AND host IS NOT NULL AND not_after_ms > ?3");
+        store_prepare(scales->directory, STATEMENT_TIER_HOST,
+                      "SELECT not_after_ms FROM record WHERE number BETWEEN ?1 AND ?2 "
+                      "AND kind = 2 AND host IS NOT NULL AND not_after_ms > ?3");
     bool is_found = false;
 
     sqlite3_bind_int64(statement, 1, identity * STORE_RECORDS_OF_IDENTITY);
     sqlite3_bind_int64(statement, 2,
                        identity * STORE_RECORDS_OF_IDENTITY + STORE_RECORDS_OF_IDENTITY - 1);
-    store_bind_number(statement, 3, wall_ms);
-    while (store_next_row(directory, statement))
+    store_bind_number(statement, 3, scales->wall_ms);
+    while (store_next_row(scales->directory, statement)) {
         is_found = true;
+        note_end(scales, store_column_number(statement, 0));
+    }
+    note_fault(scales);
     return is_found;
 }
 
-void store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
-                 struct tier_evidence *evidence)
+int store_weigh_hosted(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                       struct tier_evidence *evidence, struct tier_ground *ground)
 {
+    struct scales scales = {.node = &store->connection,
+                            .directory = &store->directory,
+                            .duckling = duckling,
+                            .wall_ms = wall_ms,
+                            .ground = {.until_ms = MOMENT_NEVER}};
     size_t chain_size;
-    int64_t identity = store_owner_find(store, duckling, &chain_size);
+    int64_t identity;
 
     *evidence = (struct tier_evidence){0};
-    if (!identity || is_revoked(&store->directory, duckling))
-        return;
-    evidence->is_hosted = has_host(&store->directory, identity, wall_ms);
-    evidence->is_bonded = is_bonded(&store->directory, duckling, wall_ms);
-    evidence->is_vouched = is_vouched(&store->connection, &store->directory, duckling, wall_ms);
+    *ground = scales.ground;
+    store->connection.fault = store->directory.fault = 0;
+    identity = store_owner_find(store, duckling, &chain_size);
+    note_fault(&scales);
+    if (!scales.fault && is_revoked(&store->directory, duckling))
+        return 0;
+    note_fault(&scales);
+    if (scales.fault)
+        return scales.fault;
+    evidence->certificate_holds = true; /* it was made here */
+    evidence->is_hosted = identity && weigh_host(&scales, identity);
+    evidence->is_bonded = identity && weigh_bonds(&scales);
+    if (identity)
+        weigh_vouchers(&scales);
+    evidence->is_vouched = scales.ground.vouching == VOUCHING_GOOD;
+    if (scales.fault)
+        *evidence = (struct tier_evidence){0};
+    else
+        *ground = scales.ground;
+    return scales.fault;
+}
+
+int store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
+                struct tier_evidence *evidence)
+{
+    struct tier_ground ground;
+    int fault = store_weigh_hosted(store, duckling, wall_ms, evidence, &ground);
+
+    evidence->certificate_holds = false;
+    return fault;
+}
+
+/* ---- what was told of it ---- */
+
+int store_keep_tier(struct store *store, const struct effect *effect)
+{
+    int64_t number = store_number_identity(store, &effect->tier.duckling, bytes_of(NULL, 0));
+    sqlite3_stmt *statement;
+
+    if (!number)
+        return store->connection.fault;
+    statement =
+        store_prepare(&store->connection, STATEMENT_TIER_KEEP,
+                      "UPDATE hosted SET told_tier = ?2, told_pieces = ?3 WHERE identity = ?1");
+    sqlite3_bind_int64(statement, 1, number);
+    sqlite3_bind_int(statement, 2, effect->tier.tier);
+    store_bind_number(statement, 3, effect->tier.pieces);
+    return store_run(&store->connection, statement);
+}
+
+int store_read_told_tiers(struct store *store,
+                          void (*give)(void *context, const struct told_tier *told), void *context)
+{
+    struct store_connection *connection = &store->connection;
+    sqlite3_stmt *statement =
+        store_prepare(connection, STATEMENT_TIERS_TOLD,
+                      "SELECT i.id, h.told_tier, h.told_pieces FROM hosted h JOIN identity i "
+                      "ON i.number = h.identity ORDER BY h.identity");
+
+    while (store_next_row(connection, statement)) {
+        struct told_tier told = {.is_told = sqlite3_column_type(statement, 1) != SQLITE_NULL,
+                                 .tier = sqlite3_column_int(statement, 1),
+                                 .pieces = (unsigned)store_column_number(statement, 2)};
+
+        if (store_column_id(statement, 0, &told.duckling))
+            give(context, &told);
+    }
+    return connection->fault;
 }
 
 /* ---- readers ---- */
 
 bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms)
 {
-    return store_reader_has_directory(reader) &&
-           is_vouched(&reader->connection, &reader->directory, duckling, wall_ms);
+    struct scales scales = {.node = &reader->connection,
+                            .directory = &reader->directory,
+                            .duckling = duckling,
+                            .wall_ms = wall_ms};
+
+    if (!store_reader_has_directory(reader))
+        return false;
+    weigh_vouchers(&scales);
+    return !scales.fault && scales.ground.vouching == VOUCHING_GOOD;
 }
 
 size_t store_view_trust(struct store_reader *reader, struct arena *arena,

@@ -536,6 +536,9 @@ static bool read_event(void *context, const Duck__Reply *reply)
         .at_ms = view->at_ms,
         .dropped = view->dropped,
         .number = view->number,
+        .bond_id = view->bond_id,
+        .before = view->before,
+        .reason = view->reason,
     };
 
     return reader->seen(reader->context, &event);

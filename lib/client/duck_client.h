@@ -186,11 +186,14 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 
 /* ---- events ---- */
 struct duck_event {
-    const char *kind;     /* "peck", "partial", "bond", "record", "link", "member" */
-    const char *duckling, *with, *peck_id, *state; /* of "bond": "made", "changed", "ended", or a limit: "bond_rounds", … */
+    const char *kind;     /* "peck", "partial", "bond", "record", "link", "member", "tier_change" */
+    const char *duckling, *with, *peck_id, *state; /* of "bond": "made", "changed", "ended", or a limit: "bond_rounds", …;
+                             of "tier_change": the new tier, "T0" to "T3", or "none" */
     bool incoming;
     uint64_t at_ms, dropped;
     uint32_t number;      /* of "partial" */
+    const char *bond_id;
+    const char *before, *reason; /* of "tier_change": the tier that was told last; what came or went */
 };
 /* Calls `seen` on the client's own thread for each event of `duckling` (NULL: of the whole node),
  * until it returns false, or duck_close. Do not call into `duck` from it. 0 when following began.

@@ -77,6 +77,7 @@ static void drop_record(const struct directory_drop *dropped, struct effects *ef
     struct effect *effect = effects_add(effects, EFFECT_DROP_RECORD);
 
     effect->record.dropped = dropped->hash;
+    effect->record.dropped_kind = dropped->kind;
     effect->record.mark_until_ms = dropped->mark_until_ms;
 }
 
@@ -117,6 +118,7 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     effect->record.item = *offered;
     effect->record.replaced = outcome.replaced.hash;
     effect->record.own = own;
+    effect->record.puts_out = outcome.dropped_count > 0;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
     effect->record_changed.kind = offered->record.kind;

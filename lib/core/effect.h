@@ -28,6 +28,7 @@ enum effect_kind {
     EFFECT_KEEP_VOUCHER,
     EFFECT_KEEP_TRUST,
     EFFECT_DROP_TRUST,
+    EFFECT_KEEP_TIER, /* of a duckling that lives here, as it was told: the node's own, see node/tiers.h */
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -44,6 +45,7 @@ enum effect_kind {
     EFFECT_BOND_CHANGED,
     EFFECT_RECORD_CHANGED,
     EFFECT_MEMBER_CHANGED,
+    EFFECT_TIER_CHANGED,
     /* To this process: end, as if it had been told to. */
     EFFECT_STOP,
     /* To the log. */
@@ -168,7 +170,9 @@ struct effect {
             struct hash replaced;            /* zero: none */
             struct hash dropped;             /* EFFECT_DROP_RECORD */
             uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
+            uint32_t dropped_kind;           /* EFFECT_DROP_RECORD */
             bool own;
+            bool puts_out;                   /* others of its owner, by the owner's quota or a revocation */
         } record;
         struct {
             struct bytes wires[2];           /* two records of one owner, kind, key and version… */
@@ -256,6 +260,13 @@ struct effect {
             struct id node;
             enum gossip_state state;
         } member_changed;
+        struct {
+            struct id duckling;
+            int before, tier;                /* or TIER_NONE; keep: `tier` */
+            unsigned pieces;                 /* keep: bits of the evidence that it rests on, see tier.h */
+            const char *reason;              /* changed: what came or went; in the effects' arena */
+            uint64_t at_ms;                  /* changed */
+        } tier;
         struct {
             struct id node;
             const char *reason;              /* a constant */

@@ -22,6 +22,15 @@ bool tier_has_piece(const struct tier_evidence *evidence, size_t piece)
     return piece < TIER_PIECES && has[piece];
 }
 
+unsigned tier_pieces(const struct tier_evidence *evidence)
+{
+    unsigned held = 0;
+
+    for (size_t i = 0; i < TIER_PIECES; i++)
+        held |= tier_has_piece(evidence, i) ? 1u << i : 0;
+    return held;
+}
+
 int tier_of(const struct tier_evidence *evidence)
 {
     for (size_t i = 0; i < TIER_PIECES; i++)

@@ -65,6 +65,41 @@ def a_tier_follows_from_a_bond_and_a_trusted_voucher():
         becomes(pond.carol, bob, 1)
 
 
+def a_tier_that_changes_is_told_once_also_after_a_restart():
+    with Pond("alice", "bob", "carol") as pond:
+        _, bob = bonded_pair(pond)
+        folder, operator = new_operator(pond, "ducks-inc")
+        pond.bob.command("operator", "publish", voucher(pond, folder, bob.id))
+
+        def follow():
+            return subprocess.Popen(
+                [os.path.join(BIN, "ducknode"), "events", bob.id, "--json", "--count", "1",
+                 "--config", pond.bob.config], stdout=subprocess.PIPE, text=True)
+
+        def heard(follower):
+            try:
+                event = json.loads(follower.communicate(timeout=20)[0])
+            finally:
+                follower.kill()  # also one that heard nothing
+            assert event["kind"] == "tier_change" and event["duckling"] == bob.id, event
+            return event["before"], event["state"], event["reason"]
+
+        # Nobody followed while the bond was made: it is told to the first who does.
+        assert heard(follow()) == ("T0", "T1", "bonded gained")
+        follower = follow()
+        pond.bob.command("operator", "trust", operator)
+        assert heard(follower) == ("T1", "T2", "operator-verified gained")
+        pond.bob.command("operator", "distrust", operator)
+        becomes(pond.bob, bob, 1)
+        pond.bob.stop()
+        pond.bob.start()
+        assert heard(follow()) == (
+            "T2", "T1", "operator-verified lost: its operator is not trusted here")
+        follower = follow()  # what was told is not told again: the next is another change
+        pond.bob.command("operator", "trust", operator)
+        assert heard(follower) == ("T1", "T2", "operator-verified gained")
+
+
 def a_domains_word_is_trusted_only_for_that_domain():
     with Pond("alice", "bob", "carol") as pond:
         _, bob = bonded_pair(pond)
@@ -219,6 +254,7 @@ def a_duckling_sets_who_may_peck_it_and_what_runs_unasked():
 
 if __name__ == "__main__":
     run(a_tier_follows_from_a_bond_and_a_trusted_voucher,
+        a_tier_that_changes_is_told_once_also_after_a_restart,
         a_domains_word_is_trusted_only_for_that_domain,
         a_domains_word_is_fetched_from_the_domain_and_from_no_private_address,
         what_is_not_rightly_signed_is_refused,

@@ -814,6 +814,7 @@ static const char back_to_version_2[] =
     "ALTER TABLE bond DROP COLUMN stop_words; ALTER TABLE bond DROP COLUMN terms_ms;"
     "ALTER TABLE bond DROP COLUMN day; ALTER TABLE bond DROP COLUMN used_today;"
     "ALTER TABLE bond DROP COLUMN spent;"
+    "ALTER TABLE hosted DROP COLUMN told_tier; ALTER TABLE hosted DROP COLUMN told_pieces;"
     "DROP TABLE pin;"
     "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
     "ALTER TABLE hosted DROP COLUMN open_actions;"

@@ -675,7 +675,7 @@ static void spoil_by_sql(const char *sql)
 
 static void spoil_version(void)
 {
-    spoil_by_sql("PRAGMA user_version = 2");
+    spoil_by_sql("PRAGMA user_version = 1");
 }
 
 static void spoil_application(void)
@@ -861,6 +861,7 @@ static const char back_to_version_1[] =
     "INSERT INTO certificate SELECT zeroblob(20), number FROM identity WHERE pinned = 0;"
     "INSERT INTO record VALUES (1, 1, zeroblob(32), zeroblob(20), 2, x'', 1, 0, 2, 0, NULL, x'');"
     "INSERT INTO capability VALUES ('web', zeroblob(20), 1);"
+    "ALTER TABLE hosted DROP COLUMN told_tier; ALTER TABLE hosted DROP COLUMN told_pieces;"
     "DROP TABLE pin; DROP TABLE audit_page; DROP TABLE audit_checkpoint; DROP TABLE audit_signer;"
     "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
     "ALTER TABLE hosted DROP COLUMN open_actions;"

@@ -1,4 +1,4 @@
--- directory.db, version 1: what gossip brought. All of it can be fetched again, so a file that is
+-- directory.db, version 2: what gossip brought. All of it can be fetched again, so a file that is
 -- lost or damaged is made anew.
 --
 -- Made to be appended to. Records are numbered: 32 numbers for each identity, its records among
@@ -83,6 +83,7 @@ CREATE TABLE bonded (
     subject BLOB NOT NULL,
     record INTEGER NOT NULL,
     not_after_ms INTEGER NOT NULL,
+    issued_ms INTEGER,                                -- of "operator-verified": the voucher's date
     PRIMARY KEY (owner, subject, record)
 ) STRICT, WITHOUT ROWID;
 
