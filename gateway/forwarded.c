@@ -51,12 +51,12 @@ static void write_address(const union address *address, char text[FORWARDED_ADDR
         inet_ntop(AF_INET6, &address->six.sin6_addr, text, FORWARDED_ADDRESS_SIZE);
 }
 
-bool forwarded_trusts(const struct forwarded_trust *trust, const char *address)
+bool forwarded_is_listed(const struct allow_list *list, const char *address)
 {
     union address read;
 
-    return trust->proxies.count > 0 && read_address(address, &read) &&
-           allow_list_has_address(&trust->proxies, &read.any);
+    return list->count > 0 && read_address(address, &read) &&
+           allow_list_has_address(list, &read.any);
 }
 
 size_t forwarded_prefix(const char *address, uint8_t prefix[FORWARDED_PREFIX_SIZE])
@@ -158,7 +158,7 @@ const char *forwarded_caller(const struct forwarded_trust *trust, const char *pe
                              char address[FORWARDED_ADDRESS_SIZE])
 {
     snprintf(address, FORWARDED_ADDRESS_SIZE, "%s", peer);
-    if (!forwarded_trusts(trust, peer))
+    if (!forwarded_is_listed(&trust->proxies, peer))
         return address;
     for (size_t i = lines->count; i > 0; i--) {
         struct bytes line = lines->list[i - 1];

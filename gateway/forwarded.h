@@ -31,7 +31,7 @@ struct forwarded_lines {
 };
 void forwarded_add(struct forwarded_lines *lines, struct bytes line);
 
-bool forwarded_trusts(const struct forwarded_trust *trust, const char *address);
+bool forwarded_is_listed(const struct allow_list *list, const char *address);
 
 /* The caller's address, as text in one spelling. `peer` is whom the connection comes from; what
  * is no address ends the way back, and the last one that was is taken. Returns `address`. */

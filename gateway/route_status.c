@@ -162,6 +162,13 @@ void route_prometheus(struct exchange *exchange)
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
+    if (!forwarded_is_loopback(exchange->address) &&
+        !forwarded_is_listed(&exchange->gateway->metrics_allow, exchange->address)) {
+        exchange_say_no(exchange, 403, "not_allowed", NULL,
+                        "counters are shown on loopback, and to those whom metrics_allow names");
+        return;
+    }
+
     request.order_case = DUCK__REQUEST__ORDER_METRICS;
     request.metrics = &query;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_METRICS, 0, exported);

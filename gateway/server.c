@@ -294,8 +294,8 @@ static int start_daemon(struct server *server)
                                           (intptr_t)server->settings.threads, NULL};
     if (server->settings.has_tls) {
         flags |= MHD_USE_TLS;
-        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
-                                          (intptr_t)tls_retrieve_function(), NULL};
+        *more++ =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_function()};
         *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES};
     }
     server->daemon =

@@ -202,6 +202,19 @@ def only_a_trusted_proxy_tells_who_calls():
         assert remaining(gate, b"X-Forwarded-For: 192.0.9.1") == 28
 
 
+def counters_are_shown_on_loopback_and_to_those_who_are_named():
+    def status(gate, caller):
+        return gate.get(b"/metrics", *([b"X-Forwarded-For: " + caller] if caller else [])).status
+
+    shown = 503  # there is no node: but it was asked for
+    with Gate("--trust-proxy", "127.0.0.1", "--metrics-allow", "192.0.2.0/24") as gate:
+        assert status(gate, None) == shown and status(gate, b"::1") == shown
+        assert status(gate, b"192.0.2.7") == shown
+        assert status(gate, b"192.0.3.7") == 403 and status(gate, b"2001:db8::1") == 403
+    with Gate("--trust-proxy", "127.0.0.1") as gate:
+        assert status(gate, b"192.0.2.7") == 403
+
+
 def a_limit_holds_before_a_body_is_understood():
     with Gate("--limits", "audit=3") as gate:
         for _ in range(3):
@@ -224,4 +237,5 @@ if __name__ == "__main__":
         limits_are_shown_set_and_reset_under_way,
         a_limit_that_is_not_understood_stops_the_node_with_its_name,
         only_a_trusted_proxy_tells_who_calls,
+        counters_are_shown_on_loopback_and_to_those_who_are_named,
         a_limit_holds_before_a_body_is_understood)
