@@ -57,17 +57,6 @@ void limiter_free(struct limiter *limiter)
 
 /* ---- the file ---- */
 
-static bool take_line(struct rate_table *table, char *line)
-{
-    char *rest = NULL;
-
-    line[strcspn(line, "#\r\n")] = 0;
-    for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest))
-        if (!rate_table_set(table, bytes_of_text(word)))
-            return false;
-    return true;
-}
-
 static bool read_file(const char *path, struct rate_table *table)
 {
     FILE *file = fopen(path, "re");
@@ -79,7 +68,7 @@ static bool read_file(const char *path, struct rate_table *table)
         return false;
     }
     while (is_good && fgets(line, sizeof line, file))
-        is_good = take_line(table, line);
+        is_good = rate_table_set_line(table, bytes_of_text(line));
     if (!is_good)
         gate_log(GATE_LOG_WARNING, "limits", "%s is not understood: the limits stay as they are",
                  path);

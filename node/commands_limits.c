@@ -17,17 +17,6 @@ struct limits {
     struct rate_table published, configured, in_force;
 };
 
-static bool take_words(struct rate_table *table, char *line)
-{
-    char *rest = NULL;
-
-    line[strcspn(line, "#\r\n")] = 0;
-    for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest))
-        if (!rate_table_set(table, bytes_of_text(word)))
-            return false;
-    return true;
-}
-
 /* False: said why. */
 static bool read_limits(struct call *call, struct limits *limits)
 {
@@ -49,7 +38,7 @@ static bool read_limits(struct call *call, struct limits *limits)
         return false;
     }
     while (file && is_good && fgets(line, sizeof line, file))
-        is_good = take_words(&limits->in_force, line);
+        is_good = rate_table_set_line(&limits->in_force, bytes_of_text(line));
     if (file)
         fclose(file);
     if (!is_good)

@@ -125,6 +125,31 @@ bool rate_table_set(struct rate_table *table, struct bytes word)
     return true;
 }
 
+static bool is_blank(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+bool rate_table_set_line(struct rate_table *table, struct bytes line)
+{
+    struct rate_table changed = *table;
+    size_t end = 0;
+
+    while (end < line.size && line.data[end] != '#')
+        end++;
+    for (size_t at = 0; at < end;) {
+        size_t from = at;
+
+        while (at < end && !is_blank(line.data[at]))
+            at++;
+        if (at > from && !rate_table_set(&changed, bytes_of(line.data + from, at - from)))
+            return false;
+        at++;
+    }
+    *table = changed;
+    return true;
+}
+
 static void print_number(char text[12], uint32_t number)
 {
     snprintf(text, 12, number ? "%u" : "off", (unsigned)number);

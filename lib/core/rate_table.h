@@ -34,6 +34,10 @@ void rate_table_default(struct rate_table *table);
 /* False, and `*table` unchanged: `word` is none of the above. */
 bool rate_table_set(struct rate_table *table, struct bytes word);
 
+/* A line of such words; what stands behind a '#' is a remark. False: one is none of the above, and
+ * `*table` is unchanged. */
+bool rate_table_set_line(struct rate_table *table, struct bytes line);
+
 /* "peck=10/60/300". Returns `word`. */
 const char *rate_table_word(const struct rate_table *table, enum rate_class class,
                             char word[RATE_WORD_SIZE]);
