@@ -1,14 +1,12 @@
 #include "ducks.h"
 
-#include "limits.h"
-
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #define AWAIT_S 20
-#define LOOK_US 20000 /* between two searches */
 
 void bench_die(const char *what, const struct duck_answer *answer)
 {
@@ -34,22 +32,67 @@ const char *bench_hatch(struct duck *duck, const char *name)
     return id;
 }
 
-void bench_await_duckling(struct duck *duck, const char *id)
+/* Of one search at a time; static, because a follower that has seen enough hears one event more. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned events;
+    bool is_over;
+} directory = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static bool see_record(void *context, const struct duck_event *event)
+{
+    bool goes_on;
+
+    (void)context;
+    pthread_mutex_lock(&directory.lock);
+    directory.events += !strcmp(event->kind, "record");
+    goes_on = !directory.is_over;
+    pthread_cond_signal(&directory.changed);
+    pthread_mutex_unlock(&directory.lock);
+    return goes_on;
+}
+
+static bool is_listed(struct duck *duck, const char *id)
 {
     struct duck_search search = {.duckling = id};
-    double end = bench_now_s() + AWAIT_S;
-    size_t found = 0;
+    struct duck_answer *answer = bench_must("search", duck_search(duck, &search));
+    bool is_there = duck_count(answer) > 0;
 
-    while (found == 0) {
-        struct duck_answer *answer = bench_must("search", duck_search(duck, &search));
+    duck_answer_free(answer);
+    return is_there;
+}
 
-        found = duck_count(answer);
-        duck_answer_free(answer);
-        if (found == 0 && bench_now_s() > end)
+/* False: nothing came within AWAIT_S. */
+static bool await_record(unsigned *seen)
+{
+    struct timespec end;
+    int failed = 0;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += AWAIT_S;
+    pthread_mutex_lock(&directory.lock);
+    while (directory.events == *seen && !failed)
+        failed = pthread_cond_timedwait(&directory.changed, &directory.lock, &end);
+    *seen = directory.events;
+    pthread_mutex_unlock(&directory.lock);
+    return !failed;
+}
+
+void bench_await_duckling(struct duck *duck, const char *id)
+{
+    unsigned seen = 0;
+
+    directory.events = 0;
+    directory.is_over = false;
+    if (duck_follow(duck, NULL, true, see_record, NULL) != 0)
+        bench_die("cannot follow the directory", NULL);
+    while (!is_listed(duck, id))
+        if (!await_record(&seen))
             bench_die("a duckling never came to the other node", NULL);
-        if (found == 0)
-            usleep(LOOK_US);
-    }
+    pthread_mutex_lock(&directory.lock);
+    directory.is_over = true;
+    pthread_mutex_unlock(&directory.lock);
 }
 
 void bench_bond(struct duck *a, struct duck *b, const char *asker, const char *target)
