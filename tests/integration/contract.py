@@ -21,7 +21,7 @@ import time
 import zlib
 
 from fake_node import FakeNode, SILENCE, WRONG, problem
-from pond import BIN, Duck, Pond, run, until
+from pond import BIN, Duck, Pond, mail_code, run, until
 from reference import Reference
 
 PASSWORD = "a long enough passphrase"
@@ -469,7 +469,7 @@ def nodes_that_say_something_else(world, fake):
             email = f"v{time.monotonic_ns()}@example.com"
             world.send(REFERENCE.operations["hatch"],
                        body={"email": email, "display_name": "V", "password": PASSWORD})
-            good["body"] = {"email": email, "code": mail_code(fake.state, email)}
+            good["body"] = {"email": email, "code": mail_code(os.path.join(fake.state, "mail"), email)}
         return good
 
     for answer, status, code in ((WRONG, 502, "protocol"), (problem("news"), 502, "protocol"),
@@ -486,21 +486,6 @@ def nodes_that_say_something_else(world, fake):
     fake.node.says = SILENCE
     with concurrent.futures.ThreadPoolExecutor(len(asking)) as pool:
         list(pool.map(lambda o: world.call(o.name, 504, "timeout", **fill(o)), asking))
-
-
-def mail_code(state, email):
-    import re
-
-    def look():
-        folder = os.path.join(state, "mail")
-        for name in sorted(os.listdir(folder), reverse=True):
-            text = open(os.path.join(folder, name)).read()
-            found = re.search(r"Your code: (\d{6})", text)
-            if email in text and found:
-                return found.group(1)
-        return None
-
-    return until(f"a mail to {email}", look)
 
 
 def operators_without_a_duckling(world, fake):
@@ -525,7 +510,7 @@ def orders_under_way(world, fake):
     email = "slow@example.com"
     world.send(REFERENCE.operations["hatch"],
                body={"email": email, "display_name": "V", "password": PASSWORD})
-    verify = {"body": {"email": email, "code": mail_code(fake.state, email)}}
+    verify = {"body": {"email": email, "code": mail_code(os.path.join(fake.state, "mail"), email)}}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, request in (("hatch", hatch), ("verify", verify)):
             fake.node.asked.clear()

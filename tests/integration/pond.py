@@ -41,6 +41,19 @@ def until(what, question, seconds=20):
         threading.Event().wait(0.02)
 
 
+def mail_code(folder, email):
+    """The newest code that a gateway mailed to this address."""
+    def look():
+        for name in sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []:
+            text = open(os.path.join(folder, name)).read()
+            found = re.search(r"Your code: (\d{6})", text)
+            if email in text and found:
+                return found.group(1)
+        return None
+
+    return until(f"a mail to {email}", look)
+
+
 class Node:
     def __init__(self, pond, name):
         self.pond, self.name = pond, name
@@ -186,18 +199,7 @@ class Node:
         return parsed
 
     def mail_code(self, email):
-        """The newest code that was mailed to this address."""
-        folder = os.path.join(self.state, "gateway", "mail")
-
-        def look():
-            for name in sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []:
-                text = open(os.path.join(folder, name)).read()
-                found = re.search(r"Your code: (\d{6})", text)
-                if email in text and found:
-                    return found.group(1)
-            return None
-
-        return until(f"a mail to {email}", look)
+        return mail_code(os.path.join(self.state, "gateway", "mail"), email)
 
     def hatch(self, email, name, password="a long enough password", **profile):
         self.http("POST", "/beak/hatch",
