@@ -68,8 +68,6 @@ struct exchange {
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); /* takes body */
 void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
                           struct bytes text); /* copied */
-/* 200, or 304 when the client has the same already (ETag, If-None-Match); takes body. */
-void exchange_answer_tagged(struct exchange *exchange, json_t *body);
 void exchange_answer_page(struct exchange *exchange, const struct page *page);
 void exchange_answer_empty(struct exchange *exchange, unsigned status);
 void exchange_answer_probe(struct exchange *exchange);

@@ -6,14 +6,12 @@
 #include "strict_json.h"
 #include "wire/local.pb-c.h"
 
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <zlib.h>
 
 #define ZIPPED_MIN 1024u /* bytes; what is smaller is one packet anyway */
 #define ZIP_LEVEL 1      /* of what is compressed anew for each answer */
-#define TAG_BYTES 12u
 
 static void set_header(struct MHD_Response *response, const char *name, const char *value)
 {
@@ -228,27 +226,6 @@ static bool is_known(struct exchange *exchange, const char *tag)
         set_tag(response, tag);
     exchange_give(exchange, MHD_HTTP_NOT_MODIFIED, response);
     return true;
-}
-
-void exchange_answer_tagged(struct exchange *exchange, json_t *body)
-{
-    char *text = dump(body), tag[TAG_BYTES * 2 + 1];
-    uint8_t hash[crypto_generichash_BYTES];
-    struct MHD_Response *response;
-
-    if (!text)
-        return;
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)text, strlen(text), NULL, 0);
-    sodium_bin2hex(tag, sizeof tag, hash, TAG_BYTES);
-    exchange->inside->is_negotiated = strlen(text) >= ZIPPED_MIN;
-    if (is_known(exchange, tag)) {
-        strict_json_forget(text);
-        return;
-    }
-    response = make_response(exchange, text, "application/json");
-    if (response)
-        set_tag(response, tag);
-    exchange_give(exchange, MHD_HTTP_OK, response);
 }
 
 void exchange_answer_page(struct exchange *exchange, const struct page *page)
