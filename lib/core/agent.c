@@ -299,13 +299,19 @@ void agent_set_session_key(struct agent *agent, const uint8_t session_key[32],
 /* ---- turns ---- */
 
 /* An owner who was cut off by a restart has the whole time again. */
-static void restore_received(struct agent *agent, const struct event *event)
+static void restore_received(struct agent *agent, const struct event *event,
+                             struct effects *effects)
 {
+    char text[ID_TEXT_SIZE];
+
     struct tray_entry entry = event->received;
 
     if (entry.place == TRAY_WAITING && entry.expires_ms > event->at.wall_ms + PECK_APPROVAL_MS)
         entry.expires_ms = event->at.wall_ms + PECK_APPROVAL_MS;
-    tray_add(agent->tray, &entry);
+    if (!tray_restore(agent->tray, &entry))
+        agent_log(effects, LOG_WARNING,
+                  "%s finds no room: it waits in the store for the next start",
+                  id_text(ID_PECK, &entry.peck, text));
 }
 
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
@@ -337,7 +343,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         outbox_add(agent->outbox, &event->sent);
         break;
     case EVENT_RESTORED_RECEIVED:
-        restore_received(agent, event);
+        restore_received(agent, event, effects);
         break;
     case EVENT_RESTORED_PIN:
         agent_restore_pin(agent, event->pin.address, &event->pin.node);

@@ -852,18 +852,21 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
     struct ending ending = {.state = PECK_FAILED, .retry_after_ms = event->refusal.retry_after_ms};
     const struct ending taken_back = {
         .state = PECK_CANCELLED, .problem = bytes_of_text("its target's node had not taken it")};
+    bool is_taken_back;
     struct id host;
 
     if (!entry || !agent_find_host(agent, &entry->to, &host) || !id_equal(&host, &event->node))
         return; /* not sent there: whoever says so has no word in it */
     if (entry->state != PECK_QUEUED && entry->state != PECK_SENT)
         return; /* a signed receipt outranks an unsigned refusal */
-    agent_log(effects, event->refusal.final ? LOG_WARNING : LOG_INFO,
+    is_taken_back =
+        entry->cancelling && event->refusal.final && bytes_equal(code, bytes_of_text("cancelled"));
+    agent_log(effects, event->refusal.final && !is_taken_back ? LOG_WARNING : LOG_INFO,
               "%s was refused by the target's node: %.*s", id_text(ID_PECK, peck, text),
               (int)code.size, (const char *)code.data);
     if (!event->refusal.final)
         return; /* the outbox tries again */
-    if (entry->cancelling && bytes_equal(code, bytes_of_text("cancelled"))) {
+    if (is_taken_back) {
         end_sent(agent, entry, &taken_back, &event->at, effects);
         return;
     }

@@ -231,17 +231,16 @@ static enum tray_verdict judge(const struct tray *tray, const struct tray_entry 
     return TRAY_TAKEN;
 }
 
-enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry)
+bool tray_restore(struct tray *tray, const struct tray_entry *entry)
 {
-    enum tray_verdict verdict = judge(tray, entry);
     struct slot *slot;
 
-    if (verdict != TRAY_TAKEN)
-        return verdict;
+    if (pecktable_count(&tray->table) >= tray->table.max)
+        return false;
     slot = memory_take(sizeof *slot + entry->action.size);
     if (!pecktable_add(&tray->table, &entry->peck, &slot->node)) {
         memory_give_back(slot);
-        return TRAY_FULL; /* it is in here: whoever sent it twice in a turn may ask again */
+        return false;
     }
     slot->entry = *entry;
     slot->entry.action.data = slot->action;
@@ -254,7 +253,17 @@ enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry)
     stand_in_line(slot);
     enter(tray, slot, entry->place);
     pecktable_set_expiry(&tray->table, &slot->node, entry->expires_ms);
-    return TRAY_TAKEN;
+    return true;
+}
+
+enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry)
+{
+    enum tray_verdict verdict = judge(tray, entry);
+
+    if (verdict != TRAY_TAKEN)
+        return verdict;
+    /* It may be in here: whoever sent it twice in a turn may ask again. */
+    return tray_restore(tray, entry) ? TRAY_TAKEN : TRAY_FULL;
 }
 
 const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck)

@@ -49,6 +49,9 @@ void tray_free(struct tray *tray); /* NULL is fine */
 const char *tray_verdict_text(enum tray_verdict verdict);
 
 enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry); /* copies; in order of arrival */
+/* The same of what was taken in an earlier life, whatever limits it was taken under: only `pecks_max`
+ * holds. False: full, or in here already. */
+bool tray_restore(struct tray *tray, const struct tray_entry *entry);
 const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck); /* until the next change */
 void tray_remove(struct tray *tray, const struct id *peck);
 size_t tray_count(const struct tray *tray);

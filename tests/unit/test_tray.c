@@ -335,6 +335,24 @@ START_TEST(what_waits_for_owners_has_half_of_the_room)
 }
 END_TEST
 
+/* A limit that was tightened takes nobody's place away. */
+START_TEST(what_was_taken_in_an_earlier_life_is_restored_beyond_the_limits_of_today)
+{
+    struct tray_entry entry, beyond = entry_of(TRAY_MAX, 4, 1, TRAY_WAITING);
+
+    for (uint64_t i = 0; i < TRAY_MAX; i++) {
+        entry = entry_of(i, 3, 1, TRAY_WAITING);
+        ck_assert(tray_restore(tray, &entry));
+    }
+    ck_assert(!tray_restore(tray, &beyond));
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_FULL);
+    tray_remove(tray, &entry.peck);
+    ck_assert_int_eq(tray_add(tray, &beyond), TRAY_PENDING_FULL);
+    ck_assert(tray_restore(tray, &beyond));
+    ck_assert(!tray_restore(tray, &beyond));
+}
+END_TEST
+
 START_TEST(it_holds_what_it_is_told_and_refuses_one_beyond)
 {
     struct tray_entry beyond = entry_of(TRAY_MAX, 999, 3, TRAY_READY);
@@ -722,6 +740,7 @@ int main(void)
     tcase_add_test(tests, a_sender_has_64_that_wait_for_owners);
     tcase_add_test(tests, a_sender_has_10000_in_all);
     tcase_add_test(tests, what_waits_for_owners_has_half_of_the_room);
+    tcase_add_test(tests, what_was_taken_in_an_earlier_life_is_restored_beyond_the_limits_of_today);
     tcase_add_test(tests, it_holds_what_it_is_told_and_refuses_one_beyond);
     tcase_add_test(tests, every_verdict_has_its_words);
     tcase_add_loop_test(tests, it_agrees_with_a_list, 0, 5);
