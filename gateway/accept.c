@@ -131,7 +131,7 @@ bool accept_has_tag(const char *header, const char *tag)
     size_t size = strlen(tag);
 
     if (*at == '*')
-        return true;
+        return !*skip_blanks(at + 1);
     while ((at = strchr(at, '"'))) {
         const char *end = strchr(at + 1, '"');
 

@@ -39,8 +39,13 @@ static void name_bearer(const struct access *access, struct payer *payer)
 
 static void find_payer(struct exchange *exchange, struct payer *payer)
 {
+    const struct route *route = exchange->match.route;
+    bool is_login = route->class == ROUTE_AUTH && route->who == ROUTE_ALL;
+
     *payer = (struct payer){.caller = {.is_stranger = true}};
-    if (exchange->headers.authorization.data && exchange_bearer(exchange) == ACCESS_TAKEN) {
+    /* Who guesses passwords may have keys by the hundred: there the address counts. */
+    if (!is_login && exchange->headers.authorization.data &&
+        exchange_bearer(exchange) == ACCESS_TAKEN) {
         name_bearer(&exchange->access, payer);
         return;
     }

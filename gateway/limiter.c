@@ -3,13 +3,11 @@
 #include "gate_log.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <sys/stat.h>
-
-#define LINE_SIZE 256
+#include <unistd.h>
 
 struct remembered {
     struct id duckling;
@@ -20,11 +18,13 @@ struct remembered {
 struct limiter {
     char *set_path;
     struct rate_table configured;
-    struct stat read; /* the file as it was read last; st_ino 0: there was none */
+    struct stat read;   /* the file as it was read last; st_ino 0: there was none */
+    struct stat unread; /* as it was when it could not be read */
 
     pthread_mutex_t lock;
     struct rate_table table;
-    struct rates *strangers, *bearers;
+    struct rates *strangers[RATE_CLASSES]; /* so that a flood in one fills no other */
+    struct rates *bearers;
     uint64_t refused[RATE_CLASSES];
     struct remembered tiers[LIMITER_TIERS_MAX];
 };
@@ -35,7 +35,8 @@ struct limiter *limiter_new(const struct rate_table *configured, const char *set
     uint8_t key[RATES_KEY_SIZE];
 
     randombytes_buf(key, sizeof key);
-    limiter->strangers = rates_new(LIMITER_STRANGERS_MAX, key);
+    for (size_t i = 0; i < RATE_CLASSES; i++)
+        limiter->strangers[i] = rates_new(LIMITER_STRANGERS_MAX, key);
     limiter->bearers = rates_new(LIMITER_BEARERS_MAX, key);
     limiter->configured = limiter->table = *configured;
     limiter->set_path = set_path ? memory_copy(set_path, strlen(set_path) + 1) : NULL;
@@ -48,7 +49,8 @@ void limiter_free(struct limiter *limiter)
 {
     if (!limiter)
         return;
-    rates_free(limiter->strangers);
+    for (size_t i = 0; i < RATE_CLASSES; i++)
+        rates_free(limiter->strangers[i]);
     rates_free(limiter->bearers);
     memory_give_back(limiter->set_path);
     pthread_mutex_destroy(&limiter->lock);
@@ -57,23 +59,25 @@ void limiter_free(struct limiter *limiter)
 
 /* ---- the file ---- */
 
-static bool read_file(const char *path, struct rate_table *table)
-{
-    FILE *file = fopen(path, "re");
-    char line[LINE_SIZE];
-    bool is_good = true;
+enum reading { READ_WHOLE, READ_NOTHING, READ_NONSENSE };
 
-    if (!file) {
-        gate_log(GATE_LOG_WARNING, "limits", "cannot read %s: %s", path, strerror(errno));
-        return false;
-    }
-    while (is_good && fgets(line, sizeof line, file))
-        is_good = rate_table_set_line(table, bytes_of_text(line));
-    if (!is_good)
-        gate_log(GATE_LOG_WARNING, "limits", "%s is not understood: the limits stay as they are",
-                 path);
-    fclose(file);
-    return is_good;
+/* A file, and nothing that could keep us waiting. */
+static enum reading read_file(const char *path, struct rate_table *table)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char text[RATE_TEXT_MAX + 1];
+    struct stat about;
+    ssize_t size = -1;
+
+    if (file >= 0 && fstat(file, &about) == 0 && S_ISREG(about.st_mode))
+        size = read(file, text, sizeof text);
+    if (file >= 0)
+        close(file);
+    if (size < 0)
+        return READ_NOTHING;
+    return size <= RATE_TEXT_MAX && rate_table_set_text(table, bytes_of(text, (size_t)size))
+               ? READ_WHOLE
+               : READ_NONSENSE;
 }
 
 static void put_in_force(struct limiter *limiter, const struct rate_table *table)
@@ -88,12 +92,13 @@ static void put_in_force(struct limiter *limiter, const struct rate_table *table
                  rate_table_word(table, (enum rate_class)i, word));
 }
 
-/* It is renamed into place, so another inode tells what the time may be too coarse to tell. */
+/* It is renamed into place, so another inode tells what the time may be too coarse to tell. Of the
+ * times the one that chmod and chown change, too: they may be what it takes to read it. */
 static bool is_same(const struct stat *left, const struct stat *right)
 {
     return left->st_ino == right->st_ino && left->st_size == right->st_size &&
-           left->st_mtim.tv_sec == right->st_mtim.tv_sec &&
-           left->st_mtim.tv_nsec == right->st_mtim.tv_nsec;
+           left->st_ctim.tv_sec == right->st_ctim.tv_sec &&
+           left->st_ctim.tv_nsec == right->st_ctim.tv_nsec;
 }
 
 void limiter_reload(struct limiter *limiter)
@@ -107,9 +112,23 @@ void limiter_reload(struct limiter *limiter)
         now = (struct stat){.st_ino = 0};
     if (is_same(&now, &limiter->read))
         return;
-    limiter->read = now;
-    if (now.st_ino == 0 || read_file(limiter->set_path, &table))
+    switch (now.st_ino ? read_file(limiter->set_path, &table) : READ_WHOLE) {
+    case READ_WHOLE:
+        limiter->read = now;
         put_in_force(limiter, &table);
+        break;
+    case READ_NONSENSE:
+        limiter->read = now;
+        gate_log(GATE_LOG_WARNING, "limits", "%s is not understood: what was in force stays so",
+                 limiter->set_path);
+        break;
+    case READ_NOTHING: /* tried again each time, told once */
+        if (!is_same(&now, &limiter->unread))
+            gate_log(GATE_LOG_WARNING, "limits", "cannot read %s: what was in force stays so",
+                     limiter->set_path);
+        limiter->unread = now;
+        break;
+    }
 }
 
 void limiter_table(struct limiter *limiter, struct rate_table *table)
@@ -147,7 +166,7 @@ struct limiter_answer limiter_take(struct limiter *limiter, enum rate_class clas
     answer.tier_more = rate_tier_with_more(&limiter->table, class, caller->tier);
     answer.rate.is_taken = true;
     if (answer.limit)
-        answer.rate = rates_take(caller->is_stranger ? limiter->strangers : limiter->bearers,
+        answer.rate = rates_take(caller->is_stranger ? limiter->strangers[class] : limiter->bearers,
                                  bytes_of(name, 1 + caller->name.size), answer.limit, now_us);
     limiter->refused[class] += !answer.rate.is_taken;
     pthread_mutex_unlock(&limiter->lock);

@@ -11,8 +11,8 @@
 #include "core/rate_table.h"
 #include "rate.h"
 
-#define LIMITER_STRANGERS_MAX 32768 /* callers and classes at once; 16 bytes each */
-#define LIMITER_BEARERS_MAX 32768
+#define LIMITER_STRANGERS_MAX 32768 /* address prefixes at once, for each class; 16 bytes each */
+#define LIMITER_BEARERS_MAX 32768   /* bearers and classes at once */
 #define LIMITER_TIERS_MAX 4096      /* ducklings whose tier is remembered */
 #define LIMITER_TIER_FRESH_MS 30000 /* then the node is asked again */
 #define LIMITER_TIER_STALE_MS 600000 /* so long it counts if the node does not say */
@@ -32,8 +32,8 @@ struct limiter_answer {
 struct limiter *limiter_new(const struct rate_table *configured, const char *set_path);
 void limiter_free(struct limiter *limiter); /* NULL is fine */
 
-/* Reads the file if it changed since; a line that is not understood is told to the log, and the
- * limits before stay in force. */
+/* Reads the file if it changed since. One that is not understood, or cannot be read, is told to the
+ * log, and what was in force stays so: at the start, what is configured. */
 void limiter_reload(struct limiter *limiter);
 void limiter_table(struct limiter *limiter, struct rate_table *table); /* what is in force */
 bool limiter_has_limits(struct limiter *limiter, enum rate_class class); /* for any tier */

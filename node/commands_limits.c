@@ -10,20 +10,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_SIZE 256
-
 struct limits {
     char folder[OPTIONS_PATH_SIZE + 16], path[OPTIONS_PATH_SIZE + 32];
     struct rate_table published, configured, in_force;
 };
 
 /* False: said why. */
+static bool read_file(struct call *call, struct limits *limits)
+{
+    FILE *file = fopen(limits->path, "re");
+    char text[RATE_TEXT_MAX + 1];
+    size_t size = 0;
+    bool is_read;
+
+    if (!file && errno == ENOENT)
+        return true;
+    if (file)
+        size = fread(text, 1, sizeof text, file);
+    is_read = file && !ferror(file);
+    if (!is_read)
+        fail(call, "not_found", "cannot read %s: %s", limits->path, strerror(errno));
+    if (file)
+        fclose(file);
+    if (!is_read ||
+        (size <= RATE_TEXT_MAX && rate_table_set_text(&limits->in_force, bytes_of(text, size))))
+        return is_read;
+    fail(call, "malformed", "%s is not understood; `ducknode limits reset` writes it anew",
+         limits->path);
+    return false;
+}
+
 static bool read_limits(struct call *call, struct limits *limits)
 {
     const struct options *options = &call->options;
-    char line[LINE_SIZE];
-    FILE *file;
-    bool is_good = true;
 
     snprintf(limits->folder, sizeof limits->folder, "%s/gateway", options->state_dir);
     snprintf(limits->path, sizeof limits->path, "%s/limits", limits->folder);
@@ -32,25 +51,27 @@ static bool read_limits(struct call *call, struct limits *limits)
     for (size_t i = 0; i < options->gateway_limit_count; i++)
         rate_table_set(&limits->configured, bytes_of_text(options->gateway_limits[i]));
     limits->in_force = limits->configured;
-    file = fopen(limits->path, "re");
-    if (!file && errno != ENOENT) {
-        fail(call, "not_found", "cannot read %s: %s", limits->path, strerror(errno));
-        return false;
-    }
-    while (file && is_good && fgets(line, sizeof line, file))
-        is_good = rate_table_set_line(&limits->in_force, bytes_of_text(line));
-    if (file)
-        fclose(file);
-    if (!is_good)
-        fail(call, "malformed", "%s is not understood; `ducknode limits reset` writes it anew",
-             limits->path);
-    return is_good;
+    return read_file(call, limits);
 }
 
 static bool is_same(const struct rate_table *left, const struct rate_table *right, size_t class)
 {
     return !memcmp(left->per_minute[class], right->per_minute[class],
                    sizeof left->per_minute[class]);
+}
+
+/* What another user wrote the gateway could not read; a folder of another user's it could not use. */
+static int check_user(struct call *call)
+{
+    const char *folder = call->options.state_dir;
+    struct stat about;
+
+    if (stat(folder, &about) != 0)
+        return fail(call, "not_found", "%s: %s", folder, strerror(errno));
+    if (about.st_uid != geteuid())
+        return fail(call, "not_allowed", "%s is another user's: do this as the user with the id %u",
+                    folder, (unsigned)about.st_uid);
+    return 0;
 }
 
 /* Only what differs from the configuration; whole, then renamed. */
@@ -62,6 +83,8 @@ static int write_limits(struct call *call, const struct limits *limits)
     int file;
     bool is_written;
 
+    if (check_user(call))
+        return 1;
     for (size_t i = 0; i < RATE_CLASSES; i++)
         if (!is_same(&limits->in_force, &limits->configured, i))
             size += (size_t)snprintf(text + size, sizeof text - size, "%s\n",
@@ -160,6 +183,8 @@ static int run(struct call *call)
 
     if (strcmp(what, "show") && strcmp(what, "set") && strcmp(what, "reset"))
         return fail(call, "usage", "it can show, set and reset, not %s", what);
+    if (!strcmp(what, "show") && call->argument_count > 1)
+        return fail(call, "usage", "it shows all classes: %s is too much", call->arguments[1]);
     if (!read_limits(call, &limits) && !resets)
         return 1;
     if (!strcmp(what, "set"))

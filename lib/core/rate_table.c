@@ -130,20 +130,23 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-bool rate_table_set_line(struct rate_table *table, struct bytes line)
+bool rate_table_set_text(struct rate_table *table, struct bytes text)
 {
     struct rate_table changed = *table;
-    size_t end = 0;
+    bool is_remark = false;
 
-    while (end < line.size && line.data[end] != '#')
-        end++;
-    for (size_t at = 0; at < end;) {
+    for (size_t at = 0; at < text.size;) {
         size_t from = at;
 
-        while (at < end && !is_blank(line.data[at]))
+        while (at < text.size && !is_blank(text.data[at]) && text.data[at] != '#')
             at++;
-        if (at > from && !rate_table_set(&changed, bytes_of(line.data + from, at - from)))
+        if (at > from && !is_remark &&
+            !rate_table_set(&changed, bytes_of(text.data + from, at - from)))
             return false;
+        if (at < text.size && text.data[at] == '#')
+            is_remark = true;
+        if (at < text.size && text.data[at] == '\n')
+            is_remark = false;
         at++;
     }
     *table = changed;

@@ -12,6 +12,7 @@
 #include "bytes.h"
 
 #define RATE_PER_MINUTE_MAX 1000000u
+#define RATE_TEXT_MAX 16384 /* bytes of a file of such lines */
 #define RATE_WORD_SIZE 48 /* of "directory=1000000/1000000/1000000", with NUL */
 
 enum rate_class {
@@ -34,9 +35,9 @@ void rate_table_default(struct rate_table *table);
 /* False, and `*table` unchanged: `word` is none of the above. */
 bool rate_table_set(struct rate_table *table, struct bytes word);
 
-/* A line of such words; what stands behind a '#' is a remark. False: one is none of the above, and
+/* Lines of such words; what stands behind a '#' is a remark. False: one is none of the above, and
  * `*table` is unchanged. */
-bool rate_table_set_line(struct rate_table *table, struct bytes line);
+bool rate_table_set_text(struct rate_table *table, struct bytes text);
 
 /* "peck=10/60/300". Returns `word`. */
 const char *rate_table_word(const struct rate_table *table, enum rate_class class,

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define NOON_US (1000u * (uint64_t)1000000u)
@@ -128,6 +129,63 @@ START_TEST(what_is_not_understood_leaves_the_limits_as_they_are)
 }
 END_TEST
 
+START_TEST(what_is_no_file_keeps_nobody_waiting_and_changes_nothing)
+{
+    struct limiter *limiter = limiter_with("peck=7\n");
+
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    limiter_reload(limiter);
+    ck_assert_uint_eq(limit_of(limiter, RATE_PECK), 7);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    limiter_reload(limiter);
+    ck_assert_uint_eq(limit_of(limiter, RATE_PECK), 7);
+    ck_assert_int_eq(rmdir(path), 0);
+    set_anew("peck=9\n");
+    limiter_reload(limiter);
+    ck_assert_uint_eq(limit_of(limiter, RATE_PECK), 9);
+    limiter_free(limiter);
+}
+END_TEST
+
+START_TEST(a_file_is_read_up_to_16_kib_and_one_byte_more_is_not_understood)
+{
+    static char text[RATE_TEXT_MAX + 2];
+    struct limiter *limiter;
+
+    memset(text, ' ', RATE_TEXT_MAX);
+    memcpy(text + RATE_TEXT_MAX - 6, "peck=7", 6);
+    limiter = limiter_with(text);
+    ck_assert_uint_eq(limit_of(limiter, RATE_PECK), 7);
+    text[RATE_TEXT_MAX - 1] = '8';
+    text[RATE_TEXT_MAX] = '\n';
+    set_anew(text);
+    limiter_reload(limiter);
+    ck_assert_uint_eq(limit_of(limiter, RATE_PECK), 7);
+    limiter_free(limiter);
+}
+END_TEST
+
+/* Strangers are cheap to come by: what they fill is theirs, in their class. */
+START_TEST(a_flood_of_strangers_in_one_class_leaves_the_others_alone)
+{
+    struct limiter *limiter = limiter_with(NULL);
+    char name[16];
+
+    for (int i = 0; i < 4 * LIMITER_STRANGERS_MAX; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        for (int j = 0; j < 3; j++)
+            take(limiter, RATE_CERT, true, name, 0);
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "new %d", i);
+        ck_assert(take(limiter, RATE_AUTH, true, name, 0).rate.is_taken);
+    }
+    limiter_free(limiter);
+}
+END_TEST
+
 START_TEST(a_tier_is_remembered_for_its_time)
 {
     struct limiter *limiter = limiter_with(NULL);
@@ -179,6 +237,9 @@ int main(void)
     tcase_add_test(limits, a_class_without_limit_is_not_counted);
     tcase_add_test(limits, what_was_set_is_read_at_the_start_and_when_it_changes);
     tcase_add_test(limits, what_is_not_understood_leaves_the_limits_as_they_are);
+    tcase_add_test(limits, what_is_no_file_keeps_nobody_waiting_and_changes_nothing);
+    tcase_add_test(limits, a_file_is_read_up_to_16_kib_and_one_byte_more_is_not_understood);
+    tcase_add_test(limits, a_flood_of_strangers_in_one_class_leaves_the_others_alone);
     suite_add_tcase(suite, limits);
     tcase_add_test(tiers, a_tier_is_remembered_for_its_time);
     suite_add_tcase(suite, tiers);

@@ -112,30 +112,33 @@ START_TEST(any_other_word_is_refused_and_changes_nothing)
 }
 END_TEST
 
-START_TEST(a_line_has_any_number_of_words_and_a_remark)
+START_TEST(a_text_has_lines_of_any_number_of_words_and_remarks)
 {
     struct rate_table table, words;
 
     rate_table_default(&table);
     words = table;
     ck_assert(
-        rate_table_set_line(&table, bytes_of_text("  peck=1/2/3\tcert=off # peck=nothing\r\n")));
+        rate_table_set_text(&table, bytes_of_text("  peck=1/2/3\tcert=off # peck=nothing\r\n")));
     ck_assert(rate_table_set(&words, bytes_of_text("peck=1/2/3")));
     ck_assert(rate_table_set(&words, bytes_of_text("cert=off")));
     ck_assert_mem_eq(&table, &words, sizeof table);
-    ck_assert(rate_table_set_line(&table, bytes_of_text("")));
-    ck_assert(rate_table_set_line(&table, bytes_of_text("# nothing\n")));
+    ck_assert(rate_table_set_text(&table, bytes_of_text("")));
+    ck_assert(rate_table_set_text(&table, bytes_of_text("# nothing\n#peck=9")));
+    ck_assert(rate_table_set_text(&table, bytes_of_text("peck=1/2/3#9\n\ncert=off")));
     ck_assert_mem_eq(&table, &words, sizeof table);
 }
 END_TEST
 
-START_TEST(a_line_with_a_word_that_is_none_changes_nothing)
+START_TEST(a_text_with_a_word_that_is_none_changes_nothing)
 {
     struct rate_table table, before;
 
     rate_table_default(&table);
     before = table;
-    ck_assert(!rate_table_set_line(&table, bytes_of_text("peck=5 cert=none")));
+    ck_assert(!rate_table_set_text(&table, bytes_of_text("peck=5 cert=none")));
+    ck_assert(!rate_table_set_text(&table, bytes_of_text("peck=5\n# fine\nnone")));
+    ck_assert(!rate_table_set_text(&table, bytes_of("peck=5\0", 7)));
     ck_assert_mem_eq(&table, &before, sizeof table);
 }
 END_TEST
@@ -181,8 +184,8 @@ int main(void)
     tcase_add_test(words, a_word_changes_what_it_names);
     tcase_add_test(words, what_is_printed_reads_back_to_the_same);
     tcase_add_test(words, any_other_word_is_refused_and_changes_nothing);
-    tcase_add_test(words, a_line_has_any_number_of_words_and_a_remark);
-    tcase_add_test(words, a_line_with_a_word_that_is_none_changes_nothing);
+    tcase_add_test(words, a_text_has_lines_of_any_number_of_words_and_remarks);
+    tcase_add_test(words, a_text_with_a_word_that_is_none_changes_nothing);
     suite_add_tcase(suite, words);
     tcase_add_test(tiers, t0_and_t1_share_a_column);
     tcase_add_test(tiers, the_tier_with_more_is_the_lowest_that_has);
