@@ -226,7 +226,7 @@ static void wait_for_the_end(struct program *program, const sigset_t *awaited)
         if (signal_number == SIGTERM || signal_number == SIGINT)
             return;
         if (signal_number == SIGHUP && load_tls(&program->options))
-            gate_log(GATE_LOG_INFO, "gateway", "certificate and limits were read again");
+            gate_log(GATE_LOG_INFO, "gateway", "certificate and limits were looked at again");
     }
 }
 

@@ -177,6 +177,8 @@ static int run(struct call *call)
     if (!handler_table_judge_programs(&call->options.handlers, problem))
         return fail(call, "config", "%s", problem);
     if (call_has(call, "check-config")) {
+        if (!node_check_gateway(&call->options))
+            return fail(call, "config", "the gateway would not start: [gateway]");
         options_print(&call->options, stdout);
         return 0;
     }

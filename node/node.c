@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define GATEWAY_URL_FILE "%s/gateway/url" /* in the state folder */
+
+extern char **environ;
 
 #define WORKERS 2u /* signature checks: the dear part of a peck */
 #define READERS 1u /* questions of the local API */
@@ -625,30 +631,28 @@ static size_t pass_limits(const struct options *options, const char **arguments,
     return pass_one(arguments, count, "--tls-key-file", options->tls_key_file);
 }
 
-static int start_gateway(struct node *node)
+struct gateway_call {
+    char state[OPTIONS_PATH_SIZE + 16], url_file[OPTIONS_PATH_SIZE + 32];
+    const char *words[SUPERVISED_ARGUMENTS_MAX]; /* the program first, NULL at the end */
+};
+
+/* What is called; `last` (NULL: none) stands behind it. */
+static void make_call(const struct options *options, const char *last, struct gateway_call *call)
 {
-    const struct options *options = node->options;
-    char state[OPTIONS_PATH_SIZE + 16], pid_file[OPTIONS_PATH_SIZE + 32];
-    const char *arguments[SUPERVISED_ARGUMENTS_MAX];
+    const char **arguments = call->words;
     size_t count = 0;
 
-    if (!options->gateway_enabled)
-        return 0;
-    snprintf(state, sizeof state, "%s/gateway", options->state_dir);
-    snprintf(pid_file, sizeof pid_file, "%s/gateway.pid", options->state_dir);
-    if (mkdir(state, 0700) != 0 && errno != EEXIST) {
-        log_write(LOG_ERROR, "gateway", "cannot make %s: %s", state, strerror(errno));
-        return FAULT_FILE;
-    }
+    snprintf(call->state, sizeof call->state, "%s/gateway", options->state_dir);
+    snprintf(call->url_file, sizeof call->url_file, GATEWAY_URL_FILE, options->state_dir);
     arguments[count++] = options->gateway_program;
     arguments[count++] = "--socket";
     arguments[count++] = options->socket;
     arguments[count++] = "--listen";
     arguments[count++] = options->gateway_listen;
     arguments[count++] = "--state-dir";
-    arguments[count++] = state;
+    arguments[count++] = call->state;
     arguments[count++] = "--url-file";
-    arguments[count++] = node->gateway_url_file;
+    arguments[count++] = call->url_file;
     arguments[count++] = "--log-format";
     arguments[count++] = options->log_format == LOG_JSON ? "json" : "text";
     if (options->gateway_public_url[0]) {
@@ -676,8 +680,46 @@ static int start_gateway(struct node *node)
         arguments[count++] = "--smtp-credentials-file";
         arguments[count++] = options->smtp_credentials_file;
     }
+    if (last)
+        arguments[count++] = last;
     arguments[count] = NULL;
-    return supervisor_start(&node->supervisor, "gateway", arguments, pid_file);
+}
+
+static int start_gateway(struct node *node)
+{
+    const struct options *options = node->options;
+    char pid_file[OPTIONS_PATH_SIZE + 32];
+    struct gateway_call call;
+
+    if (!options->gateway_enabled)
+        return 0;
+    make_call(options, NULL, &call);
+    snprintf(pid_file, sizeof pid_file, "%s/gateway.pid", options->state_dir);
+    if (mkdir(call.state, 0700) != 0 && errno != EEXIST) {
+        log_write(LOG_ERROR, "gateway", "cannot make %s: %s", call.state, strerror(errno));
+        return FAULT_FILE;
+    }
+    return supervisor_start(&node->supervisor, "gateway", call.words, pid_file);
+}
+
+bool node_check_gateway(const struct options *options)
+{
+    posix_spawn_file_actions_t files;
+    struct gateway_call call;
+    int error, status = -1;
+    pid_t pid;
+
+    if (!options->gateway_enabled)
+        return true;
+    make_call(options, "--check-config", &call);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    error = posix_spawn(&pid, call.words[0], &files, NULL, (char *const *)(uintptr_t)call.words,
+                        environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (error)
+        log_write(LOG_ERROR, "gateway", "cannot start %s: %s", call.words[0], strerror(error));
+    return !error && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 /* A process of its own runs the operator's programs: this one holds keys and threads, and never forks. It
@@ -738,7 +780,7 @@ static int open_all(struct node *node)
     node->inbox = inbox_new();
     node->roster = roster_new();
     open_intakes(node);
-    snprintf(node->gateway_url_file, sizeof node->gateway_url_file, "%s/gateway/url",
+    snprintf(node->gateway_url_file, sizeof node->gateway_url_file, GATEWAY_URL_FILE,
              node->options->state_dir);
     if (node->options->gateway_enabled)
         snprintf(node->gateway_url, sizeof node->gateway_url, "%s%s",
@@ -861,9 +903,9 @@ int node_run(const struct options *options)
     fault = open_all(&node);
     if (!fault) {
         say_ready(&node);
-        do
-            sigwait(&signals, &signal_number);
-        while (signal_number == SIGHUP);
+        while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGHUP)
+            supervisor_signal(node.supervisor,
+                              SIGHUP); /* the gateway has certificates to read anew */
         log_write(LOG_INFO, "node", "stopping");
         say_stopping(&node, &signals);
     }

@@ -88,6 +88,9 @@ static int check_tables(struct store *store)
         fault = store_read_number(connection, "SELECT count(*) FROM sqlite_schema", &tables);
     if (!fault && tables == 0 && version == 0 && application == 0)
         return make_tables(store);
+    if (!fault && application == STORE_DIRECTORY_APPLICATION_ID &&
+        version != STORE_DIRECTORY_VERSION)
+        log_write(LOG_INFO, "store", "%s is of another release", store->directory_path);
     if (!fault &&
         (version != STORE_DIRECTORY_VERSION || application != STORE_DIRECTORY_APPLICATION_ID))
         return FAULT_CORRUPT;
@@ -143,8 +146,8 @@ static int make_anew(struct store *store)
     if (!fault)
         fault = open_file(store);
     log_write(fault ? LOG_ERROR : LOG_WARNING, "store",
-              fault ? "%s cannot be read, and not be made anew: %s"
-                    : "%s cannot be read: it is made anew, and the network fills it%s",
+              fault ? "%s cannot be used, and not be made anew: %s"
+                    : "%s cannot be used: it is made anew, and the network fills it%s",
               store->directory_path, fault ? fault_text(fault) : "");
     return fault;
 }

@@ -246,6 +246,16 @@ void supervisor_stop(struct supervisor *supervisor)
     supervisor_free(supervisor);
 }
 
+void supervisor_signal(struct supervisor *supervisor, int number)
+{
+    if (!supervisor)
+        return;
+    pthread_mutex_lock(&supervisor->lock);
+    if (supervisor->pid > 0)
+        kill(supervisor->pid, number);
+    pthread_mutex_unlock(&supervisor->lock);
+}
+
 bool supervisor_is_up(struct supervisor *supervisor)
 {
     bool up;

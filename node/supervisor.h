@@ -20,6 +20,8 @@ struct supervisor;
 int supervisor_start(struct supervisor **started, const char *name, const char *const *arguments, const char *pid_file);
 /* Ends the program (SIGTERM, after 5 s SIGKILL) and the watching thread. NULL is fine. */
 void supervisor_stop(struct supervisor *supervisor);
+/* Hands a signal on to the program, if it runs. NULL is fine. */
+void supervisor_signal(struct supervisor *supervisor, int number);
 bool supervisor_is_up(struct supervisor *supervisor); /* false for NULL */
 
 #endif

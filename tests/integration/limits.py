@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import time
 
 from pond import BIN, Pond, Refused, run, until
@@ -107,6 +108,16 @@ def a_bearer_has_a_quota_of_its_own_and_answers_cost_nothing():
                 seen.append(peck["peck_id"])
 
 
+def who_guesses_passwords_is_counted_by_address_whatever_keys_it_has():
+    with Pond("alice", limits=PUBLISHED) as pond:
+        alice = pond.alice
+        duck = alice.hatch("a@example.com", "Duck")  # two calls of the class
+        guess = {"email": "b@example.com", "password": "a wrong password"}
+        answers = [alice.http("POST", "/beak/auth", guess, raw=True, token=token)[0]
+                   for token in (None, duck.key, duck.key, None, duck.key)]
+        assert answers == [401, 401, 401, 429, 429], answers
+
+
 def a_higher_tier_has_more():
     with Pond("alice", limits=PUBLISHED) as pond:
         alice = pond.alice
@@ -157,6 +168,37 @@ def limits_are_shown_set_and_reset_under_way():
         alice.command("limits", "reset")
         until("the published limit", lambda: limit_of("/beak/directory") == "10", 3)
         assert "published" in alice.command("limits").stdout
+
+
+def limits_are_set_by_the_user_whose_node_it_is():
+    with Pond("alice", limits=PUBLISHED) as pond:
+        alice = pond.alice
+        if os.geteuid() != 0:
+            return  # only root can give a folder away
+        os.chown(alice.state, 65534, -1)
+        refused = alice.command("limits", "set", "peck=5", check=False)
+        os.chown(alice.state, 0, -1)
+        assert refused.returncode == 1 and "another user's" in refused.stderr, refused
+        assert alice.json("limits")["peck"]["source"] == "published"
+
+
+def a_hangup_of_the_node_reaches_the_gateway():
+    with Pond("alice") as pond:
+        pond.alice.process.send_signal(signal.SIGHUP)
+        pond.alice.says(r"looked at again")
+        assert pond.alice.http("GET", "/readyz", raw=True)[0] == 200
+
+
+def what_the_gateway_would_refuse_the_node_refuses_when_it_is_asked():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        assert alice.command("run", "--check-config").returncode == 0
+        for line in ("trust_proxy = nonsense", "proxy_header = X-Real-IP",
+                     "metrics_allow = 10.0.0.0/99", "tls_key_file = " + alice.config):
+            alice.write_config(extra=line + "\n")
+            refused = alice.command("run", "--check-config", check=False)
+            assert refused.returncode == 1 and line.split(" ")[0] in refused.stderr, refused
+        alice.write_config(extra="")
 
 
 def a_limit_that_is_not_understood_stops_the_node_with_its_name():
@@ -233,8 +275,12 @@ if __name__ == "__main__":
     run(strangers_get_the_published_table,
         what_has_no_class_is_not_counted,
         a_bearer_has_a_quota_of_its_own_and_answers_cost_nothing,
+        who_guesses_passwords_is_counted_by_address_whatever_keys_it_has,
         a_higher_tier_has_more,
         limits_are_shown_set_and_reset_under_way,
+        limits_are_set_by_the_user_whose_node_it_is,
+        a_hangup_of_the_node_reaches_the_gateway,
+        what_the_gateway_would_refuse_the_node_refuses_when_it_is_asked,
         a_limit_that_is_not_understood_stops_the_node_with_its_name,
         only_a_trusted_proxy_tells_who_calls,
         counters_are_shown_on_loopback_and_to_those_who_are_named,
