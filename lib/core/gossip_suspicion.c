@@ -153,10 +153,17 @@ void gossip_suspicion_learn(struct gossip *gossip, struct peer *peer, struct ver
     }
     suspicion->count = kept; /* fewer accusers: more time */
     suspicion->held = version;
-    if (peer->state == GOSSIP_DEAD && count_convicting(suspicion) == 0)
+    if (peer->state == GOSSIP_DEAD && count_convicting(suspicion) == 0) {
         absolve(gossip, peer);
-    else if (peer->state == GOSSIP_SUSPECT)
+    } else if (peer->state == GOSSIP_DEAD) {
+        /* It lives, but was accused of this version before it published it, which is easy to guess.
+         * It can refute that when it hears of it, and that it heard of nothing speaks for itself. */
+        suspicion->doubts = 0;
+        suspicion->doubt_ms = 0;
+        wake_by(gossip, 0);
+    } else if (peer->state == GOSSIP_SUSPECT) {
         plan_end(gossip, suspicion);
+    }
 }
 
 /* It is told of the accusation, so that it refutes for everybody. */
@@ -396,9 +403,10 @@ static void plan_doubt(struct gossip *gossip, struct suspicion *suspicion, uint6
     size_t live = gossip_live(gossip) + 1; /* with this node */
     size_t needed = live < GOSSIP_ACCUSERS ? live : GOSSIP_ACCUSERS;
 
-    suspicion->doubt_ms = suspicion->count >= needed || suspicion->doubts == GOSSIP_DOUBTS_MAX
-                              ? MOMENT_NEVER
-                              : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
+    suspicion->doubt_ms =
+        count_convicting(suspicion) >= needed || suspicion->doubts == GOSSIP_DOUBTS_MAX
+            ? MOMENT_NEVER
+            : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
 }
 
 static bool is_doubted(const struct peer *peer)

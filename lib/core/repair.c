@@ -9,6 +9,7 @@
 #include "repair.h"
 
 #include <assert.h>
+#include <limits.h>
 
 #define PEERS_MAX 64u /* that wait, and that are remembered */
 #define REFUSED_MAX 1024u
@@ -482,13 +483,30 @@ static void forget_refused(struct repair *repair, uint64_t now_ms)
     repair->refused_ms = now_ms;
 }
 
+/* Whoever failed less often, then whoever waits for longer: who stalls gets the time that nobody else
+ * wants. `waiting_count`: nobody may begin now. */
+static size_t choose(struct repair *repair, uint64_t now_ms)
+{
+    unsigned fewest = UINT_MAX;
+    size_t chosen = repair->waiting_count;
+
+    for (size_t i = 0; i < repair->waiting_count; i++) {
+        const struct rest *rest = rest_of(repair, &repair->waiting[i].peer);
+        unsigned failures = rest ? rest->failures : 0;
+
+        if (repair->waiting[i].not_before_ms > now_ms || failures >= fewest)
+            continue;
+        fewest = failures;
+        chosen = i;
+    }
+    return chosen;
+}
+
 static bool begin(struct repair *repair, const struct recordset *set, const struct moment *at)
 {
+    size_t i = choose(repair, at->now_ms);
     struct waiting next;
-    size_t i = 0;
 
-    while (i < repair->waiting_count && repair->waiting[i].not_before_ms > at->now_ms)
-        i++;
     if (i == repair->waiting_count)
         return false;
     next = repair->waiting[i];

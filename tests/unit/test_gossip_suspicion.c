@@ -105,6 +105,30 @@ START_TEST(a_verdict_of_three_is_not_said_again)
 }
 END_TEST
 
+/* Whoever lies may guess the next version, and keep the accused from hearing of it. */
+START_TEST(a_verdict_that_a_newer_record_does_not_end_is_told_to_the_accused_at_once)
+{
+    struct gossip_accusation word;
+
+    learn_nodes(10);
+    word = word_against(1, 0);
+    word.version.ms++; /* what it publishes next */
+    ck_assert_int_eq(say_word(&word), GOSSIP_COUNTED);
+    for (uint32_t accuser = 2; accuser <= 3; accuser++)
+        accuse(accuser, 0);
+    pass(10 * MINUTE_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    forget_said();
+    learn(0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 1);
+    learn(0);
+    settle();
+    ck_assert_int_eq(member(0).state, GOSSIP_ALIVE);
+}
+END_TEST
+
 START_TEST(three_accusers_shorten_it_from_the_first_on)
 {
     learn_nodes(10);
@@ -710,6 +734,8 @@ static TCase *states(void)
     tcase_add_test(tcase, a_verdict_of_one_is_said_again_until_it_is_refuted);
     tcase_add_test(tcase, a_verdict_of_one_is_said_again_six_times_and_no_more);
     tcase_add_test(tcase, a_verdict_of_three_is_not_said_again);
+    tcase_add_test(tcase,
+                   a_verdict_that_a_newer_record_does_not_end_is_told_to_the_accused_at_once);
     tcase_add_test(tcase, three_accusers_shorten_it_from_the_first_on);
     tcase_add_test(tcase, a_third_accuser_that_comes_late_ends_it_at_once);
     tcase_add_test(tcase, an_accuser_counts_once_and_a_fourth_changes_nothing);
