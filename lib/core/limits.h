@@ -152,7 +152,7 @@
 #define SUMS_LINK_MS (15 * SECOND_MS)   /* a neighbour that was not compared with for so long is asked … */
 #define SUMS_ASK_MS (5 * SECOND_MS)     /* … one of those so often */
 #define SUMS_CROWD_MS (SECOND_MS / 2)    /* … or so long, while news leave a crowd to repair */
-#define REPAIR_STEP_MS (5 * SECOND_MS)   /* a neighbour that does not answer by then is left */
+#define REPAIR_STEP_MS (3 * SECOND_MS)   /* a neighbour that does not answer by then is left */
 #define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
 #define REPAIR_FAILURES_MAX 3u           /* in a row are counted: the rest after one doubles from 10 to 40 s */
 #define REPAIR_FRUITLESS_MAX 3u          /* portions in a row that brought nothing of what was asked for */
