@@ -154,7 +154,8 @@
 #define SUMS_CROWD_MS (SECOND_MS / 2)    /* … or so long, while news leave a crowd to repair */
 #define REPAIR_STEP_MS (3 * SECOND_MS)   /* a neighbour that does not answer by then is left */
 #define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
-#define REPAIR_FAILURES_MAX 3u           /* in a row are counted: the rest after one doubles from 10 to 40 s */
+#define REPAIR_FAILED_REST_MS (2 * SECOND_MS) /* after the second failure in a row, doubling … */
+#define REPAIR_FAILURES_MAX 3u           /* … for so many: to 8 s */
 #define REPAIR_FRUITLESS_MAX 3u          /* portions in a row that brought nothing of what was asked for */
 #define REPAIR_REFUSED_MS (10 * MINUTE_MS) /* what is of no use is not asked for again for so long */
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */

@@ -192,7 +192,7 @@ static void end_badly(struct repair *repair, const char *how, uint64_t now_ms)
     struct rest *rest = let_rest(repair, &repair->peer, now_ms);
 
     rest->until_ms =
-        now_ms + (rest->failures > 0 ? REPAIR_FRUITLESS_REST_MS << (rest->failures - 1) : 0);
+        now_ms + (rest->failures > 0 ? REPAIR_FAILED_REST_MS << (rest->failures - 1) : 0);
     if (rest->failures < REPAIR_FAILURES_MAX)
         rest->failures++;
     repair->figures.failed++;

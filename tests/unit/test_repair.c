@@ -495,7 +495,7 @@ START_TEST(whoever_fails_again_waits_twice_as_long)
     uint64_t rest_ms = 0;
 
     begin_equal(100);
-    for (int failure = 0; failure < 5; failure++) {
+    for (int failure = 0; failure < 6; failure++) {
         repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
         ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + rest_ms);
         pass(rest_ms);
@@ -507,8 +507,11 @@ START_TEST(whoever_fails_again_waits_twice_as_long)
             repair_link_down(bed.repair, &peer, bed.at.now_ms); /* no way around it */
         ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
         ck_assert_int_eq(output.kind, REPAIR_ENDED);
-        rest_ms = failure == 0 ? 0 : REPAIR_FRUITLESS_REST_MS << (failure - 1);
+        rest_ms = failure == 0 ? 0 : REPAIR_FAILED_REST_MS << (failure - 1);
+        if (failure > (int)REPAIR_FAILURES_MAX)
+            rest_ms = REPAIR_FAILED_REST_MS << (REPAIR_FAILURES_MAX - 1);
     }
+    ck_assert_uint_eq(rest_ms, 8 * SECOND_MS);
     repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
     pass(rest_ms);
     run(); /* it answers: all is forgiven */
@@ -516,6 +519,31 @@ START_TEST(whoever_fails_again_waits_twice_as_long)
     pass(REPAIR_REST_MS);
     repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
     ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms);
+}
+END_TEST
+
+/* Who stalls would else take the time of those who do not. */
+START_TEST(whoever_failed_less_often_goes_first)
+{
+    static const struct id other = {{77}};
+    struct repair_output output;
+
+    begin_equal(100);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    pass(REPAIR_STEP_MS);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(output.failed);
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    repair_suggest(bed.repair, &other, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(id_equal(&output.peer, &other));
+    pass(REPAIR_STEP_MS);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(output.failed);
+    ck_assert(
+        repair_poll(bed.repair, bed.ours, &bed.at, &output)); /* as often: who waited longer */
+    ck_assert(id_equal(&output.peer, &peer));
 }
 END_TEST
 
@@ -592,6 +620,7 @@ int main(void)
     tcase_add_test(tests, frames_that_bring_nothing_keep_no_session_alive);
     tcase_add_test(tests, a_session_that_brings_nothing_is_over_however_many_steps_it_takes);
     tcase_add_test(tests, whoever_fails_again_waits_twice_as_long);
+    tcase_add_test(tests, whoever_failed_less_often_goes_first);
     tcase_add_test(tests, what_was_of_no_use_is_asked_for_again_after_a_while);
     tcase_add_test(tests, a_neighbour_that_names_hashes_without_end_costs_a_bounded_session);
     suite_add_tcase(suite, tests);
