@@ -9,9 +9,8 @@
  * instead. Once an hour the set is audited under hashes that are keyed afresh (audit.h).
  *
  * Neighbours may lie or stall: a session in which nothing of use comes for REPAIR_STILL_MS ends; who
- * fails, or names what it does not bring, waits, twice as long each time, and lets others go first; what
- * came and was refused
- * is not asked for again for REPAIR_REFUSED_MS; all is bounded.
+ * fails, or names what it does not bring, waits, twice as long each time, and lets others go first;
+ * what came and was refused is not asked for again for REPAIR_REFUSED_MS; all is bounded.
  * No I/O; needs the set that it repairs with each call. */
 #ifndef DUCK_CORE_REPAIR_H
 #define DUCK_CORE_REPAIR_H
