@@ -25,13 +25,13 @@
 /* Dialling. */
 #define GOSSIP_DIALS_MAX 16u                     /* at once */
 #define GOSSIP_MESH_AFTER_MS 500ull              /* nobody new came for so long: few are all linked */
-#define GOSSIP_DEAD_DIALS_MAX 4u                 /* of them, to members that are dead */
-#define GOSSIP_DEAD_STRANGERS_MAX 2u             /* of those, to some that were never linked */
-#define GOSSIP_DEAD_EVERY_MS SECOND_MS           /* dead members are dialled no oftener: all that were linked, all that were not */
+#define GOSSIP_AWAY_DIALS_MAX 4u                 /* of them, to members that are dead or whose link broke */
+#define GOSSIP_AWAY_STRANGERS_MAX 2u             /* of those, to some that were never linked */
+#define GOSSIP_AWAY_EVERY_MS SECOND_MS           /* those are dialled no oftener: all that were linked, all that were not */
 #define GOSSIP_DOUBT_FIRST_MS (2 * SECOND_MS)    /* after a verdict of few it is said again, if nothing came… */
 #define GOSSIP_DOUBTS_MAX 6u                     /* …each time after twice as long, so often: 2 min */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
-#define GOSSIP_DEAD_DIALS_PER_AGE 32u            /* a dead member is dialled each 32nd of the time it is dead, at least */
+#define GOSSIP_AWAY_DIALS_PER_AGE 32u            /* each is dialled every 32nd of the time that it is away, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */
 #define GOSSIP_ANSWER_WITHIN_MS (20 * SECOND_MS) /* then a dial that nobody spoke of again is over */
 #define GOSSIP_SETTLED_MS (30 * SECOND_MS)       /* a link that held so long ends the back-off */

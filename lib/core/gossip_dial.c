@@ -57,20 +57,28 @@ static bool find_contact(const struct gossip *gossip, const struct id *node,
     return known;
 }
 
-/* A member that died lately is dialled oftener than one that is long dead: after a cut of a minute
- * both sides meet again within seconds. */
+/* Since when a member is dead, or the link with a living one broken; MOMENT_NEVER: neither. */
+static uint64_t away_since(const struct peer *peer, uint64_t now_ms)
+{
+    if (peer->state == GOSSIP_DEAD && peer->suspicion && now_ms >= peer->suspicion->ends_ms)
+        return peer->suspicion->ends_ms;
+    return gossip_is_live(peer) && peer->lost_ms > 0 ? peer->lost_ms : MOMENT_NEVER;
+}
+
+/* Who went away lately is dialled oftener than who is long gone: after a cut of a minute both sides
+ * meet again within seconds. */
 static uint64_t most_ms_of(const struct peer *peer, uint64_t now_ms)
 {
-    uint64_t dead_ms, most_ms;
+    uint64_t since_ms = away_since(peer, now_ms);
+    uint64_t most_ms;
 
     if (peer->wanted || peer->urgent)
         return DIAL_EAGER_MAX_MS;
-    if (peer->state != GOSSIP_DEAD || !peer->suspicion || now_ms < peer->suspicion->ends_ms)
+    if (since_ms == MOMENT_NEVER)
         return DIAL_MAX_MS;
-    dead_ms = now_ms - peer->suspicion->ends_ms;
-    most_ms = dead_ms / GOSSIP_DEAD_DIALS_PER_AGE;
-    if (most_ms < GOSSIP_DEAD_EVERY_MS)
-        return GOSSIP_DEAD_EVERY_MS;
+    most_ms = (now_ms - since_ms) / GOSSIP_AWAY_DIALS_PER_AGE;
+    if (most_ms < GOSSIP_AWAY_EVERY_MS)
+        return GOSSIP_AWAY_EVERY_MS;
     return most_ms < DIAL_MAX_MS ? most_ms : DIAL_MAX_MS;
 }
 
@@ -320,7 +328,7 @@ void gossip_try_seeds_again(struct gossip *gossip, uint64_t now_ms)
 /* ---- whom to dial ---- */
 
 /* From the least urgent. */
-enum wish { WISH_NONE, WISH_DEAD, WISH_LIVE, WISH_SEED, WISH_EAGER };
+enum wish { WISH_NONE, WISH_AWAY, WISH_LIVE, WISH_SEED, WISH_EAGER };
 
 static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chosen)
 {
@@ -331,24 +339,26 @@ static enum wish wish_for(const struct peer *peer, bool few, bool short_of_chose
     if (peer->sought)
         return WISH_SEED;
     if ((peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT) && peer->recorded)
-        return WISH_DEAD;
+        return WISH_AWAY;
     if (gossip_is_live(peer) &&
         (few || (short_of_chosen && peer->attempts > 0 && peer->state == GOSSIP_ALIVE)))
         return WISH_LIVE;
+    if (gossip_is_live(peer) && peer->lost_ms > 0)
+        return WISH_AWAY; /* others reach it, or say so: who surrounds us does, too */
     return WISH_NONE;
 }
 
 /* Nodes that somebody made up, and that were never linked, leave room for those that were. */
-static bool has_room_for_dead(const struct gossip *gossip, bool met)
+static bool has_room_for_away(const struct gossip *gossip, bool met)
 {
-    size_t dead = 0, strangers = 0;
+    size_t away = 0, strangers = 0;
 
     for (size_t i = 0; i < GOSSIP_DIALS_MAX; i++) {
-        dead += gossip->attempts[i].used && gossip->attempts[i].dead;
+        away += gossip->attempts[i].used && gossip->attempts[i].away;
         strangers +=
-            gossip->attempts[i].used && gossip->attempts[i].dead && !gossip->attempts[i].met;
+            gossip->attempts[i].used && gossip->attempts[i].away && !gossip->attempts[i].met;
     }
-    return dead < GOSSIP_DEAD_DIALS_MAX && (met || strangers < GOSSIP_DEAD_STRANGERS_MAX);
+    return away < GOSSIP_AWAY_DIALS_MAX && (met || strangers < GOSSIP_AWAY_STRANGERS_MAX);
 }
 
 static bool has_room(const struct gossip *gossip, enum wish wish, bool met)
@@ -358,19 +368,19 @@ static bool has_room(const struct gossip *gossip, enum wish wish, bool met)
     if (wish == WISH_EAGER)
         return true;
     return gossip->link_count + gossip->dials < ACTIVE_LINKS_MAX &&
-           (wish != WISH_DEAD || has_room_for_dead(gossip, met));
+           (wish != WISH_AWAY || has_room_for_away(gossip, met));
 }
 
 struct choice {
     enum wish wish;
     uint32_t member, seed; /* one of them, or NOBODY both */
-    bool met;              /* of a dead one: it was linked */
-    uint32_t attempts;     /* of a dead one, so far */
+    bool met;              /* of one that is away: it was linked */
+    uint32_t attempts;     /* of one that is away, so far */
     uint64_t met_so_far;   /* how many there are that are as good */
     uint64_t wake_ms;      /* when the next is due */
 };
 
-/* More urgent: 1, less: -1. Of the dead, who was linked, then who was tried least: a verdict may be
+/* More urgent: 1, less: -1. Of those that are away, who was linked, then who was tried least: a verdict may be
  * wrong, and made-up nodes must not stand in the way of who would answer. */
 static int compare(const struct choice *choice, enum wish wish, bool met, uint32_t attempts)
 {
@@ -385,14 +395,14 @@ static int compare(const struct choice *choice, enum wish wish, bool met, uint32
 static void consider(struct gossip *gossip, struct choice *choice, enum wish wish, uint32_t member,
                      uint32_t seed, uint64_t due_ms, uint64_t now_ms)
 {
-    const struct peer *dead =
-        wish == WISH_DEAD ? &gossip->peers[gossip->members[member].peer - 1] : NULL;
-    bool met = dead && dead->met;
-    uint32_t attempts = dead ? dead->attempts : 0;
+    const struct peer *away =
+        wish == WISH_AWAY ? &gossip->peers[gossip->members[member].peer - 1] : NULL;
+    bool met = away && away->met;
+    uint32_t attempts = away ? away->attempts : 0;
     int order = compare(choice, wish, met, attempts);
 
-    if (dead && due_ms < gossip->dead_dial_ms[met])
-        due_ms = gossip->dead_dial_ms[met];
+    if (away && due_ms < gossip->away_dial_ms[met])
+        due_ms = gossip->away_dial_ms[met];
     if (!has_room(gossip, wish, met))
         return;
     if (due_ms > now_ms) {
@@ -492,8 +502,8 @@ static bool dial_seed(struct gossip *gossip, uint32_t i, uint64_t now_ms, struct
 }
 
 /* False: it names no address. */
-static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice, uint64_t now_ms,
-                      struct gossip_dial *dial)
+static bool dial_peer(struct gossip *gossip, struct peer *peer, enum wish wish, bool for_choice,
+                      uint64_t now_ms, struct gossip_dial *dial)
 {
     const struct id *node = gossip_id(gossip, peer);
     struct gossip_contact contact;
@@ -515,10 +525,10 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, bool for_choice,
     memcpy(dial->session_key, contact.session_key, sizeof dial->session_key);
     attempt = begin(gossip, (uint32_t)(peer - gossip->peers), NOBODY, address, now_ms);
     attempt->for_choice = for_choice;
-    attempt->dead = peer->state == GOSSIP_DEAD || peer->state == GOSSIP_LEFT;
+    attempt->away = wish == WISH_AWAY;
     attempt->met = peer->met;
-    if (attempt->dead)
-        gossip->dead_dial_ms[peer->met] = now_ms + GOSSIP_DEAD_EVERY_MS;
+    if (attempt->away)
+        gossip->away_dial_ms[peer->met] = now_ms + GOSSIP_AWAY_EVERY_MS;
     peer->dialling = true;
     return true;
 }
@@ -556,7 +566,7 @@ bool gossip_poll_dial(struct gossip *gossip, uint64_t now_ms, struct gossip_dial
         gossip->dial_wake_ms = 0; /* there may be more */
         if (choice.seed != NOBODY)
             return dial_seed(gossip, choice.seed, now_ms, dial);
-        if (dial_peer(gossip, gossip_peer(gossip, choice.member),
+        if (dial_peer(gossip, gossip_peer(gossip, choice.member), choice.wish,
                       short_of_chosen && choice.wish == WISH_LIVE, now_ms, dial))
             return true;
     }

@@ -131,6 +131,7 @@ void gossip_link_up(struct gossip *gossip, const struct id *node, bool dialled_h
     peer->probed = peer->wanted = peer->sought = peer->passing = false;
     peer->up_ms = peer->used_ms = now_ms;
     peer->due_ms = MOMENT_NEVER;
+    peer->lost_ms = 0;
     choose(gossip, peer);
     gossip_proof_of_life(gossip, peer);
     gossip_probe_linked(gossip, node);
@@ -164,6 +165,7 @@ static void after_link(struct gossip *gossip, struct peer *peer, bool on_purpose
     }
     judge_link(peer, now_ms);
     peer->due_ms = MOMENT_NEVER;
+    peer->lost_ms = on_purpose ? 0 : now_ms;
     if (!peer->recorded) {
         peer->sought = true;
         gossip_plan_again(gossip, peer, now_ms);

@@ -59,6 +59,7 @@ struct peer {
     bool passing;          /* a link that was dialled to probe it for another */
     uint64_t due_ms;       /* not dialled before; MOMENT_NEVER: not for its own sake */
     uint64_t dialled_ms;   /* the last try */
+    uint64_t lost_ms;      /* when its link broke, and none came since; 0: none did */
     uint64_t up_ms;        /* of the link */
     uint64_t used_ms;      /* when a link was of use last; while hanging: since when */
     uint64_t compared_ms;  /* what it holds with what we hold */
@@ -75,7 +76,7 @@ struct seed {
 };
 
 struct attempt {
-    bool used, for_choice, dead, met;
+    bool used, for_choice, away, met;
     uint32_t peer, seed; /* one of them NOBODY */
     uint64_t address;    /* hash */
     uint64_t until_ms;
@@ -125,7 +126,7 @@ struct gossip {
     size_t seed_count;
     struct attempt attempts[GOSSIP_DIALS_MAX];
     size_t dials;
-    uint64_t dead_dial_ms[2]; /* no dead member is dialled before; [1]: that was linked */
+    uint64_t away_dial_ms[2]; /* no member that is away is dialled before; [1]: that was linked */
     uint64_t trade_ms;     /* when a chosen link is traded; 0: not begun */
     bool trading;
     uint64_t dial_wake_ms; /* no dial is due before */

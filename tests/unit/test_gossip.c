@@ -738,6 +738,33 @@ START_TEST(a_link_hung_up_on_is_no_suspicion_and_is_not_dialled_among_many)
 }
 END_TEST
 
+/* Else who surrounds us, and says that it lives, keeps us apart for minutes. */
+START_TEST(a_living_member_whose_link_broke_is_dialled_though_enough_are_chosen)
+{
+    uint32_t lost = 0, attempts = 0;
+
+    learn_many(100);
+    dial_all();
+    while (member(lost).linked)
+        lost++;
+    up(lost);
+    pass(GOSSIP_SETTLED_MS);
+    down(lost);
+    for (int second = 0; second < 2 * 60; second++) {
+        if (second == 60)
+            attempts = member(lost).attempts;
+        pass_unreached(SECOND_MS);
+        ck_assert_int_ne(member(lost).state, GOSSIP_DEAD);
+        if (member(lost).state == GOSSIP_SUSPECT) {
+            bed.versions[lost]++;
+            learn(lost);
+        }
+    }
+    ck_assert_uint_ge(member(lost).attempts,
+                      attempts + 60 * SECOND_MS / (120 * SECOND_MS / GOSSIP_AWAY_DIALS_PER_AGE));
+}
+END_TEST
+
 /* ---- hanging up ---- */
 
 static uint32_t link_spare(void)
@@ -1120,6 +1147,7 @@ static TCase *links(void)
     tcase_add_test(tcase, a_link_that_broke_is_dialled_within_a_tenth_of_a_second);
     tcase_add_test(tcase, a_link_that_does_not_hold_is_dialled_ever_more_seldom);
     tcase_add_test(tcase, a_link_hung_up_on_is_no_suspicion_and_is_not_dialled_among_many);
+    tcase_add_test(tcase, a_living_member_whose_link_broke_is_dialled_though_enough_are_chosen);
     tcase_add_test(tcase, a_spare_link_closes_a_minute_after_it_was_of_use);
     tcase_add_test(tcase, a_link_that_did_not_go_down_counts_again);
     tcase_add_test(tcase, few_nodes_keep_all_their_links);

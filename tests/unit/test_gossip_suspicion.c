@@ -400,7 +400,7 @@ START_TEST(who_died_lately_is_dialled_soon_and_who_is_long_dead_seldom)
     pass_unreached(6000);
     ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
     pass_unreached(MINUTE_MS);
-    ck_assert_uint_le(member(0).next_dial_ms, bed.now_ms + MINUTE_MS / GOSSIP_DEAD_DIALS_PER_AGE);
+    ck_assert_uint_le(member(0).next_dial_ms, bed.now_ms + MINUTE_MS / GOSSIP_AWAY_DIALS_PER_AGE);
     pass_unreached(HOUR_MS);
     attempts = member(0).attempts;
     pass_unreached(10 * MINUTE_MS);
