@@ -19,6 +19,7 @@
 #define BACKLOG 512
 #define HEADER_FIRST_MS 3000u /* from the connection to the end of its first header */
 #define WOKEN_WITHIN_MS 10000u
+#define SENT_WITHIN_MS 1000u /* at the end: what was answered last */
 
 struct server {
     struct server_settings settings;
@@ -367,6 +368,7 @@ void server_close(struct server *server)
     if (server->daemon) {
         /* The library must not be stopped while a connection is suspended. */
         wait_until_few(true, WOKEN_WITHIN_MS);
+        wait_until_few(false, SENT_WITHIN_MS); /* it ends connections where they are */
         stop_sweeper(server);
         MHD_stop_daemon(server->daemon);
     }
