@@ -82,7 +82,7 @@ static void set_body(CURL *curl, const struct fetch_settings *settings, struct c
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)settings->json_size);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, settings->json);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 0L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, settings->within_s);
 }
 
 static void set_options(CURL *curl, const char *url, struct fetching *fetching)

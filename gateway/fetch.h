@@ -1,7 +1,7 @@
 /* fetch: one document over HTTPS from a host that somebody named, see public_address.h.
  *
  * GET, or POST of JSON; no redirects, no proxy, no cookies, certificates checked, at most
- * FETCH_SIZE_MAX bytes. A GET ends within FETCH_TIMEOUT_S; whoever posts ends it by ending the process.
+ * FETCH_SIZE_MAX bytes. A GET ends within FETCH_TIMEOUT_S; a POST within `within_s`, or with the process.
  * What the allow list has may be called although it is not public, and without TLS. */
 #ifndef DUCK_GATE_FETCH_H
 #define DUCK_GATE_FETCH_H
@@ -21,6 +21,7 @@ struct fetch_settings {
     const struct allow_list *allowed; /* NULL: none */
     const char *json;     /* to POST; NULL: GET */
     size_t json_size;
+    long within_s;        /* that a POST may take; 0: no end of ours */
 };
 
 /* The body, ended by NUL, malloc'd for the caller to free; NULL: `problem` says why, for people. */
