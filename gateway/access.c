@@ -1,4 +1,6 @@
 /* The reads of accounts: bearers, lists and counts, from any thread. */
+#include "account_erasure.h"
+#include "account_sessions.h"
 #include "accounts_parts.h"
 
 #include "core/bytes.h"
@@ -131,6 +133,8 @@ static enum access_verdict judge(const struct accounts *accounts, const struct g
     *access = (struct access){.kind = row->kind,
                               .operator_id = row->operator_id,
                               .duckling = row->duckling,
+                              .session = row->kind == ACCESS_SESSION ? row->lookup : 0,
+                              .began_ms = row->created_ms,
                               .expires_ms = expires_ms};
     return ACCESS_TAKEN;
 }
@@ -202,4 +206,64 @@ struct accounts_counts accounts_count(struct accounts *accounts)
     if (fault)
         accounts_complain(accounts, "accounts cannot be counted", fault);
     return counts;
+}
+
+size_t accounts_sessions(struct accounts *accounts, uint64_t operator_id,
+                         struct accounts_session *sessions, size_t max)
+{
+    uint64_t now_ms = accounts_wall_ms(accounts);
+    struct gate_bearer rows[SESSIONS_PER_OPERATOR_MAX];
+    size_t found, count = 0;
+    int fault;
+
+    pthread_mutex_lock(&accounts->reader_lock);
+    fault =
+        gate_sessions_list(accounts->reader, operator_id, rows, SESSIONS_PER_OPERATOR_MAX, &found);
+    for (size_t i = 0; !fault && i < found && count < max; i++) {
+        struct access access;
+        if (judge(accounts, &rows[i], now_ms, &access) != ACCESS_TAKEN)
+            continue;
+        sessions[count++] = (struct accounts_session){
+            .session = access.session,
+            .way = rows[i].way,
+            .began_ms = rows[i].created_ms,
+            .used_ms = last_use(accounts, &rows[i]),
+            .ends_ms = earlier(last_use(accounts, &rows[i]) + SESSION_IDLE_MS, rows[i].ends_ms)};
+    }
+    pthread_mutex_unlock(&accounts->reader_lock);
+    if (fault)
+        accounts_complain(accounts, "sessions cannot be listed", fault);
+    return count;
+}
+
+size_t accounts_passkeys(struct accounts *accounts, uint64_t operator_id,
+                         struct accounts_passkey *passkeys, size_t max)
+{
+    size_t count = 0;
+    int fault;
+
+    pthread_mutex_lock(&accounts->reader_lock);
+    fault = gate_passkeys_list(accounts->reader, operator_id, passkeys, max, &count);
+    pthread_mutex_unlock(&accounts->reader_lock);
+    if (fault)
+        accounts_complain(accounts, "passkeys cannot be listed", fault);
+    return fault ? 0 : count;
+}
+
+bool accounts_about(struct accounts *accounts, uint64_t operator_id,
+                    struct accounts_operator *about)
+{
+    bool found;
+    int fault;
+
+    pthread_mutex_lock(&accounts->reader_lock);
+    fault =
+        gate_store_about(accounts->reader, operator_id, accounts_wall_ms(accounts), about, &found);
+    pthread_mutex_unlock(&accounts->reader_lock);
+    if (fault)
+        accounts_complain(accounts, "an operator cannot be looked up", fault);
+    if (fault || !found)
+        return false;
+    about->letters_waiting = mail_waiting(accounts->mail, about->email);
+    return true;
 }

@@ -15,6 +15,9 @@ const char *accounts_verdict_text(enum accounts_verdict verdict)
         return "taken";
     case ACCOUNTS_BAD_EMAIL:
         return "email is not an address that mail can be sent to";
+    case ACCOUNTS_EMAIL_NOT_ASCII:
+        return "email has letters that not every mail server takes: write it in ASCII, a domain in "
+               "its xn-- form";
     case ACCOUNTS_BAD_NAME:
         return "display_name must be 1 to 64 bytes of text, something visible among them, and "
                "nothing "
@@ -31,6 +34,14 @@ const char *accounts_verdict_text(enum accounts_verdict verdict)
         return "the code is wrong, used, or past its 15 minutes";
     case ACCOUNTS_BAD_CREDENTIALS:
         return "email and password do not match; after 100 failures in a row only a reset helps";
+    case ACCOUNTS_BAD_PASSKEY:
+        return "the passkey does not let in";
+    case ACCOUNTS_BAD_TOKEN:
+        return "this token does not end a newsletter to this address";
+    case ACCOUNTS_PASSKEY_KNOWN:
+        return "this passkey was added before";
+    case ACCOUNTS_PASSKEYS_FULL:
+        return "an operator has at most 20 passkeys";
     case ACCOUNTS_CLAIMED:
         return "this code is being used right now; try again in a minute";
     case ACCOUNTS_NOT_FOUND:
@@ -52,6 +63,8 @@ const char *accounts_verdict_code(enum accounts_verdict verdict)
         return "taken";
     case ACCOUNTS_BAD_EMAIL:
         return "bad_email";
+    case ACCOUNTS_EMAIL_NOT_ASCII:
+        return "email_not_ascii";
     case ACCOUNTS_BAD_NAME:
         return "bad_display_name";
     case ACCOUNTS_BAD_KEY:
@@ -66,6 +79,14 @@ const char *accounts_verdict_code(enum accounts_verdict verdict)
         return "bad_code";
     case ACCOUNTS_BAD_CREDENTIALS:
         return "bad_credentials";
+    case ACCOUNTS_BAD_PASSKEY:
+        return "bad_passkey";
+    case ACCOUNTS_BAD_TOKEN:
+        return "bad_token";
+    case ACCOUNTS_PASSKEY_KNOWN:
+        return "passkey_known";
+    case ACCOUNTS_PASSKEYS_FULL:
+        return "too_many_passkeys";
     case ACCOUNTS_CLAIMED:
         return "conflict";
     case ACCOUNTS_NOT_FOUND:
@@ -84,6 +105,7 @@ const char *accounts_verdict_field(enum accounts_verdict verdict)
 {
     switch (verdict) {
     case ACCOUNTS_BAD_EMAIL:
+    case ACCOUNTS_EMAIL_NOT_ASCII:
         return "email";
     case ACCOUNTS_BAD_NAME:
         return "display_name";
@@ -95,7 +117,13 @@ const char *accounts_verdict_field(enum accounts_verdict verdict)
         return "password";
     case ACCOUNTS_BAD_CODE:
         return "code";
+    case ACCOUNTS_BAD_PASSKEY:
+    case ACCOUNTS_PASSKEY_KNOWN:
+        return "passkey";
+    case ACCOUNTS_BAD_TOKEN:
+        return "token";
     case ACCOUNTS_TAKEN:
+    case ACCOUNTS_PASSKEYS_FULL:
     case ACCOUNTS_BAD_CREDENTIALS:
     case ACCOUNTS_CLAIMED:
     case ACCOUNTS_NOT_FOUND:
@@ -145,11 +173,12 @@ static void order_free(struct order *order)
         sodium_memzero(order->password, strlen(order->password));
     memory_give_back(order->password);
     memory_give_back(order->ducklings);
+    memory_give_back(order->said);
     sodium_memzero(order, sizeof *order);
     memory_give_back(order);
 }
 
-static void take_text(struct given *given, const char *text)
+void order_take(struct given *given, const char *text)
 {
     strncpy(given->text, text ? text : "", sizeof given->text - 1);
 }
@@ -257,8 +286,20 @@ static void *run(void *argument)
 
 /* ---- opening ---- */
 
+static int open_letters(struct accounts *accounts, const struct accounts_settings *settings)
+{
+    char problem[LETTERS_PROBLEM_SIZE] = "";
+    int fault =
+        letters_open(&accounts->letters, settings->letters_folder, settings->public_url, problem);
+
+    if (fault && settings->trouble)
+        settings->trouble(settings->context, problem);
+    return fault;
+}
+
 static int open_parts(struct accounts *accounts, const struct accounts_settings *settings)
 {
+    struct mail_settings mail = settings->mail;
     int fault = gate_key_open(settings->key_path, &accounts->key);
 
     if (!fault)
@@ -268,7 +309,11 @@ static int open_parts(struct accounts *accounts, const struct accounts_settings 
     if (!fault)
         fault = passwords_open(&accounts->passwords, settings->password_cost);
     if (!fault)
-        fault = mail_open(&accounts->mail, &settings->mail, settings->trouble, settings->context);
+        fault = open_letters(accounts, settings);
+    mail.store_path = settings->store_path;
+    mail.key = &accounts->key;
+    if (!fault)
+        fault = mail_open(&accounts->mail, &mail, settings->trouble, settings->context);
     return fault;
 }
 
@@ -277,12 +322,14 @@ int accounts_open(struct accounts **opened, const struct accounts_settings *sett
     struct accounts *accounts;
     int fault;
 
-    if (settings->captcha && strcmp(settings->captcha, "none") != 0)
-        return GATE_FAULT_CONFIG;
     accounts = memory_take(sizeof *accounts);
     accounts->wall_ms = settings->wall_ms;
     accounts->trouble = settings->trouble;
     accounts->context = settings->context;
+    accounts->place = settings->place;
+    if (!accounts->place.rp_id)
+        accounts->place.rp_id = "localhost";
+    accounts->challenges = challenges_new();
     accounts->last = &accounts->first;
     pthread_mutex_init(&accounts->lock, NULL);
     pthread_mutex_init(&accounts->reader_lock, NULL);
@@ -312,6 +359,8 @@ void accounts_close(struct accounts *accounts)
     }
     passwords_close(accounts->passwords);
     mail_close(accounts->mail);
+    letters_close(accounts->letters);
+    challenges_free(accounts->challenges);
     gate_store_close(accounts->reader);
     gate_store_close(accounts->store);
     gate_key_wipe(&accounts->key);
@@ -328,9 +377,10 @@ bool accounts_hatch(struct accounts *accounts, const struct accounts_hatch *hatc
 {
     struct order *order = order_new(ORDER_HATCH, done, context);
 
-    take_text(&order->email, hatch->email);
-    take_text(&order->display_name, hatch->display_name);
-    take_text(&order->public_key, hatch->public_key);
+    order_take(&order->email, hatch->email);
+    order_take(&order->display_name, hatch->display_name);
+    order_take(&order->public_key, hatch->public_key);
+    order_take(&order->source, hatch->source);
     order->password = take_password(hatch->password);
     return accounts_give(accounts, order);
 }
@@ -340,8 +390,8 @@ bool accounts_verify(struct accounts *accounts, const char *email, const char *c
 {
     struct order *order = order_new(ORDER_VERIFY, done, context);
 
-    take_text(&order->email, email);
-    take_text(&order->secret, code);
+    order_take(&order->email, email);
+    order_take(&order->secret, code);
     order->password = take_password(password);
     return accounts_give(accounts, order);
 }
@@ -353,8 +403,8 @@ bool accounts_hatch_for_operator(struct accounts *accounts, uint64_t operator_id
     struct order *order = order_new(ORDER_HATCH_FOR_OPERATOR, done, context);
 
     order->operator_id = operator_id;
-    take_text(&order->display_name, display_name);
-    take_text(&order->public_key, public_key);
+    order_take(&order->display_name, display_name);
+    order_take(&order->public_key, public_key);
     return accounts_give(accounts, order);
 }
 
@@ -382,7 +432,7 @@ bool accounts_auth(struct accounts *accounts, const char *email, const char *pas
 {
     struct order *order = order_new(ORDER_AUTH, done, context);
 
-    take_text(&order->email, email);
+    order_take(&order->email, email);
     order->password = take_password(password);
     return accounts_give(accounts, order);
 }
@@ -392,16 +442,17 @@ bool accounts_logout(struct accounts *accounts, const char *token, accounts_done
 {
     struct order *order = order_new(ORDER_LOGOUT, done, context);
 
-    take_text(&order->secret, token);
+    order_take(&order->secret, token);
     return accounts_give(accounts, order);
 }
 
-bool accounts_forgot(struct accounts *accounts, const char *email, accounts_done *done,
-                     void *context)
+bool accounts_forgot(struct accounts *accounts, const char *email, const char *source,
+                     accounts_done *done, void *context)
 {
     struct order *order = order_new(ORDER_FORGOT, done, context);
 
-    take_text(&order->email, email);
+    order_take(&order->email, email);
+    order_take(&order->source, source);
     return accounts_give(accounts, order);
 }
 
@@ -410,8 +461,8 @@ bool accounts_reset(struct accounts *accounts, const char *email, const char *co
 {
     struct order *order = order_new(ORDER_RESET, done, context);
 
-    take_text(&order->email, email);
-    take_text(&order->secret, code);
+    order_take(&order->email, email);
+    order_take(&order->secret, code);
     order->password = take_password(password);
     return accounts_give(accounts, order);
 }

@@ -1,5 +1,7 @@
 /* accounts: operators, their eggs and ducklings, and the bearers that let them in.
  *
+ * Further orders and reads: account_sessions.h, account_passkeys.h, account_newsletter.h, account_erasure.h.
+ *
  * An operator is an email address that was proven by a code. A hatch is two steps with the node
  * in between: accounts_verify (or accounts_hatch_for_operator) hands out an egg, the caller lets
  * the node hatch, accounts_hatched turns the egg into a duckling with a beak key. While an egg is
@@ -19,6 +21,7 @@
 #include "core/id.h"
 #include "gate_fault.h"
 #include "mail.h"
+#include "passkey.h"
 #include "passwords.h"
 
 #define EMAIL_MAX 254       /* bytes; RFC 5321, section 4.5.3.1.3 */
@@ -27,8 +30,9 @@
 #define CODE_DIGITS 6
 #define CODE_LIFE_MS (15 * 60 * 1000ull)
 #define CODE_TRIES_MAX 5     /* a wrong one counts at all codes of the address; the last ends it */
-#define CODES_PER_HOUR_MAX 5 /* mailed to one address */
+#define CODES_PER_HOUR_MAX 5 /* mailed to one address for one purpose */
 #define CODES_PER_DAY_MAX 10
+#define CODES_PER_SOURCE_MAX 3 /* of those of an hour: asked for from one network */
 #define EGG_CLAIM_MS (60 * 1000ull) /* an egg that was handed out returns after this */
 #define FAILURES_MAX 100 /* in a row; then the password and codes are of no use until reset */
 #define SESSION_IDLE_MS (60 * 60 * 1000ull)
@@ -48,7 +52,9 @@ struct accounts_settings {
     const char *key_path;   /* gateway.key: 32 bytes; created 0600 */
     struct mail_settings mail;
     enum password_cost password_cost; /* PASSWORD_INTERACTIVE; tests may take PASSWORD_LEAST */
-    const char *captcha;              /* "none" or NULL; any other provider is GATE_FAULT_CONFIG */
+    const char *letters_folder;       /* of the operator's own templates; NULL: none */
+    const char *public_url;           /* for letters; NULL: not said */
+    struct passkey_place place;       /* borrowed texts; without rp_id: "localhost" */
     uint64_t (*wall_ms)(void *context); /* NULL: the system's clock */
     void (*trouble)(
         void *context,
@@ -64,6 +70,7 @@ void accounts_close(struct accounts *accounts); /* NULL is fine; carries out wha
 enum accounts_verdict {
     ACCOUNTS_TAKEN,
     ACCOUNTS_BAD_EMAIL,          /* 422, field "email" */
+    ACCOUNTS_EMAIL_NOT_ASCII,    /* 422, "email": of letters that most mail servers do not take */
     ACCOUNTS_BAD_NAME,           /* 422, "display_name": over 64 bytes, or see bytes_are_display_name */
     ACCOUNTS_BAD_KEY,            /* 422, "public_key": over HATCH_KEY_MAX or not a plain word */
     ACCOUNTS_PASSWORD_TOO_SHORT, /* 422, "password" */
@@ -71,6 +78,10 @@ enum accounts_verdict {
     ACCOUNTS_PASSWORD_MISSING,   /* 422, "password": reset without one */
     ACCOUNTS_BAD_CODE,           /* 401, "code": wrong, over, used, or locked; also for strangers */
     ACCOUNTS_BAD_CREDENTIALS,    /* 401: also for strangers, eggs, locked, without a password */
+    ACCOUNTS_BAD_PASSKEY,        /* 401, "passkey": see result.reason */
+    ACCOUNTS_BAD_TOKEN,          /* 401, "token": unsubscribes nobody */
+    ACCOUNTS_PASSKEY_KNOWN,      /* 409, "passkey": it was added before */
+    ACCOUNTS_PASSKEYS_FULL,      /* 409: PASSKEYS_PER_OPERATOR_MAX reached */
     ACCOUNTS_CLAIMED,            /* 409: this egg is being hatched right now */
     ACCOUNTS_NOT_FOUND,          /* 404: no such egg, session, or duckling of this operator */
     ACCOUNTS_FULL,               /* 409: DUCKLINGS_PER_OPERATOR_MAX or OPERATORS_MAX reached */
@@ -93,7 +104,9 @@ struct accounts_result {
     bool has_password;               /* hatched: the operator can auth, no reset is needed first */
     struct id duckling, certificate; /* hatched, rotate (duckling) */
     const char *beak_key;            /* hatched, rotate: shown this once */
-    const char *token;               /* auth: shown this once */
+    const char *token;               /* auth: shown this once; confirm: to unsubscribe */
+    const char *reason;              /* BAD_PASSKEY: a sentence; else NULL */
+    uint64_t passkey;                /* add_passkey: its number */
     uint64_t expires_ms;        /* hatch, forgot: of the code; auth: of the session, when used */
     const struct id *ducklings; /* auth: the operator's, oldest first */
     size_t duckling_count;
@@ -104,10 +117,12 @@ struct accounts_hatch {
     const char *email, *display_name;
     const char *password;   /* NULL: none */
     const char *public_key; /* NULL: the node keeps the key */
+    const char *source;     /* the address it is asked from, as text; NULL: not known */
 };
 
 /* Lays an egg and mails its code. TAKEN also when no mail goes out because the address had its
- * share of codes. Each hatch is an egg with a code of its own. While an address has more than one
+ * share of codes, or the network that asks its part of the share: so who hatches an address again and again
+ * leaves some to others, and its owner can use any code that came to hatch or, with an account, to reset. Each hatch is an egg with a code of its own. While an address has more than one
  * of them, none keeps the password that came with it: it may be a stranger's. */
 bool accounts_hatch(struct accounts *accounts, const struct accounts_hatch *hatch,
                     accounts_done *done, void *context);
@@ -136,9 +151,9 @@ bool accounts_auth(struct accounts *accounts, const char *email, const char *pas
 bool accounts_logout(struct accounts *accounts, const char *token, accounts_done *done,
                      void *context);
 
-/* Mails a code with which a password can be set. */
-bool accounts_forgot(struct accounts *accounts, const char *email, accounts_done *done,
-                     void *context);
+/* Mails a code with which a password can be set. `source` as of a hatch. */
+bool accounts_forgot(struct accounts *accounts, const char *email, const char *source,
+                     accounts_done *done, void *context);
 
 /* Sets the password, unlocks, and ends every session of the operator. */
 bool accounts_reset(struct accounts *accounts, const char *email, const char *code,
@@ -151,6 +166,7 @@ bool accounts_rotate(struct accounts *accounts, uint64_t operator_id, const stru
 /* ---- reads ---- */
 
 enum access_kind { ACCESS_SESSION, ACCESS_BEAK_KEY };
+enum access_way { ACCESS_BY_PASSWORD, ACCESS_BY_PASSKEY }; /* how a session began */
 
 enum access_verdict {
     ACCESS_TAKEN,
@@ -165,6 +181,7 @@ struct access {
     enum access_kind kind;
     uint64_t operator_id;
     struct id duckling;  /* beak key: its own; session: the operator's first, zero: none yet */
+    uint64_t session, began_ms; /* session: its number, and when it began */
     uint64_t expires_ms; /* session: when it would end unused; beak key: UINT64_MAX */
 };
 

@@ -130,3 +130,43 @@ void gate_key_hash(const struct gate_key *key, const char *purpose, const char *
     crypto_generichash_final(&state, hash, GATE_HASH_SIZE);
     sodium_memzero(&state, sizeof state);
 }
+
+static void key_of(const struct gate_key *key, const char *purpose,
+                   uint8_t derived[crypto_aead_xchacha20poly1305_ietf_KEYBYTES])
+{
+    _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == GATE_HASH_SIZE, "one hash");
+    gate_key_hash(key, "seal", purpose, "", derived);
+}
+
+void gate_key_seal(const struct gate_key *key, const char *purpose, struct bytes plain,
+                   uint8_t *sealed)
+{
+    uint8_t derived[GATE_HASH_SIZE];
+
+    _Static_assert(GATE_SEAL_MORE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES +
+                                         crypto_aead_xchacha20poly1305_ietf_ABYTES,
+                   "nonce and tag");
+    key_of(key, purpose, derived);
+    randombytes_buf(sealed, crypto_aead_xchacha20poly1305_ietf_NPUBBYTES);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+        sealed + crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, NULL, plain.data, plain.size, NULL,
+        0, NULL, sealed, derived);
+    sodium_memzero(derived, sizeof derived);
+}
+
+bool gate_key_unseal(const struct gate_key *key, const char *purpose, struct bytes sealed,
+                     uint8_t *plain)
+{
+    const size_t nonce_size = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+    uint8_t derived[GATE_HASH_SIZE];
+    bool is_ours;
+
+    if (sealed.size < GATE_SEAL_MORE)
+        return false;
+    key_of(key, purpose, derived);
+    is_ours = crypto_aead_xchacha20poly1305_ietf_decrypt(
+                  plain, NULL, NULL, sealed.data + nonce_size, sealed.size - nonce_size, NULL, 0,
+                  sealed.data, derived) == 0;
+    sodium_memzero(derived, sizeof derived);
+    return is_ours;
+}

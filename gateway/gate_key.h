@@ -10,6 +10,7 @@
 
 #define GATE_KEY_SIZE 32
 #define GATE_HASH_SIZE 32
+#define GATE_SEAL_MORE 40 /* bytes that sealing adds */
 
 struct gate_key {
     uint8_t bytes[GATE_KEY_SIZE];
@@ -23,5 +24,12 @@ void gate_key_wipe(struct gate_key *key);
  * different things apart. */
 void gate_key_hash(const struct gate_key *key, const char *purpose, const char *owner,
                    const char *secret, uint8_t hash[GATE_HASH_SIZE]);
+
+/* What must be read again, so a hash would not do: sealed under a key of its purpose (XChaCha20-Poly1305).
+ * `sealed` has room for plain.size + GATE_SEAL_MORE, `plain` for sealed.size - GATE_SEAL_MORE. */
+void gate_key_seal(const struct gate_key *key, const char *purpose, struct bytes plain,
+                   uint8_t *sealed);
+bool gate_key_unseal(const struct gate_key *key, const char *purpose, struct bytes sealed,
+                     uint8_t *plain); /* false: not sealed by this, or changed since */
 
 #endif

@@ -43,6 +43,14 @@ static const struct {
     TEXT("smtp_url", smtp_url),
     TEXT("mail_from", mail_from),
     TEXT("smtp_credentials_file", smtp_credentials_file),
+    TEXT("smtp_ca_file", smtp_ca_file),
+    TEXT("mail_templates", mail_templates),
+    TEXT("captcha_secret_file", captcha_secret_file),
+    TEXT("captcha_ca_file", captcha_ca_file),
+    TEXT("captcha_site_key", captcha_site_key),
+    TEXT("captcha_hostname", captcha_hostname),
+    TEXT("captcha_verify_url", captcha_verify_url),
+    TEXT("passkey_rp_id", passkey_rp_id),
     TEXT("tls_certificate_file", tls_certificate_file),
     TEXT("tls_key_file", tls_key_file),
 #undef TEXT
@@ -100,19 +108,18 @@ static bool add_words(char (*words)[GATE_HOST_SIZE], size_t *count, size_t max, 
     return true;
 }
 
-static bool add_allowed(struct allow_list *allowed, const char *value,
+static bool add_allowed(struct allow_list *allowed, const char *key, const char *value,
                         struct gate_options_problem *problem)
 {
     char words[ALLOW_LIST_MAX][GATE_HOST_SIZE];
     size_t count = 0;
 
-    if (!add_words(words, &count, ALLOW_LIST_MAX, "call_allow", value, problem))
+    if (!add_words(words, &count, ALLOW_LIST_MAX, key, value, problem))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!allow_list_add(allowed, words[i]))
-            return refuse(problem,
-                          "call_allow: %s is no address, prefix or host name (at most %u of them)",
-                          words[i], ALLOW_LIST_MAX);
+            return refuse(problem, "%s: %s is no address, prefix or host name (at most %u of them)",
+                          key, words[i], ALLOW_LIST_MAX);
     return true;
 }
 
@@ -165,7 +172,18 @@ static bool set_gateway(struct gate_options *options, const char *key, const cha
     if (!strcmp(key, "enabled") || !strcmp(key, "program") || !strcmp(key, "call_ca_file"))
         return true; /* for the node, which starts us */
     if (!strcmp(key, "call_allow"))
-        return add_allowed(&options->call_allow, value, problem);
+        return add_allowed(&options->call_allow, key, value, problem);
+    if (!strcmp(key, "captcha_allow"))
+        return add_allowed(&options->captcha_allow, key, value, problem);
+    if (!strcmp(key, "captcha"))
+        return captcha_kind_of(value, &options->captcha) ||
+               refuse(problem, "captcha is none, pow or turnstile, not \"%s\"", value);
+    if (!strcmp(key, "captcha_bits"))
+        return set_number(&options->captcha_bits, CAPTCHA_BITS_MIN, CAPTCHA_BITS_MAX, key, value,
+                          problem);
+    if (!strcmp(key, "passkey_origin"))
+        return add_words(options->passkey_origins, &options->passkey_origin_count,
+                         PASSKEY_ORIGINS_MAX, key, value, problem);
     if (!strcmp(key, "limits"))
         return add_limits(&options->limits, value, problem);
     if (!strcmp(key, "trust_proxy"))
@@ -279,6 +297,7 @@ enum {
     FLAG_FETCH_CA,
     FLAG_FETCH_PRIVATE,
     FLAG_CALL,
+    FLAG_NEWSLETTER,
     FLAG_KEYS
 };
 
@@ -300,6 +319,19 @@ static const struct {
     {"mail-from", "gateway", "mail_from", "ADDRESS of the letters"},
     {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH  of two lines"},
     {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no  without TLS, to a relay on this host"},
+    {"smtp-ca-file", "gateway", "smtp_ca_file", "PATH  certificates to trust for it"},
+    {"mail-templates", "gateway", "mail_templates", "PATH  a folder of letters of your own"},
+    {"captcha", "gateway", "captcha", "none|pow|turnstile  before a letter goes to an address"},
+    {"captcha-bits", "gateway", "captcha_bits", "BITS  of pow (18)"},
+    {"captcha-secret-file", "gateway", "captcha_secret_file", "PATH  of turnstile"},
+    {"captcha-site-key", "gateway", "captcha_site_key", "KEY  of turnstile, told to pages"},
+    {"captcha-hostname", "gateway", "captcha_hostname", "NAME  that its tokens must be of"},
+    {"captcha-verify-url", "gateway", "captcha_verify_url", "URL  that judges tokens"},
+    {"captcha-allow", "gateway", "captcha_allow",
+     "WORDS  where that may be beside public addresses"},
+    {"captcha-ca-file", "gateway", "captcha_ca_file", "PATH  certificates to trust for it"},
+    {"passkey-rp-id", "gateway", "passkey_rp_id", "NAME  of passkeys (the host of public_url)"},
+    {"passkey-origin", "gateway", "passkey_origin", "URLS  whose pages make them (public_url)"},
     {"call-allow", "gateway", "call_allow",
      "WORDS  hosts, addresses or prefixes for handlers' URLs"},
     {"limits", "gateway", "limits",
@@ -325,6 +357,7 @@ void gate_options_help(FILE *file)
           "  --call-handler URL       POSTs standard input, prints what is answered, and ends\n"
           "  --fetch-ca-file PATH     for both, instead of the system's certificates\n"
           "  --fetch-private          for that, from addresses that are not public, too\n"
+          "  --newsletter      prints who has the newsletter, as CSV, and ends\n"
           "  --check-config    says whether file and flags are good, and ends\n"
           "  --help, --version\n",
           file);
@@ -352,6 +385,9 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
     case FLAG_CALL:
         return set_text(options->call_handler, sizeof options->call_handler, "--call-handler",
                         value, problem);
+    case FLAG_NEWSLETTER:
+        options->only_newsletter = true;
+        return true;
     case FLAG_CHECK:
         options->only_check = true;
         return true;
@@ -372,7 +408,7 @@ static bool take_flag(struct gate_options *options, int flag, const char *value,
 static bool take_flags(struct gate_options *options, int count, char *const *arguments,
                        bool files_only, struct gate_options_problem *problem)
 {
-    struct option known[FLAG_COUNT + 9] = {
+    struct option known[FLAG_COUNT + 10] = {
         {"config", required_argument, NULL, FLAG_CONFIG},
         {"check-config", no_argument, NULL, FLAG_CHECK},
         {"help", no_argument, NULL, FLAG_HELP},
@@ -381,11 +417,12 @@ static bool take_flags(struct gate_options *options, int count, char *const *arg
         {"fetch-ca-file", required_argument, NULL, FLAG_FETCH_CA},
         {"fetch-private", no_argument, NULL, FLAG_FETCH_PRIVATE},
         {"call-handler", required_argument, NULL, FLAG_CALL},
+        {"newsletter", no_argument, NULL, FLAG_NEWSLETTER},
     };
     int flag;
 
     for (size_t i = 0; i < FLAG_COUNT; i++)
-        known[8 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
+        known[9 + i] = (struct option){flags[i].flag, required_argument, NULL, FLAG_KEYS + (int)i};
     opterr = 0;
     optind = 0; /* glibc: from the start */
     while ((flag = getopt_long(count, arguments, ":", known, NULL)) != -1) {
@@ -412,6 +449,7 @@ void gate_options_default(struct gate_options *options)
         .threads = 1,
         .connections_per_address = CONNECTIONS_PER_ADDRESS_MAX,
         .connections_per_loopback = CONNECTIONS_MAX,
+        .captcha_bits = CAPTCHA_BITS,
         .log_format = GATE_LOG_TEXT,
         .log_level = GATE_LOG_INFO,
     };
@@ -451,4 +489,28 @@ void gate_options_hosts(struct gate_options *options, struct guard_hosts *hosts)
         hosts->hosts[hosts->host_count++] = options->hosts[i];
     for (size_t i = 0; i < options->origin_count; i++)
         hosts->origins[hosts->origin_count++] = options->origins[i];
+}
+
+/* "https://duck.example:8443/path": the origin is scheme, host and port. */
+static size_t origin_size(const char *url)
+{
+    const char *host = strstr(url, "://");
+
+    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+}
+
+void gate_options_passkeys(struct gate_options *options, struct passkey_place *place)
+{
+    const char *host = strstr(options->public_url, "://");
+
+    if (!options->passkey_rp_id[0] && host)
+        snprintf(options->passkey_rp_id, GATE_HOST_SIZE, "%.*s", (int)strcspn(host + 3, ":/?#"),
+                 host + 3);
+    if (options->passkey_origin_count == 0 && host)
+        snprintf(options->passkey_origins[options->passkey_origin_count++], GATE_HOST_SIZE, "%.*s",
+                 (int)origin_size(options->public_url), options->public_url);
+    *place = (struct passkey_place){.rp_id = options->passkey_rp_id[0] ? options->passkey_rp_id
+                                                                       : "localhost"};
+    for (size_t i = 0; i < options->passkey_origin_count; i++)
+        place->origins[place->origin_count++] = options->passkey_origins[i];
 }

@@ -6,10 +6,12 @@
 #define DUCK_GATE_OPTIONS_H
 
 #include "allow_list.h"
+#include "captcha.h"
 #include "core/rate_table.h"
 #include "forwarded.h"
 #include "gate_log.h"
 #include "guard.h"
+#include "passkey.h"
 
 #include <stdio.h>
 
@@ -26,7 +28,18 @@ struct gate_options {
     char public_url[GATE_WORD_SIZE];
     char smtp_url[GATE_WORD_SIZE], mail_from[GATE_WORD_SIZE];
     char smtp_credentials_file[GATE_PATH_SIZE];
+    char smtp_ca_file[GATE_PATH_SIZE]; /* empty: the system's certificates */
     bool smtp_in_clear;
+    char mail_templates[GATE_PATH_SIZE]; /* a folder of letters; empty: the ones that are built in */
+    enum captcha_kind captcha;           /* default "none" */
+    unsigned captcha_bits;
+    char captcha_secret_file[GATE_PATH_SIZE], captcha_ca_file[GATE_PATH_SIZE];
+    char captcha_site_key[GATE_HOST_SIZE], captcha_hostname[GATE_HOST_SIZE];
+    char captcha_verify_url[GATE_WORD_SIZE];
+    struct allow_list captcha_allow; /* addresses of the verifier beside public ones */
+    char passkey_rp_id[GATE_HOST_SIZE]; /* empty: the host of public_url, or "localhost" */
+    char passkey_origins[PASSKEY_ORIGINS_MAX][GATE_HOST_SIZE];
+    size_t passkey_origin_count; /* 0: that of public_url, or any of localhost */
     char hosts[GUARD_HOSTS_MAX][GATE_HOST_SIZE];
     size_t host_count;
     char origins[GUARD_ORIGINS_MAX][GATE_HOST_SIZE];
@@ -44,6 +57,7 @@ struct gate_options {
     bool fetch_private;                  /* from addresses that are not public, too */
     char call_handler[GATE_WORD_SIZE];   /* a URL: POST standard input there, print the answer, and end */
     struct allow_list call_allow;        /* that handlers' URLs may be beside public addresses */
+    bool only_newsletter; /* print who has it, and end */
     bool only_check, wants_help, wants_version;
 };
 
@@ -60,6 +74,9 @@ void gate_options_default(struct gate_options *options);
 
 /* What they mean for the guard; borrows from `options`. */
 void gate_options_hosts(struct gate_options *options, struct guard_hosts *hosts);
+
+/* Where passkeys are made; borrows from `options`. */
+void gate_options_passkeys(struct gate_options *options, struct passkey_place *place);
 
 void gate_options_help(FILE *file);
 

@@ -9,7 +9,7 @@
 
 #include <sqlite3.h>
 
-#define GATE_STATEMENTS_MAX 64
+#define GATE_STATEMENTS_MAX 160
 
 struct gate_store {
     sqlite3 *database;

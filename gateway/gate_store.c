@@ -2,6 +2,7 @@
 
 #include "gateway_1.sql.h"
 #include "gateway_2.sql.h"
+#include "gateway_3.sql.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GATE_STORE_VERSION 2
+#define GATE_STORE_VERSION 3
 #define BUSY_MS 2000
 
 int gate_fault_of(struct gate_store *store, int result)
@@ -199,7 +200,8 @@ static int check_pages(struct gate_store *store)
 /* One step of the schema, whole or not at all. */
 static int apply(struct gate_store *store, uint64_t version)
 {
-    static const char *const steps[GATE_STORE_VERSION] = {schema_gateway_1, schema_gateway_2};
+    static const char *const steps[GATE_STORE_VERSION] = {schema_gateway_1, schema_gateway_2,
+                                                          schema_gateway_3};
     char done[32];
     int fault = gate_store_begin(store);
 
@@ -236,11 +238,27 @@ int gate_store_open(struct gate_store **opened, const char *path)
     if (!fault)
         fault = connect_to(store, path, SQLITE_OPEN_READWRITE);
     if (!fault)
-        fault = run_text(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+        fault = run_text(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                                "PRAGMA secure_delete=ON;");
     if (!fault)
         fault = check_pages(store);
     if (!fault)
         fault = migrate(store);
+    if (fault) {
+        gate_store_close(store);
+        return fault;
+    }
+    *opened = store;
+    return 0;
+}
+
+int gate_store_open_writer(struct gate_store **opened, const char *path)
+{
+    struct gate_store *store = memory_take(sizeof *store);
+    int fault = connect_to(store, path, SQLITE_OPEN_READWRITE);
+
+    if (!fault)
+        fault = run_text(store, "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;");
     if (fault) {
         gate_store_close(store);
         return fault;
@@ -263,6 +281,20 @@ int gate_store_open_reader(struct gate_store **opened, const char *path)
     }
     *opened = store;
     return 0;
+}
+
+int gate_store_settle(struct gate_store *store)
+{
+    sqlite3_stmt *statement = gate_statement(store, "PRAGMA wal_checkpoint(TRUNCATE)");
+    uint64_t is_busy = 0;
+    bool found;
+    int fault = gate_row(store, statement, &found);
+
+    if (found) {
+        is_busy = gate_number(statement, 0);
+        gate_done(statement);
+    }
+    return fault ? fault : is_busy ? GATE_FAULT_STORE : 0;
 }
 
 void gate_store_close(struct gate_store *store)

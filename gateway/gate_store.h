@@ -8,6 +8,7 @@
 #ifndef DUCK_GATE_STORE_H
 #define DUCK_GATE_STORE_H
 
+#include "account_passkeys.h"
 #include "accounts.h"
 #include "gate_key.h"
 
@@ -15,7 +16,8 @@ struct gate_store;
 
 /* Creates or migrates the file, checks it, and opens it for writing. 0600, ours. */
 int gate_store_open(struct gate_store **opened, const char *path);
-/* Of a file that gate_store_open has seen to. */
+/* Both of a file that gate_store_open has seen to. One that writes waits for another's commit. */
+int gate_store_open_writer(struct gate_store **opened, const char *path);
 int gate_store_open_reader(struct gate_store **opened, const char *path);
 void gate_store_close(struct gate_store *store);                  /* NULL is fine */
 const char *gate_store_complaint(const struct gate_store *store); /* SQLite's words, for the log */
@@ -24,6 +26,9 @@ const char *gate_store_complaint(const struct gate_store *store); /* SQLite's wo
 int gate_store_begin(struct gate_store *store);
 int gate_store_commit(struct gate_store *store);
 void gate_store_roll_back(struct gate_store *store);
+/* What was written stands in the one file, and what was deleted stands nowhere. For erasure: it waits for
+ * readers. */
+int gate_store_settle(struct gate_store *store);
 
 /* ---- operators ---- */
 struct gate_operator {
@@ -67,7 +72,7 @@ int gate_eggs_claimed(struct gate_store *store, uint64_t operator_id, uint64_t n
                       uint64_t *count);
 
 /* ---- codes ---- */
-enum gate_code_purpose { GATE_CODE_HATCH = 1, GATE_CODE_RESET = 2 };
+enum gate_code_purpose { GATE_CODE_HATCH = 1, GATE_CODE_RESET = 2, GATE_CODE_NEWSLETTER = 3 };
 struct gate_code {
     char lookup[EMAIL_MAX + 1];
     enum gate_code_purpose purpose;
@@ -85,9 +90,19 @@ int gate_codes_take_try(struct gate_store *store, const char *lookup,
                         enum gate_code_purpose purpose);
 int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_purpose purpose,
                    uint64_t egg);
-int gate_mailed_add(struct gate_store *store, const char *lookup, uint64_t at_ms);
-int gate_mailed_count(struct gate_store *store, const char *lookup, uint64_t since_ms,
-                      uint64_t *count); /* lookup NULL: to all */
+/* That a code went to an address, on the word of whom: for a day. */
+struct gate_mailed {
+    char lookup[EMAIL_MAX + 1];
+    enum gate_code_purpose purpose;
+    uint8_t source[GATE_HASH_SIZE];
+    uint64_t at_ms;
+};
+int gate_mailed_add(struct gate_store *store, const struct gate_mailed *row);
+/* Of the same address and purpose since then; NULL: all there are. */
+int gate_mailed_count(struct gate_store *store, const struct gate_mailed *like, uint64_t since_ms,
+                      uint64_t *count);
+int gate_mailed_count_source(struct gate_store *store, const struct gate_mailed *like,
+                             uint64_t since_ms, uint64_t *count); /* and of the same source */
 
 /* ---- ducklings ---- */
 struct gate_duckling {
@@ -111,6 +126,8 @@ struct gate_bearer {
     struct id duckling; /* of a beak key; read of a session: the operator's first, or zero */
     char masked[BEARER_MASKED_SIZE];
     uint64_t created_ms, used_ms, ends_ms;
+    enum access_way way; /* of a session */
+    uint64_t lookup;     /* read: the first 8 bytes of `hash`, which is a session's number */
 };
 int gate_bearer_add(struct gate_store *store, const struct gate_bearer *row);
 int gate_bearer_find(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE],
@@ -120,8 +137,71 @@ int gate_bearer_touch(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZ
 int gate_bearer_drop(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE]);
 int gate_beak_key_drop(struct gate_store *store, const struct id *duckling);
 int gate_sessions_drop(struct gate_store *store, uint64_t operator_id);
+int gate_sessions_list(struct gate_store *store, uint64_t operator_id, struct gate_bearer *rows,
+                       size_t max, size_t *count); /* newest first */
+int gate_session_end(struct gate_store *store, uint64_t operator_id, uint64_t lookup,
+                     uint64_t *ended);
+int gate_sessions_end_others(struct gate_store *store, uint64_t operator_id, uint64_t lookup);
 /* Ends those that were used least recently, so that at most `keep` are left. */
 int gate_sessions_thin(struct gate_store *store, uint64_t operator_id, uint64_t keep);
+
+/* ---- passkeys ---- */
+struct gate_passkey {
+    uint64_t lookup; /* of the keyed hash of its credential's id */
+    uint64_t operator_id;
+    struct passkey_key key;
+    char name[PASSKEY_NAME_MAX + 1];
+    uint64_t created_ms;
+};
+int gate_passkey_add(struct gate_store *store, const struct gate_passkey *row);
+/* `row->key.credential` is compared in full. */
+int gate_passkey_find(struct gate_store *store, uint64_t lookup, struct gate_passkey *row,
+                      bool *found);
+int gate_passkey_used(struct gate_store *store, uint64_t lookup, uint64_t counter,
+                      uint64_t used_ms);
+int gate_passkey_drop(struct gate_store *store, uint64_t operator_id, uint64_t lookup,
+                      uint64_t *dropped);
+int gate_passkeys_list(struct gate_store *store, uint64_t operator_id,
+                       struct accounts_passkey *passkeys, size_t max, size_t *count);
+
+/* ---- the newsletter ---- */
+struct gate_subscriber {
+    char lookup[EMAIL_MAX + 1], email[EMAIL_MAX + 1];
+    uint64_t asked_ms, confirmed_ms; /* 0: not yet */
+};
+int gate_subscriber_find(struct gate_store *store, const char *lookup,
+                         struct gate_subscriber *row, bool *found);
+int gate_subscriber_ask(struct gate_store *store, const struct gate_subscriber *row);
+int gate_subscriber_confirm(struct gate_store *store, const char *lookup, uint64_t confirmed_ms);
+int gate_subscriber_drop(struct gate_store *store, const char *lookup);
+int gate_subscribers_count(struct gate_store *store, uint64_t *count);
+/* The confirmed ones, oldest first. */
+int gate_subscribers_each(struct gate_store *store,
+                          void (*tell)(void *context, const struct gate_subscriber *row),
+                          void *context);
+
+/* ---- erasure ---- */
+struct accounts_operator;
+int gate_store_about(struct gate_store *store, uint64_t operator_id, uint64_t now_ms,
+                     struct accounts_operator *about, bool *found);
+int gate_operator_erase(struct gate_store *store, const struct gate_operator *row);
+
+/* ---- letters that wait for the mail server ---- */
+#define GATE_LETTER_SIZE_MAX 16384 /* bytes, sealed */
+struct gate_letter {
+    uint64_t number;
+    uint64_t tries, next_ms, ends_ms;
+    size_t size;
+    uint8_t sealed[GATE_LETTER_SIZE_MAX];
+};
+int gate_letter_add(struct gate_store *store, const char *lookup, const struct gate_letter *row);
+/* The one whose time comes first. */
+int gate_letter_next(struct gate_store *store, struct gate_letter *row, bool *found);
+int gate_letter_put_off(struct gate_store *store, uint64_t number, uint64_t tries,
+                        uint64_t next_ms);
+int gate_letter_drop(struct gate_store *store, uint64_t number);
+int gate_letters_drop(struct gate_store *store, const char *lookup); /* all to this address */
+int gate_letters_count(struct gate_store *store, const char *lookup, uint64_t *count); /* NULL: all */
 
 /* ---- the whole ---- */
 int gate_store_tidy(struct gate_store *store, uint64_t now_ms); /* drops what is over */

@@ -303,26 +303,45 @@ int gate_code_drop(struct gate_store *store, const char *lookup, enum gate_code_
     return gate_run(store, statement);
 }
 
-int gate_mailed_add(struct gate_store *store, const char *lookup, uint64_t at_ms)
+int gate_mailed_add(struct gate_store *store, const struct gate_mailed *row)
 {
-    sqlite3_stmt *statement =
-        gate_statement(store, "INSERT INTO mailed (lookup, at_ms) VALUES (?1, ?2)");
+    sqlite3_stmt *statement = gate_statement(
+        store, "INSERT INTO mailed (lookup, purpose, source, at_ms) VALUES (?1, ?2, ?3, ?4)");
 
-    gate_bind_text(statement, 1, lookup);
-    gate_bind_number(statement, 2, at_ms);
+    gate_bind_text(statement, 1, row->lookup);
+    gate_bind_number(statement, 2, row->purpose);
+    gate_bind_bytes(statement, 3, row->source, sizeof row->source);
+    gate_bind_number(statement, 4, row->at_ms);
     return gate_run(store, statement);
 }
 
-int gate_mailed_count(struct gate_store *store, const char *lookup, uint64_t since_ms,
+int gate_mailed_count(struct gate_store *store, const struct gate_mailed *like, uint64_t since_ms,
                       uint64_t *count)
 {
     sqlite3_stmt *statement = gate_statement(
-        store, lookup ? "SELECT count(*) FROM mailed WHERE at_ms > ?1 AND lookup = ?2"
-                      : "SELECT count(*) FROM mailed WHERE at_ms > ?1");
+        store, like
+                   ? "SELECT count(*) FROM mailed WHERE at_ms > ?1 AND lookup = ?2 AND purpose = ?3"
+                   : "SELECT count(*) FROM mailed WHERE at_ms > ?1");
 
     gate_bind_number(statement, 1, since_ms);
-    if (lookup)
-        gate_bind_text(statement, 2, lookup);
+    if (like) {
+        gate_bind_text(statement, 2, like->lookup);
+        gate_bind_number(statement, 3, like->purpose);
+    }
+    return count_by(store, statement, count);
+}
+
+int gate_mailed_count_source(struct gate_store *store, const struct gate_mailed *like,
+                             uint64_t since_ms, uint64_t *count)
+{
+    sqlite3_stmt *statement =
+        gate_statement(store, "SELECT count(*) FROM mailed WHERE at_ms > ?1 AND lookup = ?2"
+                              " AND purpose = ?3 AND source = ?4");
+
+    gate_bind_number(statement, 1, since_ms);
+    gate_bind_text(statement, 2, like->lookup);
+    gate_bind_number(statement, 3, like->purpose);
+    gate_bind_bytes(statement, 4, like->source, sizeof like->source);
     return count_by(store, statement, count);
 }
 
@@ -403,128 +422,6 @@ int gate_ducklings_list(struct gate_store *store, uint64_t operator_id,
     return fault ? fault : whole ? 0 : GATE_FAULT_CORRUPT;
 }
 
-/* ---- bearers ---- */
-
-static uint64_t lookup_of(const uint8_t hash[GATE_HASH_SIZE])
-{
-    uint64_t lookup = 0;
-
-    for (size_t i = 0; i < sizeof lookup; i++)
-        lookup = lookup << 8 | hash[i];
-    return lookup;
-}
-
-int gate_bearer_add(struct gate_store *store, const struct gate_bearer *row)
-{
-    sqlite3_stmt *statement = gate_statement(
-        store, "INSERT INTO bearers (lookup, hash, kind, operator_id, duckling, masked,"
-               " created_ms, used_ms, ends_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-    size_t duckling_size = row->kind == ACCESS_BEAK_KEY ? ID_SIZE : 0;
-
-    gate_bind_number(statement, 1, lookup_of(row->hash));
-    gate_bind_bytes(statement, 2, row->hash, sizeof row->hash);
-    gate_bind_number(statement, 3, row->kind);
-    gate_bind_number(statement, 4, row->operator_id);
-    gate_bind_bytes(statement, 5, row->duckling.bytes, duckling_size);
-    gate_bind_text(statement, 6, row->masked);
-    gate_bind_number(statement, 7, row->created_ms);
-    gate_bind_number(statement, 8, row->used_ms);
-    gate_bind_number(statement, 9, row->ends_ms);
-    return gate_run(store, statement);
-}
-
-static bool read_bearer(sqlite3_stmt *statement, struct gate_bearer *row)
-{
-    *row =
-        (struct gate_bearer){.kind = gate_number(statement, 1) ? ACCESS_BEAK_KEY : ACCESS_SESSION};
-    row->operator_id = gate_number(statement, 2);
-    gate_text(statement, 4, row->masked, sizeof row->masked);
-    row->created_ms = gate_number(statement, 5);
-    row->used_ms = gate_number(statement, 6);
-    row->ends_ms = gate_number(statement, 7);
-    /* A session's operator may have no duckling yet: the zero id stands. */
-    return gate_bytes(statement, 0, row->hash, sizeof row->hash) &&
-           (gate_bytes(statement, 3, row->duckling.bytes, ID_SIZE) || row->kind == ACCESS_SESSION);
-}
-
-/* The index finds by eight bytes; the rest is compared in constant time. Nobody outside knows
- * which hash a guess would have, so the search itself tells nothing. */
-int gate_bearer_find(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE],
-                     struct gate_bearer *row, bool *found)
-{
-    sqlite3_stmt *statement = gate_statement(
-        store, "SELECT hash, kind, operator_id, CASE kind WHEN 1 THEN duckling ELSE (SELECT"
-               " d.duckling FROM ducklings d WHERE d.operator_id = bearers.operator_id"
-               " ORDER BY d.number LIMIT 1) END, masked, created_ms, used_ms, ends_ms"
-               " FROM bearers WHERE lookup = ?1");
-    struct gate_bearer candidate;
-    int fault;
-
-    gate_bind_number(statement, 1, lookup_of(hash));
-    for (fault = gate_row(store, statement, found); *found;
-         fault = gate_row(store, statement, found)) {
-        bool whole = read_bearer(statement, &candidate);
-        if (sodium_memcmp(candidate.hash, hash, GATE_HASH_SIZE) != 0)
-            continue;
-        gate_done(statement);
-        *row = candidate;
-        return whole ? 0 : GATE_FAULT_CORRUPT;
-    }
-    return fault;
-}
-
-int gate_bearer_touch(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE],
-                      uint64_t used_ms)
-{
-    sqlite3_stmt *statement = gate_statement(
-        store, "UPDATE bearers SET used_ms = max(used_ms, ?3) WHERE lookup = ?1 AND hash = ?2");
-
-    gate_bind_number(statement, 1, lookup_of(hash));
-    gate_bind_bytes(statement, 2, hash, GATE_HASH_SIZE);
-    gate_bind_number(statement, 3, used_ms);
-    return gate_run(store, statement);
-}
-
-int gate_bearer_drop(struct gate_store *store, const uint8_t hash[GATE_HASH_SIZE])
-{
-    sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM bearers WHERE lookup = ?1 AND hash = ?2");
-
-    gate_bind_number(statement, 1, lookup_of(hash));
-    gate_bind_bytes(statement, 2, hash, GATE_HASH_SIZE);
-    return gate_run(store, statement);
-}
-
-int gate_beak_key_drop(struct gate_store *store, const struct id *duckling)
-{
-    sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM bearers WHERE kind = 1 AND duckling = ?1");
-
-    gate_bind_bytes(statement, 1, duckling->bytes, ID_SIZE);
-    return gate_run(store, statement);
-}
-
-int gate_sessions_drop(struct gate_store *store, uint64_t operator_id)
-{
-    sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM bearers WHERE operator_id = ?1 AND kind = 0");
-
-    gate_bind_number(statement, 1, operator_id);
-    return gate_run(store, statement);
-}
-
-int gate_sessions_thin(struct gate_store *store, uint64_t operator_id, uint64_t keep)
-{
-    sqlite3_stmt *statement =
-        gate_statement(store, "DELETE FROM bearers WHERE rowid IN (SELECT rowid FROM bearers"
-                              " WHERE operator_id = ?1 AND kind = 0"
-                              " ORDER BY used_ms DESC, rowid DESC LIMIT -1 OFFSET ?2)");
-
-    gate_bind_number(statement, 1, operator_id);
-    gate_bind_number(statement, 2, keep);
-    return gate_run(store, statement);
-}
-
 /* ---- the whole ---- */
 
 static int drop_over(struct gate_store *store, const char *text, uint64_t now_ms)
@@ -548,6 +445,9 @@ int gate_store_tidy(struct gate_store *store, uint64_t now_ms)
     if (!fault)
         fault = drop_over(
             store, "DELETE FROM eggs WHERE expires_ms <= ?1 AND claimed_until_ms <= ?1", now_ms);
+    if (!fault)
+        fault = drop_over(store, "DELETE FROM newsletter WHERE confirmed_ms = 0 AND asked_ms <= ?1",
+                          now_ms > CODE_LIFE_MS ? now_ms - CODE_LIFE_MS : 0);
     if (!fault)
         fault = drop_over(store, "DELETE FROM mailed WHERE at_ms <= ?1", day_ago);
     if (!fault)

@@ -3,6 +3,7 @@
 #define DUCK_GATE_GATEWAY_H
 
 #include "accounts.h"
+#include "captcha.h"
 #include "repeats.h"
 #include "forwarded.h"
 #include "guard.h"
@@ -12,6 +13,7 @@
 
 struct gateway {
     struct accounts *accounts;
+    struct captcha *captcha;
     struct node_link *node;
     struct probe *probe;
     struct repeats *repeats;

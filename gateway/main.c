@@ -4,6 +4,7 @@
  *
  * The server's thread runs the handlers; the node's client and the accounts have threads of their
  * own and wake what waits for them. This thread waits for a signal. */
+#include "account_newsletter.h"
 #include "client/duck_client.h"
 #include "core/voucher.h"
 #include "fetch.h"
@@ -12,6 +13,8 @@
 #include "gate_options.h"
 #include "gateway.h"
 #include "handler_call.h"
+#include "letters.h"
+#include "reply.h"
 #include "server.h"
 #include "strict_json.h"
 #include "tls.h"
@@ -74,7 +77,10 @@ static int open_accounts(struct program *program)
                  .from = options->mail_from[0] ? options->mail_from : NULL,
                  .credentials_path =
                      options->smtp_credentials_file[0] ? options->smtp_credentials_file : NULL,
+                 .ca_file = options->smtp_ca_file,
                  .smtp_in_clear = options->smtp_in_clear},
+        .letters_folder = options->mail_templates,
+        .public_url = options->public_url,
         .password_cost = PASSWORD_INTERACTIVE,
         .trouble = trouble,
     };
@@ -82,7 +88,26 @@ static int open_accounts(struct program *program)
     snprintf(store, sizeof store, "%s/gateway.db", options->state_dir);
     snprintf(key, sizeof key, "%s/gateway.key", options->state_dir);
     snprintf(mail, sizeof mail, "%s/mail", options->state_dir);
+    gate_options_passkeys(&program->options, &settings.place);
     return accounts_open(&program->gateway.accounts, &settings);
+}
+
+static int open_captcha(struct program *program)
+{
+    const struct gate_options *options = &program->options;
+    const struct captcha_settings settings = {
+        .kind = options->captcha,
+        .bits = options->captcha_bits,
+        .secret_path = options->captcha_secret_file[0] ? options->captcha_secret_file : NULL,
+        .site_key = options->captcha_site_key,
+        .verify_url = options->captcha_verify_url,
+        .hostname = options->captcha_hostname,
+        .ca_file = options->captcha_ca_file,
+        .allowed = options->captcha_allow,
+        .trouble = trouble,
+    };
+
+    return captcha_open(&program->gateway.captcha, &settings);
 }
 
 static int open_node_link(struct program *program)
@@ -170,6 +195,8 @@ static int open_all(struct program *program)
     program->gateway.repeats = repeats_new();
     if (!fault)
         fault = open_accounts(program);
+    if (!fault)
+        fault = open_captcha(program);
     if (!fault) {
         program->gateway.probe = probe_new();
         fault = open_node_link(program);
@@ -196,6 +223,7 @@ static void close_all(struct program *program)
     if (program->server)
         server_close(program->server);
     node_link_close(gateway->node);
+    captcha_close(gateway->captcha);
     accounts_close(gateway->accounts);
     probe_free(gateway->probe);
     repeats_free(gateway->repeats);
@@ -275,6 +303,48 @@ static int fetch_operator(const struct gate_options *options)
     return EXIT_SUCCESS;
 }
 
+static void print_subscriber(void *context, const char *email, uint64_t confirmed_ms,
+                             const char token[UNSUBSCRIBE_TEXT_SIZE])
+{
+    char time[REPLY_TIME_SIZE];
+
+    (void)context;
+    printf("%s,%s,%s\n", email, reply_time(confirmed_ms, time), token);
+}
+
+/* An address that is taken has no comma and no quote that CSV would mind. */
+static int print_newsletter(const struct gate_options *options)
+{
+    char store[GATE_PATH_SIZE + PATH_ROOM], key[GATE_PATH_SIZE + PATH_ROOM];
+    int fault;
+
+    snprintf(store, sizeof store, "%s/gateway.db", options->state_dir);
+    snprintf(key, sizeof key, "%s/gateway.key", options->state_dir);
+    if (access(store, F_OK) != 0 || access(key, F_OK) != 0) {
+        fprintf(stderr, "duckgate: there is no gateway in %s\n", options->state_dir);
+        return EXIT_FAILURE;
+    }
+    puts("email,confirmed_at,unsubscribe_token");
+    fault = newsletter_list(store, key, print_subscriber, NULL);
+    if (fault)
+        fprintf(stderr, "duckgate: %s: %s\n", store, gate_fault_text(fault));
+    return fault ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* What a start would stumble over, and can be said without one. */
+static bool letters_are_fine(const struct gate_options *options)
+{
+    char problem[LETTERS_PROBLEM_SIZE] = "";
+    struct letters *letters = NULL;
+    bool are_fine =
+        letters_open(&letters, options->mail_templates, options->public_url, problem) == 0;
+
+    letters_close(letters);
+    if (!are_fine)
+        fprintf(stderr, "duckgate: %s\n", problem);
+    return are_fine;
+}
+
 int main(int count, char **arguments)
 {
     static struct program program;
@@ -292,12 +362,14 @@ int main(int count, char **arguments)
         return EXIT_SUCCESS;
     }
     if (program.options.only_check) {
-        if (!load_tls(&program.options))
+        if (!load_tls(&program.options) || !letters_are_fine(&program.options))
             return 2;
         printf("fine: would serve on %s, with its state in %s\n", program.options.listen,
                program.options.state_dir);
         return EXIT_SUCCESS;
     }
+    if (program.options.only_newsletter)
+        return print_newsletter(&program.options);
     if (program.options.fetch_operator[0])
         return fetch_operator(&program.options);
     if (program.options.call_handler[0])

@@ -12,19 +12,48 @@ static const struct route routes[] = {
     {"GET", "/beak/system/status", ROUTE_ALL, ROUTE_UNCOUNTED, route_system_status, NULL, NULL,
      ROUTE_QUIET},
     {"GET", "/openapi.json", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/passkeys", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/passkeys.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/passkeys_page.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/pow.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_PLAIN},
     {"POST", "/beak/pageview", ROUTE_ALL, ROUTE_AUDIT, route_pageview, "page referrer", NULL,
      ROUTE_PLAIN},
 
     {"POST", "/beak/hatch", ROUTE_EITHER, ROUTE_AUTH, route_hatch,
-     "email display_name password captcha_token", NULL, ROUTE_CREATES},
+     "email display_name password captcha_token public_key proof", NULL, ROUTE_CREATES},
     {"POST", "/beak/verify", ROUTE_ALL, ROUTE_AUTH, route_verify, "email code password", NULL,
      ROUTE_CREATES},
-    {"POST", "/beak/auth", ROUTE_ALL, ROUTE_AUTH, route_auth, "email password captcha_token", NULL,
-     ROUTE_PLAIN},
+    {"POST", "/beak/auth", ROUTE_ALL, ROUTE_AUTH, route_auth,
+     "email password captcha_token passkey", NULL, ROUTE_PLAIN},
     {"POST", "/beak/logout", ROUTE_BEARER, ROUTE_UNCOUNTED, route_logout, "", NULL, ROUTE_PLAIN},
-    {"POST", "/beak/forgot", ROUTE_ALL, ROUTE_AUTH, route_forgot, "email", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/forgot", ROUTE_ALL, ROUTE_AUTH, route_forgot, "email captcha_token", NULL,
+     ROUTE_PLAIN},
     {"POST", "/beak/reset", ROUTE_ALL, ROUTE_AUTH, route_reset, "email code password", NULL,
+     ROUTE_PLAIN},
+    {"GET", "/beak/captcha", ROUTE_ALL, ROUTE_UNCOUNTED, route_captcha, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/beak/sessions", ROUTE_BEARER, ROUTE_UNCOUNTED, route_sessions, NULL, NULL,
+     ROUTE_PLAIN},
+    {"DELETE", "/beak/sessions", ROUTE_BEARER, ROUTE_UNCOUNTED, route_sessions_end, NULL, NULL,
+     ROUTE_PLAIN},
+    {"DELETE", "/beak/sessions/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_session_end, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/passkeys/challenge", ROUTE_EITHER, ROUTE_UNCOUNTED, route_passkey_challenge, "",
+     NULL, ROUTE_PLAIN},
+    {"GET", "/beak/passkeys", ROUTE_BEARER, ROUTE_UNCOUNTED, route_passkeys, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/passkeys", ROUTE_BEARER, ROUTE_AUTH, route_passkey_add, "name passkey", NULL,
+     ROUTE_CREATES},
+    {"DELETE", "/beak/passkeys/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_passkey_drop, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/newsletter/subscribe", ROUTE_ALL, ROUTE_AUTH, route_subscribe,
+     "email captcha_token", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/newsletter/confirm", ROUTE_ALL, ROUTE_AUTH, route_confirm, "email code", NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/newsletter/unsubscribe", ROUTE_ALL, ROUTE_AUTH, route_unsubscribe,
+     "email token", NULL, ROUTE_PLAIN},
+    {"GET", "/beak/export", ROUTE_BEARER, ROUTE_AUDIT, route_export, NULL, NULL, ROUTE_PLAIN},
+    {"DELETE", "/beak/account", ROUTE_BEARER, ROUTE_UNCOUNTED, route_erase, NULL, NULL,
      ROUTE_PLAIN},
     {"POST", "/beak/rotate", ROUTE_BEARER, ROUTE_CERT, route_rotate, "what duckling_id",
      "duckling_id", ROUTE_CREATES},
@@ -123,14 +152,24 @@ static void allow(struct route_match *match, const struct route *route)
              has_head ? "HEAD, " : "");
 }
 
+/* A path that stands in the table is not also the id in another: /beak/passkeys/challenge. */
+static bool is_exact(const char *path)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (!strcmp(routes[i].path, path))
+            return true;
+    return false;
+}
+
 enum route_verdict routes_find(const char *method, const char *path, struct route_match *match)
 {
-    bool is_known = !strcmp(path, "*");
+    bool is_known = !strcmp(path, "*"), exactly = is_exact(path);
     size_t size;
 
     *match = (struct route_match){.allow = ""};
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!path_matches(routes[i].path, path, &match->id))
+        if (exactly ? strcmp(routes[i].path, path) != 0
+                    : !path_matches(routes[i].path, path, &match->id))
             continue;
         if (method_matches(&routes[i], method)) {
             match->route = &routes[i];
@@ -143,7 +182,7 @@ enum route_verdict routes_find(const char *method, const char *path, struct rout
         return ROUTE_NO_SUCH_PATH;
     size = strlen(match->allow);
     snprintf(match->allow + size, sizeof match->allow - size, "%s",
-             size ? "OPTIONS" : "GET, HEAD, POST, PATCH, OPTIONS");
+             size ? "OPTIONS" : "GET, HEAD, POST, PATCH, DELETE, OPTIONS");
     return !strcmp(method, "OPTIONS") ? ROUTE_OPTIONS : ROUTE_OTHER_METHOD;
 }
 

@@ -78,13 +78,26 @@ void route_healthz(struct exchange *exchange);
 void route_readyz(struct exchange *exchange);
 void route_page(struct exchange *exchange);
 
-void route_hatch(struct exchange *exchange); /* route_accounts.c */
+void route_hatch(struct exchange *exchange); /* route_hatch.c */
 void route_verify(struct exchange *exchange);
-void route_auth(struct exchange *exchange);
+void route_auth(struct exchange *exchange); /* route_sessions.c */
 void route_logout(struct exchange *exchange);
 void route_forgot(struct exchange *exchange);
 void route_reset(struct exchange *exchange);
-void route_rotate(struct exchange *exchange);
+void route_sessions(struct exchange *exchange);
+void route_sessions_end(struct exchange *exchange);
+void route_session_end(struct exchange *exchange);
+void route_passkey_challenge(struct exchange *exchange); /* route_passkeys.c */
+void route_passkeys(struct exchange *exchange);
+void route_passkey_add(struct exchange *exchange);
+void route_passkey_drop(struct exchange *exchange);
+void route_subscribe(struct exchange *exchange); /* route_newsletter.c */
+void route_confirm(struct exchange *exchange);
+void route_unsubscribe(struct exchange *exchange);
+void route_captcha(struct exchange *exchange);
+void route_export(struct exchange *exchange); /* route_privacy.c */
+void route_erase(struct exchange *exchange);
+void route_rotate(struct exchange *exchange); /* route_accounts.c */
 void route_spaceducks(struct exchange *exchange);
 
 void route_peck(struct exchange *exchange); /* route_pecks.c */

@@ -680,6 +680,8 @@ static void make_call(const struct options *options, const char *last, struct ga
         arguments[count++] = "--smtp-credentials-file";
         arguments[count++] = options->smtp_credentials_file;
     }
+    for (size_t i = 0; i < options->gateway_passed_count; i++)
+        arguments[count++] = options->gateway_passed[i];
     if (last)
         arguments[count++] = last;
     arguments[count] = NULL;

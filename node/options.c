@@ -33,6 +33,7 @@ enum key_kind {
     KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
     KEY_WORDS,   /* a list of whatever the gateway makes of it */
     KEY_RATES,   /* a list of limits: see core/rate_table.h */
+    KEY_PASSED,  /* a text for the gateway, which judges it */
     KEY_SWITCH,  /* yes or no */
     KEY_NUMBER,  /* 1 to `max` */
     KEY_DAYS,    /* a number of days, at most ten years */
@@ -49,6 +50,12 @@ struct key {
 
 #define AT(member) offsetof(struct options, member)
 #define TEXT_AT(member) AT(member), sizeof(((struct options *)0)->member)
+
+#define PASSED(name)                                                                               \
+    {                                                                                              \
+        "gateway", name, KEY_PASSED, AT(gateway_passed), OPTIONS_PASSED_SIZE, 0,                   \
+            OPTIONS_PASSED_MAX                                                                     \
+    }
 
 static const struct key keys[] = {
     {"node", "name", KEY_SHOWN, TEXT_AT(name), 0, 0},
@@ -89,6 +96,19 @@ static const struct key keys[] = {
     {"gateway", "smtp_url", KEY_TEXT, TEXT_AT(smtp_url), 0, 0},
     {"gateway", "mail_from", KEY_TEXT, TEXT_AT(mail_from), 0, 0},
     {"gateway", "smtp_credentials_file", KEY_TEXT, TEXT_AT(smtp_credentials_file), 0, 0},
+    PASSED("smtp_in_clear"),
+    PASSED("smtp_ca_file"),
+    PASSED("mail_templates"),
+    PASSED("captcha"),
+    PASSED("captcha_bits"),
+    PASSED("captcha_secret_file"),
+    PASSED("captcha_site_key"),
+    PASSED("captcha_hostname"),
+    PASSED("captcha_verify_url"),
+    PASSED("captcha_allow"),
+    PASSED("captcha_ca_file"),
+    PASSED("passkey_rp_id"),
+    PASSED("passkey_origin"),
     {"key", "passphrase_file", KEY_TEXT, TEXT_AT(passphrase_file), 0, 0},
 };
 #define KEY_COUNT (sizeof keys / sizeof *keys)
@@ -211,6 +231,26 @@ static bool add_list(struct options *options, const struct key *key, const char 
     return true;
 }
 
+/* As the flag that hands it on. What is set again comes later, and wins there. */
+static bool add_passed(struct options *options, const struct key *key, const char *value,
+                       struct options_problem *problem)
+{
+    char *flag;
+
+    if (options->gateway_passed_count == key->max)
+        return refuse(problem, key, "too many settings are handed on to the gateway", value);
+    if (!bytes_are_text(bytes_of_text(value), false))
+        return refuse(problem, key, "it is not UTF-8 without control characters", value);
+    flag = options->gateway_passed[options->gateway_passed_count];
+    if ((size_t)snprintf(flag, key->size, "--%s=%s", key->name, value) >= key->size)
+        return refuse(problem, key, "it is too long", value);
+    for (char *at = flag; *at != '='; at++)
+        if (*at == '_')
+            *at = '-';
+    options->gateway_passed_count++;
+    return true;
+}
+
 static bool set_switch(struct options *options, const struct key *key, const char *value,
                        struct options_problem *problem)
 {
@@ -284,6 +324,8 @@ static bool set_key(struct options *options, const struct key *key, const char *
     case KEY_WORDS:
     case KEY_RATES:
         return add_list(options, key, value, problem);
+    case KEY_PASSED:
+        return add_passed(options, key, value, problem);
     case KEY_SWITCH:
         return set_switch(options, key, value, problem);
     case KEY_NUMBER:
@@ -523,6 +565,19 @@ static void print_list(const struct options *options, const struct key *key, FIL
         fprintf(file, "%s = %s\n", key->name, list + i * key->size);
 }
 
+static void print_passed(const struct options *options, const struct key *key, FILE *file)
+{
+    char flag[64];
+    int size = snprintf(flag, sizeof flag, "--%s=", key->name);
+
+    for (char *at = flag; *at; at++)
+        if (*at == '_')
+            *at = '-';
+    for (size_t i = 0; i < options->gateway_passed_count; i++)
+        if (strncmp(options->gateway_passed[i], flag, (size_t)size) == 0)
+            fprintf(file, "%s = %s\n", key->name, options->gateway_passed[i] + size);
+}
+
 static void print_key(const struct options *options, const struct key *key, FILE *file)
 {
     const void *value = member_const(options, key->at);
@@ -540,6 +595,9 @@ static void print_key(const struct options *options, const struct key *key, FILE
     case KEY_WORDS:
     case KEY_RATES:
         print_list(options, key, file);
+        break;
+    case KEY_PASSED:
+        print_passed(options, key, file);
         break;
     case KEY_DAYS:
         fprintf(file, "%s = %u\n", key->name, *(const uint32_t *)member_const(options, key->at));

@@ -7,7 +7,7 @@
  *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
  *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, limits, trust_proxy, proxy_header, metrics_allow, tls_certificate_file, tls_key_file, smtp_url, mail_from, smtp_credentials_file
+ *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, limits, trust_proxy, proxy_header, metrics_allow, tls_certificate_file, tls_key_file, smtp_url, mail_from, smtp_credentials_file; and smtp_in_clear, smtp_ca_file, mail_templates, captcha, captcha_bits, captcha_secret_file, captcha_site_key, captcha_hostname, captcha_verify_url, captcha_allow, captcha_ca_file, passkey_rp_id, passkey_origin, which are handed on to the gateway
  *     [key]      passphrase_file
  *     [handler NAME]  one each: see handler_table.h
  *
@@ -28,6 +28,8 @@
 #define OPTIONS_JOIN_MAX 64u
 #define OPTIONS_ALLOW_MAX 8u
 #define OPTIONS_LIMITS_MAX 20u       /* words of core/rate_table.h */
+#define OPTIONS_PASSED_SIZE 1100u    /* "--flag=value" and NUL */
+#define OPTIONS_PASSED_MAX 24u
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
 #define PASSPHRASE_MAX 1024u       /* bytes */
@@ -75,6 +77,8 @@ struct options {
     char smtp_url[OPTIONS_URL_SIZE];            /* empty: letters are files in the state folder */
     char mail_from[OPTIONS_URL_SIZE];
     char smtp_credentials_file[OPTIONS_PATH_SIZE];
+    char gateway_passed[OPTIONS_PASSED_MAX][OPTIONS_PASSED_SIZE]; /* what the gateway alone understands */
+    size_t gateway_passed_count;
     char passphrase_file[OPTIONS_PATH_SIZE];    /* empty: see options_read_passphrase */
 };
 

@@ -1,3 +1,7 @@
+#include "account_erasure.h"
+#include "account_newsletter.h"
+#include "account_passkeys.h"
+#include "account_sessions.h"
 #include "accounts.h"
 #include "folder.h"
 
@@ -177,7 +181,7 @@ static struct answer forgot_as(const char *email)
     struct answer answer;
 
     answer_init(&answer);
-    ck_assert(accounts_forgot(accounts, email, answered, &answer));
+    ck_assert(accounts_forgot(accounts, email, NULL, answered, &answer));
     await(&answer, 1);
     return answer;
 }
@@ -586,8 +590,6 @@ START_TEST(an_address_gets_five_codes_an_hour_and_ten_a_day)
     for (int i = 0; i < CODES_PER_HOUR_MAX + 1; i++)
         EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN); /* the answer stays the same */
     ck_assert_uint_eq(letters(), CODES_PER_HOUR_MAX);
-    EXPECT(forgot_as(EMAIL), ACCOUNTS_TAKEN);
-    ck_assert_uint_eq(letters(), CODES_PER_HOUR_MAX);
     pass(HOUR);
     for (int i = 0; i < CODES_PER_HOUR_MAX + 1; i++)
         EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN);
@@ -600,6 +602,71 @@ START_TEST(an_address_gets_five_codes_an_hour_and_ten_a_day)
     pass(24 * HOUR);
     EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN);
     ck_assert_uint_eq(letters(), CODES_PER_DAY_MAX + 2);
+}
+END_TEST
+
+/* ---- shares ---- */
+
+static struct answer hatch_from(const char *source)
+{
+    const struct accounts_hatch hatch = {.email = EMAIL, .display_name = "D", .source = source};
+    struct answer answer;
+
+    answer_init(&answer);
+    ck_assert(accounts_hatch(accounts, &hatch, answered, &answer));
+    await(&answer, 1);
+    return answer;
+}
+
+START_TEST(who_hatches_from_one_network_leaves_codes_to_others)
+{
+    struct code code;
+
+    for (int i = 0; i < CODES_PER_SOURCE_MAX + 4; i++)
+        EXPECT(hatch_from("192.0.2.1"), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_SOURCE_MAX);
+    EXPECT(hatch_from("192.0.2.2"), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_SOURCE_MAX + 1);
+    code = newest_code();
+    EXPECT(verify_as(EMAIL, code.text, NULL), ACCOUNTS_TAKEN);
+    pass(HOUR);
+    EXPECT(hatch_from("192.0.2.1"), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_SOURCE_MAX + 2);
+}
+END_TEST
+
+START_TEST(addresses_of_one_ipv6_network_are_one_source)
+{
+    for (int i = 0; i < CODES_PER_SOURCE_MAX + 1; i++) {
+        char source[32];
+        snprintf(source, sizeof source, "2001:db8:1:2::%d", i + 1);
+        EXPECT(hatch_from(source), ACCOUNTS_TAKEN);
+    }
+    ck_assert_uint_eq(letters(), CODES_PER_SOURCE_MAX);
+    EXPECT(hatch_from("2001:db8:1:3::1"), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_SOURCE_MAX + 1);
+}
+END_TEST
+
+START_TEST(codes_to_hatch_and_to_reset_have_shares_of_their_own)
+{
+    hatch_whole(EMAIL, PASSWORD, 1);
+    for (int i = 0; i < CODES_PER_HOUR_MAX; i++)
+        EXPECT(hatch_as(EMAIL, "D", NULL), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_HOUR_MAX);
+    EXPECT(forgot_as(EMAIL), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), CODES_PER_HOUR_MAX + 1);
+    EXPECT(reset_as(EMAIL, newest_code().text, "a fresh passphrase"), ACCOUNTS_TAKEN);
+}
+END_TEST
+
+START_TEST(an_address_beyond_ascii_is_refused_by_what_to_write)
+{
+    struct answer answer = hatch_as("ente@m\xc3\xbcller.example", "D", NULL);
+
+    EXPECT(answer, ACCOUNTS_EMAIL_NOT_ASCII);
+    ck_assert_ptr_nonnull(strstr(accounts_verdict_text(answer.result.verdict), "xn--"));
+    EXPECT(hatch_as("ente@xn--mller-kva.example", "D", NULL), ACCOUNTS_TAKEN);
 }
 END_TEST
 
@@ -751,6 +818,85 @@ START_TEST(the_thirty_third_session_ends_the_least_used)
     ck_assert_int_eq(find(first.token, NULL), ACCESS_TAKEN);
     ck_assert_int_eq(find(second.token, NULL), ACCESS_UNKNOWN);
     ck_assert_int_eq(find(last.token, NULL), ACCESS_TAKEN);
+}
+END_TEST
+
+/* ---- what is open ---- */
+
+static size_t list_sessions(uint64_t operator_id, struct accounts_session *sessions)
+{
+    return accounts_sessions(accounts, operator_id, sessions, SESSIONS_PER_OPERATOR_MAX);
+}
+
+static struct answer end_session(uint64_t operator_id, uint64_t session)
+{
+    struct answer answer;
+
+    answer_init(&answer);
+    ck_assert(accounts_end_session(accounts, operator_id, session, answered, &answer));
+    await(&answer, 1);
+    return answer;
+}
+
+START_TEST(sessions_are_listed_and_one_is_ended)
+{
+    struct accounts_session sessions[SESSIONS_PER_OPERATOR_MAX];
+    struct answer first, second, other;
+    struct access access;
+
+    hatch_whole(EMAIL, PASSWORD, 1);
+    hatch_whole("other@example.com", PASSWORD, 2);
+    first = auth_as(EMAIL, PASSWORD);
+    pass(MINUTE);
+    second = auth_as(EMAIL, PASSWORD);
+    other = auth_as("other@example.com", PASSWORD);
+    ck_assert_uint_eq(list_sessions(first.result.operator_id, sessions), 2);
+    ck_assert_int_eq(find(second.token, &access), ACCESS_TAKEN);
+    ck_assert_uint_eq(sessions[0].session, access.session);
+    ck_assert_uint_eq(sessions[0].began_ms, access.began_ms);
+    ck_assert_uint_eq(sessions[1].began_ms, START_MS);
+    ck_assert_uint_eq(sessions[1].ends_ms, START_MS + SESSION_IDLE_MS);
+    ck_assert_int_eq(sessions[0].way, ACCESS_BY_PASSWORD);
+
+    /* Nobody ends another's. */
+    EXPECT(end_session(other.result.operator_id, sessions[1].session), ACCOUNTS_NOT_FOUND);
+    EXPECT(end_session(first.result.operator_id, sessions[1].session), ACCOUNTS_TAKEN);
+    EXPECT(end_session(first.result.operator_id, sessions[1].session), ACCOUNTS_NOT_FOUND);
+    ck_assert_int_eq(find(first.token, NULL), ACCESS_UNKNOWN);
+    ck_assert_int_eq(find(second.token, NULL), ACCESS_TAKEN);
+}
+END_TEST
+
+START_TEST(all_other_sessions_are_ended_and_beak_keys_stay)
+{
+    struct accounts_session sessions[SESSIONS_PER_OPERATOR_MAX];
+    struct answer duckling = hatch_whole(EMAIL, PASSWORD, 1), ended, tokens[3];
+    struct access access;
+
+    for (int i = 0; i < 3; i++)
+        tokens[i] = auth_as(EMAIL, PASSWORD);
+    ck_assert_int_eq(find(tokens[1].token, &access), ACCESS_TAKEN);
+    answer_init(&ended);
+    ck_assert(accounts_end_others(accounts, access.operator_id, access.session, answered, &ended));
+    await(&ended, 1);
+    EXPECT(ended, ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(list_sessions(access.operator_id, sessions), 1);
+    ck_assert_int_eq(find(tokens[0].token, NULL), ACCESS_UNKNOWN);
+    ck_assert_int_eq(find(tokens[1].token, NULL), ACCESS_TAKEN);
+    ck_assert_int_eq(find(tokens[2].token, NULL), ACCESS_UNKNOWN);
+    ck_assert_int_eq(find(duckling.beak_key, NULL), ACCESS_TAKEN);
+}
+END_TEST
+
+START_TEST(a_session_that_is_over_is_not_listed)
+{
+    struct accounts_session sessions[SESSIONS_PER_OPERATOR_MAX];
+    struct answer token;
+
+    hatch_whole(EMAIL, PASSWORD, 1);
+    token = auth_as(EMAIL, PASSWORD);
+    pass(SESSION_IDLE_MS);
+    ck_assert_uint_eq(list_sessions(token.result.operator_id, sessions), 0);
 }
 END_TEST
 
@@ -1022,6 +1168,161 @@ START_TEST(no_secret_is_in_clear_on_disk)
 }
 END_TEST
 
+/* ---- the newsletter ---- */
+
+static struct answer subscribe(const char *email)
+{
+    struct answer answer;
+
+    answer_init(&answer);
+    ck_assert(accounts_subscribe(accounts, email, NULL, answered, &answer));
+    await(&answer, 1);
+    return answer;
+}
+
+static struct answer confirm(const char *email, const char *code)
+{
+    struct answer answer;
+
+    answer_init(&answer);
+    ck_assert(accounts_confirm(accounts, email, code, answered, &answer));
+    await(&answer, 1);
+    return answer;
+}
+
+static void count_subscriber(void *context, const char *email, uint64_t confirmed_ms,
+                             const char token[UNSUBSCRIBE_TEXT_SIZE])
+{
+    ck_assert_ptr_nonnull(strchr(email, '@'));
+    ck_assert_uint_ge(confirmed_ms, START_MS);
+    ck_assert_uint_eq(strlen(token), UNSUBSCRIBE_TEXT_SIZE - 1);
+    (*(size_t *)context)++;
+}
+
+static size_t subscribers(void)
+{
+    size_t count = 0;
+
+    ck_assert_int_eq(newsletter_list(folder_file(&folder, "gateway.db"),
+                                     folder_file(&folder, "gateway.key"), count_subscriber, &count),
+                     0);
+    return count;
+}
+
+START_TEST(a_newsletter_comes_when_its_code_did)
+{
+    struct answer answer = subscribe(EMAIL);
+
+    EXPECT(answer, ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(answer.result.expires_ms, START_MS + CODE_LIFE_MS);
+    ck_assert_uint_eq(subscribers(), 0);
+    EXPECT(confirm(EMAIL, wrong_code().text), ACCOUNTS_BAD_CODE);
+    answer = confirm("AGENT@example.com", newest_code().text);
+    EXPECT(answer, ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(strlen(answer.token), UNSUBSCRIBE_TEXT_SIZE - 1);
+    ck_assert_uint_eq(subscribers(), 1);
+    EXPECT(confirm(EMAIL, newest_code().text), ACCOUNTS_BAD_CODE); /* used */
+}
+END_TEST
+
+START_TEST(who_has_the_newsletter_is_asked_like_who_has_not)
+{
+    struct answer first = subscribe(EMAIL), again;
+
+    EXPECT(confirm(EMAIL, newest_code().text), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(letters(), 1);
+    again = subscribe(EMAIL);
+    ck_assert_int_eq(again.result.verdict, first.result.verdict);
+    ck_assert_uint_eq(again.result.expires_ms, first.result.expires_ms);
+    ck_assert_uint_eq(letters(), 2);
+    ck_assert_uint_eq(subscribers(), 1);
+    EXPECT(confirm(EMAIL, newest_code().text), ACCOUNTS_TAKEN);
+    ck_assert_uint_eq(subscribers(), 1);
+}
+END_TEST
+
+START_TEST(a_code_for_the_newsletter_neither_hatches_nor_resets)
+{
+    hatch_whole(EMAIL, PASSWORD, 1);
+    EXPECT(subscribe(EMAIL), ACCOUNTS_TAKEN);
+    EXPECT(verify_as(EMAIL, newest_code().text, NULL), ACCOUNTS_BAD_CODE);
+    EXPECT(reset_as(EMAIL, newest_code().text, "a fresh passphrase"), ACCOUNTS_BAD_CODE);
+    EXPECT(confirm(EMAIL, newest_code().text), ACCOUNTS_TAKEN);
+}
+END_TEST
+
+START_TEST(a_newsletter_that_nobody_confirms_is_forgotten)
+{
+    struct code code;
+
+    EXPECT(subscribe(EMAIL), ACCOUNTS_TAKEN);
+    code = newest_code();
+    pass(CODE_LIFE_MS);
+    EXPECT(confirm(EMAIL, code.text), ACCOUNTS_BAD_CODE);
+    ck_assert_uint_eq(subscribers(), 0);
+}
+END_TEST
+
+/* ---- erasure ---- */
+
+static struct answer erase(uint64_t operator_id)
+{
+    struct answer answer;
+
+    answer_init(&answer);
+    ck_assert(accounts_erase(accounts, operator_id, answered, &answer));
+    await(&answer, 1);
+    return answer;
+}
+
+static bool is_anywhere(const char *needle)
+{
+    static const char *const names[] = {"gateway.db", "gateway.db-wal"};
+    bool is_found = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t size = 0;
+        char *bytes = file_read(folder_file(&folder, names[i]), &size);
+        is_found = is_found || (bytes && memmem(bytes, size, needle, strlen(needle)));
+        free(bytes);
+    }
+    return is_found;
+}
+
+START_TEST(nothing_of_an_erased_operator_is_left_in_the_bytes)
+{
+    struct answer gone = hatch_whole(EMAIL, PASSWORD, 1);
+    struct answer kept = hatch_whole("kept@elsewhere.org", PASSWORD, 2), token;
+    struct accounts_operator about;
+
+    token = auth_as(EMAIL, PASSWORD);
+    EXPECT(subscribe(EMAIL), ACCOUNTS_TAKEN);
+    EXPECT(confirm(EMAIL, newest_code().text), ACCOUNTS_TAKEN);
+    EXPECT(forgot_as(EMAIL), ACCOUNTS_TAKEN);
+    EXPECT(hatch_as("Agent@EXAMPLE.com", "An Egg", PASSWORD), ACCOUNTS_TAKEN);
+    ck_assert(accounts_about(accounts, gone.result.operator_id, &about));
+    ck_assert_str_eq(about.email, EMAIL);
+    ck_assert(about.has_password);
+    ck_assert_uint_eq(about.eggs, 1);
+    ck_assert_uint_eq(about.codes, 2);
+    ck_assert_uint_ne(about.newsletter_ms, 0);
+    ck_assert(is_anywhere(EMAIL));
+
+    EXPECT(erase(gone.result.operator_id), ACCOUNTS_TAKEN);
+    ck_assert(!is_anywhere(EMAIL));
+    ck_assert(!is_anywhere("Agent@EXAMPLE.com"));
+    ck_assert(!is_anywhere("An Egg"));
+    ck_assert(is_anywhere("kept@elsewhere.org"));
+    ck_assert_uint_eq(letters(), 1); /* the other's */
+    ck_assert_int_eq(find(token.token, NULL), ACCESS_UNKNOWN);
+    ck_assert_int_eq(find(gone.beak_key, NULL), ACCESS_UNKNOWN);
+    ck_assert_int_eq(find(kept.beak_key, NULL), ACCESS_TAKEN);
+    ck_assert(!accounts_about(accounts, gone.result.operator_id, &about));
+    EXPECT(erase(gone.result.operator_id), ACCOUNTS_NOT_FOUND);
+    ck_assert_uint_eq(subscribers(), 0);
+}
+END_TEST
+
 START_TEST(the_257th_order_in_flight_is_refused)
 {
     struct answer slow, rest;
@@ -1075,17 +1376,6 @@ START_TEST(closing_carries_out_what_was_ordered)
     EXPECT(answer, ACCOUNTS_TAKEN);
     open_accounts();
     EXPECT(verify_as(EMAIL, newest_code().text, NULL), ACCOUNTS_TAKEN);
-}
-END_TEST
-
-START_TEST(an_unknown_captcha_is_refused_at_once)
-{
-    struct accounts_settings settings = settings_of(&folder);
-    struct accounts *second = NULL;
-
-    settings.captcha = "abacus";
-    ck_assert_int_eq(accounts_open(&second, &settings), GATE_FAULT_CONFIG);
-    ck_assert_ptr_null(second);
 }
 END_TEST
 
@@ -1148,6 +1438,10 @@ int main(void)
     tcase_add_test(codes, a_hatch_after_the_code_of_the_one_before_is_over_has_no_rival);
     tcase_add_test(codes, a_wrong_try_counts_at_every_code_of_the_address);
     tcase_add_test(codes, an_address_gets_five_codes_an_hour_and_ten_a_day);
+    tcase_add_test(codes, who_hatches_from_one_network_leaves_codes_to_others);
+    tcase_add_test(codes, addresses_of_one_ipv6_network_are_one_source);
+    tcase_add_test(codes, codes_to_hatch_and_to_reset_have_shares_of_their_own);
+    tcase_add_test(codes, an_address_beyond_ascii_is_refused_by_what_to_write);
     tcase_add_test(codes, one_code_makes_one_duckling);
     tcase_add_test(sessions, credentials_are_exchanged_for_a_session);
     tcase_add_test(sessions, wrong_credentials_say_no_more_than_that);
@@ -1157,6 +1451,9 @@ int main(void)
     tcase_add_test(sessions, a_session_ends_after_thirty_days_however_it_is_used);
     tcase_add_test(sessions, logging_out_ends_this_session_alone);
     tcase_add_test(sessions, the_thirty_third_session_ends_the_least_used);
+    tcase_add_test(sessions, sessions_are_listed_and_one_is_ended);
+    tcase_add_test(sessions, all_other_sessions_are_ended_and_beak_keys_stay);
+    tcase_add_test(sessions, a_session_that_is_over_is_not_listed);
     tcase_add_test(sessions, a_hundred_failures_in_a_row_lock_until_reset);
     tcase_add_test(sessions, a_reset_changes_the_password_and_ends_all_sessions);
     tcase_add_test(sessions, a_code_for_a_hatch_does_not_reset);
@@ -1171,10 +1468,14 @@ int main(void)
     tcase_add_test(house, accounts_survive_a_restart);
     tcase_add_test(house, without_its_key_the_database_lets_nobody_in);
     tcase_add_test(house, no_secret_is_in_clear_on_disk);
+    tcase_add_test(house, a_newsletter_comes_when_its_code_did);
+    tcase_add_test(house, who_has_the_newsletter_is_asked_like_who_has_not);
+    tcase_add_test(house, a_code_for_the_newsletter_neither_hatches_nor_resets);
+    tcase_add_test(house, a_newsletter_that_nobody_confirms_is_forgotten);
+    tcase_add_test(house, nothing_of_an_erased_operator_is_left_in_the_bytes);
     tcase_add_test(house, the_257th_order_in_flight_is_refused);
     tcase_add_test(house, more_passwords_than_the_queue_holds_are_told_busy);
     tcase_add_test(house, closing_carries_out_what_was_ordered);
-    tcase_add_test(house, an_unknown_captcha_is_refused_at_once);
     tcase_add_test(house, bearers_are_found_from_many_threads_while_others_write);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -100,6 +100,26 @@ START_TEST(each_file_call_fails_once_and_then_there_is_a_key)
 }
 END_TEST
 
+START_TEST(what_is_sealed_opens_for_its_purpose_and_whole_only)
+{
+    uint8_t sealed[5 + GATE_SEAL_MORE], plain[5 + GATE_SEAL_MORE];
+    struct gate_key key = {{1}}, other = {{2}};
+
+    gate_key_seal(&key, "letter", bytes_of("hello", 5), sealed);
+    ck_assert(gate_key_unseal(&key, "letter", bytes_of(sealed, sizeof sealed), plain));
+    ck_assert_mem_eq(plain, "hello", 5);
+    ck_assert(!gate_key_unseal(&key, "secret", bytes_of(sealed, sizeof sealed), plain));
+    ck_assert(!gate_key_unseal(&other, "letter", bytes_of(sealed, sizeof sealed), plain));
+    ck_assert(!gate_key_unseal(&key, "letter", bytes_of(sealed, sizeof sealed - 1), plain));
+    ck_assert(!gate_key_unseal(&key, "letter", bytes_of(sealed, 3), plain));
+    for (size_t i = 0; i < sizeof sealed; i++) {
+        sealed[i] ^= 1;
+        ck_assert(!gate_key_unseal(&key, "letter", bytes_of(sealed, sizeof sealed), plain));
+        sealed[i] ^= 1;
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gate_key");
@@ -110,6 +130,7 @@ int main(void)
     tcase_add_checked_fixture(tests, make, unmake);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_power_cut_leaves_the_key_whole_or_none);
+    tcase_add_test(tests, what_is_sealed_opens_for_its_purpose_and_whole_only);
     tcase_add_loop_test(tests, each_file_call_fails_once_and_then_there_is_a_key, 0, 2);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -154,23 +154,31 @@ START_TEST(a_file_of_a_later_release_is_refused)
 }
 END_TEST
 
-static void put_back_to_version_1(const char *path)
+/* A file as a release of that version left it. */
+static sqlite3 *make_old(int version)
 {
+    const char *path = folder_file(&folder, "gateway.db");
     sqlite3 *database;
+    char name[512];
 
     ck_assert_int_eq(sqlite3_open(path, &database), SQLITE_OK);
-    ck_assert_int_eq(
-        sqlite3_exec(database,
-                     "DROP TABLE codes;"
-                     "CREATE TABLE codes (lookup TEXT NOT NULL, purpose INTEGER NOT NULL,"
-                     " egg INTEGER NOT NULL, hash BLOB NOT NULL, tries_left INTEGER NOT NULL,"
-                     " expires_ms INTEGER NOT NULL, PRIMARY KEY (lookup, purpose))"
-                     " STRICT, WITHOUT ROWID;"
-                     "CREATE INDEX codes_by_end ON codes (expires_ms);"
-                     "INSERT INTO codes VALUES ('a@b', 1, 7, zeroblob(32), 4, 1000);"
-                     "PRAGMA user_version=1",
-                     NULL, NULL, NULL),
-        SQLITE_OK);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    for (int step = 1; step <= version; step++) {
+        char *schema;
+        snprintf(name, sizeof name, "%s/gateway/schema/gateway_%d.sql", getenv("DUCK_SOURCE"),
+                 step);
+        schema = file_read(name, NULL);
+        ck_assert_int_eq(sqlite3_exec(database, schema, NULL, NULL, NULL), SQLITE_OK);
+        free(schema);
+    }
+    snprintf(name, sizeof name, "PRAGMA user_version=%d", version);
+    ck_assert_int_eq(sqlite3_exec(database, name, NULL, NULL, NULL), SQLITE_OK);
+    return database;
+}
+
+static void fill(sqlite3 *database, const char *text)
+{
+    ck_assert_int_eq(sqlite3_exec(database, text, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(database);
 }
 
@@ -180,8 +188,7 @@ START_TEST(a_file_of_version_1_keeps_its_codes)
     struct gate_code code = {.purpose = GATE_CODE_HATCH}, second;
     bool found;
 
-    gate_store_close(open_store());
-    put_back_to_version_1(folder_file(&folder, "gateway.db"));
+    fill(make_old(1), "INSERT INTO codes VALUES ('a@b', 1, 7, zeroblob(32), 4, 1000)");
     store = open_store();
     ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, code.hash, &code, &found), 0);
     ck_assert(found);
@@ -194,6 +201,28 @@ START_TEST(a_file_of_version_1_keeps_its_codes)
     ck_assert_int_eq(gate_code_find(store, "a@b", GATE_CODE_HATCH, code.hash, &code, &found), 0);
     ck_assert(found);
     ck_assert_uint_eq(code.egg, 7);
+    gate_store_close(store);
+}
+END_TEST
+
+START_TEST(a_file_of_version_2_keeps_its_sessions_and_shares)
+{
+    const struct gate_mailed mailed = {.lookup = "a@b", .purpose = GATE_CODE_HATCH};
+    struct gate_bearer read;
+    uint8_t hash[GATE_HASH_SIZE] = {0};
+    struct gate_store *store;
+    uint64_t count;
+    bool found;
+
+    fill(make_old(2), "INSERT INTO operators VALUES (3, 'a@b', 'A@b', '', 0, 1);"
+                      "INSERT INTO bearers VALUES (0, zeroblob(32), 0, 3, x'', 'm', 1, 2, 3);"
+                      "INSERT INTO mailed VALUES ('a@b', 5)");
+    store = open_store();
+    ck_assert_int_eq(gate_bearer_find(store, hash, &read, &found), 0);
+    ck_assert(found);
+    ck_assert_uint_eq(read.operator_id, 3);
+    ck_assert_int_eq(gate_mailed_count(store, &mailed, 0, &count), 0);
+    ck_assert_uint_eq(count, 1);
     gate_store_close(store);
 }
 END_TEST
@@ -320,6 +349,7 @@ int main(void)
     tcase_add_test(tests, a_link_is_refused);
     tcase_add_test(tests, a_file_of_a_later_release_is_refused);
     tcase_add_test(tests, a_file_of_version_1_keeps_its_codes);
+    tcase_add_test(tests, a_file_of_version_2_keeps_its_sessions_and_shares);
     tcase_add_test(tests, a_damaged_file_is_refused);
     tcase_add_test(tests, two_bearers_with_one_lookup_are_told_apart);
     tcase_add_test(tests, tidying_drops_what_is_over_and_nothing_else);

@@ -1,5 +1,6 @@
 #include "folder.h"
 #include "gate_fault.h"
+#include "gate_store.h"
 #include "mail.h"
 
 #include <arpa/inet.h>
@@ -31,6 +32,23 @@ static void trouble(void *context, const char *text)
 
 static const struct mail_letter letter = {
     .to = "duck@example.com", .subject = "Your code", .text = "Hello.\n\nYour code: 123456\n"};
+
+/* The letters of a gateway with a mail server are kept in its database. */
+static const struct gate_key key = {{1, 2, 3}};
+
+static struct mail *open_server(struct mail_settings settings)
+{
+    const char *path = folder_file(&folder, "gateway.db");
+    struct gate_store *store = NULL;
+    struct mail *mail = NULL;
+
+    ck_assert_int_eq(gate_store_open(&store, path), 0);
+    gate_store_close(store);
+    settings.store_path = path;
+    settings.key = &key;
+    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    return mail;
+}
 
 static struct mail *open_files(void)
 {
@@ -151,7 +169,11 @@ START_TEST(settings_that_make_no_sense_are_refused)
     ck_assert_int_eq(mail_open(&mail, &settings, NULL, NULL), GATE_FAULT_CONFIG);
     settings = (struct mail_settings){.smtp_url = "smtp://localhost", .from = "a@b\r\nDATA"};
     ck_assert_int_eq(mail_open(&mail, &settings, NULL, NULL), GATE_FAULT_CONFIG);
-    settings = (struct mail_settings){.smtp_url = "smtp://localhost", .credentials_path = path};
+    settings = (struct mail_settings){
+        .smtp_url = "smtp://duck:quack@localhost", .store_path = "gateway.db", .key = &key};
+    ck_assert_int_eq(mail_open(&mail, &settings, NULL, NULL), GATE_FAULT_CONFIG);
+    settings.smtp_url = "smtp://localhost";
+    settings.credentials_path = path;
     ck_assert_int_eq(mail_open(&mail, &settings, NULL, NULL), GATE_FAULT_FILE);
     file = open(path, O_WRONLY | O_CREAT, 0600);
     ck_assert_int_eq(write(file, "user only\n", 10), 10);
@@ -225,7 +247,9 @@ static void *serve(void *argument)
 
     for (int i = 0; i < server->sessions; i++) {
         int link = accept(server->listener, NULL, NULL);
-        FILE *stream = fdopen(link, "r+");
+        FILE *stream = link < 0 ? NULL : fdopen(link, "r+");
+        if (!stream)
+            break;
         serve_session(server, stream);
         fclose(stream);
     }
@@ -261,7 +285,7 @@ START_TEST(with_a_server_a_letter_goes_there)
     dotted.text = "Hello.\n.\nYour code: 123456\n";
     server_start(&server);
     settings.smtp_url = server.url;
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    mail = open_server(settings);
     ck_assert(mail_give(mail, &dotted));
     mail_flush(mail);
     mail_close(mail);
@@ -288,7 +312,7 @@ START_TEST(credentials_come_from_the_file)
     server_start(&server);
     settings.smtp_url = server.url;
     settings.credentials_path = folder_file(&folder, "credentials");
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    mail = open_server(settings);
     ck_assert(mail_give(mail, &letter));
     mail_flush(mail);
     mail_close(mail);
@@ -307,13 +331,13 @@ START_TEST(a_server_without_tls_gets_nothing_unless_allowed)
 
     server_start(&server);
     settings.smtp_url = server.url;
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    mail = open_server(settings);
     ck_assert(mail_give(mail, &letter));
     server_join(&server); /* one try was made, and left */
-    mail_close(mail);     /* cuts the pause before the next short */
+    ck_assert_uint_eq(mail_waiting(mail, NULL), 1);
+    mail_close(mail); /* cuts the pause before the next short */
     ck_assert_ptr_null(strstr(server.heard, "RCPT"));
     ck_assert_ptr_null(strstr(server.heard, "123456"));
-    ck_assert_ptr_nonnull(strstr(complaints, "given up"));
 }
 END_TEST
 
@@ -325,12 +349,13 @@ START_TEST(a_letter_that_is_refused_for_good_is_not_tried_again)
 
     server_start(&server);
     settings.smtp_url = server.url;
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    mail = open_server(settings);
     ck_assert(mail_give(mail, &letter));
     mail_flush(mail);
     mail_close(mail);
     server_join(&server);
-    ck_assert_ptr_nonnull(strstr(complaints, "refused a letter"));
+    ck_assert_ptr_nonnull(strstr(complaints, "a letter was given up"));
+    ck_assert_ptr_nonnull(strstr(complaints, "554"));
     ck_assert_ptr_null(strstr(complaints, "example.com")); /* the log names nobody */
 }
 END_TEST
@@ -343,7 +368,7 @@ START_TEST(a_letter_that_fails_once_is_tried_again)
 
     server_start(&server);
     settings.smtp_url = server.url;
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    mail = open_server(settings);
     ck_assert(mail_give(mail, &letter));
     pthread_join(server.thread, NULL); /* hung up on once */
     server.data_answer = "250 taken\r\n";
@@ -352,24 +377,140 @@ START_TEST(a_letter_that_fails_once_is_tried_again)
     mail_close(mail);
     server_join(&server);
     ck_assert_ptr_nonnull(strstr(server.heard, "Your code: 123456"));
-    ck_assert_str_eq(complaints, "");
+    ck_assert_ptr_nonnull(strstr(complaints, "the server cannot be used"));
+}
+END_TEST
+
+START_TEST(a_letter_outlives_the_gateway)
+{
+    struct server server = {.data_answer = NULL, .sessions = 1};
+    struct mail_settings settings = {.smtp_in_clear = true};
+    struct mail *mail = NULL;
+
+    server_start(&server);
+    settings.smtp_url = server.url;
+    mail = open_server(settings);
+    ck_assert(mail_give(mail, &letter));
+    pthread_join(server.thread, NULL); /* hung up on once */
+    mail_close(mail);
+    server.data_answer = "250 taken\r\n";
+    ck_assert_int_eq(pthread_create(&server.thread, NULL, serve, &server), 0);
+    mail = open_server(settings);
+    mail_flush(mail);
+    mail_close(mail);
+    server_join(&server);
+    ck_assert_ptr_nonnull(strstr(server.heard, "Your code: 123456"));
+}
+END_TEST
+
+START_TEST(a_letter_that_waits_is_sealed)
+{
+    struct mail_settings settings = {.smtp_url = "smtp://127.0.0.1:1", .smtp_in_clear = true};
+    struct mail *mail = open_server(settings);
+    const char *names[] = {"gateway.db", "gateway.db-wal"};
+
+    ck_assert(mail_give(mail, &letter));
+    ck_assert_uint_eq(mail_waiting(mail, "Duck@example.com"), 1);
+    ck_assert_uint_eq(mail_waiting(mail, "other@example.com"), 0);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size;
+        char *bytes = file_read(folder_file(&folder, names[i]), &size);
+        ck_assert_ptr_nonnull(bytes);
+        ck_assert_ptr_null(memmem(bytes, size, "123456", 6));
+        ck_assert_ptr_null(memmem(bytes, size, "Your code", 9));
+        free(bytes);
+    }
+    mail_close(mail);
+}
+END_TEST
+
+START_TEST(a_letter_goes_later_when_the_server_asks_for_it)
+{
+    struct server server = {.data_answer = "451 greylisted\r\n", .sessions = 1};
+    struct mail_settings settings = {.smtp_in_clear = true};
+    struct mail *mail = NULL;
+
+    server_start(&server);
+    settings.smtp_url = server.url;
+    mail = open_server(settings);
+    ck_assert(mail_give(mail, &letter));
+    pthread_join(server.thread, NULL);
+    server.data_answer = "250 taken\r\n";
+    ck_assert_int_eq(pthread_create(&server.thread, NULL, serve, &server), 0);
+    mail_flush(mail);
+    mail_close(mail);
+    server_join(&server);
+    ck_assert_ptr_nonnull(strstr(complaints, "a letter goes later"));
+    ck_assert_ptr_nonnull(strstr(complaints, "451"));
+    ck_assert_ptr_null(strstr(complaints, "example.com"));
+}
+END_TEST
+
+START_TEST(a_letter_of_no_use_any_more_is_not_sent)
+{
+    struct server server = {.data_answer = NULL, .sessions = 1};
+    struct mail_settings settings = {.smtp_in_clear = true};
+    struct mail_letter brief = letter;
+    struct mail *mail = NULL;
+
+    brief.life_ms = 1; /* its code would be over before the next try */
+    server_start(&server);
+    settings.smtp_url = server.url;
+    mail = open_server(settings);
+    ck_assert(mail_give(mail, &brief));
+    mail_flush(mail);
+    ck_assert_uint_eq(mail_waiting(mail, NULL), 0);
+    mail_close(mail);
+    ck_assert_ptr_nonnull(strstr(complaints, "given up"));
+    shutdown(server.listener, SHUT_RDWR); /* it may never have been called */
+    pthread_join(server.thread, NULL);
+    close(server.listener);
+    ck_assert_ptr_null(strstr(server.heard, "123456"));
+}
+END_TEST
+
+START_TEST(letters_are_forgotten_by_their_address)
+{
+    struct mail_settings settings = {.smtp_url = "smtp://127.0.0.1:1", .smtp_in_clear = true};
+    struct mail_letter other = letter;
+    struct mail *mail = open_server(settings);
+    size_t count;
+
+    other.to = "other@example.com";
+    ck_assert(mail_give(mail, &letter));
+    ck_assert(mail_give(mail, &other));
+    ck_assert(mail_forget(mail, "DUCK@example.com"));
+    ck_assert_uint_eq(mail_waiting(mail, "duck@example.com"), 0);
+    ck_assert_uint_eq(mail_waiting(mail, NULL), 1);
+    mail_close(mail);
+
+    mail = open_files();
+    ck_assert(mail_give(mail, &letter));
+    ck_assert(mail_give(mail, &other));
+    ck_assert(mail_forget(mail, "DUCK@example.com"));
+    free(newest_letter(folder_file(&folder, "mail"), &count));
+    ck_assert_uint_eq(count, 1);
+    mail_close(mail);
 }
 END_TEST
 
 START_TEST(a_full_queue_refuses)
 {
-    struct server server = {.data_answer = "250 taken\r\n", .sessions = 0};
-    struct mail_settings settings = {.smtp_in_clear = true};
-    struct mail *mail = NULL;
+    struct mail_settings settings = {.smtp_url = "smtp://127.0.0.1:1", .smtp_in_clear = true};
+    struct gate_letter row = {.next_ms = UINT32_MAX, .ends_ms = UINT64_MAX >> 1, .size = 1};
+    struct mail *mail = open_server(settings);
+    struct gate_store *store = NULL;
 
-    server_start(&server); /* listens and never answers: the first letter is stuck */
-    pthread_join(server.thread, NULL);
-    settings.smtp_url = server.url;
-    ck_assert_int_eq(mail_open(&mail, &settings, trouble, NULL), 0);
+    ck_assert_int_eq(gate_store_open(&store, folder_file(&folder, "gateway.db")), 0);
+    ck_assert_int_eq(gate_store_begin(store), 0);
+    row.next_ms = UINT64_MAX >> 1; /* none of them is due */
     for (int i = 0; i < MAIL_QUEUE_MAX; i++)
-        ck_assert(mail_give(mail, &letter));
+        ck_assert_int_eq(gate_letter_add(store, "x@y", &row), 0);
+    ck_assert_int_eq(gate_store_commit(store), 0);
     ck_assert(!mail_give(mail, &letter));
-    close(server.listener); /* resets the one that is stuck; the rest cannot connect */
+    ck_assert_int_eq(gate_letter_drop(store, 1), 0);
+    ck_assert(mail_give(mail, &letter));
+    gate_store_close(store);
     mail_close(mail);
 }
 END_TEST
@@ -394,6 +535,11 @@ int main(void)
     tcase_add_test(tests, a_server_without_tls_gets_nothing_unless_allowed);
     tcase_add_test(tests, a_letter_that_is_refused_for_good_is_not_tried_again);
     tcase_add_test(tests, a_letter_that_fails_once_is_tried_again);
+    tcase_add_test(tests, a_letter_outlives_the_gateway);
+    tcase_add_test(tests, a_letter_that_waits_is_sealed);
+    tcase_add_test(tests, a_letter_goes_later_when_the_server_asks_for_it);
+    tcase_add_test(tests, a_letter_of_no_use_any_more_is_not_sent);
+    tcase_add_test(tests, letters_are_forgotten_by_their_address);
     tcase_add_test(tests, a_full_queue_refuses);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

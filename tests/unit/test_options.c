@@ -91,6 +91,33 @@ START_TEST(a_file_sets_what_it_names_and_leaves_the_rest)
 }
 END_TEST
 
+START_TEST(what_the_gateway_alone_understands_is_handed_on)
+{
+    const char *path = write_file("passed.conf",
+                                  "[gateway]\n"
+                                  "captcha = pow\n"
+                                  "captcha_bits = 20\n"
+                                  "passkey_origin = https://a.example, https://b.example\n",
+                                  0600);
+    char printed[8192] = "", many[4096] = "[gateway]\n";
+    FILE *file;
+
+    ck_assert_msg(options_read_file(&options, path, &problem), "%s", problem.text);
+    ck_assert_uint_eq(options.gateway_passed_count, 3);
+    ck_assert_str_eq(options.gateway_passed[0], "--captcha=pow");
+    ck_assert_str_eq(options.gateway_passed[1], "--captcha-bits=20");
+    ck_assert_str_eq(options.gateway_passed[2],
+                     "--passkey-origin=https://a.example, https://b.example");
+    file = fmemopen(printed, sizeof printed, "w");
+    options_print(&options, file);
+    fclose(file);
+    ck_assert_ptr_nonnull(strstr(printed, "\ncaptcha = pow\ncaptcha_bits = 20\n"));
+    for (size_t i = 0; i <= OPTIONS_PASSED_MAX; i++)
+        strcat(many, "captcha_allow = 127.0.0.1\n");
+    expect_refused(many, "captcha_allow");
+}
+END_TEST
+
 START_TEST(what_is_not_known_is_refused_by_its_name_and_line)
 {
     expect_refused("[node]\nname = a\ncolour = blue\n", ":3: [node] has no key colour");
@@ -328,6 +355,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_file_sets_what_it_names_and_leaves_the_rest);
+    tcase_add_test(tests, what_the_gateway_alone_understands_is_handed_on);
     tcase_add_test(tests, what_is_not_known_is_refused_by_its_name_and_line);
     tcase_add_test(tests, values_that_make_no_sense_are_refused);
     tcase_add_test(tests, names_are_as_long_as_they_may_be_and_not_longer);

@@ -32,6 +32,16 @@ START_TEST(an_id_is_taken_out_of_the_path)
 }
 END_TEST
 
+START_TEST(a_path_of_the_table_is_no_id_of_another)
+{
+    struct route_match match;
+
+    ck_assert_str_eq(found("POST", "/beak/passkeys/challenge", &match), "/beak/passkeys/challenge");
+    ck_assert_int_eq(routes_find("DELETE", "/beak/passkeys/challenge", &match), ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "POST, OPTIONS");
+    ck_assert_str_eq(found("DELETE", "/beak/passkeys/psk_1", &match), "/beak/passkeys/{id}");
+}
+END_TEST
 START_TEST(what_is_no_id_is_no_path)
 {
     static const char *const paths[] = {"/beak/pecks/",    "/beak/pecks/A", "/beak/pecks/a/b",
@@ -104,7 +114,8 @@ START_TEST(no_row_names_more_query_members_than_a_request_holds)
              at += strcspn(at, " ") + !!strchr(at, ' '))
             names++;
         ck_assert_uint_le(names, EXCHANGE_QUERY_MAX);
-        ck_assert(!routes[i].members == !strcmp(routes[i].method, "GET"));
+        ck_assert(!routes[i].members ==
+                  (!strcmp(routes[i].method, "GET") || !strcmp(routes[i].method, "DELETE")));
     }
 }
 END_TEST
@@ -129,6 +140,7 @@ int main(void)
 
     tcase_add_test(all, a_path_is_found_by_its_method);
     tcase_add_test(all, an_id_is_taken_out_of_the_path);
+    tcase_add_test(all, a_path_of_the_table_is_no_id_of_another);
     tcase_add_test(all, what_is_no_id_is_no_path);
     tcase_add_test(all, another_method_is_told_what_is_allowed);
     tcase_add_test(all, head_stands_for_get_where_get_changes_nothing);

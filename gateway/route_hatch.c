@@ -1,0 +1,175 @@
+/* From an egg to a duckling with a beak key. */
+#include "client/duck_client.h"
+#include "core/limits.h"
+#include "errand.h"
+#include "form.h"
+#include "gate_log.h"
+#include "wire/local.pb-c.h"
+
+#include <stdio.h>
+
+#define KEY_TEXT_MAX 1024u
+
+/* ---- hatching: accounts, node, accounts ----
+ *
+ * The steps call one another on the threads where they happen, and the exchange sleeps through all
+ * of them: a client that goes away in the middle must not leave half a duckling. */
+
+static void note_hatched(struct errand *errand)
+{
+    struct accounts *accounts = errand->exchange->gateway->accounts;
+
+    if (accounts_hatched(accounts, errand->egg, &errand->duckling, &errand->certificate,
+                         errand_done, errand))
+        return;
+    gate_log(GATE_LOG_ERROR, "accounts", "a duckling was hatched, and its account is not written");
+    errand_started(false, errand);
+}
+
+static void node_hatched(void *context, Duck__Reply *reply)
+{
+    struct errand *errand = context;
+    bool is_hatched =
+        reply->answer_case == DUCK__REPLY__ANSWER_HATCH &&
+        id_parse(ID_DUCKLING, bytes_of_text(reply->hatch->duckling_id), &errand->duckling) &&
+        id_parse(ID_CERTIFICATE, bytes_of_text(reply->hatch->certificate_id), &errand->certificate);
+
+    errand->exchange->reply = reply; /* its chain, or its no, goes into the answer */
+    if (is_hatched) {
+        note_hatched(errand);
+        return;
+    }
+    accounts_egg_back(errand->exchange->gateway->accounts, errand->egg, NULL, NULL);
+    errand->is_not_hatched = true;
+    exchange_wake(errand->exchange);
+}
+
+static void hatch_on_node(struct errand *errand, const char *display_name)
+{
+    Duck__HatchOrder order = DUCK__HATCH_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.display_name.data = (uint8_t *)display_name;
+    order.display_name.len = strlen(display_name);
+    request.order_case = DUCK__REQUEST__ORDER_HATCH;
+    request.hatch = &order;
+    node_link_call(errand->exchange->gateway->node, &request, 10000, node_hatched, errand);
+}
+
+static void egg_is_ours(void *context, const struct accounts_result *result)
+{
+    struct errand *errand = context;
+
+    if (result->verdict != ACCOUNTS_TAKEN) {
+        errand_done(errand, result);
+        return;
+    }
+    errand->egg = result->egg;
+    hatch_on_node(errand, result->display_name);
+}
+
+static void tell_hatched(struct exchange *exchange)
+{
+    const struct errand *errand = exchange->work;
+    json_t *object, *certificate;
+    char text[ID_TEXT_SIZE];
+
+    if (!errand_is_fine(exchange))
+        return;
+    object = json_object();
+    certificate = json_object();
+    reply_word(object, "beak_key", errand->bearer);
+    reply_word(object, "duckling_id", id_text(ID_DUCKLING, &errand->duckling, text));
+    reply_word(object, "certificate_id", id_text(ID_CERTIFICATE, &errand->certificate, text));
+    reply_word(certificate, "certificate_id", text);
+    reply_base64(certificate, "chain",
+                 bytes_of(exchange->reply->hatch->chain.data, exchange->reply->hatch->chain.len));
+    json_object_set_new(object, "certificate", certificate);
+    reply_word(object, "display_name", errand->display_name);
+    reply_word(object, "tier", "T0");
+    json_object_set_new(object, "password_set", json_boolean(errand->has_password));
+    exchange_answer(exchange, errand->good_status, object);
+}
+
+static void order_hatch(struct errand *errand)
+{
+    errand_started(
+        accounts_hatch(errand->exchange->gateway->accounts, errand->given, errand_done, errand),
+        errand);
+}
+
+static void hatch_by_mail(struct exchange *exchange, const struct accounts_hatch *given,
+                          const char *captcha)
+{
+    struct errand *errand = errand_new(exchange, 202);
+    struct accounts_hatch *hatch = arena_take(&exchange->arena, sizeof *hatch);
+
+    *hatch = *given;
+    exchange_park(exchange, 0, errand_tell_mailed);
+    errand_after_captcha(errand, captcha, order_hatch, hatch);
+}
+
+static void hatch_at_once(struct exchange *exchange, const char *display_name)
+{
+    struct errand *errand;
+
+    if (!errand_needs_session(exchange))
+        return;
+    errand = errand_new(exchange, 201);
+    exchange_park(exchange, 0, tell_hatched);
+    errand_started(accounts_hatch_for_operator(exchange->gateway->accounts,
+                                               exchange->access.operator_id, display_name, NULL,
+                                               egg_is_ours, errand),
+                   errand);
+}
+
+/* The node signs for its ducklings, so it has their keys. */
+static bool refuses_own_key(struct exchange *exchange)
+{
+    const char *key = NULL, *proof = NULL;
+
+    if (!form_text(exchange, "public_key", FORM_OPTIONAL, KEY_TEXT_MAX, &key) ||
+        !form_text(exchange, "proof", FORM_OPTIONAL, KEY_TEXT_MAX, &proof))
+        return true;
+    if (!key && !proof)
+        return false;
+    form_refuse(
+        exchange, "own_key_not_taken", key ? "public_key" : "proof",
+        "this node keeps the keys of the ducklings it hosts: one whose key is kept elsewhere "
+        "cannot live here");
+    return true;
+}
+
+void route_hatch(struct exchange *exchange)
+{
+    struct accounts_hatch hatch = {.source = exchange->address};
+    enum form_need email_need = exchange->has_access ? FORM_OPTIONAL : FORM_REQUIRED;
+    const char *captcha = NULL;
+
+    if (!form_text(exchange, "email", email_need, EMAIL_TEXT_MAX, &hatch.email) ||
+        !form_text(exchange, "display_name", FORM_REQUIRED, NAME_MAX_BYTES, &hatch.display_name) ||
+        !form_text(exchange, "password", FORM_OPTIONAL, PASSWORD_TEXT_MAX, &hatch.password) ||
+        !form_text(exchange, "captcha_token", FORM_OPTIONAL, CAPTCHA_TEXT_MAX, &captcha) ||
+        refuses_own_key(exchange))
+        return;
+    if (exchange->has_access)
+        hatch_at_once(exchange, hatch.display_name);
+    else
+        hatch_by_mail(exchange, &hatch, captcha);
+}
+
+void route_verify(struct exchange *exchange)
+{
+    const char *email = NULL, *code = NULL, *password = NULL;
+    struct errand *errand;
+
+    if (!form_text(exchange, "email", FORM_REQUIRED, EMAIL_TEXT_MAX, &email) ||
+        !form_text(exchange, "code", FORM_REQUIRED, CODE_TEXT_MAX, &code) ||
+        !form_text(exchange, "password", FORM_OPTIONAL, PASSWORD_TEXT_MAX, &password))
+        return;
+    errand = errand_new(exchange, 200);
+    exchange_park(exchange, 0, tell_hatched);
+    errand_started(
+        accounts_verify(exchange->gateway->accounts, email, code, password, egg_is_ours, errand),
+        errand);
+}
