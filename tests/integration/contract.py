@@ -21,6 +21,7 @@ import time
 import zlib
 
 from fake_node import FakeNode, SILENCE, WRONG, problem
+from authenticator import Key, assertion, registration
 from pond import BIN, Duck, Pond, mail_code, run, until
 from reference import Reference
 
@@ -153,9 +154,120 @@ def account_stories(world):
         "email": lay["email"], "code": world.alice.mail_code(lay["email"]), "password": PASSWORD})
     world.token = world.call("authenticate", 200, body=login)["token"]
     other = world.call("authenticate", 200, body=login)["token"]
+    session_stories(world)
+    passkey_stories(world)
+    newsletter_stories(world)
+    privacy_stories(world)
+    world.call("hatch", 422, "own_key_not_taken", "public_key", body={**lay, "public_key": "x"})
+    world.call("hatch", 422, "email_not_ascii", "email", body={**lay, "email": "ä@example.com"})
     world.call("logout", 403, "session_needed", token=first["beak_key"])
     world.call("logout", 204, token=other, body={})
     world.stranger = world.alice.hatch("stranger@example.com", "Stranger", PASSWORD)
+
+
+def login_as(world, email):
+    return world.call("authenticate", 200, body={"email": email, "password": PASSWORD})["token"]
+
+
+def session_stories(world):
+    world.alice.hatch("sessions@example.com", "S", PASSWORD)
+    one, two, three = (login_as(world, "sessions@example.com") for _ in range(3))
+    listed = world.call("listSessions", 200, token=one)["sessions"]
+    ended = next(s["session_id"] for s in listed if not s["current"])
+    world.call("endSession", 204, token=one, path={"id": ended})
+    world.call("endSession", 404, "not_found", token=one, path={"id": ended})
+    world.call("endOtherSessions", 204, token=one)
+    for name in ("listSessions", "endOtherSessions"):
+        world.call(name, 403, "session_needed", token=world.first.key)
+    world.call("endSession", 403, "session_needed", token=world.first.key, path={"id": ended})
+
+
+def passkey_stories(world):
+    place = {"rp": "localhost", "origin": f"http://localhost:{world.port}"}
+    for name in ("passkeyPage", "passkeyScript", "passkeyPageScript", "powScript"):
+        world.call(name, 200)
+        _, headers, _ = world.send(REFERENCE.operations[name])
+        world.call(name, 304, headers={"If-None-Match": headers["etag"]})
+    world.call("challengePasskey", 401, "unknown_bearer", token="sd_st_" + "a" * 43, body={})
+    world.call("challengePasskey", 403, "session_needed", token=world.first.key, body={})
+
+    def challenge(token=None):
+        return world.call("challengePasskey", 200, token=token, body={})["challenge"]
+
+    def add(status, error=None, field=None, key=None, name="laptop", **more):
+        said = registration(key or Key(), challenge(world.token), **{**place, **more})
+        return world.call("addPasskey", status, error, field, token=world.token,
+                          body={"name": name, "passkey": said})
+
+    key = Key()
+    add(201, key=key)
+    add(409, "passkey_known", "passkey", key=key)
+    add(401, "bad_passkey", "passkey", origin="http://evil.example")
+    add(422, "bad_member", "name", name="\u202e")
+    world.call("addPasskey", 422, "bad_member", "passkey", token=world.token,
+               body={"passkey": {}})
+    world.call("addPasskey", 403, "session_needed", token=world.first.key,
+               body={"passkey": registration(Key(), challenge(world.token), **place)})
+    for _ in range(19):
+        add(201)
+    add(409, "too_many_passkeys")
+    world.call("authenticate", 200, body={"passkey": assertion(key, challenge(), **place)})
+    world.call("authenticate", 401, "bad_passkey", "passkey",
+               body={"passkey": assertion(Key(), challenge(), **place)})
+    listed = world.call("listPasskeys", 200, token=world.token)["passkeys"]
+    id_ = {"id": listed[0]["passkey_id"]}
+    world.call("listPasskeys", 403, "session_needed", token=world.first.key)
+    world.call("removePasskey", 403, "session_needed", token=world.first.key, path=id_)
+    world.call("removePasskey", 204, token=world.token, path=id_)
+    world.call("removePasskey", 404, "not_found", token=world.token, path=id_)
+
+
+def newsletter_stories(world):
+    who = {"email": "reader@example.com"}
+    world.call("subscribe", 202, body=who)
+    world.call("subscribe", 422, "bad_email", "email", body={"email": "reader"})
+    world.call("confirmNewsletter", 401, "bad_code", "code", body={**who, "code": "x"})
+    done = world.call("confirmNewsletter", 200,
+                      body={**who, "code": world.alice.mail_code(who["email"])})
+    world.call("unsubscribe", 401, "bad_token", "token", body={**who, "token": "x"})
+    world.call("unsubscribe", 204, body={**who, "token": done["unsubscribe_token"]})
+
+
+def privacy_stories(world):
+    world.alice.hatch("gone@example.com", "Gone", PASSWORD)
+    token = login_as(world, "gone@example.com")
+    told = world.call("export", 200, token=token)
+    assert told["operator"]["email"] == "gone@example.com", told
+    for name in ("export", "eraseAccount"):
+        world.call(name, 403, "session_needed", token=world.first.key)
+    world.call("eraseAccount", 204, token=token)
+    world.call("export", 401, "unknown_bearer", token=token)
+
+
+def captchas_that_are_asked_for(world, fake):
+    asked = world.call("askCaptcha", 200)
+    assert asked["provider"] == "pow", asked
+    for name, more in (("hatch", {"display_name": "D"}), ("forgotPassword", {}), ("subscribe", {})):
+        body = {"email": "c@example.com", **more}
+        world.call(name, 422, "captcha_needed", "captcha_token", body=body)
+        world.call(name, 422, "captcha_refused", "captcha_token",
+                   body={**body, "captcha_token": asked["challenge"] + ".x"})
+
+
+def captchas_that_nobody_verifies(world, fake):
+    assert world.call("askCaptcha", 200)["provider"] == "turnstile"
+    world.call("hatch", 503, "captcha_unavailable", body={
+        "email": "c@example.com", "display_name": "D", "captcha_token": "t"})
+
+
+def sessions_that_are_not_fresh(world, fake):
+    base = sqlite3.connect(os.path.join(fake.state, "gateway.db"))
+    with base:
+        base.execute("UPDATE bearers SET created_ms = created_ms - 600000")
+    base.close()
+    world.call("eraseAccount", 403, "fresh_session_needed", token=world.token)
+    world.call("addPasskey", 403, "fresh_session_needed",
+               **filling(world, REFERENCE.operations["addPasskey"]))
 
 
 def too_many_stories(world):
@@ -424,8 +536,8 @@ def refuse_ducklings(world, operation, good):
 class FakeNodeWorld:
     """The accounts of alice's gateway, behind which there is a node that says what it is told to."""
 
-    def __init__(self, world, limits="all=off"):
-        self.world, self.limits = world, limits
+    def __init__(self, world, limits="all=off", more=()):
+        self.world, self.limits, self.more = world, limits, more
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="duckgate-")
@@ -435,7 +547,7 @@ class FakeNodeWorld:
         self.node = FakeNode(self.folder).__enter__()
         self.process = subprocess.Popen(
             [os.path.join(BIN, "duckgate"), "--listen", "127.0.0.1:0", "--state-dir", state,
-             "--socket", self.node.path, "--url-file", url, "--limits", self.limits],
+             "--socket", self.node.path, "--url-file", url, "--limits", self.limits, *self.more],
             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until("the gateway's URL", lambda: os.path.exists(url) and open(url).read())
         self.state = state
@@ -536,7 +648,15 @@ def gateways_that_stop(world, fake):
         return line
 
     lines = {operation.name: connect() for operation in REFERENCE.operations.values()}
+    goods = {name: filling(world, REFERENCE.operations[name]) for name in lines}
     watch = connect()
+
+    def ask(name):
+        operation, good = REFERENCE.operations[name], goods[name]
+        headers = {"Authorization": "Bearer " + good["token"]} if good["token"] else {}
+        body = json.dumps(good["body"]) if "body" in good else None
+        lines[name].request(operation.method, operation.target(good.get("path")), body, headers)
+
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         fake.node.asked.clear()
         waiting = pool.submit(world.send, REFERENCE.operations["networkMetrics"])
@@ -544,19 +664,18 @@ def gateways_that_stop(world, fake):
         fake.process.send_signal(signal.SIGTERM)
         until("the gateway to stop", lambda: health(watch) == 503)
         watch.close()
+        for name in lines:  # all at once: it ends soon
+            ask(name)
         for name, line in lines.items():
-            operation = REFERENCE.operations[name]
-            good = filling(world, operation)
-            headers = {"Authorization": "Bearer " + good["token"]} if good["token"] else {}
-            body = json.dumps(good["body"]) if "body" in good else None
-            line.request(operation.method, operation.target(good.get("path")), body, headers)
             answer = line.getresponse()
             text = answer.read()
             got = {key.lower(): value for key, value in answer.getheaders()}
             assert answer.status == 503, (name, answer.status, text)
-            refused = world.judge(operation, 503, got, text, name)
+            refused = world.judge(REFERENCE.operations[name], 503, got, text, name)
             world.codes.add((name, 503, refused["error"]))
             line.close()
+        status, _, text = waiting.result()
+        assert status == 503, (status, text)
         waiting.result()
 
 
@@ -645,6 +764,16 @@ def every_operation_answers_as_the_reference_says():
             gateways_that_stop(world, fake)
         with FakeNodeWorld(world) as fake:
             operators_without_a_duckling(world, fake)
+        with FakeNodeWorld(world, more=("--captcha", "pow")) as fake:
+            captchas_that_are_asked_for(world, fake)
+            sessions_that_are_not_fresh(world, fake)
+        secret = os.path.join(pond.folder, "secret")
+        with open(os.open(secret, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("s")
+        with FakeNodeWorld(world, more=(
+                "--captcha", "turnstile", "--captcha-secret-file", secret,
+                "--captcha-verify-url", "http://127.0.0.1:1/")) as fake:
+            captchas_that_nobody_verifies(world, fake)
         with FakeNodeWorld(world, limits="all=1"):
             who_calls_too_often_is_told_when_to_come_again(world)
     documented = {(o.name, status) for o in REFERENCE.operations.values() for status in o.answers}
