@@ -136,14 +136,19 @@ bool exchange_read_body(struct exchange *exchange)
 {
     struct exchange_inside *inside = exchange->inside;
     char problem[STRICT_JSON_PROBLEM_SIZE];
+    struct bytes member = bytes_of(NULL, 0);
     const char *name;
     json_t *value;
 
     exchange->body_text = bytes_of(inside->body, inside->body_size);
-    exchange->body =
-        inside->body_size ? strict_json_read(exchange->body_text, problem) : json_object();
+    exchange->body = inside->body_size
+                         ? strict_json_read_members(exchange->body_text, problem, &member)
+                         : json_object();
     if (!exchange->body) {
-        exchange_say_no(exchange, 400, "malformed", NULL, "%s", problem);
+        bool is_known = member.data && route_names(exchange->match.route->members, member);
+
+        exchange_say_no(exchange, 400, "malformed",
+                        is_known ? exchange_copy(exchange, member) : NULL, "%s", problem);
         return false;
     }
     if (!json_is_object(exchange->body)) {

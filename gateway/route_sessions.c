@@ -53,13 +53,13 @@ static void auth_by_passkey(struct exchange *exchange)
     struct passkey_said said = {.signature = {0}};
     struct errand *errand;
 
+    if (!passkey_of_body(exchange, PASSKEY_GET, &said))
+        return;
     if (form_has(exchange, "email") || form_has(exchange, "password")) {
         form_refuse(exchange, "bad_member", form_has(exchange, "email") ? "email" : "password",
                     "a passkey says by itself whose it is");
         return;
     }
-    if (!passkey_of_body(exchange, PASSKEY_GET, &said))
-        return;
     errand = errand_new(exchange, 200);
     exchange_park(exchange, 0, tell_session);
     errand_started(

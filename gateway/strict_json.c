@@ -44,13 +44,14 @@ static size_t skip_string(struct bytes text, size_t at)
 }
 
 /* Before the parser, which goes down the nesting by calling itself. */
-static bool is_too_deep(struct bytes text)
+static bool is_too_deep(struct bytes text, size_t *fault_at)
 {
     size_t depth = 0;
 
     for (size_t at = 0; at < text.size;) {
         uint8_t byte = text.data[at++];
 
+        *fault_at = at;
         if (byte == '"')
             at = skip_string(text, at);
         else if ((byte == '[' || byte == '{') && ++depth > STRICT_JSON_DEPTH_MAX)
@@ -59,6 +60,34 @@ static bool is_too_deep(struct bytes text)
             depth--;
     }
     return false;
+}
+
+/* The last name in the outermost object that begins before `end`. What stands there may be no JSON. */
+static struct bytes member_before(struct bytes text, size_t end)
+{
+    struct bytes member = bytes_of(NULL, 0);
+    bool is_object = false, is_name = false;
+    size_t depth = 0;
+
+    for (size_t at = 0; at < end && at < text.size;) {
+        size_t from = at + 1;
+        uint8_t byte = text.data[at++];
+
+        if (byte == '"') {
+            at = skip_string(text, at);
+            if (is_name && at > from && text.data[at - 1] == '"')
+                member = bytes_of(text.data + from, at - 1 - from);
+            is_name = false;
+        } else if (byte == '[' || byte == '{') {
+            is_object = ++depth == 1 ? byte == '{' : is_object;
+            is_name = depth == 1 && is_object;
+        } else if ((byte == ']' || byte == '}') && depth > 0) {
+            depth--;
+        } else if (byte == ',') {
+            is_name = depth == 1 && is_object;
+        }
+    }
+    return member;
 }
 
 static bool is_blank(uint8_t byte)
@@ -155,12 +184,13 @@ static const char *error_sentence(enum json_error_code code)
     return "this is not JSON";
 }
 
-json_t *strict_json_read(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE])
+static json_t *read_text(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE],
+                         size_t *fault_at)
 {
     json_error_t error;
     json_t *value;
 
-    if (is_too_deep(text)) {
+    if (is_too_deep(text, fault_at)) {
         snprintf(problem, STRICT_JSON_PROBLEM_SIZE, "the JSON is nested deeper than %d",
                  STRICT_JSON_DEPTH_MAX);
         return NULL;
@@ -170,5 +200,23 @@ json_t *strict_json_read(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZ
     if (!value)
         snprintf(problem, STRICT_JSON_PROBLEM_SIZE, "%s: line %d, column %d",
                  error_sentence(json_error_code(&error)), error.line, error.column);
+    *fault_at = value ? 0 : (size_t)error.position;
+    return value;
+}
+
+json_t *strict_json_read(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE])
+{
+    size_t fault_at;
+
+    return read_text(text, problem, &fault_at);
+}
+
+json_t *strict_json_read_members(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE],
+                                 struct bytes *member)
+{
+    size_t fault_at;
+    json_t *value = read_text(text, problem, &fault_at);
+
+    *member = value ? bytes_of(NULL, 0) : member_before(text, fault_at);
     return value;
 }

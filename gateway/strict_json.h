@@ -23,6 +23,11 @@ void strict_json_forget(void *text);
  * without repeating what was sent. */
 json_t *strict_json_read(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE]);
 
+/* The same. Refused: `member` is the name, as it is spelled there, of the member of the outermost object in which
+ * the fault stands; `.data` NULL: in none. */
+json_t *strict_json_read_members(struct bytes text, char problem[STRICT_JSON_PROBLEM_SIZE],
+                                 struct bytes *member);
+
 /* The value of member `name` of the object `text`, byte for byte as it stands there. `text` has
  * been read without refusal. `.data` NULL: no such member under that spelling. */
 struct bytes strict_json_member(struct bytes text, const char *name);

@@ -188,6 +188,41 @@ START_TEST(a_refusal_does_not_repeat_what_was_sent)
 }
 END_TEST
 
+static const char *faulty(const char *text, char name[128])
+{
+    char problem[STRICT_JSON_PROBLEM_SIZE];
+    struct bytes found = bytes_of_text("not written");
+    json_t *value = strict_json_read_members(bytes_of_text(text), problem, &found);
+
+    ck_assert(!value || !found.data);
+    json_decref(value);
+    if (!found.data)
+        return value ? "taken" : "none";
+    snprintf(name, 128, "%.*s", (int)found.size, (const char *)found.data);
+    return name;
+}
+
+START_TEST(a_fault_is_in_a_member)
+{
+    char deep[STRICT_JSON_DEPTH_MAX + 16] = "{\"a\":1,\"b\":", name[128];
+
+    ck_assert_str_eq(faulty("{\"a\":1,\"b\":2}", name), "taken");
+    ck_assert_str_eq(faulty("{\"a\":1,\"b\":2,\"a\":3}", name), "a");
+    ck_assert_str_eq(faulty("{\"a\":\"b,\",\"c\":{\"d\":1,\"d\":2}}", name), "c");
+    ck_assert_str_eq(faulty("{\"a\":\"x\\\"\",\"b\":\"\xff\",\"c\":1}", name), "b");
+    ck_assert_str_eq(faulty("{\"a\":[1,\"b\"],\"c\":tru}", name), "c");
+    ck_assert_str_eq(faulty("{\"a\":1,\"b\":\"not ended", name), "b");
+    ck_assert_str_eq(faulty("{\"a\":1,\"b", name), "a");
+    ck_assert_str_eq(faulty("{", name), "none");
+    ck_assert_str_eq(faulty("\"", name), "none");
+    ck_assert_str_eq(faulty("", name), "none");
+    ck_assert_str_eq(faulty("[{\"a\":1},\"a\",]", name), "none");
+    ck_assert_str_eq(faulty("]]}{\"a\":", name), "none");
+    memset(deep + strlen(deep), '[', STRICT_JSON_DEPTH_MAX);
+    ck_assert_str_eq(faulty(deep, name), "b");
+}
+END_TEST
+
 static const char *member(const char *text, const char *name, char value[128])
 {
     struct bytes found = strict_json_member(bytes_of_text(text), name);
@@ -304,6 +339,7 @@ int main(void)
     tcase_add_test(all, json_of_a_peer_is_a_value_or_stays_bytes);
     tcase_add_test(all, nesting_ends_at_its_limit);
     tcase_add_test(all, a_refusal_does_not_repeat_what_was_sent);
+    tcase_add_test(all, a_fault_is_in_a_member);
     tcase_add_test(all, a_member_is_given_byte_for_byte);
     tcase_add_test(all, a_key_has_its_names_in_the_words_of_others);
     tcase_add_test(all, a_peck_is_done_when_its_state_says_so);
