@@ -815,8 +815,9 @@ def every_path_takes_its_methods_and_no_others():
                 assert head["content-length"], path
 
 
-run(the_table_of_routes_and_the_reference_say_the_same,
-    every_object_says_all_of_its_members,
-    what_can_fail_does,
-    every_operation_answers_as_the_reference_says,
-    every_path_takes_its_methods_and_no_others)
+if __name__ == "__main__":
+    run(the_table_of_routes_and_the_reference_say_the_same,
+        every_object_says_all_of_its_members,
+        what_can_fail_does,
+        every_operation_answers_as_the_reference_says,
+        every_path_takes_its_methods_and_no_others)
