@@ -24,6 +24,7 @@ void local_api_flush(struct local_api *api)
 
     pthread_mutex_lock(&api->lock);
     local_answer_touched(api);
+    local_wake_audit(api);
     count = local_prepare_sends(api, clients);
     pthread_mutex_unlock(&api->lock);
     local_start_sends(clients, count);

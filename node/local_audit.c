@@ -82,6 +82,28 @@ void local_view_audit(struct local_view *view, const void *asked, void *reply)
     answer->audit = list;
 }
 
+bool local_view_audit_news(struct local_view *view, const struct question *question, void *reply,
+                           bool *is_news)
+{
+    struct stored_audit_entry *entries =
+        local_new(view, question->limit * sizeof *entries); /* LOCAL_PAGE_MAX at most */
+    Duck__AuditList *list = local_new(view, sizeof *list);
+    Duck__Reply *answer = reply;
+    size_t count = store_view_audit_news(view->reader, question->after_entry, question->limit,
+                                         &view->scratch, entries, &list->last);
+    uint64_t last = list->last;
+
+    duck__audit_list__init(list);
+    list->last = last;
+    list->entries = local_new(view, (count + 1) * sizeof *list->entries);
+    for (size_t i = 0; i < count; i++)
+        list->entries[list->n_entries++] = compose(view, &entries[i]);
+    answer->answer_case = DUCK__REPLY__ANSWER_AUDIT;
+    answer->audit = list;
+    *is_news = count > 0 || last < question->after_entry; /* a log that was begun anew is news */
+    return true;
+}
+
 void local_view_audit_log(struct local_view *view, const void *asked, void *reply)
 {
     const Duck__AuditLogQuery *query = asked;

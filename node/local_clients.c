@@ -196,7 +196,19 @@ static void ask_for_peck(struct local_client *client, uint64_t id, const struct 
     local_shelve(request, client->api->peck_waits, &wish->peck);
     if (wish->wait_ms > 0)
         local_arm(request, clock_now_ms() + wish->wait_ms);
-    local_ask_peck(request);
+    local_ask_again(request);
+}
+
+static void ask_for_audit(struct local_client *client, uint64_t id, const struct wish *wish)
+{
+    struct request *request = local_remember(client, id, wish->kind);
+
+    request->after_entry = wish->after_entry;
+    request->limit = wish->limit;
+    ring_put_last(&client->api->audit_waits, &request->shelf);
+    if (wish->wait_ms > 0)
+        local_arm(request, clock_now_ms() + wish->wait_ms);
+    local_ask_again(request);
 }
 
 static void give_order(struct local_client *client, uint64_t id, const struct wish *wish,
@@ -237,6 +249,8 @@ static void take_request(struct local_client *client, const Duck__Request *asked
         follow(client, asked, &wish);
     else if (client->request_count >= LOCAL_REQUESTS_MAX)
         answer_problem(client, asked->id, &too_many);
+    else if (wish.kind == REQUEST_AUDIT_NEWS)
+        ask_for_audit(client, asked->id, &wish);
     else if (wish.kind == REQUEST_PECK || wish.kind == REQUEST_PARTIALS)
         ask_for_peck(client, asked->id, &wish);
     else if (wish.kind == REQUEST_QUESTION) {

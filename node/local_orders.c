@@ -560,12 +560,23 @@ static bool read_partials_query(const Duck__PartialsQuery *asked, struct wish *w
            read_wait(DUCK__WAIT_FOR__WAIT_DONE, asked->wait_ms, wish, refusal);
 }
 
+static bool read_audit_news(const Duck__AuditNewsQuery *asked, struct wish *wish,
+                            struct local_refusal *refusal)
+{
+    wish->after_entry = asked->after;
+    wish->limit = asked->limit ? asked->limit : LOCAL_PAGE;
+    if (wish->limit > LOCAL_PAGE_MAX)
+        return malformed(refusal, "limit", "a list has at most 200 items");
+    return read_wait(DUCK__WAIT_FOR__WAIT_DONE, asked->wait_ms, wish, refusal);
+}
+
 /* ---- all ---- */
 
 static bool is_order(const Duck__Request *asked, enum request_kind kind)
 {
     return kind != REQUEST_QUESTION && kind != REQUEST_PECK && kind != REQUEST_PARTIALS &&
-           kind != REQUEST_FOLLOW && asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
+           kind != REQUEST_AUDIT_NEWS && kind != REQUEST_FOLLOW &&
+           asked->order_case != DUCK__REQUEST__ORDER_CANCEL_FOLLOW &&
            asked->order_case != DUCK__REQUEST__ORDER_STOP &&
            asked->order_case != DUCK__REQUEST__ORDER_HANDLERS_REPORT;
 }
@@ -635,6 +646,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PARTIALS:
         wish->kind = REQUEST_PARTIALS;
         return read_partials_query(asked->partials, wish, refusal);
+    case DUCK__REQUEST__ORDER_AUDIT_NEWS:
+        wish->kind = REQUEST_AUDIT_NEWS;
+        return read_audit_news(asked->audit_news, wish, refusal);
     case DUCK__REQUEST__ORDER_FOLLOW:
         wish->kind = REQUEST_FOLLOW;
         return read_id(ID_DUCKLING, asked->follow->duckling, true, "duckling", &wish->duckling,

@@ -61,6 +61,7 @@ enum request_kind {
     REQUEST_QUESTION, /* a reader answers, once */
     REQUEST_PECK,     /* a reader answers, when the peck is as far as asked, or time is over */
     REQUEST_PARTIALS, /* a reader answers, when there are more, the peck is done, or time is over */
+    REQUEST_AUDIT_NEWS, /* a reader answers, when the log has grown, or time is over */
     REQUEST_SEND,     /* an order: answered from what the loop tells, when as far as asked */
     REQUEST_ANSWER,   /* an order: answered from what the loop tells */
     REQUEST_PARTIAL,  /* an order: answered with its number */
@@ -80,6 +81,7 @@ struct wish {
     uint32_t wait_for;
     uint64_t wait_ms;
     uint32_t after, limit; /* REQUEST_PARTIALS */
+    uint64_t after_entry;  /* REQUEST_AUDIT_NEWS */
     int box;
     bool with_envelopes;
 };
@@ -130,6 +132,7 @@ struct request {
     bool replayed;
     uint32_t limit;               /* REQUEST_TAKE, REQUEST_PARTIALS */
     uint32_t after;               /* REQUEST_PARTIALS */
+    uint64_t after_entry;         /* REQUEST_AUDIT_NEWS */
     bool with_envelopes;
     uint64_t lease_ms;
     struct tray_filter filter;    /* in the request's memory */
@@ -145,6 +148,7 @@ enum question_kind {
     QUESTION_PARTIALS, /* parts of an answer */
     QUESTION_PECKS, /* those that were handed out */
     QUESTION_BOND,  /* one bond, as `duckling` has it */
+    QUESTION_AUDIT_NEWS, /* what the log has above `after_entry` */
 };
 
 struct question {
@@ -157,6 +161,7 @@ struct question {
     int box;
     bool replayed;
     uint32_t after, limit;   /* QUESTION_PARTIALS */
+    uint64_t after_entry;    /* QUESTION_AUDIT_NEWS */
     bool with_envelopes;
     struct id *pecks;        /* owned */
     size_t peck_count;
@@ -212,6 +217,8 @@ struct local_api {
     struct ring peck_waits[REQUEST_SLOTS], take_waits[REQUEST_SLOTS], follows[REQUEST_SLOTS];
     struct ring directory_follows;
     atomic_uint_least64_t follows_begun;
+    struct ring audit_waits;
+    bool audit_has_grown;    /* in this turn */
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
@@ -273,7 +280,7 @@ void local_refuse(struct request *request, enum refusal_code code, const char *m
 /* The same; `retry_after_ms` 0: not said. */
 void local_refuse_until(struct request *request, enum refusal_code code, const char *message,
                         const char *field, uint64_t retry_after_ms);
-void local_ask_peck(struct request *request);
+void local_ask_again(struct request *request); /* what it asked for; it waits for the answer */
 bool local_is_as_far(const struct request *request, enum peck_state state);
 bool local_is_over(const struct request *request); /* it waits no longer */
 void local_sweep(struct local_api *api, uint64_t now_ms);
@@ -285,6 +292,7 @@ void local_wait_for_order(struct request *request, const struct message *message
                           const struct wish *wish);
 void local_tell(struct local_api *api, const struct effect *effect);
 void local_answer_touched(struct local_api *api); /* at the end of a turn */
+void local_wake_audit(struct local_api *api);     /* the same */
 void local_answer_told(struct request *request);
 void local_answer_nothing_taken(struct request *request);
 
@@ -349,6 +357,9 @@ bool local_view_partials(struct local_view *view, const struct question *questio
 /* ---- local_audit.c: what was done ---- */
 
 void local_view_audit(struct local_view *view, const void *query, void *reply);
+/* `*is_news`: there are some. False: `reply` is a problem. */
+bool local_view_audit_news(struct local_view *view, const struct question *question, void *reply,
+                           bool *is_news);
 void local_view_audit_log(struct local_view *view, const void *query, void *reply);
 
 /* ---- local_handlers.c: what runs the operator's handlers, and how it goes ---- */

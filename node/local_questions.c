@@ -228,12 +228,14 @@ struct finding {
     bool is_peck; /* of this state and kind */
     enum peck_state state;
     enum peck_kind kind;
-    bool is_partials, is_news;
+    bool is_partials, is_audit, is_news;
 };
 
 static bool is_awaited(struct request *request, const struct finding *finding)
 {
     if (finding->is_partials && request->kind == REQUEST_PARTIALS)
+        return finding->is_news;
+    if (finding->is_audit && request->kind == REQUEST_AUDIT_NEWS)
         return finding->is_news;
     if (!finding->is_peck || request->kind != REQUEST_PECK)
         return true;
@@ -252,7 +254,7 @@ static void answer(struct local_api *api, const struct question *question, Duck_
     request->asking = false;
     if (!is_awaited(request, finding) && request->deadline_ms && !request->late) {
         if (request->again)
-            local_ask_peck(request);
+            local_ask_again(request);
         return;
     }
     if (local_queued(request->client) > LOCAL_SEND_QUEUE_MAX) {
@@ -275,6 +277,8 @@ static void find_out(struct local_view *view, const struct question *question)
         finding.is_peck = local_view_peck(view, question, &reply, &finding.state, &finding.kind);
     else if (question->kind == QUESTION_PARTIALS)
         finding.is_partials = local_view_partials(view, question, &reply, &finding.is_news);
+    else if (question->kind == QUESTION_AUDIT_NEWS)
+        finding.is_audit = local_view_audit_news(view, question, &reply, &finding.is_news);
     else if (question->kind == QUESTION_BOND)
         local_view_bond(view, question, &reply);
     else

@@ -208,7 +208,7 @@ static void look_at_earlier(struct request *request, const struct effect *effect
     local_shelve(request, request->client->api->peck_waits, &effect->reply.peck);
     if (request->deadline_ms)
         local_arm(request, request->deadline_ms);
-    local_ask_peck(request);
+    local_ask_again(request);
 }
 
 static void told_sent(struct request *request, const struct effect *effect)
@@ -338,6 +338,7 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
     case REQUEST_QUESTION:
     case REQUEST_PECK:
     case REQUEST_PARTIALS:
+    case REQUEST_AUDIT_NEWS:
     case REQUEST_FOLLOW:
         assert(!"the loop was not asked");
     }
@@ -408,7 +409,7 @@ static void ask_anew(struct request *request, enum box box)
     if (request->asking)
         request->again = true;
     else
-        local_ask_peck(request);
+        local_ask_again(request);
 }
 
 static void tell_waiting(struct local_api *api, const struct effect *effect)
@@ -483,10 +484,28 @@ void local_answer_touched(struct local_api *api)
     }
 }
 
+/* Whoever waits for the log asks a reader anew, once for all that a turn kept. */
+void local_wake_audit(struct local_api *api)
+{
+    if (!api->audit_has_grown)
+        return;
+    api->audit_has_grown = false;
+    for (struct ring *ring = api->audit_waits.next; ring != &api->audit_waits; ring = ring->next) {
+        struct request *request = RING_OWNER(ring, struct request, shelf);
+
+        if (request->asking)
+            request->again = true;
+        else
+            local_ask_again(request);
+    }
+}
+
 /* ---- effects ---- */
 
 void local_tell(struct local_api *api, const struct effect *effect)
 {
+    api->audit_has_grown = api->audit_has_grown || effect->kind == EFFECT_PECK_CHANGED ||
+                           effect->kind == EFFECT_BOND_CHANGED;
     if (effect->kind == EFFECT_REPLY) {
         tell_reply(api, effect);
     } else if (effect->kind == EFFECT_PECK_CHANGED) {

@@ -19,6 +19,7 @@ void local_waits_init(struct local_api *api)
     for (size_t i = 0; i < WHEEL_SLOTS; i++)
         ring_init(&api->wheel[i]);
     ring_init(&api->directory_follows);
+    ring_init(&api->audit_waits);
     ring_init(&api->touched);
     api->swept_tick = clock_now_ms() / WHEEL_TICK_MS;
 }
@@ -174,12 +175,15 @@ bool local_is_over(const struct request *request)
 
 /* ---- readers are asked ---- */
 
-void local_ask_peck(struct request *request)
+void local_ask_again(struct request *request)
 {
     struct question *question = memory_take(sizeof *question);
 
-    question->kind = request->kind == REQUEST_PARTIALS ? QUESTION_PARTIALS : QUESTION_PECK;
+    question->kind = request->kind == REQUEST_PARTIALS     ? QUESTION_PARTIALS
+                     : request->kind == REQUEST_AUDIT_NEWS ? QUESTION_AUDIT_NEWS
+                                                           : QUESTION_PECK;
     question->after = request->after;
+    question->after_entry = request->after_entry;
     question->limit = request->limit;
     question->with_envelopes = request->with_envelopes;
     question->ticket = request->ticket;
@@ -206,9 +210,10 @@ static void end_wait(struct request *request)
         break;
     case REQUEST_PECK:
     case REQUEST_PARTIALS:
+    case REQUEST_AUDIT_NEWS:
         request->late = true;
         if (!request->asking)
-            local_ask_peck(request);
+            local_ask_again(request);
         break;
     case REQUEST_QUESTION:
     case REQUEST_ANSWER:

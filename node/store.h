@@ -220,6 +220,11 @@ struct stored_audit_entry {
 size_t store_view_audit(struct store_reader *reader, const struct audit_filter *filter,
                         struct arena *arena, struct stored_audit_entry *entries, uint64_t *next);
 
+/* Oldest first: entries of numbers above `after`. `*last`: the number of the newest that there is. */
+size_t store_view_audit_news(struct store_reader *reader, uint64_t after, size_t limit,
+                             struct arena *arena, struct stored_audit_entry *entries,
+                             uint64_t *last);
+
 /* As it stands, oldest first: pages with first entries above `after`, checkpoints of pages above it.
  * `*last` is the next `after`; unchanged where nothing came. */
 size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,

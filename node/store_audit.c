@@ -473,6 +473,69 @@ size_t store_view_audit(struct store_reader *reader, const struct audit_filter *
     return count;
 }
 
+/* False: what it points to has no room any more. */
+static bool take_news(const struct audit_page *page, uint64_t after, size_t limit,
+                      struct arena *arena, struct stored_audit_entry *entries, size_t *count)
+{
+    for (size_t i = 0; i < page->count && *count < limit; i++) {
+        struct stored_audit_entry *found = &entries[*count];
+
+        if (page->first + i <= after)
+            continue;
+        found->number = page->first + i;
+        found->entry = page->entries[i];
+        found->entry.detail = arena_copy(arena, page->entries[i].detail);
+        if (page->entries[i].detail.size > 0 && !found->entry.detail.data)
+            return false; /* the rest is asked for next */
+        ++*count;
+    }
+    return *count < limit;
+}
+
+static uint64_t newest_entry(struct store_reader *reader, struct arena *memory)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_AUDIT_NEWEST,
+                      "SELECT body FROM audit_page ORDER BY first DESC LIMIT 1");
+    struct audit_page page;
+    uint64_t newest = 0;
+
+    while (store_next_row(&reader->connection, statement)) {
+        arena_reset(memory);
+        if (audit_page_parse(store_column_bytes(statement, 0), memory, &page) == AUDIT_OK)
+            newest = page.first + page.count - 1;
+    }
+    return newest;
+}
+
+/* The page that `after` is in begins at or below it. */
+size_t store_view_audit_news(struct store_reader *reader, uint64_t after, size_t limit,
+                             struct arena *arena, struct stored_audit_entry *entries,
+                             uint64_t *last)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_AUDIT_NEWS,
+                      "SELECT body FROM audit_page WHERE first >= coalesce((SELECT max(first) FROM "
+                      "audit_page WHERE first <= ?1), 0) ORDER BY first");
+    struct audit_page page;
+    struct arena memory;
+    size_t count = 0;
+    bool goes_on = true;
+
+    arena_init(&memory, PARSE_BUDGET(AUDIT_PAGE_SIZE_MAX));
+    reader->connection.fault = 0;
+    *last = newest_entry(reader, &memory);
+    store_bind_number(statement, 1, after);
+    while (goes_on && store_next_row(&reader->connection, statement)) {
+        arena_reset(&memory);
+        if (audit_page_parse(store_column_bytes(statement, 0), &memory, &page) == AUDIT_OK)
+            goes_on = take_news(&page, after, limit, arena, entries, &count);
+    }
+    sqlite3_reset(statement);
+    arena_free(&memory);
+    return count;
+}
+
 size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,
                               struct arena *arena, struct bytes *bodies, uint64_t *last)
 {

@@ -533,6 +533,54 @@ START_TEST(certificates_are_shown_with_their_chain)
 }
 END_TEST
 
+/* ---- the audit log ---- */
+
+static void call_audit_news(struct asked *asked, uint64_t after, uint32_t limit, uint64_t wait_ms)
+{
+    Duck__AuditNewsQuery query = DUCK__AUDIT_NEWS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.after = after;
+    query.limit = limit;
+    query.wait_ms = wait_ms;
+    request.order_case = DUCK__REQUEST__ORDER_AUDIT_NEWS;
+    request.audit_news = &query;
+    duck_call(rig.duck, &request, 60000, keep_reply, asked);
+}
+
+START_TEST(whoever_waits_for_the_log_to_grow_hears_of_it)
+{
+    struct asked first = ASKED_INIT, second = ASKED_INIT, none = ASKED_INIT, anew = ASKED_INIT,
+                 wrong = ASKED_INIT;
+    struct effect effect, stored;
+    uint64_t last;
+
+    start(NULL);
+    call_audit_news(&none, 0, 0, 60);
+    ck_assert_uint_eq(await_reply(&none, 1)->audit->n_entries, 0);
+    call_audit_news(&first, none.reply->audit->last, 0, 20000);
+    stored = bed_send(&rig.bed, PECK_SENT, &(struct peck_wish){0});
+    effect = change_of(BOX_OUT, &stored.peck.id, PECK_SENT);
+    tell_now(&effect);
+    ck_assert_uint_eq(await_reply(&first, 1)->audit->n_entries, 1);
+    ck_assert_str_eq(first.reply->audit->entries[0]->kind, "peck_sent");
+    last = first.reply->audit->entries[0]->number;
+    ck_assert_uint_eq(first.reply->audit->last, last);
+    call_audit_news(&second, last, 0, 60);
+    ck_assert_uint_eq(await_reply(&second, 1)->audit->n_entries, 0);
+    ck_assert_uint_eq(second.reply->audit->last, last);
+    call_audit_news(&anew, last + 100, 0, 20000); /* the log has begun anew: told at once */
+    ck_assert_uint_eq(await_reply(&anew, 1)->audit->last, last);
+    call_audit_news(&wrong, 0, LOCAL_PAGE_MAX + 1, 0);
+    ck_assert_str_eq(await_reply(&wrong, 1)->problem->field, "limit");
+    duck_reply_free(first.reply);
+    duck_reply_free(second.reply);
+    duck_reply_free(none.reply);
+    duck_reply_free(anew.reply);
+    duck_reply_free(wrong.reply);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, the_status_tells_what_the_loop_knows);
@@ -552,6 +600,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, the_directory_comes_in_pages);
     tcase_add_test(tests, a_search_that_makes_no_sense_is_refused_by_member);
     tcase_add_test(tests, certificates_are_shown_with_their_chain);
+    tcase_add_test(tests, whoever_waits_for_the_log_to_grow_hears_of_it);
 }
 
 int main(void)

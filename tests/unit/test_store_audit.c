@@ -316,6 +316,36 @@ START_TEST(a_list_goes_on_where_its_page_ended)
 }
 END_TEST
 
+START_TEST(who_reads_on_from_the_last_entry_misses_none_and_has_none_twice)
+{
+    struct stored_audit_entry entries[3];
+    uint64_t after = 0, last = 0, count = 0, found;
+
+    ck_assert_uint_eq(store_view_audit_news(reader, 0, 3, &bed.arena, entries, &last), 0);
+    ck_assert_uint_eq(last, 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        struct effect kept[2] = {
+            make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN,
+                      &(struct peck_wish){.created_ms = THINGS_WALL_MS + 2 * i}, &bed.arena),
+            make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN,
+                      &(struct peck_wish){.created_ms = THINGS_WALL_MS + 2 * i + 1}, &bed.arena)};
+
+        keep_at(THINGS_WALL_MS + i, kept, 2); /* a page of two */
+    }
+    while ((found = store_view_audit_news(reader, after, 3, &bed.arena, entries, &last)) > 0) {
+        ck_assert_uint_eq(last, 8);
+        for (uint64_t i = 0; i < found; i++)
+            ck_assert_uint_eq(entries[i].number, ++count);
+        after = entries[found - 1].number;
+    }
+    ck_assert_uint_eq(count, 8);
+    ck_assert_uint_eq(last, 8);
+    /* A place that the log has not come to, as after a restore. */
+    ck_assert_uint_eq(store_view_audit_news(reader, 100, 3, &bed.arena, entries, &last), 0);
+    ck_assert_uint_eq(last, 8);
+}
+END_TEST
+
 START_TEST(an_end_without_a_receipt_says_why)
 {
     struct effect sent = bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
@@ -362,6 +392,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, pruning_goes_on_in_parts);
     tcase_add_test(tests, a_filter_shows_one_peck_or_one_duckling);
     tcase_add_test(tests, a_list_goes_on_where_its_page_ended);
+    tcase_add_test(tests, who_reads_on_from_the_last_entry_misses_none_and_has_none_twice);
     tcase_add_test(tests, an_end_without_a_receipt_says_why);
     tcase_add_test(tests, a_damaged_end_stops_the_opening);
     suite_add_tcase(suite, tests);
