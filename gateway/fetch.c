@@ -1,43 +1,19 @@
 #include "fetch.h"
 
-#include "public_address.h"
+#include "call_guard.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct fetching {
     const struct fetch_settings *settings;
+    struct call_guard guard;
     char *body;
     size_t size;
-    bool has_allowed_name, is_plain;
-    bool is_private, is_in_clear, is_too_large; /* refused, because */
+    bool is_too_large; /* refused */
 };
-
-static bool is_allowed(const struct fetching *fetching, const struct sockaddr *address)
-{
-    const struct allow_list *allowed = fetching->settings->allowed;
-
-    return fetching->has_allowed_name || (allowed && allow_list_has_address(allowed, address));
-}
-
-/* The last moment at which the address is known and nothing was sent. */
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct fetching *fetching = context;
-
-    (void)purpose;
-    if (!is_allowed(fetching, &address->addr)) {
-        fetching->is_private =
-            !fetching->settings->allow_private && !address_is_public(&address->addr);
-        fetching->is_in_clear = fetching->is_plain;
-        if (fetching->is_private || fetching->is_in_clear)
-            return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
 
 static size_t take(char *data, size_t one, size_t count, void *context)
 {
@@ -59,24 +35,6 @@ static size_t take(char *data, size_t one, size_t count, void *context)
     return size;
 }
 
-/* What the URL says that its address does not. */
-static void read_url(const char *url, struct fetching *fetching)
-{
-    const struct allow_list *allowed = fetching->settings->allowed;
-    CURLU *parts = curl_url();
-    char *host = NULL, *scheme = NULL;
-
-    if (parts && allowed && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
-        fetching->has_allowed_name = allow_list_has_name(allowed, host);
-        fetching->is_plain = strcmp(scheme, "http") == 0;
-    }
-    curl_free(host);
-    curl_free(scheme);
-    curl_url_cleanup(parts);
-}
-
 static void set_body(CURL *curl, const struct fetch_settings *settings, struct curl_slist *headers)
 {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)settings->json_size);
@@ -87,17 +45,8 @@ static void set_body(CURL *curl, const struct fetch_settings *settings, struct c
 
 static void set_options(CURL *curl, const char *url, struct fetching *fetching)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
-                     fetching->settings->allowed ? "https,http" : "https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    call_guard_set(&fetching->guard, curl, url);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, FETCH_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "duckgate/" DUCK_VERSION);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, fetching);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetching);
     if (fetching->settings->ca_file)
@@ -107,10 +56,8 @@ static void set_options(CURL *curl, const char *url, struct fetching *fetching)
 static bool explain(const struct fetching *fetching, CURLcode code, long status,
                     char problem[FETCH_PROBLEM_SIZE])
 {
-    if (fetching->is_private)
-        snprintf(problem, FETCH_PROBLEM_SIZE, "its address is not a public one");
-    else if (fetching->is_in_clear)
-        snprintf(problem, FETCH_PROBLEM_SIZE, "without TLS only what call_allow names is called");
+    if (call_guard_problem(&fetching->guard))
+        snprintf(problem, FETCH_PROBLEM_SIZE, "%s", call_guard_problem(&fetching->guard));
     else if (fetching->is_too_large)
         snprintf(problem, FETCH_PROBLEM_SIZE, "it is larger than %u bytes", FETCH_SIZE_MAX);
     else if (code != CURLE_OK)
@@ -127,14 +74,15 @@ static bool explain(const struct fetching *fetching, CURLcode code, long status,
 char *fetch(const char *url, const struct fetch_settings *settings, size_t *size,
             char problem[FETCH_PROBLEM_SIZE])
 {
-    struct fetching fetching = {.settings = settings};
+    struct fetching fetching = {
+        .settings = settings,
+        .guard = {.allowed = settings->allowed, .allow_private = settings->allow_private}};
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     CURL *curl = curl_easy_init();
     CURLcode code = CURLE_OUT_OF_MEMORY;
     long status = 0;
 
     if (curl) {
-        read_url(url, &fetching);
         set_options(curl, url, &fetching);
         if (settings->json)
             set_body(curl, settings, headers);
