@@ -24,7 +24,7 @@ struct connections {
     /* Held over the sweep and over the end of a connection, so that a descriptor which was closed
      * and given to another socket is never shut down in the first one's place. */
     pthread_mutex_t lock;
-    size_t count;
+    size_t count, end; /* behind `end` all slots are free */
     unsigned per_address_max, per_loopback_max;
     struct connection_slot slots[CONNECTIONS_MAX];
 };
@@ -88,7 +88,7 @@ bool connections_admit(struct connections *connections, const struct sockaddr *a
     read_address(&newcomer, address);
     max = newcomer.is_loopback ? connections->per_loopback_max : connections->per_address_max;
     pthread_mutex_lock(&connections->lock);
-    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+    for (size_t i = 0; i < connections->end; i++)
         if (connections->slots[i].socket >= 0 && are_neighbours(&connections->slots[i], &newcomer))
             count++;
     pthread_mutex_unlock(&connections->lock);
@@ -110,6 +110,8 @@ struct connection_slot *connections_begin(struct connections *connections, int s
         slot->kept = NULL;
         atomic_store(&slot->deadline_ms, deadline_ms);
         connections->count++;
+        if (slot >= connections->slots + connections->end)
+            connections->end = (size_t)(slot - connections->slots) + 1;
     }
     pthread_mutex_unlock(&connections->lock);
     return slot;
@@ -120,6 +122,8 @@ void connections_end(struct connections *connections, struct connection_slot *sl
     pthread_mutex_lock(&connections->lock);
     slot->socket = -1;
     connections->count--;
+    while (connections->end > 0 && connections->slots[connections->end - 1].socket < 0)
+        connections->end--;
     pthread_mutex_unlock(&connections->lock);
 }
 
@@ -148,7 +152,7 @@ size_t connections_sweep(struct connections *connections, uint64_t now_ms)
     size_t late = 0;
 
     pthread_mutex_lock(&connections->lock);
-    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+    for (size_t i = 0; i < connections->end; i++) {
         struct connection_slot *slot = &connections->slots[i];
 
         if (slot->socket < 0 || atomic_load(&slot->deadline_ms) > now_ms)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONNECTIONS_MAX 512
+#define CONNECTIONS_MAX 2048
 #define CONNECTIONS_PER_ADDRESS_MAX 32 /* of one IPv4 address or IPv6 /64; not of loopback */
 #define CONNECTION_ADDRESS_SIZE 46     /* INET6_ADDRSTRLEN */
 

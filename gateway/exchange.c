@@ -55,17 +55,29 @@ const char *exchange_request_id(const struct exchange *exchange, char text[EXCHA
 
 /* ---- parking ---- */
 
+void exchange_park_only(struct exchange *exchange)
+{
+    exchange->inside->is_parked = true;
+    atomic_fetch_add(&parked, 1);
+    MHD_suspend_connection(exchange->inside->connection);
+}
+
+void exchange_unpark(struct exchange *exchange)
+{
+    if (exchange->inside->is_parked)
+        atomic_fetch_sub(&parked, 1);
+    exchange->inside->is_parked = false;
+}
+
 void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *then)
 {
     struct exchange_inside *inside = exchange->inside;
 
     inside->then = then;
     inside->expected = -1;
-    inside->is_parked = true;
     inside->waits = wait_ms > 0;
-    atomic_fetch_add(&parked, 1);
     connection_deadline(inside->slot, inside->began_ms + REQUEST_MS + wait_ms);
-    MHD_suspend_connection(inside->connection);
+    exchange_park_only(exchange);
 }
 
 void exchange_wake(struct exchange *exchange)
@@ -341,8 +353,7 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
     } else if (inside->is_parked) {
         exchange_then *then = inside->then;
 
-        inside->is_parked = false;
-        atomic_fetch_sub(&parked, 1);
+        exchange_unpark(exchange);
         /* A key may have ended while its poll waited: it gets nothing any more. */
         inside->is_looked_up &= !inside->waits;
         if (inside->waits && exchange->has_access && !exchange_find_bearer(exchange))
@@ -385,8 +396,9 @@ void exchange_finish(struct exchange *exchange, bool is_sent)
     if (inside->state == EXCHANGE_IDLE)
         return;
     log_request(exchange);
-    if (inside->is_parked)
-        atomic_fetch_sub(&parked, 1);
+    exchange_unpark(exchange);
+    if (inside->ended)
+        inside->ended(exchange);
     if (!is_sent)
         give_back(exchange);
     exchange->give_back = exchange->refused = NULL;

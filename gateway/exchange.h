@@ -69,6 +69,8 @@ void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); 
 void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
                           struct bytes text); /* copied */
 void exchange_answer_page(struct exchange *exchange, const struct page *page);
+/* A header of the answer that is given next. */
+void exchange_say_header(struct exchange *exchange, const char *name, const char *value);
 void exchange_answer_empty(struct exchange *exchange, unsigned status);
 void exchange_answer_probe(struct exchange *exchange);
 void exchange_refuse(struct exchange *exchange, const struct problem *problem);
@@ -86,6 +88,20 @@ void exchange_call(struct exchange *exchange, struct Duck__Request *request, int
 void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *then);
 void exchange_wake(struct exchange *exchange); /* from any thread, once; the last touch */
 
+/* An answer that goes on: `next` is called on the server's thread whenever the client takes more. It
+ * writes up to `size` bytes and returns how many; or it calls exchange_stream_rest and returns
+ * STREAM_RESTS until exchange_wake, which must not come before (one lock over both); or it returns
+ * STREAM_ENDS. A client that takes nothing of what is there for STREAM_READ_MS is cut. `ended` runs
+ * once, also when the client went away. */
+#define STREAM_RESTS 0
+#define STREAM_ENDS (-1)
+#define STREAM_READ_MS 30000u
+typedef long exchange_stream_next(struct exchange *exchange, char *room, size_t size);
+void exchange_answer_stream(struct exchange *exchange, const char *type,
+                            exchange_stream_next *next, exchange_then *ended);
+void exchange_stream_rest(struct exchange *exchange);
+bool exchange_may_still(struct exchange *exchange); /* is its bearer still good? */
+
 /* ---- beginnings ---- */
 
 /* Which duckling acts: a beak key's own; for a session the one named (`duckling_id` in the query
@@ -94,6 +110,7 @@ bool exchange_acting(struct exchange *exchange, bool in_body);
 bool exchange_names_duckling(struct exchange *exchange, bool in_body); /* is one named? */
 bool exchange_owns(struct exchange *exchange, const struct id *duckling);
 
+const char *exchange_header(const struct exchange *exchange, const char *name); /* NULL: absent */
 /* Whose bearer came with it; looked up once. */
 enum access_verdict exchange_bearer(struct exchange *exchange);
 

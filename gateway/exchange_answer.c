@@ -23,9 +23,15 @@ static void set_header(struct MHD_Response *response, const char *name, const ch
     MHD_add_response_header(response, name, value);
 }
 
-static const char *header_of(const struct exchange *exchange, const char *name)
+const char *exchange_header(const struct exchange *exchange, const char *name)
 {
     return MHD_lookup_connection_value(exchange->inside->connection, MHD_HEADER_KIND, name);
+}
+
+void exchange_say_header(struct exchange *exchange, const char *name, const char *value)
+{
+    exchange->inside->said_name = name;
+    exchange->inside->said_value = exchange_copy(exchange, bytes_of_text(value));
 }
 
 /* Who stores answers must know what they depend on (RFC 9110, section 12.5.5). */
@@ -51,9 +57,10 @@ static void set_origin(struct exchange *exchange, struct MHD_Response *response)
     snprintf(origin, sizeof origin, "%.*s", (int)exchange->headers.origin.size,
              (const char *)exchange->headers.origin.data);
     set_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    set_header(response, "Access-Control-Expose-Headers",
-               "ETag, Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After, traceparent, "
-               "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id");
+    set_header(
+        response, "Access-Control-Expose-Headers",
+        "ETag, Idempotent-Replayed, Link, RateLimit, RateLimit-Policy, Retry-After, traceparent, "
+        "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id");
 }
 
 void exchange_give(struct exchange *exchange, unsigned status, struct MHD_Response *response)
@@ -69,6 +76,8 @@ void exchange_give(struct exchange *exchange, unsigned status, struct MHD_Respon
     set_header(response, "X-Request-Id", exchange_request_id(exchange, id));
     if (inside->trace[0])
         set_header(response, "traceparent", inside->trace);
+    if (inside->said_name)
+        set_header(response, inside->said_name, inside->said_value);
     set_origin(exchange, response);
     set_vary(exchange, response);
     charge_headers(&exchange->charge, response);
@@ -108,7 +117,7 @@ static bool takes_gzip(struct exchange *exchange, size_t size)
 {
     exchange->inside->is_negotiated = size >= ZIPPED_MIN;
     return exchange->inside->is_negotiated &&
-           accept_coding(header_of(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING), "gzip");
+           accept_coding(exchange_header(exchange, MHD_HTTP_HEADER_ACCEPT_ENCODING), "gzip");
 }
 
 static struct MHD_Response *zipped_response(struct bytes text)
@@ -224,7 +233,7 @@ static bool is_known(struct exchange *exchange, const char *tag)
 {
     struct MHD_Response *response;
 
-    if (!accept_has_tag(header_of(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH), tag))
+    if (!accept_has_tag(exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH), tag))
         return false;
     response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
     if (response)

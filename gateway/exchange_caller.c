@@ -52,6 +52,12 @@ bool exchange_find_bearer(struct exchange *exchange)
     return false;
 }
 
+bool exchange_may_still(struct exchange *exchange)
+{
+    exchange->inside->is_looked_up = false; /* it may have ended since */
+    return exchange_find_bearer(exchange);
+}
+
 bool exchange_check_access(struct exchange *exchange)
 {
     const struct route *route = exchange->match.route;

@@ -25,6 +25,8 @@ struct exchange_inside {
     unsigned status;
     struct MHD_Response *response; /* made, not queued yet */
     exchange_then *then;
+    exchange_stream_next *next; /* of a stream */
+    exchange_then *ended;       /* runs when a stream has ended, however it did; NULL: nothing */
     int expected; /* of the node's next reply; -1: parked for something else */
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
@@ -37,11 +39,14 @@ struct exchange_inside {
     struct timespec began;
     uint64_t began_ms, number;
     char trace[PECK_TRACE_SIZE + 1];
+    const char *said_name, *said_value; /* see exchange_say_header */
 };
 
 /* ---- exchange.c ---- */
 const char *exchange_request_id(const struct exchange *exchange, char text[EXCHANGE_ID_SIZE]);
 bool exchange_is_stopping(void);
+void exchange_park_only(struct exchange *exchange); /* until exchange_wake; sets no deadline */
+void exchange_unpark(struct exchange *exchange);    /* it was woken, or had not been parked */
 
 /* ---- exchange_answer.c ---- */
 

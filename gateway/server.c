@@ -242,6 +242,8 @@ static void *sweep(void *context)
         pthread_cond_timedwait(&server->ended, &server->lock, &until);
         pthread_mutex_unlock(&server->lock);
         late = connections_sweep(server->connections, gateway_now_ms());
+        if (server->settings.beat)
+            server->settings.beat(server->settings.context, gateway_now_ms());
         if (late)
             gate_log(GATE_LOG_DEBUG, "http", "%zu connections were late", late);
         pthread_mutex_lock(&server->lock);

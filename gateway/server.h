@@ -20,6 +20,8 @@ struct server_settings {
     const char *listen; /* "host:port", "[address]:port"; port 0: any */
     unsigned threads;   /* 1: one; more: a pool */
     unsigned per_address_max, per_loopback_max;
+    void (*beat)(void *context, uint64_t now_ms); /* some times a second, on a thread of the server's; NULL: none */
+    void *context;
     bool has_tls; /* see tls.h: loaded before */
 };
 
