@@ -23,6 +23,8 @@ const char *gate_fault_text(int fault)
         return "a setting makes no sense";
     case GATE_FAULT_THREAD:
         return "no thread to be had";
+    case GATE_FAULT_NODE:
+        return "the node does not answer";
     }
     return "unknown fault";
 }

@@ -14,6 +14,7 @@ enum gate_fault {
     GATE_FAULT_MAIL,   /* the mail server cannot be reached, or refuses */
     GATE_FAULT_CONFIG, /* a setting that does not make sense */
     GATE_FAULT_THREAD, /* no thread to be had */
+    GATE_FAULT_NODE,   /* it does not answer */
 };
 
 const char *gate_fault_text(int fault);

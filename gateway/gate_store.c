@@ -3,6 +3,7 @@
 #include "gateway_1.sql.h"
 #include "gateway_2.sql.h"
 #include "gateway_3.sql.h"
+#include "gateway_4.sql.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GATE_STORE_VERSION 3
+#define GATE_STORE_VERSION 4
 #define BUSY_MS 2000
 
 int gate_fault_of(struct gate_store *store, int result)
@@ -201,7 +202,7 @@ static int check_pages(struct gate_store *store)
 static int apply(struct gate_store *store, uint64_t version)
 {
     static const char *const steps[GATE_STORE_VERSION] = {schema_gateway_1, schema_gateway_2,
-                                                          schema_gateway_3};
+                                                          schema_gateway_3, schema_gateway_4};
     char done[32];
     int fault = gate_store_begin(store);
 

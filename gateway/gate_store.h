@@ -1,8 +1,8 @@
 /* gate_store: gateway.db, the one database of the gateway.
  *
- * SQLite in WAL mode with synchronous=FULL: what was answered is on disk. One writer, which
- * belongs to the accounts' thread, and a read-only connection for everybody who asks. A `struct
- * gate_store` is one connection, used by one thread at a time. Tables: gateway/schema/.
+ * SQLite in WAL mode with synchronous=FULL: what was answered is on disk. The accounts, the feed of
+ * events and the courier have a writer each, who wait for one another, and whoever asks has a
+ * read-only connection. A `struct gate_store` is one connection, used by one thread at a time. Tables: gateway/schema/.
  *
  * Functions return a fault; what was not there is `*found` false. Rows own their texts. */
 #ifndef DUCK_GATE_STORE_H
@@ -16,7 +16,8 @@ struct gate_store;
 
 /* Creates or migrates the file, checks it, and opens it for writing. 0600, ours. */
 int gate_store_open(struct gate_store **opened, const char *path);
-/* Both of a file that gate_store_open has seen to. One that writes waits for another's commit. */
+/* Of a file that gate_store_open has seen to: another connection that writes, which waits for
+ * another's commit, or one that reads. */
 int gate_store_open_writer(struct gate_store **opened, const char *path);
 int gate_store_open_reader(struct gate_store **opened, const char *path);
 void gate_store_close(struct gate_store *store);                  /* NULL is fine */
