@@ -325,6 +325,7 @@ int accounts_open(struct accounts **opened, const struct accounts_settings *sett
     accounts = memory_take(sizeof *accounts);
     accounts->wall_ms = settings->wall_ms;
     accounts->trouble = settings->trouble;
+    accounts->happened = settings->happened;
     accounts->context = settings->context;
     accounts->place = settings->place;
     if (!accounts->place.rp_id)

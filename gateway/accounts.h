@@ -59,6 +59,8 @@ struct accounts_settings {
     void (*trouble)(
         void *context,
         const char *text); /* a line for the log; NULL: none. Never a secret. Any thread */
+    void (*happened)(void *context,
+                     uint64_t operator_id); /* there are new events; NULL: none. Any thread */
     void *context;
 };
 

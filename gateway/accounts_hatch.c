@@ -283,6 +283,8 @@ static int hatch_egg(struct accounts *accounts, struct order *order)
         fault = give_beak_key(accounts, order, operator_row.operator_id);
     if (!fault)
         fault = drop_hatched_egg(accounts, &egg);
+    if (!fault)
+        fault = accounts_note_hatch(accounts, &duckling);
     hand_out(order, &egg, operator_row.operator_id);
     order->result.certificate = order->certificate;
     return fault;
@@ -291,6 +293,7 @@ static int hatch_egg(struct accounts *accounts, struct order *order)
 bool order_hatched(struct accounts *accounts, struct order *order)
 {
     order_in_transaction(accounts, order, hatch_egg);
+    accounts_say_happened(accounts, order, order->result.operator_id);
     return true;
 }
 
@@ -332,11 +335,13 @@ static int rotate_key(struct accounts *accounts, struct order *order)
         return 0;
     }
     order->result.certificate = row.certificate;
-    return give_beak_key(accounts, order, order->operator_id);
+    fault = give_beak_key(accounts, order, order->operator_id);
+    return fault ? fault : accounts_note_rotation(accounts, &row);
 }
 
 bool order_rotate(struct accounts *accounts, struct order *order)
 {
     order_in_transaction(accounts, order, rotate_key);
+    accounts_say_happened(accounts, order, order->operator_id);
     return true;
 }

@@ -91,6 +91,7 @@ struct accounts {
     struct mail *mail;
     uint64_t (*wall_ms)(void *context);
     void (*trouble)(void *context, const char *text);
+    void (*happened)(void *context, uint64_t operator_id);
     void *context;
     uint64_t tidy_at_ms; /* the accounts' thread */
 
@@ -111,6 +112,14 @@ struct accounts {
 
 uint64_t accounts_wall_ms(const struct accounts *accounts);
 void accounts_complain(const struct accounts *accounts, const char *what, int fault);
+
+/* ---- accounts_events.c: within the transaction of the deed ---- */
+struct gate_duckling;
+int accounts_note_hatch(struct accounts *accounts, const struct gate_duckling *duckling);
+int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling *duckling);
+/* After it: if it was done, whoever takes events on is told. */
+void accounts_say_happened(const struct accounts *accounts, const struct order *order,
+                           uint64_t operator_id);
 
 /* Gives the order to the thread; on false it is freed. */
 bool accounts_give(struct accounts *accounts, struct order *order);

@@ -53,6 +53,7 @@ static const struct {
     TEXT("passkey_rp_id", passkey_rp_id),
     TEXT("tls_certificate_file", tls_certificate_file),
     TEXT("tls_key_file", tls_key_file),
+    TEXT("call_ca_file", call_ca_file),
 #undef TEXT
 };
 
@@ -123,6 +124,25 @@ static bool add_allowed(struct allow_list *allowed, const char *key, const char 
     return true;
 }
 
+/* The first use takes the place of the default. */
+static bool add_ports(struct gate_options *options, const char *value,
+                      struct gate_options_problem *problem)
+{
+    struct call_ports *ports = &options->webhook_ports;
+    char words[CALL_PORTS_MAX][GATE_HOST_SIZE];
+    size_t count = 0;
+
+    if (!options->has_webhook_ports)
+        ports->count = 0;
+    options->has_webhook_ports = true;
+    if (!add_words(words, &count, CALL_PORTS_MAX - ports->count, "webhook_ports", value, problem))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!set_number(&ports->list[ports->count++], 1, 65535, "webhook_ports", words[i], problem))
+            return false;
+    return true;
+}
+
 /* Addresses and prefixes only: whoever calls has no name. */
 static bool add_prefixes(struct allow_list *list, const char *key, const char *value,
                          struct gate_options_problem *problem)
@@ -169,10 +189,14 @@ static bool set_gateway(struct gate_options *options, const char *key, const cha
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (!strcmp(key, texts[i].key))
             return set_text((char *)options + texts[i].offset, texts[i].size, key, value, problem);
-    if (!strcmp(key, "enabled") || !strcmp(key, "program") || !strcmp(key, "call_ca_file"))
+    if (!strcmp(key, "enabled") || !strcmp(key, "program"))
         return true; /* for the node, which starts us */
     if (!strcmp(key, "call_allow"))
         return add_allowed(&options->call_allow, key, value, problem);
+    if (!strcmp(key, "webhook_allow"))
+        return add_allowed(&options->webhook_allow, key, value, problem);
+    if (!strcmp(key, "webhook_ports"))
+        return add_ports(options, value, problem);
     if (!strcmp(key, "captcha_allow"))
         return add_allowed(&options->captcha_allow, key, value, problem);
     if (!strcmp(key, "captcha"))
@@ -314,7 +338,7 @@ static const struct {
     {"allow-origin", "gateway", "allow_origin", "URL  an Origin whose pages may call"},
     {"threads", "gateway", "threads", "COUNT     that serve; 1 is best on few cores"},
     {"connections-per-address", "gateway", "connections_per_address", "COUNT  (32)"},
-    {"connections-per-loopback", "gateway", "connections_per_loopback", "COUNT (512)"},
+    {"connections-per-loopback", "gateway", "connections_per_loopback", "COUNT (2048)"},
     {"smtp-url", "gateway", "smtp_url", "URL      of the mail server; none: letters are files"},
     {"mail-from", "gateway", "mail_from", "ADDRESS of the letters"},
     {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH  of two lines"},
@@ -334,6 +358,10 @@ static const struct {
     {"passkey-origin", "gateway", "passkey_origin", "URLS  whose pages make them (public_url)"},
     {"call-allow", "gateway", "call_allow",
      "WORDS  hosts, addresses or prefixes for handlers' URLs"},
+    {"call-ca-file", "gateway", "call_ca_file", "PATH  certificates for handlers and webhooks"},
+    {"webhook-allow", "gateway", "webhook_allow",
+     "WORDS  hosts, addresses or prefixes for webhooks that are not public"},
+    {"webhook-ports", "gateway", "webhook_ports", "PORTS  at public addresses (443)"},
     {"limits", "gateway", "limits",
      "WORDS      calls a minute: peck=10/60/300, auth.T1=5, all=off"},
     {"trust-proxy", "gateway", "trust_proxy",
@@ -449,6 +477,7 @@ void gate_options_default(struct gate_options *options)
         .threads = 1,
         .connections_per_address = CONNECTIONS_PER_ADDRESS_MAX,
         .connections_per_loopback = CONNECTIONS_MAX,
+        .webhook_ports = {.list = {443}, .count = 1},
         .captcha_bits = CAPTCHA_BITS,
         .log_format = GATE_LOG_TEXT,
         .log_level = GATE_LOG_INFO,

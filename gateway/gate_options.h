@@ -5,7 +5,7 @@
 #ifndef DUCK_GATE_OPTIONS_H
 #define DUCK_GATE_OPTIONS_H
 
-#include "allow_list.h"
+#include "call_guard.h"
 #include "captcha.h"
 #include "core/rate_table.h"
 #include "forwarded.h"
@@ -58,6 +58,10 @@ struct gate_options {
     char call_handler[GATE_WORD_SIZE];   /* a URL: POST standard input there, print the answer, and end */
     struct allow_list call_allow;        /* that handlers' URLs may be beside public addresses */
     bool only_newsletter; /* print who has it, and end */
+    struct allow_list webhook_allow;     /* that webhooks may be beside public addresses */
+    struct call_ports webhook_ports;     /* default 443 */
+    bool has_webhook_ports;              /* the default has been replaced */
+    char call_ca_file[GATE_PATH_SIZE];   /* of webhooks; empty: the system's certificates */
     bool only_check, wants_help, wants_version;
 };
 

@@ -11,12 +11,17 @@
 #include "node_link.h"
 #include "probe.h"
 
+struct courier;
+struct listeners;
+
 struct gateway {
     struct accounts *accounts;
     struct captcha *captcha;
     struct node_link *node;
     struct probe *probe;
     struct repeats *repeats;
+    struct courier *courier;
+    struct listeners *listeners;
     struct limiter *limiter;
     struct guard_hosts hosts;
     struct forwarded_trust trust;

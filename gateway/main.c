@@ -1,12 +1,14 @@
 /* duckgate: HTTP for a node. Opened from top to bottom, closed from bottom to top:
  *
- *     accounts -> the way to the node -> the HTTP server
+ *     accounts -> courier, listeners -> the way to the node -> events -> the HTTP server
  *
- * The server's thread runs the handlers; the node's client and the accounts have threads of their
- * own and wake what waits for them. This thread waits for a signal. */
+ * The server's thread runs the handlers; the node's client, the accounts, the courier and the feed
+ * of events have threads of their own and wake what waits for them. This thread waits for a signal. */
 #include "account_newsletter.h"
 #include "client/duck_client.h"
 #include "core/voucher.h"
+#include "courier.h"
+#include "event_feed.h"
 #include "fetch.h"
 #include "gate_fault.h"
 #include "gate_log.h"
@@ -14,6 +16,7 @@
 #include "gateway.h"
 #include "handler_call.h"
 #include "letters.h"
+#include "listeners.h"
 #include "reply.h"
 #include "server.h"
 #include "strict_json.h"
@@ -23,15 +26,18 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ANSWER_WITHIN_MS 2000 /* at the end: the node's supervisor waits for 5 s */
 #define PATH_ROOM 64
+#define DESCRIPTORS_MAX 8192u
 
 struct program {
     struct gate_options options;
     struct gateway gateway;
+    struct event_feed *feed;
     struct server *server;
     bool has_url_file;
 };
@@ -40,6 +46,22 @@ static void trouble(void *context, const char *text)
 {
     (void)context;
     gate_log(GATE_LOG_WARNING, "accounts", "%s", text);
+}
+
+/* Events were kept: the courier finds its deliveries, listeners what they listen for. */
+static void happened(void *context, uint64_t operator_id)
+{
+    const struct gateway *gateway = &((struct program *)context)->gateway;
+
+    if (gateway->courier)
+        courier_wake(gateway->courier);
+    if (gateway->listeners)
+        listeners_tell(gateway->listeners, operator_id);
+}
+
+static void beat(void *context, uint64_t now_ms)
+{
+    listeners_beat(context, now_ms);
 }
 
 static void status_is_new(void *context, const struct node_status *status)
@@ -83,6 +105,8 @@ static int open_accounts(struct program *program)
         .public_url = options->public_url,
         .password_cost = PASSWORD_INTERACTIVE,
         .trouble = trouble,
+        .happened = happened,
+        .context = program,
     };
 
     snprintf(store, sizeof store, "%s/gateway.db", options->state_dir);
@@ -90,6 +114,34 @@ static int open_accounts(struct program *program)
     snprintf(mail, sizeof mail, "%s/mail", options->state_dir);
     gate_options_passkeys(&program->options, &settings.place);
     return accounts_open(&program->gateway.accounts, &settings);
+}
+
+static int open_telling(struct program *program)
+{
+    const struct gate_options *options = &program->options;
+    char store[GATE_PATH_SIZE + PATH_ROOM], key[GATE_PATH_SIZE + PATH_ROOM];
+    struct courier_settings settings = {.store_path = store,
+                                        .key_path = key,
+                                        .allowed = &options->webhook_allow,
+                                        .ports = &options->webhook_ports,
+                                        .ca_file = options->call_ca_file,
+                                        .trouble = trouble};
+    int fault;
+
+    snprintf(store, sizeof store, "%s/gateway.db", options->state_dir);
+    snprintf(key, sizeof key, "%s/gateway.key", options->state_dir);
+    fault = courier_open(&program->gateway.courier, &settings);
+    return fault ? fault : listeners_open(&program->gateway.listeners, store);
+}
+
+static int open_feed(struct program *program)
+{
+    char store[GATE_PATH_SIZE + PATH_ROOM];
+    struct event_feed_settings settings = {
+        .store_path = store, .node = program->gateway.node, .told = happened, .context = program};
+
+    snprintf(store, sizeof store, "%s/gateway.db", program->options.state_dir);
+    return event_feed_open(&program->feed, &settings);
 }
 
 static int open_captcha(struct program *program)
@@ -131,6 +183,8 @@ static int open_server(struct program *program)
         .threads = program->options.threads,
         .per_address_max = program->options.connections_per_address,
         .per_loopback_max = program->options.connections_per_loopback,
+        .beat = beat,
+        .context = program->gateway.listeners,
         .has_tls = program->options.tls_key_file[0],
     };
 
@@ -196,11 +250,15 @@ static int open_all(struct program *program)
     if (!fault)
         fault = open_accounts(program);
     if (!fault)
+        fault = open_telling(program);
+    if (!fault)
         fault = open_captcha(program);
     if (!fault) {
         program->gateway.probe = probe_new();
         fault = open_node_link(program);
     }
+    if (!fault)
+        fault = open_feed(program);
     if (!fault)
         fault = open_server(program);
     if (!fault)
@@ -216,19 +274,35 @@ static void close_all(struct program *program)
 
     if (program->has_url_file)
         unlink(program->options.url_file);
+    if (gateway->listeners)
+        listeners_end_all(gateway->listeners);
     if (program->server)
         server_quiesce(program->server, ANSWER_WITHIN_MS);
     if (gateway->node)
         node_link_shut(gateway->node);
+    event_feed_close(program->feed);
     if (program->server)
         server_close(program->server);
     node_link_close(gateway->node);
     captcha_close(gateway->captcha);
     accounts_close(gateway->accounts);
+    courier_close(gateway->courier);
+    listeners_close(gateway->listeners);
     probe_free(gateway->probe);
     repeats_free(gateway->repeats);
     limiter_free(gateway->limiter);
     tls_forget();
+}
+
+/* A connection is a descriptor, and a thousand may listen: as many as we may have. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void block_signals(sigset_t *awaited)
@@ -264,6 +338,7 @@ static int run(struct program *program)
     int fault;
 
     block_signals(&awaited);
+    take_descriptors();
     strict_json_prepare();
     if (sodium_init() < 0)
         return EXIT_FAILURE;

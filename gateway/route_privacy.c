@@ -2,6 +2,7 @@
 #include "account_erasure.h"
 #include "errand.h"
 #include "route_passkeys.h"
+#include "route_webhooks.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -155,10 +156,14 @@ void route_export(struct exchange *exchange)
 {
     struct accounts_operator about;
     struct walk *walk;
+    json_t *webhooks;
 
     if (!errand_needs_session(exchange))
         return;
-    if (!accounts_about(exchange->gateway->accounts, exchange->access.operator_id, &about)) {
+    webhooks = webhooks_view(exchange);
+    if (!webhooks ||
+        !accounts_about(exchange->gateway->accounts, exchange->access.operator_id, &about)) {
+        json_decref(webhooks);
         exchange_say_no(exchange, 503, "store_failed", NULL, "the gateway's store does not answer");
         return;
     }
@@ -169,6 +174,7 @@ void route_export(struct exchange *exchange)
     json_object_set_new(exchange->draft, "operator", view_operator(&about));
     json_object_set_new(exchange->draft, "sessions", sessions_view(exchange));
     json_object_set_new(exchange->draft, "passkeys", passkeys_view(exchange));
+    json_object_set_new(exchange->draft, "webhooks", webhooks);
     json_object_set_new(exchange->draft, "ducklings", walk->list);
     for (size_t i = 0; i < walk->count; i++)
         json_array_append_new(walk->list, errand_view_duckling(&walk->ducklings[i]));

@@ -91,6 +91,31 @@ static const struct route routes[] = {
     {"PATCH", "/beak/bonds/{id}", ROUTE_BEARER, ROUTE_PECK, route_bond_patch,
      "limits scopes not_after muted muted_until duckling_id", "duckling_id", ROUTE_PLAIN},
 
+    {"GET", "/beak/events", ROUTE_BEARER, ROUTE_UNCOUNTED, route_events, NULL,
+     "events after duckling_id", ROUTE_NO_HEAD},
+    {"GET", "/beak/webhooks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhooks, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/webhooks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhook_add,
+     "url events filter enabled", NULL, ROUTE_CREATES},
+    {"GET", "/beak/webhooks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhook_get, NULL, NULL,
+     ROUTE_PLAIN},
+    {"PATCH", "/beak/webhooks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhook_patch,
+     "url events filter enabled", NULL, ROUTE_PLAIN},
+    {"DELETE", "/beak/webhooks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhook_drop, NULL, NULL,
+     ROUTE_PLAIN},
+    {"POST", "/beak/webhooks/{id}/test", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhook_test, "event",
+     NULL, ROUTE_CREATES},
+    {"POST", "/beak/webhooks/{id}/rotate-secret", ROUTE_BEARER, ROUTE_UNCOUNTED,
+     route_webhook_rotate, "overlap", NULL, ROUTE_CREATES},
+    {"GET", "/beak/webhooks/{id}/deliveries", ROUTE_BEARER, ROUTE_UNCOUNTED, route_deliveries, NULL,
+     "state limit cursor", ROUTE_PLAIN},
+    {"GET", "/beak/webhooks/{id}/dead", ROUTE_BEARER, ROUTE_UNCOUNTED, route_dead, NULL,
+     "limit cursor", ROUTE_PLAIN},
+    {"POST", "/beak/webhooks/{id}/deliveries/{delivery_id}/resend", ROUTE_BEARER, ROUTE_UNCOUNTED,
+     route_delivery_resend, "", NULL, ROUTE_PLAIN},
+    {"GET", "/beak/audit", ROUTE_BEARER, ROUTE_AUDIT, route_audit, NULL,
+     "kind subject since until format limit cursor duckling_id", ROUTE_PLAIN},
+
     {"GET", "/beak/directory", ROUTE_ALL, ROUTE_DIRECTORY, route_directory, NULL,
      "capability q tier_min alive_within host limit cursor", ROUTE_PLAIN},
     {"GET", "/beak/directory/{id}", ROUTE_ALL, ROUTE_DIRECTORY, route_directory_get, NULL, NULL,
@@ -113,26 +138,41 @@ const struct route *routes_all(size_t *count)
     return routes;
 }
 
-static bool is_id(const char *text)
+static size_t id_size(const char *text)
 {
     const char *at = text;
 
     while ((*at >= 'a' && *at <= 'z') || (*at >= '0' && *at <= '9') || *at == '_')
         at++;
-    return at > text && !*at;
+    return (size_t)(at - text);
 }
 
-static bool path_matches(const char *pattern, const char *path, struct bytes *id)
+/* Part by part: a hole takes an id, all else stands for itself. */
+static bool path_matches(const char *pattern, const char *path, struct route_match *match)
 {
-    const char *hole = strchr(pattern, '{');
-    size_t size;
+    struct bytes ids[2] = {{NULL, 0}, {NULL, 0}};
+    size_t count = 0;
 
-    if (!hole)
-        return !strcmp(pattern, path);
-    size = (size_t)(hole - pattern);
-    if (strncmp(pattern, path, size) || !is_id(path + size))
+    while (*pattern) {
+        const char *hole = strchr(pattern, '{');
+        size_t size = hole ? (size_t)(hole - pattern) : strlen(pattern);
+
+        if (strncmp(pattern, path, size))
+            return false;
+        pattern += size;
+        path += size;
+        if (!hole)
+            break;
+        ids[count] = bytes_of(path, id_size(path));
+        if (ids[count].size == 0)
+            return false;
+        path += ids[count++].size;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    if (*path)
         return false;
-    *id = bytes_of_text(path + size);
+    match->id = ids[0];
+    match->second_id = ids[1];
     return true;
 }
 
@@ -169,7 +209,7 @@ enum route_verdict routes_find(const char *method, const char *path, struct rout
     *match = (struct route_match){.allow = ""};
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (exactly ? strcmp(routes[i].path, path) != 0
-                    : !path_matches(routes[i].path, path, &match->id))
+                    : !path_matches(routes[i].path, path, match))
             continue;
         if (method_matches(&routes[i], method)) {
             match->route = &routes[i];

@@ -37,7 +37,7 @@ enum route_trait {
 
 struct route {
     const char *method;
-    const char *path; /* a last part of "{id}" stands for any [a-z0-9_]+ */
+    const char *path; /* a part of "{…}", at most two, stands for any [a-z0-9_]+ */
     enum route_who who;
     enum route_class class;
     void (*handle)(struct exchange *exchange);
@@ -56,6 +56,7 @@ enum route_verdict {
 struct route_match {
     const struct route *route;
     struct bytes id; /* what "{id}" stands for */
+    struct bytes second_id; /* the same, where a path has two */
     char allow[64];  /* "GET, HEAD, OPTIONS" */
 };
 
@@ -114,6 +115,22 @@ void route_deny(struct exchange *exchange);
 void route_unpeck(struct exchange *exchange);
 void route_bonds(struct exchange *exchange);
 void route_bond_patch(struct exchange *exchange); /* route_terms.c */
+
+void route_events(struct exchange *exchange); /* route_events.c */
+
+void route_webhooks(struct exchange *exchange); /* route_webhooks.c */
+void route_webhook_add(struct exchange *exchange);
+void route_webhook_get(struct exchange *exchange);
+void route_webhook_patch(struct exchange *exchange);
+void route_webhook_drop(struct exchange *exchange);
+void route_webhook_test(struct exchange *exchange);
+void route_webhook_rotate(struct exchange *exchange);
+
+void route_deliveries(struct exchange *exchange); /* route_deliveries.c */
+void route_dead(struct exchange *exchange);
+void route_delivery_resend(struct exchange *exchange);
+
+void route_audit(struct exchange *exchange); /* route_audit.c */
 
 void route_directory(struct exchange *exchange); /* route_directory.c */
 void route_directory_get(struct exchange *exchange);

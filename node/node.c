@@ -667,6 +667,10 @@ static void make_call(const struct options *options, const char *last, struct ga
         arguments[count++] = "--allow-origin";
         arguments[count++] = options->gateway_origins[i];
     }
+    if (options->gateway_call_ca_file[0]) {
+        arguments[count++] = "--call-ca-file";
+        arguments[count++] = options->gateway_call_ca_file;
+    }
     count = pass_limits(options, arguments, count);
     if (options->smtp_url[0]) {
         arguments[count++] = "--smtp-url";

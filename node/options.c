@@ -83,6 +83,8 @@ static const struct key keys[] = {
     {"gateway", "call_allow", KEY_WORDS, AT(gateway_calls), OPTIONS_ADDRESS_SIZE,
      AT(gateway_call_count), OPTIONS_ALLOW_MAX},
     {"gateway", "call_ca_file", KEY_TEXT, TEXT_AT(gateway_call_ca_file), 0, 0},
+    PASSED("webhook_allow"),
+    PASSED("webhook_ports"),
     {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
     {"gateway", "limits", KEY_RATES, AT(gateway_limits), OPTIONS_ADDRESS_SIZE,
      AT(gateway_limit_count), OPTIONS_LIMITS_MAX},

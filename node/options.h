@@ -29,7 +29,7 @@
 #define OPTIONS_ALLOW_MAX 8u
 #define OPTIONS_LIMITS_MAX 20u       /* words of core/rate_table.h */
 #define OPTIONS_PASSED_SIZE 1100u    /* "--flag=value" and NUL */
-#define OPTIONS_PASSED_MAX 24u
+#define OPTIONS_PASSED_MAX 32u
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
 #define PASSPHRASE_MAX 1024u       /* bytes */

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#define SUPERVISED_ARGUMENTS_MAX 160
+#define SUPERVISED_ARGUMENTS_MAX 256
 
 struct supervisor;
 

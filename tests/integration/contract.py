@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -23,6 +24,7 @@ import zlib
 from fake_node import FakeNode, SILENCE, WRONG, problem
 from authenticator import Key, assertion, registration
 from pond import BIN, Duck, Pond, mail_code, run, until
+from receiver import Receiver
 from reference import Reference
 
 PASSWORD = "a long enough passphrase"
@@ -460,8 +462,89 @@ def certificate_stories(world):
     world.call("getCertificate", 404, "not_found", path={"id": NOBODY["certificate"]})
 
 
+def webhook_stories(world):
+    one, receiver = world.first, world.receiver
+    hook = {"url": receiver.url("/hook"), "events": ["peck", "key_rotated"]}
+    made = world.call("addWebhook", 201, token=one.key, body={
+        **hook, "filter": {"action": "data.*", "tier_min": 0}, "enabled": True})
+    for field, value in (("url", "ftp://example.com/"), ("events", ["quack"]), ("filter", {"tier_min": 9})):
+        world.call("addWebhook", 422, "bad_member", field, token=one.key, body={**hook, field: value})
+    world.call("addWebhook", 422, "missing_member", "url", token=one.key, body={"events": ["peck"]})
+    for _ in range(14):
+        world.call("addWebhook", 201, token=world.token, body=hook)
+    last = {"id": world.call("addWebhook", 201, token=world.token, body=hook)["webhook_id"]}
+    world.call("addWebhook", 409, "too_many_webhooks", token=world.token, body=hook)
+    id_ = {"id": made["webhook_id"]}
+    none = {"id": "whk_" + "b" * 16}
+    world.call("dropWebhook", 204, token=world.token, path=last)
+    for name in ("getWebhook", "dropWebhook", "listDeliveries", "listDeadLetters"):
+        world.call(name, 404, "not_found", token=world.token, path=none)
+    for name, body in (("changeWebhook", {"enabled": True}), ("testWebhook", {}),
+                       ("rotateWebhookSecret", {})):
+        world.call(name, 404, "not_found", token=world.token, path=none, body=body)
+    assert len(world.call("listWebhooks", 200, token=world.token)["webhooks"]) == 15
+    world.call("getWebhook", 200, token=one.key, path=id_)
+    world.call("changeWebhook", 422, "missing_member", token=one.key, path=id_, body={})
+    world.call("rotateWebhookSecret", 422, "bad_member", "overlap", token=one.key, path=id_,
+               body={"overlap": 604801})
+    world.call("rotateWebhookSecret", 200, token=one.key, path=id_, body={"overlap": 60})
+    sent = world.call("testWebhook", 202, token=one.key, path=id_, body={"event": "peck"})
+    told = receiver.wait(1)[0][3]
+    assert not REFERENCE.faults({"$ref": "#/components/schemas/Event"}, told), told
+    done = until("the delivery", lambda: world.call(
+        "listDeliveries", 200, token=one.key, path=id_, query={"state": "delivered"})["deliveries"])
+    assert done[0]["event_id"] == sent["event_id"], done
+    world.call("listDeliveries", 422, "bad_member", "state", token=one.key, path=id_,
+               query={"state": "lost"})
+    world.call("listDeadLetters", 200, token=one.key, path=id_)
+    one_of = {**id_, "delivery_id": done[0]["delivery_id"]}
+    world.call("resendDelivery", 202, token=one.key, path=one_of, body={})
+    world.call("resendDelivery", 404, "not_found", token=one.key, body={},
+               path={**id_, "delivery_id": "dlv_999999"})
+    world.call("changeWebhook", 200, token=one.key, path=id_, body={"enabled": False})
+    world.call("resendDelivery", 409, "webhook_off", token=one.key, path=one_of, body={})
+    world.call("testWebhook", 409, "webhook_off", token=one.key, path=id_, body={})
+    failing = world.call("addWebhook", 201, token=one.key,
+                         body={**hook, "url": receiver.url("/fails")})["webhook_id"]
+    world.call("testWebhook", 202, token=one.key, path={"id": failing}, body={})
+    waits = until("an attempt", lambda: [d for d in world.call(
+        "listDeliveries", 200, token=one.key, path={"id": failing})["deliveries"] if d["log"]])
+    world.call("resendDelivery", 409, "conflict", token=one.key, body={},
+               path={"id": failing, "delivery_id": waits[0]["delivery_id"]})
+
+
+def event_stories(world):
+    """A stream does not end: its head and its first events are looked at."""
+    operation = REFERENCE.operations["streamEvents"]
+    line = http.client.HTTPConnection("127.0.0.1", world.port, timeout=20)
+    line.request("GET", operation.target(query={"after": "evt_" + "a" * 26, "events": "hatch"}),
+                 headers={"Authorization": "Bearer " + world.first.key})
+    answer = line.getresponse()
+    headers = {name.lower(): value for name, value in answer.getheaders()}
+    headers.pop("transfer-encoding")
+    world.judge(operation, answer.status, headers, b"", "a stream")
+    text = b""
+    while text.count(b"\n\n") < 3:
+        text += answer.read1(4096)
+    blocks = text.decode().split("\n\n")
+    assert blocks[0] == "retry: 3000" and blocks[1].startswith("event: reset\n"), blocks
+    event = json.loads(blocks[2].split("data: ", 1)[1])
+    assert not REFERENCE.faults({"$ref": "#/components/schemas/Event"}, event), event
+    answer.close()
+    line.close()
+    world.call("streamEvents", 422, "bad_member", "events", token=world.first.key,
+               query={"events": "quack"})
+
+
+def audit_stories(world):
+    page = world.call("listAudit", 200, token=world.first.key, query={"limit": 2})
+    world.call("listAudit", 200, token=world.first.key, query={"cursor": page["next_cursor"]})
+    world.call("listAudit", 200, token=world.token, query={"format": "csv", "limit": 2})
+    world.call("listAudit", 422, "bad_member", "kind", token=world.token, query={"kind": "quack"})
+
+
 STORIES = (status_stories, account_stories, too_many_stories, peck_stories, bond_stories,
-           directory_stories, certificate_stories)
+           directory_stories, certificate_stories, webhook_stories, event_stories, audit_stories)
 
 
 # ---- what all operations share ----
@@ -476,7 +559,9 @@ def filling(world, operation):
     ids = {"/beak/pecks/{id}": NOBODY["peck"], "/beak/partials/{id}": NOBODY["peck"],
            "/beak/bonds/{id}": NOBODY["bond"], "/beak/certificate/{id}": NOBODY["certificate"]}
     request = {"token": token}
-    if "{id}" in operation.path:
+    if operation.path.startswith("/beak/webhooks/"):
+        request["path"] = {"id": "whk_" + "b" * 16, "delivery_id": "dlv_1"}
+    elif "{id}" in operation.path:
         request["path"] = {"id": ids.get(operation.path, NOBODY["duckling"])}
     if operation.body:
         content = next(iter(operation.body["content"].values()))
@@ -640,7 +725,7 @@ def gateways_that_stop(world, fake):
         line.request("GET", "/healthz")
         answer = line.getresponse()
         answer.read()
-        return answer.status
+        return 503 if answer.will_close else answer.status  # it began to stop while it answered
 
     def connect():
         line = http.client.HTTPConnection("127.0.0.1", world.port, timeout=60)
@@ -753,7 +838,9 @@ def who_calls_too_often_is_told_when_to_come_again(world):
 
 def every_operation_answers_as_the_reference_says():
     world = World()
-    with Pond("alice", "bob", limits="all=6000") as pond:
+    with Pond("alice", "bob", limits="all=6000", extra="webhook_allow = 127.0.0.1/32\n") as pond, \
+            Receiver(lambda path, headers, event: 500 if path == "/fails" else 204) as receiver:
+        world.receiver = receiver
         world.alice, world.bob, world.port = pond.alice, pond.bob, pond.alice.gateway_port
         for story in STORIES:
             story(world)
@@ -795,7 +882,7 @@ def every_path_takes_its_methods_and_no_others():
         problem_ = REFERENCE.document["components"]["schemas"]["Problem"]
         for path in REFERENCE.document["paths"]:
             taken = {o.method for o in REFERENCE.operations.values() if o.path == path}
-            target = path.replace("{id}", "x")
+            target = re.sub(r"\{[a-z_]+\}", "x", path)
             some = next(o for o in REFERENCE.operations.values() if o.path == path)
             for method in methods:
                 if method in taken:

@@ -6,8 +6,9 @@ import socket
 import struct
 import threading
 
-STATUS, COUNT = 10, 30  # orders that a gateway gives by itself
-DONE, GOSSIP = 12, 22   # kinds of answers
+STATUS, COUNT, NEWS = 10, 30, 48  # orders that a gateway gives by itself
+DIRECTORY = 24              # and one that it gives now and then
+DONE, GOSSIP, AUDIT = 12, 22, 45  # kinds of answers
 
 
 def varint(number):
@@ -114,5 +115,8 @@ class FakeNode:
             return data(STATUS, data(1, "nod_" + "b" * 32) + data(2, "0.1.0") + data(3, "fake"))
         if order == COUNT:
             return data(DONE, b"")
-        self.asked.set()
+        if order == NEWS:
+            return data(AUDIT, b"")
+        if order != DIRECTORY:
+            self.asked.set()
         return self.says

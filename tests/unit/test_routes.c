@@ -32,6 +32,26 @@ START_TEST(an_id_is_taken_out_of_the_path)
 }
 END_TEST
 
+START_TEST(a_path_may_have_two_ids_and_parts_after_them)
+{
+    static const char *const others[] = {
+        "/beak/webhooks/whk_a/", "/beak/webhooks/whk_a/testing", "/beak/webhooks//test",
+        "/beak/webhooks/whk_a/deliveries/dlv_1", "/beak/webhooks/whk_a/deliveries/dlv_1/resend/"};
+    struct route_match match;
+
+    ck_assert_str_eq(found("POST", "/beak/webhooks/whk_a/deliveries/dlv_1/resend", &match),
+                     "/beak/webhooks/{id}/deliveries/{delivery_id}/resend");
+    ck_assert(bytes_equal(match.id, bytes_of_text("whk_a")));
+    ck_assert(bytes_equal(match.second_id, bytes_of_text("dlv_1")));
+    ck_assert_str_eq(found("POST", "/beak/webhooks/whk_a/test", &match),
+                     "/beak/webhooks/{id}/test");
+    ck_assert(bytes_equal(match.id, bytes_of_text("whk_a")));
+    ck_assert_ptr_null(match.second_id.data);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_int_eq(routes_find("POST", others[i], &match), ROUTE_NO_SUCH_PATH);
+}
+END_TEST
+
 START_TEST(a_path_of_the_table_is_no_id_of_another)
 {
     struct route_match match;
@@ -88,12 +108,13 @@ START_TEST(no_two_rows_are_the_same_and_each_can_be_found)
 
     ck_assert_uint_gt(count, 25);
     for (size_t i = 0; i < count; i++) {
-        char path[128];
-        const char *hole = strchr(routes[i].path, '{');
+        char path[128], *end = path;
 
-        snprintf(path, sizeof path, "%.*s%s",
-                 (int)(hole ? hole - routes[i].path : (long)strlen(routes[i].path)), routes[i].path,
-                 hole ? "x" : "");
+        for (const char *at = routes[i].path; *at; at++) {
+            *end++ = *at == '{' ? 'x' : *at;
+            at = *at == '{' ? strchr(at, '}') : at;
+        }
+        *end = 0;
         ck_assert_int_eq(routes_find(routes[i].method, path, &match), ROUTE_FOUND);
         ck_assert_ptr_eq(match.route, &routes[i]);
         ck_assert_ptr_nonnull(routes[i].handle);
@@ -140,6 +161,7 @@ int main(void)
 
     tcase_add_test(all, a_path_is_found_by_its_method);
     tcase_add_test(all, an_id_is_taken_out_of_the_path);
+    tcase_add_test(all, a_path_may_have_two_ids_and_parts_after_them);
     tcase_add_test(all, a_path_of_the_table_is_no_id_of_another);
     tcase_add_test(all, what_is_no_id_is_no_path);
     tcase_add_test(all, another_method_is_told_what_is_allowed);
