@@ -133,6 +133,64 @@ def idle():
         emit("start", round(ms, 1), "ms", 200, round(200 / ms, 3))
 
 
+def sse_idle():
+    """1,000 listeners on one gateway: memory that they take, CPU while nothing happens, and how long
+    until the last of them has heard what does. All of one operator, so one event is for all."""
+    import resource
+    import selectors
+    import socket
+
+    count = 1000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    with Pond("alice") as pond:
+        node = pond.alice
+        duck = node.hatch("owner@example.com", "Duck")
+        gateway = int(open(os.path.join(node.state, "gateway.pid")).read())
+        asked = (f"GET /beak/events HTTP/1.1\r\nHost: localhost\r\n"
+                 f"Authorization: Bearer {duck.key}\r\n\r\n").encode()
+
+        def listen():
+            line = socket.create_connection(("127.0.0.1", node.gateway_port), timeout=30)
+            line.sendall(asked)
+            text = b""
+            while b"retry:" not in text:
+                text += line.recv(4096)
+            return line
+
+        first = listen()
+        before = status_kib(gateway, "VmRSS")
+        lines = [listen() for _ in range(count)]
+        opened = status_kib(gateway, "VmRSS")
+        started, burned = time.monotonic(), cpu_s(gateway)
+        while time.monotonic() - started < 20:  # over one heartbeat of all of them
+            time.sleep(1)
+        after = status_kib(gateway, "VmRSS")
+        idle_cpu = (cpu_s(gateway) - burned) / (time.monotonic() - started)
+        ready = selectors.DefaultSelector()
+        for line in lines:
+            line.setblocking(False)
+            ready.register(line, selectors.EVENT_READ, bytearray())
+        burned, started = cpu_s(gateway), time.monotonic()
+        node.http("POST", "/beak/rotate", {}, token=duck.key)
+        heard = 0
+        while heard < count and time.monotonic() - started < 20:
+            for key, _ in ready.select(1):
+                key.data.extend(key.fileobj.recv(65536))
+                if b"key_rotated" in key.data:
+                    ready.unregister(key.fileobj)
+                    heard += 1
+        took = time.monotonic() - started
+        assert heard == count, f"{heard} of {count} heard"
+        mib = (max(opened, after) - before) / 1024
+        emit("sse_idle", round(mib, 2), "MiB of 1,000 listeners", 32, round(32 / mib, 3),
+             kib_each=round(mib * 1024 / count, 2), idle_cpu=round(idle_cpu, 4),
+             heard_by_all_ms=round(took * 1000, 1),
+             cpu_each_us=round((cpu_s(gateway) - burned) / count * 1e6, 1))
+        for line in [first, *lines]:
+            line.close()
+
+
 def restored(alice):
     """Until the node has read its directory."""
     while True:
@@ -196,7 +254,7 @@ def verify_share():
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
            "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
            "pecks_large": pecks_large, "overload": overload,
-           "verify_share": verify_share, "http": http, "idle": idle, "cache": cache}
+           "verify_share": verify_share, "http": http, "idle": idle, "cache": cache, "sse_idle": sse_idle}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "peck_throughput_1024": "pecks_many", "peck_throughput_16_kib": "pecks_large",

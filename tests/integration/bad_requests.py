@@ -222,7 +222,8 @@ class Maker:
         if "{id}" not in operation.path:
             return None
         id_ = self.dice.choice(["x", "%00", "%2e%2e", "a" * 3000, "dkl_" + "B" * 32, "pck_", "%ff", "'", *NOBODY.values()])
-        return self.request(operation, good, "path", target=operation.path.replace("{id}", id_), body=self.body_of(good),
+        target = operation.path.replace("{id}", id_).replace("{delivery_id}", id_)
+        return self.request(operation, good, "path", target=target, body=self.body_of(good),
                             must_refuse=id_ not in NOBODY.values() and not id_.startswith("dkl_"))
 
 
@@ -262,9 +263,10 @@ class Line:
             pass  # it may have answered before it had read all of it
         answer = http.client.HTTPResponse(self.socket, method=request.method)
         answer.begin()
-        text = answer.read()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        if request.alone or answer.will_close:
+        headers = {name.lower(): value for name, value in answer.getheaders() if name != "Transfer-Encoding"}
+        goes_on = headers.get("content-type") == "text/event-stream"
+        text = answer.readline() if goes_on else answer.read()
+        if request.alone or goes_on or answer.will_close:
             self.close()
         return answer.status, headers, text
 

@@ -297,6 +297,18 @@ def b64(text):
     return base64.b64decode(text)
 
 
+def refusal(question, status, code=None, field=None):
+    """What is refused, and how."""
+    try:
+        answer = question()
+    except Refused as refused:
+        assert refused.status == status, refused
+        assert code is None or refused.body["error"] == code, refused
+        assert field is None or refused.body.get("field") == field, refused
+        return refused
+    raise AssertionError(f"not refused: {answer}")
+
+
 def run(*tests):
     """Runs test functions; their names are sentences."""
     failed = 0
