@@ -117,63 +117,6 @@ void route_metrics(struct exchange *exchange)
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_METRICS, 0, counted);
 }
 
-/* ---- Prometheus ---- */
-
-#define PROMETHEUS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define PROMETHEUS_LINE_MAX 512u /* of one counter with its help */
-
-static bool is_same(const Duck__NamedCounter *counter, const Duck__NamedCounter *before)
-{
-    return before && strcmp(before->name, counter->name) == 0;
-}
-
-/* The text format, version 0.0.4: help and type once for each name, then its samples. */
-static size_t print_counter(char *text, size_t size, const Duck__NamedCounter *counter,
-                            bool is_first)
-{
-    int printed = 0;
-
-    if (is_first)
-        printed = snprintf(text, size, "# HELP %s %s\n# TYPE %s %s\n", counter->name, counter->help,
-                           counter->name, counter->kind);
-    if (printed < 0 || (size_t)printed >= size)
-        return 0;
-    printed += snprintf(text + printed, size - (size_t)printed, "%s%s%s%s %.0f\n", counter->name,
-                        counter->label[0] ? "{" : "", counter->label, counter->label[0] ? "}" : "",
-                        counter->value);
-    return (size_t)printed < size ? (size_t)printed : 0;
-}
-
-static void exported(struct exchange *exchange)
-{
-    const Duck__MetricsAnswer *metrics = exchange->reply->metrics;
-    char *text = memory_take(metrics->n_counters * PROMETHEUS_LINE_MAX + 1);
-    size_t size = 0;
-
-    for (size_t i = 0; i < metrics->n_counters; i++)
-        size += print_counter(text + size, PROMETHEUS_LINE_MAX, metrics->counters[i],
-                              !is_same(metrics->counters[i], i ? metrics->counters[i - 1] : NULL));
-    exchange_answer_text(exchange, 200, PROMETHEUS_TYPE, bytes_of((uint8_t *)text, size));
-    memory_give_back(text);
-}
-
-void route_prometheus(struct exchange *exchange)
-{
-    Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
-
-    if (!forwarded_is_loopback(exchange->address) &&
-        !forwarded_is_listed(&exchange->gateway->metrics_allow, exchange->address)) {
-        exchange_say_no(exchange, 403, "not_allowed", NULL,
-                        "counters are shown on loopback, and to those whom metrics_allow names");
-        return;
-    }
-
-    request.order_case = DUCK__REQUEST__ORDER_METRICS;
-    request.metrics = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_METRICS, 0, exported);
-}
-
 /* Counted, and forgotten: which page and from where is asked for, as the first clients send it,
  * but nothing about a person is kept. */
 void route_pageview(struct exchange *exchange)

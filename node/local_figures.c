@@ -47,8 +47,6 @@ static const struct counter {
      "Requests that wait for something to happen, or for their time to be over."},
     {"ducknode_turns_undone_total", "", "counter", AT(agent.turns_undone),
      "Turns that could not be kept, as on a full disk."},
-    {"ducknode_turns_undoing_milliseconds_total", "", "counter", AT(agent.undoing_ms),
-     "What it took to undo them."},
     {"ducknode_signature_checks_total", "", "counter", AT(agent.signature_checks),
      "Signatures of pecks, receipts and records checked."},
     {"ducknode_pecks_refused_total", "", "counter", AT(agent.pecks_refused),
@@ -270,6 +268,8 @@ static void name_counters(struct list *list, const struct sources *sources)
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         add(list, counters[i].name, counters[i].label, counters[i].kind, counters[i].help,
             (double)read_source(sources, &counters[i]));
+    add(list, "ducknode_turns_undoing_seconds_total", "", "counter", "What it took to undo them.",
+        (double)sources->agent.undoing_ms / 1e3);
     add_process(list);
     add_refusals(list, sources->node.refused);
     add_offers(list, sources->agent.records_by_verdict);

@@ -189,7 +189,7 @@ def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
 def _undone(node):
     counters = node.json("metrics")["counters"]
     return (counters["ducknode_turns_undone_total"],
-            counters["ducknode_turns_undoing_milliseconds_total"])
+            counters["ducknode_turns_undoing_seconds_total"] * 1000)
 
 
 def _undoing_leaves_time(node, duck, twin):
