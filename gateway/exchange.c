@@ -93,10 +93,21 @@ static void replied(void *context, Duck__Reply *reply)
     exchange_wake(exchange);
 }
 
+static void take_told(struct exchange *exchange)
+{
+    if (exchange->inside->told && !exchange->inside->is_taken)
+        told_take(exchange->inside->told);
+    exchange->inside->is_taken = exchange->inside->told;
+}
+
 static void forget_reply(struct exchange *exchange)
 {
-    if (exchange->reply)
+    take_told(exchange);
+    if (exchange->inside->told)
+        told_give_back(exchange->inside->told);
+    else if (exchange->reply)
         duck_reply_free(exchange->reply);
+    exchange->inside->told = NULL;
     exchange->reply = NULL;
 }
 
@@ -107,6 +118,27 @@ void exchange_call(struct exchange *exchange, struct Duck__Request *request, int
     exchange_park(exchange, wait_ms, then);
     exchange->inside->expected = expected;
     node_link_call(exchange->gateway->node, request, wait_ms + 5000, replied, exchange);
+}
+
+static void was_told(void *context, struct told *told)
+{
+    struct exchange *exchange = context;
+
+    exchange->inside->told = told;
+    exchange->inside->is_taken = false;
+    exchange->reply = told_reply(told);
+    exchange_wake(exchange);
+}
+
+void exchange_call_shared(struct exchange *exchange, struct Duck__Request *request, int expected,
+                          exchange_make *make)
+{
+    forget_reply(exchange);
+    exchange_park(exchange, 0, exchange_answer_told);
+    exchange->inside->expected = expected;
+    exchange->inside->make = make;
+    questions_ask(exchange->gateway->questions, exchange->gateway->node, request, was_told,
+                  exchange);
 }
 
 /* Who closes its side while it waits has given up. A suspended connection is not looked at by the
@@ -354,6 +386,7 @@ enum exchange_step exchange_go_on(struct exchange *exchange)
         exchange_then *then = inside->then;
 
         exchange_unpark(exchange);
+        take_told(exchange);
         /* A key may have ended while its poll waited: it gets nothing any more. */
         inside->is_looked_up &= !inside->waits;
         if (inside->waits && exchange->has_access && !exchange_find_bearer(exchange))

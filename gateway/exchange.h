@@ -66,6 +66,7 @@ struct exchange {
 
 /* ---- endings ---- */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); /* takes body */
+char *exchange_dump(json_t *body); /* takes body; for strict_json_forget */
 void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
                           struct bytes text); /* copied */
 void exchange_answer_page(struct exchange *exchange, const struct page *page);
@@ -83,6 +84,12 @@ void exchange_say_no(struct exchange *exchange, unsigned status, const char *cod
  * and `then` does not run. `wait_ms` is what the order itself waits for. */
 void exchange_call(struct exchange *exchange, struct Duck__Request *request, int expected,
                    uint64_t wait_ms, exchange_then *then);
+
+/* The same for what does not depend on who asks, and may be asked by many at once (questions.h): `make`
+ * writes the body, once for all of them, as JSON for strict_json_forget. */
+typedef char *exchange_make(const struct Duck__Reply *reply);
+void exchange_call_shared(struct exchange *exchange, struct Duck__Request *request, int expected,
+                          exchange_make *make);
 
 /* The two halves of it, for what is not one call. Park first, then start what will wake. */
 void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *then);

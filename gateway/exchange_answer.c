@@ -136,7 +136,7 @@ static struct MHD_Response *zipped_response(struct bytes text)
     return response;
 }
 
-static char *dump(json_t *body)
+char *exchange_dump(json_t *body)
 {
     char *text = json_dumps(body, JSON_COMPACT);
 
@@ -170,13 +170,36 @@ static struct MHD_Response *make_response(struct exchange *exchange, char *text,
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body)
 {
     struct exchange_inside *inside = exchange->inside;
-    char *text = dump(body);
+    char *text = exchange_dump(body);
 
     if (inside->is_keyed && text && status < 300) {
         inside->is_keyed = false;
         repeats_keep(exchange->gateway->repeats, &inside->keyed, status, text);
     }
     exchange_give(exchange, status, make_response(exchange, text, "application/json"));
+}
+
+void exchange_answer_told(struct exchange *exchange)
+{
+    struct told *told = exchange->inside->told;
+    struct bytes text = told_text(told, exchange->inside->make), form = {NULL, 0};
+    struct MHD_Response *response;
+
+    if (!text.data)
+        return; /* no memory: the library ends a connection that gets no answer */
+    if (takes_gzip(exchange, text.size))
+        form = told_zipped(told, zip);
+    text = form.data ? form : text;
+    response = MHD_create_response_from_buffer_with_free_callback_cls(
+        text.size, (void *)(uintptr_t)text.data, told_give_back, told_hold(told));
+    if (!response) {
+        told_give_back(told);
+        return;
+    }
+    if (form.data)
+        set_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    exchange_give(exchange, MHD_HTTP_OK, response);
 }
 
 void exchange_answer_again(struct exchange *exchange, unsigned status, char *text)
@@ -272,8 +295,8 @@ void exchange_refuse(struct exchange *exchange, const struct problem *problem)
 
     snprintf(instance, sizeof instance, "%.256s#%s", exchange->path,
              exchange_request_id(exchange, id));
-    response =
-        make_response(exchange, dump(reply_problem(problem, instance)), "application/problem+json");
+    response = make_response(exchange, exchange_dump(reply_problem(problem, instance)),
+                             "application/problem+json");
     if (response && problem->allow)
         set_header(response, MHD_HTTP_HEADER_ALLOW, problem->allow);
     if (response && problem->status == 401)

@@ -27,6 +27,9 @@ struct exchange_inside {
     exchange_then *then;
     exchange_stream_next *next; /* of a stream */
     exchange_then *ended;       /* runs when a stream has ended, however it did; NULL: nothing */
+    struct told *told;   /* the reply is its */
+    bool is_taken;       /* that */
+    exchange_make *make; /* its text */
     int expected; /* of the node's next reply; -1: parked for something else */
     uint8_t *body;
     size_t body_size, body_room, body_dropped;
@@ -53,6 +56,7 @@ void exchange_unpark(struct exchange *exchange);    /* it was woken, or had not 
 /* What every answer carries is added here. Takes the response; NULL: no memory, the connection
  * ends. */
 void exchange_give(struct exchange *exchange, unsigned status, struct MHD_Response *response);
+void exchange_answer_told(struct exchange *exchange);
 void exchange_answer_options(struct exchange *exchange);
 void exchange_answer_again(struct exchange *exchange, unsigned status, char *text); /* keeps text */
 

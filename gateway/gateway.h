@@ -10,6 +10,7 @@
 #include "limiter.h"
 #include "node_link.h"
 #include "probe.h"
+#include "questions.h"
 
 struct courier;
 struct listeners;
@@ -19,6 +20,7 @@ struct gateway {
     struct captcha *captcha;
     struct node_link *node;
     struct probe *probe;
+    struct questions *questions;
     struct repeats *repeats;
     struct courier *courier;
     struct listeners *listeners;

@@ -247,6 +247,7 @@ static int open_all(struct program *program)
     gate_options_hosts(&program->options, &program->gateway.hosts);
     program->gateway.started_ms = gateway_wall_ms();
     program->gateway.repeats = repeats_new();
+    program->gateway.questions = questions_new();
     if (!fault)
         fault = open_accounts(program);
     if (!fault)
@@ -290,6 +291,7 @@ static void close_all(struct program *program)
     listeners_close(gateway->listeners);
     probe_free(gateway->probe);
     repeats_free(gateway->repeats);
+    questions_free(gateway->questions);
     limiter_free(gateway->limiter);
     tls_forget();
 }

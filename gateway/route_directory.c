@@ -19,16 +19,16 @@ static ProtobufCBinaryData data_of_text(const char *text)
 
 /* ---- searching ---- */
 
-static void tell_entries(struct exchange *exchange)
+static char *write_entries(const Duck__Reply *reply)
 {
-    const Duck__DirectoryList *found = exchange->reply->directory;
+    const Duck__DirectoryList *found = reply->directory;
     json_t *object = json_object(), *list = json_array();
 
     for (size_t i = 0; i < found->n_entries; i++)
         json_array_append_new(list, view_entry(found->entries[i]));
     json_object_set_new(object, "ducklings", list);
     reply_word(object, "next_cursor", found->next_cursor);
-    exchange_answer(exchange, 200, object);
+    return exchange_dump(object);
 }
 
 /* "T1" or "1". */
@@ -71,7 +71,7 @@ void route_directory(struct exchange *exchange)
     query.limit = (uint32_t)limit;
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, tell_entries);
+    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, write_entries);
 }
 
 static void tell_entry(struct exchange *exchange)

@@ -91,9 +91,9 @@ static void put_counters(json_t *object, const Duck__MetricsCounters *counters)
     reply_number(object, "pecks", counters->pecks);
 }
 
-static void counted(struct exchange *exchange)
+static char *write_metrics(const Duck__Reply *reply)
 {
-    const Duck__MetricsAnswer *metrics = exchange->reply->metrics;
+    const Duck__MetricsAnswer *metrics = reply->metrics;
     json_t *object = json_object(), *this_node = json_object();
 
     put_counters(object, metrics->total);
@@ -104,7 +104,7 @@ static void counted(struct exchange *exchange)
     put_counters(this_node, metrics->this_node);
     reply_number(this_node, "pageviews", metrics->this_node ? metrics->this_node->pageviews : 0);
     json_object_set_new(object, "this_node", this_node);
-    exchange_answer(exchange, 200, object);
+    return exchange_dump(object);
 }
 
 void route_metrics(struct exchange *exchange)
@@ -112,9 +112,10 @@ void route_metrics(struct exchange *exchange)
     Duck__MetricsQuery query = DUCK__METRICS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
+    query.totals_only = true;
     request.order_case = DUCK__REQUEST__ORDER_METRICS;
     request.metrics = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_METRICS, 0, counted);
+    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_METRICS, write_metrics);
 }
 
 /* Counted, and forgotten: which page and from where is asked for, as the first clients send it,

@@ -301,7 +301,7 @@ static Duck__MetricsCounters *compose_counters(struct local_view *view,
     return composed;
 }
 
-void local_view_metrics(struct local_view *view, void *reply)
+void local_view_metrics(struct local_view *view, bool totals_only, void *reply)
 {
     Duck__MetricsAnswer *metrics = local_new(view, sizeof *metrics);
     struct list list = {.view = view, .prefix = ""};
@@ -313,7 +313,8 @@ void local_view_metrics(struct local_view *view, void *reply)
     metrics->total = compose_counters(view, &sources.agent.total);
     metrics->nodes = (uint32_t)sources.agent.metrics_nodes;
     metrics->this_node = compose_counters(view, &sources.agent.counters);
-    name_counters(&list, &sources);
+    if (!totals_only)
+        name_counters(&list, &sources);
     metrics->counters = list.counters;
     metrics->n_counters = list.count;
     answer->answer_case = DUCK__REPLY__ANSWER_METRICS;

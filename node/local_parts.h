@@ -380,7 +380,7 @@ void local_view_peers(struct local_view *view, const void *query, void *reply);
 
 /* ---- local_figures.c: what is counted ---- */
 
-void local_view_metrics(struct local_view *view, void *reply);
+void local_view_metrics(struct local_view *view, bool totals_only, void *reply);
 void local_view_gossip(struct local_view *view, void *reply);
 
 /* ---- local_directory.c: who is there, provably ---- */

@@ -208,7 +208,7 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
     else if (asked->order_case == DUCK__REQUEST__ORDER_PEERS)
         local_view_peers(view, asked->peers, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_METRICS)
-        local_view_metrics(view, reply);
+        local_view_metrics(view, asked->metrics->totals_only, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_GOSSIP)
         local_view_gossip(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_HANDLERS)

@@ -1,0 +1,223 @@
+/* Questions that are asked together, with a node that is this test. */
+#include "questions.h"
+
+#include "client/duck_client.h"
+#include "core/bytes.h"
+#include "wire/local.pb-c.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CALLS_MAX 64
+
+static struct questions *questions;
+static struct call {
+    void (*done)(void *context, Duck__Reply *reply);
+    void *context;
+} calls[CALLS_MAX];
+static size_t call_count, answered_count, made_count;
+
+/* In the place of the way to the node. */
+void node_link_call(struct node_link *link, Duck__Request *request, uint64_t timeout_ms,
+                    void (*done)(void *context, Duck__Reply *reply), void *context)
+{
+    ck_assert_ptr_null(link);
+    ck_assert_int_eq(request->order_case, DUCK__REQUEST__ORDER_DIRECTORY);
+    ck_assert_uint_eq(timeout_ms, QUESTION_WAIT_MS);
+    ck_assert_uint_lt(call_count, CALLS_MAX);
+    calls[call_count++] = (struct call){done, context};
+}
+
+/* The node answers the call that came first; `cursor` is what it says. */
+static void answer(const char *cursor)
+{
+    Duck__DirectoryList list = DUCK__DIRECTORY_LIST__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    const struct call *call = &calls[answered_count++];
+    uint8_t packed[256];
+
+    ck_assert_uint_le(answered_count, call_count);
+    list.next_cursor = (char *)(uintptr_t)cursor;
+    reply.id = answered_count;
+    reply.answer_case = DUCK__REPLY__ANSWER_DIRECTORY;
+    reply.directory = &list;
+    call->done(call->context, duck__reply__unpack(NULL, duck__reply__pack(&reply, packed), packed));
+}
+
+static char *make(const Duck__Reply *reply)
+{
+    const char *text = reply->directory->next_cursor;
+    char *copy = malloc(strlen(text) + 1);
+
+    made_count++;
+    return strcpy(copy, text);
+}
+
+static void hear(void *context, struct told *told)
+{
+    struct told **heard = context;
+
+    ck_assert_ptr_null(*heard);
+    *heard = told;
+}
+
+static void ask(const char *capability, struct told **heard)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    *heard = NULL;
+    query.capability = (char *)(uintptr_t)capability;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    questions_ask(questions, NULL, &request, hear, heard);
+}
+
+static void take(struct told *told, const char *expected)
+{
+    struct bytes text;
+
+    ck_assert_ptr_nonnull(told);
+    text = told_text(told, make);
+    told_take(told);
+    ck_assert(bytes_equal(text, bytes_of_text(expected)));
+    told_give_back(told);
+}
+
+static void setup(void)
+{
+    questions = questions_new();
+    call_count = answered_count = made_count = 0;
+}
+
+static void teardown(void)
+{
+    questions_free(questions);
+}
+
+START_TEST(who_comes_while_a_question_is_asked_gets_the_answer_to_the_next)
+{
+    struct told *first, *second, *third;
+
+    ask("a", &first);
+    ask("a", &second);
+    ask("a", &third);
+    ck_assert_uint_eq(call_count, 1);
+    answer("then");
+    ck_assert_ptr_null(second);
+    ck_assert_uint_eq(call_count, 1); /* the first has not taken it yet */
+    take(first, "then");
+    ck_assert_uint_eq(call_count, 2);
+    answer("now");
+    take(second, "now");
+    take(third, "now");
+    ck_assert_uint_eq(call_count, 2);
+    ck_assert_uint_eq(made_count, 2);
+}
+END_TEST
+
+START_TEST(who_comes_while_an_answer_is_handed_out_does_not_get_it)
+{
+    struct told *first, *second;
+
+    ask("a", &first);
+    answer("then");
+    ask("a", &second);
+    ck_assert_uint_eq(call_count, 1);
+    take(first, "then");
+    ck_assert_uint_eq(call_count, 2);
+    answer("now");
+    take(second, "now");
+}
+END_TEST
+
+START_TEST(another_question_is_asked_at_once)
+{
+    struct told *first, *second;
+
+    ask("a", &first);
+    ask("b", &second);
+    ck_assert_uint_eq(call_count, 2);
+    answer("of a");
+    answer("of b");
+    take(first, "of a");
+    take(second, "of b");
+}
+END_TEST
+
+START_TEST(the_same_answer_again_is_the_same_text)
+{
+    struct told *told;
+
+    for (int i = 0; i < 3; i++) {
+        ask("a", &told);
+        answer("same");
+        take(told, "same");
+    }
+    ck_assert_uint_eq(made_count, 1);
+    ask("a", &told);
+    answer("other");
+    take(told, "other");
+    ck_assert_uint_eq(made_count, 2);
+}
+END_TEST
+
+START_TEST(so_many_answers_are_kept_and_not_one_more)
+{
+    struct told *told;
+    char name[16];
+
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i <= ANSWERS_KEPT_MAX; i++) {
+            snprintf(name, sizeof name, "name%u", i);
+            ask(name, &told);
+            answer(name);
+            take(told, name);
+        }
+    ck_assert_uint_eq(made_count, 2 * (ANSWERS_KEPT_MAX + 1)); /* each drove out the next */
+    ask(name, &told);
+    answer(name);
+    take(told, name);
+    ck_assert_uint_eq(made_count, 2 * (ANSWERS_KEPT_MAX + 1));
+}
+END_TEST
+
+START_TEST(an_answer_lives_as_long_as_somebody_holds_it)
+{
+    struct told *told, *held;
+    struct bytes text;
+
+    ask("a", &told);
+    answer("long");
+    held = told_hold(told);
+    text = told_text(told, make);
+    take(told, "long");
+    ask("a", &told);
+    answer("new");
+    take(told, "new");
+    ck_assert(bytes_equal(text, bytes_of_text("long")));
+    told_give_back(held);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("questions");
+    Suite *suite = suite_create("questions");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, who_comes_while_a_question_is_asked_gets_the_answer_to_the_next);
+    tcase_add_test(tests, who_comes_while_an_answer_is_handed_out_does_not_get_it);
+    tcase_add_test(tests, another_question_is_asked_at_once);
+    tcase_add_test(tests, the_same_answer_again_is_the_same_text);
+    tcase_add_test(tests, so_many_answers_are_kept_and_not_one_more);
+    tcase_add_test(tests, an_answer_lives_as_long_as_somebody_holds_it);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
