@@ -5,12 +5,15 @@ Needs the binaries in $DUCK_BIN and the benchmark programs in $DUCK_BENCH."""
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
-from pond import Pond  # noqa: E402
+from pond import Pond, until  # noqa: E402
 
 BENCH = os.environ["DUCK_BENCH"]
 SECONDS = os.environ.get("DUCK_BENCH_SECONDS", "4")
@@ -67,30 +70,167 @@ def overload():
                         os.environ.get("DUCK_OVERLOAD_SECONDS", "60")], check=True)
 
 
-def wrk(url):
-    text = subprocess.run(["wrk", "-t1", "-c64", "-d3s", "--latency", url], check=True,
-                          capture_output=True, text=True).stdout
-    return float([line for line in text.splitlines() if "Requests/sec" in line][0].split()[1])
+def milliseconds(text):
+    number, unit = re.fullmatch(r"([0-9.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+
+
+def wrk(url, pids=(), script=None):
+    """64 connections that are kept, one answer awaited on each: rate, the 99th percentile, and the CPU of `pids` for each."""
+    seconds = float(SECONDS)
+    burned = sum(map(cpu_s, pids))
+    text = subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds:.0f}s", "--latency",
+                           *(["-s", script] if script else []), url],
+                          check=True, capture_output=True, text=True).stdout
+    burned = sum(map(cpu_s, pids)) - burned
+    count = int(re.search(r"(\d+) requests in", text).group(1))
+    assert "Non-2xx" not in text and "Socket errors" not in text, text
+    return {"rate": float(re.search(r"Requests/sec: +([0-9.]+)", text).group(1)),
+            "p99_ms": round(milliseconds(re.search(r" 99% +(\S+)", text).group(1)), 2),
+            "cpu_us": round(burned / count * 1e6, 1)}
+
+
+def bare(pond, body):
+    """A bare libmicrohttpd with the same bytes."""
+    answer = os.path.join(pond.folder, "answer")
+    with open(answer, "wb") as file:
+        file.write(body)
+    program = subprocess.Popen([os.path.join(BENCH, "bench_http_limit"), answer],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    found = wrk(f"http://127.0.0.1:{program.stdout.readline().strip()}/", [program.pid])
+    program.stdin.close()
+    program.wait()
+    return found
+
+
+def processes(*nodes):
+    gateways = [int(open(os.path.join(node.state, "gateway.pid")).read()) for node in nodes]
+    return gateways + [node.process.pid for node in nodes]
+
+
+def emit_http(name, pond, path, goal):
+    status, body, _ = pond.alice.http("GET", path, raw=True)
+    assert status == 200, body
+    limit = bare(pond, body)
+    found = wrk(pond.alice.url + path, processes(pond.alice))
+    emit(name, round(found["rate"]), "requests/s", round(limit["rate"]),
+         round(found["rate"] / limit["rate"], 3), goal=goal, p99_ms=found["p99_ms"],
+         cpu_us=found["cpu_us"], limit_cpu_us=limit["cpu_us"], bytes=len(body))
 
 
 def http():
     with Pond("alice") as pond:
-        alice = pond.alice
-        alice.hatch("a@example.com", "Duck", capabilities=["weather.forecast"])
-        for name, path in (("http_probe", "/beak/"), ("http_directory", "/beak/directory")):
-            status, body, _ = alice.http("GET", path, raw=True)
-            assert status == 200, body
-            answer = os.path.join(pond.folder, "answer")
-            with open(answer, "wb") as file:
-                file.write(body)
-            bare = subprocess.Popen([os.path.join(BENCH, "bench_http_limit"), answer],
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            port = bare.stdout.readline().strip()
-            limit = wrk(f"http://127.0.0.1:{port}/")
-            bare.stdin.close()
-            bare.wait()
-            rate = wrk(alice.url + path)
-            emit(name, round(rate), "requests/s", round(limit), round(rate / limit, 3))
+        emit_http("http_probe", pond, "/beak/", 0.7)
+        emit_http("http_metrics", pond, "/beak/metrics", 0.7)
+
+
+def http_directory():
+    """By capability, over DUCK_BENCH_RECORDS (100,000) records: a page of 50."""
+    records = os.environ.get("DUCK_BENCH_RECORDS", "100000")
+    with Pond("alice") as pond:
+        pond.alice.stop()
+        subprocess.run([os.path.join(BENCH, "bench_cache"), "fill", pond.alice.state, records],
+                       check=True, stdout=subprocess.DEVNULL)
+        pond.alice.start()
+        restored(pond.alice)
+        emit_http("http_directory", pond, "/beak/directory?capability=data.read", 0.25)
+
+
+ASKERS = 8  # a node holds 10,000 open pecks of one sender at most, and nobody answers
+PECK_SCRIPT = """
+local keys, count = {%s}, 0
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"target":"%s","action":"query","payload":{"city":"Lisbon","when":"tomorrow","units":"metric"}}'
+request = function()
+    count = count + 1
+    wrk.headers["Authorization"] = "Bearer " .. keys[count %% #keys + 1]
+    return wrk.format()
+end
+"""
+
+
+def http_peck():
+    """A peck that is signed and stored when it is answered; the limit is what the same nodes do for a client without HTTP."""
+    with Pond("alice", "bob") as pond:
+        oracle = pond.bob.hatch("oracle@example.com", "Oracle")
+        askers = [pond.alice.hatch(f"asker{i}@example.com", "Asker") for i in range(ASKERS)]
+        for asker in askers:
+            until("the oracle", lambda: asker.get("/beak/directory", q="Oracle")["ducklings"])
+            asker.bond_with(oracle, "*")
+        script = os.path.join(pond.folder, "peck.lua")
+        with open(script, "w") as file:
+            file.write(PECK_SCRIPT % (",".join(f'"{asker.key}"' for asker in askers), oracle.id))
+        found = wrk(pond.alice.url + "/beak/peck", processes(pond.alice, pond.bob), script)
+    with Pond("alice", "bob") as pond:
+        text = subprocess.run([os.path.join(BENCH, "bench_pecks"),
+                               os.path.join(pond.alice.state, "ducknode.sock"),
+                               str(pond.alice.process.pid),
+                               os.path.join(pond.bob.state, "ducknode.sock"),
+                               str(pond.bob.process.pid), pond.folder, SECONDS, "64", "_plain"],
+                              check=True, capture_output=True, text=True).stdout
+    [limit] = [figure for figure in map(json.loads, text.splitlines())
+               if figure["bench"] == "peck_throughput_plain"]
+    emit("http_peck", round(found["rate"]), "requests/s", round(limit["value"]),
+         round(found["rate"] / limit["value"], 3), goal=0.6, p99_ms=found["p99_ms"],
+         cpu_us=found["cpu_us"])
+
+
+class SlowClients(threading.Thread):
+    """400 connections that send a byte a second: half of them a header that does not end, half a body. Who is cut comes back."""
+
+    def __init__(self, port, count=400):
+        super().__init__(daemon=True)
+        self.port, self.count, self.cut, self.ends = port, count, 0, threading.Event()
+
+    def connect(self, number):
+        line = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        line.sendall(b"GET /beak/ HTTP/1.1\r\nHost: localhost\r\nX-Slow: " if number % 2 else
+                     b"POST /beak/pageview HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: 1000\r\n\r\n{")
+        line.setblocking(False)
+        return line
+
+    def run(self):
+        lines = [self.connect(number) for number in range(self.count)]
+        while not self.ends.wait(1):
+            for number, line in enumerate(lines):
+                try:
+                    line.send(b" ")
+                    gone = line.recv(1000) is not None
+                except BlockingIOError:
+                    gone = False
+                except OSError:
+                    gone = True
+                if gone:
+                    line.close()
+                    self.cut += 1
+                    lines[number] = self.connect(number)
+        for line in lines:
+            line.close()
+
+
+def slow_clients():
+    """What 400 slow clients cost an honest one: its 99th percentile beside them, and without. DUCK_SLOW_SECONDS: 60."""
+    seconds = os.environ.get("DUCK_SLOW_SECONDS", "60")
+
+    def honest(url, seconds):
+        text = subprocess.run(["wrk", "-t1", "-c1", f"-d{seconds}s", "--latency", url], check=True,
+                              capture_output=True, text=True).stdout
+        return milliseconds(re.search(r" 99% +(\S+)", text).group(1))
+
+    with Pond("alice") as pond:
+        url = pond.alice.url + "/beak/directory"
+        alone = [honest(url, 5)]
+        slow = SlowClients(pond.alice.gateway_port)
+        slow.start()
+        beside = honest(url, seconds)
+        slow.ends.set()
+        slow.join()
+        alone.append(honest(url, 5))
+        emit("slow_clients", round(beside, 3), "ms, p99 of an honest one", round(max(alone), 3),
+             round(max(alone) / beside, 3), goal=0.5, clients=slow.count, cut=slow.cut,
+             seconds=int(seconds))
 
 
 def status_kib(pid, field):
@@ -138,7 +278,6 @@ def sse_idle():
     until the last of them has heard what does. All of one operator, so one event is for all."""
     import resource
     import selectors
-    import socket
 
     count = 1000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -254,11 +393,12 @@ def verify_share():
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
            "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
            "pecks_large": pecks_large, "overload": overload,
-           "verify_share": verify_share, "http": http, "idle": idle, "cache": cache, "sse_idle": sse_idle}
+           "verify_share": verify_share, "http": http, "http_directory": http_directory,
+           "http_peck": http_peck, "slow_clients": slow_clients, "idle": idle, "cache": cache, "sse_idle": sse_idle}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "peck_throughput_1024": "pecks_many", "peck_throughput_16_kib": "pecks_large",
-      "http_probe": "http", "http_directory": "http", "rss_idle": "idle", "cpu_idle": "idle",
+      "http_probe": "http", "http_metrics": "http", "rss_idle": "idle", "cpu_idle": "idle",
       "start": "idle", "store_turn": "store"}
 OF.update({f"reconcile_{part}": "reconcile" for part in (
     "memory", "insert_random", "erase_random", "insert_in_order", "erase_in_order", "load",

@@ -24,7 +24,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 int main(int argc, char **argv)
 {
-    static char body[65536];
+    static char body[1 << 20];
     struct MHD_Daemon *daemon;
     size_t size;
     FILE *file;
