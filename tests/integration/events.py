@@ -16,10 +16,10 @@ def memory_kib(node):
     return int(line.split()[1])
 
 
-def both(first, second):
-    """At the same time: most of either is waiting for a time that the gateway has."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for done in [pool.submit(first), pool.submit(second)]:
+def together(*tests):
+    """At the same time: most of each is waiting for a time that the gateway has."""
+    with concurrent.futures.ThreadPoolExecutor(len(tests)) as pool:
+        for done in [pool.submit(test) for test in tests]:
             done.result()
 
 
@@ -162,12 +162,11 @@ def the_audit_log_is_told_to_its_own():
         refusal(lambda: node.http("GET", "/beak/audit"), 401)
 
 
-def streams_end():
-    both(a_stream_ends_with_its_key_and_with_the_gateway,
-         a_listener_that_does_not_read_is_cut_and_misses_nothing_when_it_is_back)
+def what_happens_is_heard():
+    together(a_stream_ends_with_its_key_and_with_the_gateway,
+             a_listener_that_does_not_read_is_cut_and_misses_nothing_when_it_is_back,
+             the_audit_log_is_told_to_its_own)
 
 
 if __name__ == "__main__":
-    run(streams_end,
-        a_thousand_listen_at_once_and_no_operator_takes_every_place,
-        the_audit_log_is_told_to_its_own)
+    run(a_thousand_listen_at_once_and_no_operator_takes_every_place, what_happens_is_heard)
