@@ -1,0 +1,49 @@
+// WebCrypto, and Ed25519 wherever it comes from. Node 18 has no global crypto, and its WebCrypto warns
+// of Ed25519 as of an experiment, so under Node it is node:crypto.
+
+import {DuckError} from './errors.js';
+
+const isNode = Boolean(globalThis.process?.versions?.node);
+const node = isNode ? await import('node:crypto') : undefined;
+
+export const webcrypto = globalThis.crypto ?? node.webcrypto;
+
+export async function ed25519Verifies(publicKey, signature, message) {
+  if (publicKey.length !== 32 || signature.length !== 64) return false;
+  if (node) {
+    const key = node.createPublicKey({format: 'jwk', key: {
+      kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url')}});
+    return node.verify(null, message, key, signature);
+  }
+  let key;
+  try {
+    key = await webcrypto.subtle.importKey('raw', publicKey, {name: 'Ed25519'}, false, ['verify']);
+  } catch (cause) {
+    throw new DuckError('this browser has no Ed25519', {cause});
+  }
+  return webcrypto.subtle.verify({name: 'Ed25519'}, key, signature, message);
+}
+
+/** Compares in constant time, as WebCrypto does it. */
+export async function hmacSha256Verifies(secret, signature, message) {
+  const key = await webcrypto.subtle.importKey(
+    'raw', secret, {name: 'HMAC', hash: 'SHA-256'}, false, ['verify']);
+  return webcrypto.subtle.verify('HMAC', key, signature, message);
+}
+
+/** undefined: it is none. */
+export function bytesOfBase64(text) {
+  if (typeof text !== 'string' || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
+    return undefined;
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+export function joined(...parts) {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,9 @@
+export {Duck, VERSION} from './duck.js';
+export {
+  BadAnswer, BadRequest, Conflict, DuckError, Forbidden, Gone, NotFound, Problem, RateLimited,
+  ServerError, TimedOut, TooLarge, Unauthorized, Unavailable, Unprocessable, Unreachable,
+  VerificationError,
+} from './errors.js';
+export {Pages, Peck} from './lists.js';
+export * as proof from './proof.js';
+export * as webhooks from './webhooks.js';
