@@ -293,6 +293,29 @@ class Pond:
             raise AssertionError("\n".join(faults))
 
 
+SOURCE = os.environ.get("DUCK_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
+SDKS = os.path.join(os.path.abspath(SOURCE), "gateway", "sdk")
+
+
+def python(*arguments, **env):
+    """A Python program with the SDK, not waited for."""
+    return subprocess.Popen(
+        ["/usr/bin/python3", "-u", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, text=True,
+        env={**os.environ, "PYTHONPATH": os.path.join(SDKS, "python"), **env})
+
+
+def javascript(*arguments, **env):
+    """The same in Node; `-e` code finds the SDK as SDK."""
+    prelude = f"import * as SDK from {json.dumps(os.path.join(SDKS, 'js', 'src', 'index.js'))};\n"
+    arguments = [prelude + each if i and arguments[i - 1] == "-e" else each
+                 for i, each in enumerate(arguments)]
+    return subprocess.Popen(
+        ["node", "--input-type=module", *arguments] if "-e" in arguments else ["node", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        env={**os.environ, **env})
+
+
 def b64(text):
     return base64.b64decode(text)
 
