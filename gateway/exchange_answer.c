@@ -14,8 +14,8 @@
 #define ZIP_LEVEL 1      /* of what is compressed anew for each answer */
 
 /* Pages bring nothing from elsewhere, send nothing elsewhere, and stand in no frame. */
-#define PAGE_POLICY                                                                                \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "              \
+#define PAGE_POLICY(STYLES)                                                                        \
+    "default-src 'none'; script-src 'self'; style-src " STYLES "; img-src 'self' data:; "          \
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 static void set_header(struct MHD_Response *response, const char *name, const char *value)
@@ -281,7 +281,9 @@ void exchange_answer_page(struct exchange *exchange, const struct page *page)
             set_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
         set_tag(response, page->tag);
         if (!strncmp(page->type, "text/html", 9))
-            set_header(response, "Content-Security-Policy", PAGE_POLICY);
+            set_header(response, "Content-Security-Policy",
+                       page->is_styled ? PAGE_POLICY("'self' 'unsafe-inline'")
+                                       : PAGE_POLICY("'self'"));
     }
     exchange_give(exchange, MHD_HTTP_OK, response);
 }

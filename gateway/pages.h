@@ -1,5 +1,5 @@
-/* pages: the files that are served as they are: the reference. Compiled in, with their compressed
- * forms; pages.py makes them. */
+/* pages: the files that are served as they are: the reference, /docs, and what browsers need for captcha and
+ * passkeys. Compiled in, with their compressed forms; pages.py makes them. */
 #ifndef DUCK_GATE_PAGES_H
 #define DUCK_GATE_PAGES_H
 
@@ -7,7 +7,8 @@
 
 struct page {
     const char *path, *type;
-    const char *tag; /* of its bytes; an ETag without its quotes */
+    const char *tag;  /* of its bytes; an ETag without its quotes */
+    bool is_styled;   /* it has styles inside, which its policy allows */
     struct bytes plain, zipped; /* gzip, RFC 1952 */
 };
 

@@ -12,6 +12,11 @@ static const struct route routes[] = {
     {"GET", "/beak/system/status", ROUTE_ALL, ROUTE_UNCOUNTED, route_system_status, NULL, NULL,
      ROUTE_QUIET},
     {"GET", "/openapi.json", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+#if DUCK_DOCS
+    {"GET", "/docs", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/docs/rapidoc.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/docs/licences", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
+#endif
     {"GET", "/passkeys", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/passkeys.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/passkeys_page.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},

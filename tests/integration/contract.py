@@ -25,7 +25,7 @@ from fake_node import FakeNode, SILENCE, WRONG, problem
 from authenticator import Key, assertion, registration
 from pond import BIN, Duck, Pond, mail_code, run, until
 from receiver import Receiver
-from reference import Reference
+from reference import DOCS, Reference
 
 PASSWORD = "a long enough passphrase"
 NOBODY = {"duckling": "dkl_" + "b" * 32, "peck": "pck_" + "b" * 32, "bond": "bnd_" + "b" * 32,
@@ -186,7 +186,9 @@ def session_stories(world):
 
 def passkey_stories(world):
     place = {"rp": "localhost", "origin": f"http://localhost:{world.port}"}
-    for name in ("passkeyPage", "passkeyScript", "passkeyPageScript", "powScript"):
+    pages = ("passkeyPage", "passkeyScript", "passkeyPageScript", "powScript")
+    docs = ("docsPage", "docsScript", "docsLicences") if DOCS else ()
+    for name in pages + docs:
         world.call(name, 200)
         _, headers, _ = world.send(REFERENCE.operations[name])
         world.call(name, 304, headers={"If-None-Match": headers["etag"]})

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker, RefResolver
 
 SOURCE = os.environ.get("DUCK_SOURCE", ".")
+DOCS = os.environ.get("DUCK_DOCS", "ON") == "ON"  # as the build was configured
 
 # What any answer may carry and the reference says once, in its introduction.
 COMMON_HEADERS = {"date", "connection", "content-length", "content-type", "content-encoding",
@@ -80,6 +81,9 @@ class Reference:
         if document is None:
             with open(os.path.join(SOURCE, "gateway", "openapi.yaml"), encoding="utf-8") as file:
                 document = yaml.safe_load(file)
+            if not DOCS:
+                document["paths"] = {path: item for path, item in document["paths"].items()
+                                     if not path.startswith("/docs")}
         self.document = document
         self.resolver = RefResolver("", document)
         self.operations = {}
