@@ -96,19 +96,23 @@ def row(code, meaning, where):
     return f"| <a id=\"{code}\"></a>`{code}` | {', '.join(map(str, statuses))} | {meaning} | {said or 'any path'} |\n"
 
 
-def catalogue():
+def meanings():
     with open(os.path.join(HERE, "errors.yaml"), encoding="utf-8") as file:
-        meanings = yaml.safe_load(file)
+        return yaml.safe_load(file)
+
+
+def catalogue():
+    said = meanings()
     with open(os.path.join(HERE, "openapi.yaml"), encoding="utf-8") as file:
         where = documented(yaml.safe_load(file))
-    faults = [f"{code} is refused with, and has no meaning" for code in sources() - meanings.keys()]
-    faults += [f"{code} has a meaning, and nothing refuses with it" for code in meanings.keys() - sources()]
-    faults += [f"{code} is documented, and has no meaning" for code in where.keys() - meanings.keys()]
+    faults = [f"{code} is refused with, and has no meaning" for code in sources() - said.keys()]
+    faults += [f"{code} has a meaning, and nothing refuses with it" for code in said.keys() - sources()]
+    faults += [f"{code} is documented, and has no meaning" for code in where.keys() - said.keys()]
     faults += [f"{code} is refused with, and not documented"
-               for code in meanings.keys() - where.keys() - OUTSIDE.keys()]
+               for code in said.keys() - where.keys() - OUTSIDE.keys()]
     if faults:
         sys.exit("\n".join(sorted(faults)))
-    return HEAD + "".join(row(code, meanings[code], where.get(code, {})) for code in sorted(meanings))
+    return HEAD + "".join(row(code, said[code], where.get(code, {})) for code in sorted(said))
 
 
 if __name__ == "__main__":

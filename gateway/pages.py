@@ -8,11 +8,15 @@ compressed here, once, and named by its hash (the ETag)."""
 
 import gzip
 import hashlib
+import html
 import json
 import os
+import re
 import sys
 
 import yaml
+
+import errors
 
 PLAIN = "text/plain; charset=utf-8"
 TYPES = {".json": "application/json", ".html": "text/html; charset=utf-8",
@@ -37,6 +41,17 @@ def joined(names):
         with open(name, "rb") as file:
             texts.append(file.read())
     return b"\n".join(texts)
+
+
+def marked(said):
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(said))
+
+
+def with_errors(text):
+    """Each `error` in the page, under the id that the `type` of a problem points to."""
+    rows = "".join(f'<dt id="{code}"><code>{code}</code></dt><dd>{marked(said)}</dd>'
+                   for code, said in errors.meanings().items())
+    return text.replace(b"<!-- errors -->", f'<section slot="footer"><h2>Errors</h2><dl>{rows}</dl></section>'.encode())
 
 
 def type_of(path):
@@ -68,7 +83,7 @@ def main(out, yaml_path, *files):
     pages = [("/openapi.json", reference(yaml_path, without))]
     for file in files:
         path, _, names = file.partition("=")
-        pages.append((path, joined(names)))
+        pages.append((path, with_errors(joined(names)) if path == "/docs" else joined(names)))
     made = [page(number, path, data) for number, (path, data) in enumerate(pages)]
     with open(out, "w", encoding="ascii") as header:
         header.write("".join(texts for texts, _ in made))

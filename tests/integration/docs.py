@@ -29,7 +29,9 @@ class Page:
         self.driver = driver
         driver("POST", "/goog/cdp/execute", {
             "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": WATCH}})
+        driver("POST", "/timeouts", {"script": 55000})  # a page of 60 operations is drawn meanwhile
         driver("POST", "/url", {"url": url})
+        until("the reference", lambda: self.do("return first('api-request') !== undefined"), 60)
 
     def do(self, script, *arguments):
         return self.driver.script(DEEP + script, *arguments)
@@ -64,7 +66,6 @@ def the_playground_calls_the_gateway_that_it_came_from():
             prefix="duckweb-", ignore_cleanup_errors=True) as folder, Driver(folder) as driver:
         base = f"http://localhost:{pond.alice.gateway_port}"
         page = Page(driver, base + "/docs")
-        until("the reference", lambda: page.do("return first('api-request') !== undefined"))
         assert page.do("return document.title") == "Space Duck: the Beak API"
 
         status, url, answer = page.answer("get", "/beak/")
@@ -82,6 +83,23 @@ def the_playground_calls_the_gateway_that_it_came_from():
         assert page.do("return refused") == [], page.do("return refused")
         loaded = page.do("return performance.getEntriesByType('resource').map((each) => each.name)")
         assert loaded and all(each.startswith(base + "/") for each in loaded), loaded
+
+
+def the_type_of_a_problem_leads_to_its_meaning():
+    with Pond("alice") as pond, tempfile.TemporaryDirectory(
+            prefix="duckweb-", ignore_cleanup_errors=True) as folder, Driver(folder) as driver:
+        base = f"http://localhost:{pond.alice.gateway_port}"
+        line = http.client.HTTPConnection("127.0.0.1", pond.alice.gateway_port, timeout=20)
+        line.request("GET", "/beak/inbox")
+        problem = json.load(line.getresponse())
+        assert problem["type"] == "/docs#no_bearer", problem
+        page = Page(driver, base + problem["type"])
+        shown = """
+            const place = document.getElementById(arguments[0])?.getBoundingClientRect();
+            return Boolean(place) && place.height > 0 && place.top >= 0 && place.bottom <= innerHeight"""
+        until("the error in sight", lambda: page.do(shown, "no_bearer"))
+        page.do("location.hash = 'bad_bearer'")
+        until("another in sight", lambda: page.do(shown, "bad_bearer"))
 
 
 def the_pages_policy_keeps_foreign_scripts_and_hosts_out():
@@ -114,6 +132,7 @@ def a_build_without_docs_says_so_plainly():
 
 if DOCS:
     run(the_playground_calls_the_gateway_that_it_came_from,
+        the_type_of_a_problem_leads_to_its_meaning,
         the_pages_policy_keeps_foreign_scripts_and_hosts_out)
 else:
     run(a_build_without_docs_says_so_plainly)
