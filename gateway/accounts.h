@@ -88,7 +88,7 @@ enum accounts_verdict {
     ACCOUNTS_NOT_FOUND,          /* 404: no such egg, session, or duckling of this operator */
     ACCOUNTS_FULL,               /* 409: DUCKLINGS_PER_OPERATOR_MAX or OPERATORS_MAX reached */
     ACCOUNTS_BUSY,               /* 429, retry_after_s: the queue of passwords is full */
-    ACCOUNTS_FAULT,              /* 503: the store did not take it */
+    ACCOUNTS_FAULT,              /* 503: the store, or the desk of letters, did not take it */
 };
 const char *accounts_verdict_text(enum accounts_verdict verdict);  /* a sentence for people */
 const char *accounts_verdict_code(enum accounts_verdict verdict);  /* "bad_email", … */
@@ -107,7 +107,7 @@ struct accounts_result {
     struct id duckling, certificate; /* hatched, rotate (duckling) */
     const char *beak_key;            /* hatched, rotate: shown this once */
     const char *token;               /* auth: shown this once; confirm: to unsubscribe */
-    const char *reason;              /* BAD_PASSKEY: a sentence; else NULL */
+    const char *reason;              /* BAD_PASSKEY, FAULT: a sentence, if there is more to say */
     uint64_t passkey;                /* add_passkey: its number */
     uint64_t expires_ms;        /* hatch, forgot: of the code; auth: of the session, when used */
     const struct id *ducklings; /* auth: the operator's, oldest first */

@@ -73,7 +73,7 @@ bool order_hatch(struct accounts *accounts, struct order *order)
     if (order_in_transaction(accounts, order, lay_egg) && order->code[0] &&
         !order_mail(accounts, order, LETTER_HATCH)) {
         order_in_transaction(accounts, order, drop_unmailed_egg);
-        return order_busy(order, MAIL_RETRY_S);
+        return order_unmailed(order);
     }
     return true;
 }

@@ -47,7 +47,7 @@ bool order_subscribe(struct accounts *accounts, struct order *order)
 {
     if (!given_email(order) || !order_in_transaction(accounts, order, ask) || !order->code[0])
         return true;
-    return order_mail(accounts, order, LETTER_NEWSLETTER) || order_busy(order, MAIL_RETRY_S);
+    return order_mail(accounts, order, LETTER_NEWSLETTER) || order_unmailed(order);
 }
 
 /* ---- confirm ---- */

@@ -19,6 +19,8 @@ bool order_in_transaction(struct accounts *accounts, struct order *order, order_
     gate_store_roll_back(accounts->store);
     accounts_complain(accounts, gate_store_complaint(accounts->store), fault);
     order_verdict(order, ACCOUNTS_FAULT);
+    if (fault == GATE_FAULT_DISK_FULL)
+        order->result.reason = "the disk of the gateway is full: nothing can be kept";
     return false;
 }
 
@@ -26,6 +28,13 @@ bool order_busy(struct order *order, uint32_t retry_after_s)
 {
     order_verdict(order, ACCOUNTS_BUSY);
     order->result.retry_after_s = retry_after_s;
+    return true;
+}
+
+bool order_unmailed(struct order *order)
+{
+    order_verdict(order, ACCOUNTS_FAULT);
+    order->result.reason = "the letter cannot be kept: the disk is full, or too many wait";
     return true;
 }
 

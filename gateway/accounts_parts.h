@@ -13,7 +13,6 @@
 #include <pthread.h>
 
 #define BUSY_RETRY_S 2
-#define MAIL_RETRY_S 30
 #define CODE_TEXT_SIZE (CODE_DIGITS + 1)
 #define TOUCH_EVERY_MS (60 * 1000ull) /* "last seen" is kept to the minute */
 #define TOUCHED_SIZE 1024 /* bearers whose last touch is remembered; others are touched again */
@@ -138,6 +137,7 @@ typedef int order_part(struct accounts *accounts, struct order *order);
 void order_verdict(struct order *order, enum accounts_verdict verdict);
 bool order_in_transaction(struct accounts *accounts, struct order *order, order_part *work);
 bool order_busy(struct order *order, uint32_t retry_after_s); /* true, for `return` */
+bool order_unmailed(struct order *order);                     /* the same */
 
 /* To the passwords' thread. True: on its way, and the order will come again as a second half. */
 bool order_hash_password(struct accounts *accounts, struct order *order);

@@ -29,7 +29,7 @@ bool order_forgot(struct accounts *accounts, struct order *order)
         !order->code[0])
         return true;
     mailed = order_mail(accounts, order, order->operator_id ? LETTER_RESET : LETTER_RESET_STRANGER);
-    return mailed || order_busy(order, MAIL_RETRY_S);
+    return mailed || order_unmailed(order);
 }
 
 static int judge_reset(struct accounts *accounts, struct order *order)

@@ -15,7 +15,7 @@ struct errand {
     enum captcha_verdict captcha; /* when it is not taken, nothing was ordered */
     uint32_t retry_after_s;
     uint64_t expires_ms, egg, passkey;
-    const char *reason; /* of a passkey */
+    const char *reason; /* of a passkey, or a fault */
     char bearer[BEARER_TEXT_SIZE];
     char display_name[DISPLAY_NAME_MAX + 1];
     struct id duckling, certificate;

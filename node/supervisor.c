@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +23,7 @@
 #define STEADY_AFTER_MS 60000ull
 #define STOP_WITHIN_MS 5000ull
 #define LOOK_EVERY_MS 50
+#define LOOK_BLINDLY_MS 500 /* where the kernel does not tell of an end */
 
 extern char **environ;
 
@@ -32,6 +36,7 @@ struct supervisor {
     pthread_cond_t changed;
     pid_t pid; /* 0: none runs */
     bool stopping;
+    int stop; /* an eventfd that says so */
 };
 
 static void wait_ms(struct supervisor *supervisor, uint64_t ms)
@@ -141,20 +146,25 @@ static void reap(struct supervisor *supervisor, int status)
         unlink(supervisor->pid_file);
 }
 
-/* Under the lock. Waits until the gateway has ended, or somebody wants it to. */
+/* Under the lock, which is given up while there is nothing to see. Waits until the gateway has ended, or
+ * somebody wants it to. */
 static void watch(struct supervisor *supervisor)
 {
+    struct pollfd seen[] = {{.fd = supervisor->stop, .events = POLLIN},
+                            {.fd = pidfd_open(supervisor->pid, 0), .events = POLLIN}};
     int status;
 
     while (!supervisor->stopping) {
-        pid_t ended = waitpid(supervisor->pid, &status, WNOHANG);
-
-        if (ended == supervisor->pid) {
+        if (waitpid(supervisor->pid, &status, WNOHANG) == supervisor->pid) {
             reap(supervisor, status);
-            return;
+            break;
         }
-        wait_ms(supervisor, 500);
+        pthread_mutex_unlock(&supervisor->lock);
+        poll(seen, 2, seen[1].fd >= 0 ? -1 : LOOK_BLINDLY_MS);
+        pthread_mutex_lock(&supervisor->lock);
     }
+    if (seen[1].fd >= 0)
+        close(seen[1].fd);
 }
 
 static void end(struct supervisor *supervisor)
@@ -204,6 +214,8 @@ static void supervisor_free(struct supervisor *supervisor)
     for (size_t i = 0; i < SUPERVISED_ARGUMENTS_MAX; i++)
         memory_give_back(supervisor->arguments[i]);
     memory_give_back(supervisor->pid_file);
+    if (supervisor->stop >= 0)
+        close(supervisor->stop);
     pthread_mutex_destroy(&supervisor->lock);
     pthread_cond_destroy(&supervisor->changed);
     memory_give_back(supervisor);
@@ -226,7 +238,8 @@ int supervisor_start(struct supervisor **started, const char *name, const char *
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&supervisor->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&supervisor->thread, NULL, run, supervisor) != 0) {
+    supervisor->stop = eventfd(0, EFD_CLOEXEC);
+    if (supervisor->stop < 0 || pthread_create(&supervisor->thread, NULL, run, supervisor) != 0) {
         supervisor_free(supervisor);
         return FAULT_BUSY;
     }
@@ -241,6 +254,7 @@ void supervisor_stop(struct supervisor *supervisor)
     pthread_mutex_lock(&supervisor->lock);
     supervisor->stopping = true;
     pthread_cond_broadcast(&supervisor->changed);
+    eventfd_write(supervisor->stop, 1);
     pthread_mutex_unlock(&supervisor->lock);
     pthread_join(supervisor->thread, NULL);
     supervisor_free(supervisor);
