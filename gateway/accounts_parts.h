@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #define BUSY_RETRY_S 2
+#define WRONG_CODE_BEAT_NS 4000000 /* so 250 a second at most, of all addresses together */
 #define CODE_TEXT_SIZE (CODE_DIGITS + 1)
 #define TOUCH_EVERY_MS (60 * 1000ull) /* "last seen" is kept to the minute */
 #define TOUCHED_SIZE 1024 /* bearers whose last touch is remembered; others are touched again */

@@ -373,6 +373,11 @@ def cache():
             alice._end_orphan()
 
 
+def timing():
+    """Minutes: 10,000 passwords are judged. timing.py NAME… for single pairs."""
+    subprocess.run([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "timing.py")], check=True)
+
+
 def verify_share():
     """The part of the receiver's CPU that its signature checks are: checks times what one costs."""
     with Pond("alice", "bob") as pond:
@@ -394,7 +399,8 @@ BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": re
            "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
            "pecks_large": pecks_large, "overload": overload,
            "verify_share": verify_share, "http": http, "http_directory": http_directory,
-           "http_peck": http_peck, "slow_clients": slow_clients, "idle": idle, "cache": cache, "sse_idle": sse_idle}
+           "http_peck": http_peck, "slow_clients": slow_clients, "idle": idle, "cache": cache,
+           "sse_idle": sse_idle, "timing": timing}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
       "peck_throughput_1024": "pecks_many", "peck_throughput_16_kib": "pecks_large",
@@ -404,7 +410,10 @@ OF.update({f"reconcile_{part}": "reconcile" for part in (
     "memory", "insert_random", "erase_random", "insert_in_order", "erase_in_order", "load",
     "fingerprint", "equal", "newest", "scattered", "reissued", "audit")})
 
-names = [OF.get(name, name) for name in sys.argv[1:]] or list(BENCHES)
+# Those that are asked for by name only, for they take long.
+LONG = ("timing",)
+
+names = [OF.get(name, name) for name in sys.argv[1:]] or [name for name in BENCHES if name not in LONG]
 for name in dict.fromkeys(names):
     if name not in BENCHES:
         sys.exit(f"no benchmark {name}; there are: {' '.join(list(BENCHES) + list(OF))}")
