@@ -16,8 +16,9 @@ bool accounts_about(struct accounts *accounts, uint64_t operator_id,
                     struct accounts_operator *about); /* false: no such operator, or a fault */
 
 /* Everything this gateway keeps of the operator, the address included: account, ducklings, keys, sessions,
- * passkeys, eggs, codes, newsletter, letters. When TAKEN none of it is left in the bytes of the database. */
-bool accounts_erase(struct accounts *accounts, uint64_t operator_id, accounts_done *done,
-                    void *context);
+ * passkeys, eggs, codes, newsletter, letters. When TAKEN none of it is left in the bytes of the database.
+ * `ducklings` is how many of them the node was told to let go: FAULT when that is not all of them. */
+bool accounts_erase(struct accounts *accounts, uint64_t operator_id, uint64_t ducklings,
+                    accounts_done *done, void *context);
 
 #endif

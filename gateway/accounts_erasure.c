@@ -7,6 +7,7 @@
 static int erase(struct accounts *accounts, struct order *order)
 {
     struct gate_operator row;
+    uint64_t ducklings = 0;
     bool found;
     int fault = gate_operator_get(accounts->store, order->operator_id, &row, &found);
 
@@ -14,6 +15,14 @@ static int erase(struct accounts *accounts, struct order *order)
         return fault;
     if (!found) {
         order_verdict(order, ACCOUNTS_NOT_FOUND);
+        return 0;
+    }
+    fault = gate_ducklings_count(accounts->store, order->operator_id, &ducklings);
+    if (fault)
+        return fault;
+    if (ducklings != order->number) {
+        order_verdict(order, ACCOUNTS_FAULT);
+        order->result.reason = "a duckling came meanwhile, or could not be read: ask again";
         return 0;
     }
     memcpy(order->email.text, row.email, sizeof row.email);
@@ -40,11 +49,12 @@ bool order_erase(struct accounts *accounts, struct order *order)
     return true;
 }
 
-bool accounts_erase(struct accounts *accounts, uint64_t operator_id, accounts_done *done,
-                    void *context)
+bool accounts_erase(struct accounts *accounts, uint64_t operator_id, uint64_t ducklings,
+                    accounts_done *done, void *context)
 {
     struct order *order = order_new(ORDER_ERASE, done, context);
 
     order->operator_id = operator_id;
+    order->number = ducklings;
     return accounts_give(accounts, order);
 }

@@ -56,7 +56,7 @@ struct order {
     struct given source;                                  /* the address it was asked from; "" */
     char *password;                                       /* ours; NULL: none */
     uint64_t operator_id, egg;
-    uint64_t number; /* of a session or a passkey */
+    uint64_t number; /* of a session or a passkey; erase: of ducklings */
     struct passkey_said *said; /* with a copy of its bytes behind it; NULL: too much was said */
     const struct passkey_key *passkey; /* while it is added */
     struct bytes challenge;            /* while it is judged */

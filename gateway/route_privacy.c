@@ -191,11 +191,12 @@ static void erase_next(struct exchange *exchange);
 
 static void erase_account(struct exchange *exchange)
 {
+    uint64_t ducklings = ((const struct walk *)exchange->work)->count;
     struct errand *errand = errand_new(exchange, 204);
 
     exchange_park(exchange, 0, errand_tell_nothing);
     errand_started(accounts_erase(exchange->gateway->accounts, exchange->access.operator_id,
-                                  errand_done, errand),
+                                  ducklings, errand_done, errand),
                    errand);
 }
 

@@ -1265,12 +1265,12 @@ END_TEST
 
 /* ---- erasure ---- */
 
-static struct answer erase(uint64_t operator_id)
+static struct answer erase(uint64_t operator_id, uint64_t ducklings)
 {
     struct answer answer;
 
     answer_init(&answer);
-    ck_assert(accounts_erase(accounts, operator_id, answered, &answer));
+    ck_assert(accounts_erase(accounts, operator_id, ducklings, answered, &answer));
     await(&answer, 1);
     return answer;
 }
@@ -1308,7 +1308,10 @@ START_TEST(nothing_of_an_erased_operator_is_left_in_the_bytes)
     ck_assert_uint_ne(about.newsletter_ms, 0);
     ck_assert(is_anywhere(EMAIL));
 
-    EXPECT(erase(gone.result.operator_id), ACCOUNTS_TAKEN);
+    EXPECT(erase(gone.result.operator_id, 0), ACCOUNTS_FAULT); /* one is not seen to */
+    EXPECT(erase(gone.result.operator_id, 2), ACCOUNTS_FAULT);
+    ck_assert(is_anywhere(EMAIL));
+    EXPECT(erase(gone.result.operator_id, 1), ACCOUNTS_TAKEN);
     ck_assert(!is_anywhere(EMAIL));
     ck_assert(!is_anywhere("Agent@EXAMPLE.com"));
     ck_assert(!is_anywhere("An Egg"));
@@ -1318,7 +1321,7 @@ START_TEST(nothing_of_an_erased_operator_is_left_in_the_bytes)
     ck_assert_int_eq(find(gone.beak_key, NULL), ACCESS_UNKNOWN);
     ck_assert_int_eq(find(kept.beak_key, NULL), ACCESS_TAKEN);
     ck_assert(!accounts_about(accounts, gone.result.operator_id, &about));
-    EXPECT(erase(gone.result.operator_id), ACCOUNTS_NOT_FOUND);
+    EXPECT(erase(gone.result.operator_id, 1), ACCOUNTS_NOT_FOUND);
     ck_assert_uint_eq(subscribers(), 0);
 }
 END_TEST
