@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define TEMPLATE_MAX 8192 /* bytes of a file */
@@ -176,11 +177,11 @@ static int take_own(struct letters *letters, enum letter_kind kind, const char *
     return GATE_FAULT_CONFIG;
 }
 
-static bool ends_in_txt(const char *name)
+static int ends_in_txt(const struct dirent *entry)
 {
-    size_t size = strlen(name);
+    size_t size = strlen(entry->d_name);
 
-    return size > 4 && strcmp(name + size - 4, ".txt") == 0;
+    return size > 4 && strcmp(entry->d_name + size - 4, ".txt") == 0;
 }
 
 static int take_entry(struct letters *letters, const char *name, const char *folder,
@@ -189,8 +190,6 @@ static int take_entry(struct letters *letters, const char *name, const char *fol
     for (int kind = 0; kind < LETTER_KINDS; kind++)
         if (strcmp(name, built_in[kind].name) == 0)
             return take_own(letters, (enum letter_kind)kind, folder, problem);
-    if (!ends_in_txt(name))
-        return 0;
     /* A slip of the pen would otherwise be a letter that never comes to use. */
     snprintf(problem, LETTERS_PROBLEM_SIZE, "there is no letter %.64s", name);
     return GATE_FAULT_CONFIG;
@@ -199,18 +198,21 @@ static int take_entry(struct letters *letters, const char *name, const char *fol
 static int take_folder(struct letters *letters, const char *folder,
                        char problem[LETTERS_PROBLEM_SIZE])
 {
-    DIR *entries = opendir(folder);
-    struct dirent *entry;
+    struct dirent **entries;
+    int count = scandir(folder, &entries, ends_in_txt, alphasort);
     int fault = 0;
 
-    if (!entries) {
+    if (count < 0) {
         snprintf(problem, LETTERS_PROBLEM_SIZE, "the folder of letters cannot be read: %s",
                  strerror(errno));
         return GATE_FAULT_CONFIG;
     }
-    while (!fault && (entry = readdir(entries)))
-        fault = take_entry(letters, entry->d_name, folder, problem);
-    closedir(entries);
+    for (int i = 0; i < count; i++) {
+        if (!fault)
+            fault = take_entry(letters, entries[i]->d_name, folder, problem);
+        free(entries[i]);
+    }
+    free(entries);
     return fault;
 }
 

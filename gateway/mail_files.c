@@ -141,7 +141,7 @@ static bool is_to(const char *path, const char *to)
 bool mail_files_forget(struct mail_files *files, const char *to)
 {
     struct dirent **entries;
-    int count = scandir(files->folder, &entries, is_letter_file, NULL);
+    int count = scandir(files->folder, &entries, is_letter_file, alphasort);
     bool are_gone = count >= 0;
 
     for (int i = 0; i < count; i++) {

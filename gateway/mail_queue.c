@@ -57,7 +57,7 @@ static void write_lookup(const char *to, char lookup[EMAIL_MAX + 1])
 {
     size_t i;
 
-    for (i = 0; to[i] && i < EMAIL_MAX; i++)
+    for (i = 0; i < EMAIL_MAX && to[i]; i++)
         lookup[i] = to[i] >= 'A' && to[i] <= 'Z' ? (char)(to[i] - 'A' + 'a') : to[i];
     lookup[i] = '\0';
 }
