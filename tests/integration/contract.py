@@ -693,6 +693,7 @@ def operators_without_a_duckling(world, fake):
     with base:
         base.execute("DELETE FROM ducklings")
     base.close()
+    fake.node.says = problem("busy")  # for those that would ask it
     for operation in REFERENCE.operations.values():
         if 409 in operation.answers and "duckling_id" in operation.names("query"):
             good = filling(world, operation)
@@ -710,12 +711,15 @@ def orders_under_way(world, fake):
     world.send(REFERENCE.operations["hatch"],
                body={"email": email, "display_name": "V", "password": PASSWORD})
     verify = {"body": {"email": email, "code": mail_code(os.path.join(fake.state, "mail"), email)}}
+    waiting = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, request in (("hatch", hatch), ("verify", verify)):
             fake.node.asked.clear()
             first = pool.submit(world.send, REFERENCE.operations[name], **request)
             assert fake.node.asked.wait(10)
             world.call(name, 409, "conflict", **request)
+            waiting.append(first)
+        for first in waiting:
             first.result()
 
 
