@@ -1,15 +1,19 @@
-/* inbox: the one bounded queue into the loop.
+/* inbox: the one bounded way into the loop.
  *
- * Any thread gives; the loop takes all there is, up to a turn's worth, in order. A message owns
- * the memory that its event borrows: an arena that is freed with it. */
+ * Any thread gives; the loop takes all there is, up to a turn's worth. What the network and the node itself give is one
+ * line, in order. Each local program has a share, a line of its own: while both are there, half of a turn is the network's,
+ * and of the other half shares get one message each in turn. So neither a program that floods nor the network keeps anybody
+ * out. A message owns the memory that its event borrows: an arena that is freed with it. */
 #ifndef DUCK_NODE_INBOX_H
 #define DUCK_NODE_INBOX_H
 
 #include "core/event.h"
 #include "fault.h"
 
-#define INBOX_MESSAGES_MAX 4096u
+#define INBOX_MESSAGES_MAX 4096u       /* of the network and the node itself */
 #define INBOX_BYTES_MAX (64u * MIB)
+#define INBOX_SHARES_MESSAGES 8192u    /* of all shares, in which each may hold as much as is free: one alone */
+#define INBOX_SHARES_BYTES (64u * MIB) /* half, and among n that flood there is one part in n + 1 for the next */
 #define TURN_MESSAGES_MAX 512u
 #define INBOX_COMPANY_US 300u /* a message that was left waits no longer for others */
 
@@ -23,6 +27,7 @@ struct message {
 };
 
 struct inbox;
+struct inbox_share;
 
 struct message *message_new(size_t budget); /* never NULL */
 void message_free(struct message *message); /* NULL is fine */
@@ -30,16 +35,22 @@ void message_free(struct message *message); /* NULL is fine */
 struct inbox *inbox_new(void);
 void inbox_free(struct inbox *inbox); /* frees what is in it */
 
+/* Before the inbox is freed, all shares are. What is still in a share when it is freed is taken all the same, though of
+ * programs that left no more waits than of one that is there; what exceeds that is freed with it. */
+struct inbox_share *inbox_share_new(struct inbox *inbox);
+void inbox_share_free(struct inbox_share *share); /* NULL is fine */
+
 /* Keeps `message` whatever happens. inbox_give waits for room (workers: their link is then not
- * read on); inbox_try_give does not and says FAULT_BUSY (the local API: the caller is told), after
- * which the message is freed. Both: FAULT_CLOSED once the inbox is closed. */
+ * read on); inbox_try_give and inbox_share_give do not and say FAULT_BUSY, after which the message is freed. An empty
+ * share has room for one, always. All: FAULT_CLOSED once the inbox is closed. */
 int inbox_give(struct inbox *inbox, struct message *message);
 int inbox_try_give(struct inbox *inbox, struct message *message);
+int inbox_share_give(struct inbox_share *share, struct message *message);
 
 /* The same, for what comes many at a time: who takes sleeps on, up to INBOX_COMPANY_US, so that a turn answers them all.
  * inbox_wake follows the last. */
 int inbox_leave(struct inbox *inbox, struct message *message);
-int inbox_try_leave(struct inbox *inbox, struct message *message);
+int inbox_share_leave(struct inbox_share *share, struct message *message);
 void inbox_wake(struct inbox *inbox);
 
 /* Waits until something is there, `wake_at_ms` (steady) has come, or the inbox is closed; returns a chain of at most

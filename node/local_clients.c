@@ -95,6 +95,7 @@ void local_free_client(struct local_client *client)
     local_buffer_free(&client->in);
     local_buffer_free(&client->out);
     local_buffer_free(&client->sending);
+    inbox_share_free(client->share);
     memory_give_back(client);
 }
 
@@ -220,11 +221,11 @@ static void give_order(struct local_client *client, uint64_t id, const struct wi
     message->order.ticket = request->ticket;
     message->size = sizeof *message + frame_size;
     local_wait_for_order(request, message, wish);
-    fault = inbox_try_leave(client->api->settings.inbox, message);
+    fault = inbox_share_leave(client->share, message);
     if (fault)
         local_refuse(request, REFUSAL_BUSY,
                      fault == FAULT_CLOSED ? "the node is stopping"
-                                           : "the node has too much to do; try again",
+                                           : "too many orders of this program wait; try again",
                      "");
 }
 
@@ -443,6 +444,7 @@ static struct local_client *client_new(struct local_api *api, nng_stream *stream
         nng_aio_alloc(&client->send_aio, send_ended, client) == 0 &&
         nng_aio_alloc(&client->try_aio, NULL, NULL) == 0) {
         local_stream_init(&client->stream, stream);
+        client->share = inbox_share_new(api->settings.inbox);
         return client;
     }
     if (client->receive_aio)

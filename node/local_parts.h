@@ -171,6 +171,7 @@ struct local_client {
     struct local_api *api;
     struct ring ring;
     struct local_stream stream;
+    struct inbox_share *share; /* its orders on the way to the loop */
     nng_aio *receive_aio, *send_aio, *try_aio;
     size_t uses;             /* what is under way outside the lock; freed at 0 when closing */
     bool closing, paused, sending_now;

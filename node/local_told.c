@@ -461,9 +461,9 @@ static void wake_taker(struct local_api *api, const struct id *duckling, struct 
             continue;
         ring_take_off(&request->shelf);
         local_disarm(request);
-        if (inbox_try_give(api->settings.inbox, local_take_again(request)) == 0)
+        if (inbox_share_give(request->client->share, local_take_again(request)) == 0)
             return;
-        local_refuse(request, REFUSAL_BUSY, "the node has too much to do; try again", "");
+        local_refuse(request, REFUSAL_BUSY, "too many orders of this program wait; try again", "");
     }
 }
 

@@ -245,15 +245,19 @@ END_TEST
 START_TEST(what_was_left_is_there_for_whoever_looks)
 {
     struct inbox *inbox = inbox_new();
+    struct inbox_share *share = inbox_share_new(inbox);
     bool closed;
 
     ck_assert_int_eq(inbox_leave(inbox, numbered(1)), 0);
-    ck_assert_int_eq(inbox_try_leave(inbox, numbered(2)), 0);
+    ck_assert_int_eq(inbox_share_leave(share, numbered(2)), 0);
     ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 2);
     inbox_wake(inbox); /* nothing is there: nobody is woken, now or later */
     ck_assert_ptr_null(inbox_take(inbox, 0, &closed));
     inbox_close(inbox);
-    ck_assert_int_eq(inbox_try_leave(inbox, numbered(3)), FAULT_CLOSED);
+    ck_assert_int_eq(inbox_leave(inbox, numbered(3)), FAULT_CLOSED);
+    ck_assert_int_eq(inbox_share_leave(share, numbered(4)), FAULT_CLOSED);
+    ck_assert_int_eq(inbox_share_give(share, numbered(5)), FAULT_CLOSED);
+    inbox_share_free(share);
     inbox_free(inbox);
 }
 END_TEST
@@ -376,6 +380,217 @@ START_TEST(who_wants_many_is_woken_when_they_are_there)
 }
 END_TEST
 
+/* ---- shares ---- */
+
+/* How many of `size` bytes each fit in. */
+static size_t fill(struct inbox_share *share, size_t size)
+{
+    for (size_t count = 0;; count++) {
+        struct message *message = numbered(count);
+
+        message->size = size;
+        if (inbox_share_give(share, message) == FAULT_BUSY)
+            return count;
+    }
+}
+
+START_TEST(one_program_alone_holds_half_and_the_next_half_of_what_is_left)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *one = inbox_share_new(inbox), *other = inbox_share_new(inbox);
+    size_t messages, bytes;
+
+    ck_assert_uint_eq(fill(one, 1), INBOX_SHARES_MESSAGES / 2);
+    ck_assert_uint_eq(fill(other, 1), INBOX_SHARES_MESSAGES / 4);
+    ck_assert_uint_eq(fill(one, 1), 0);
+    inbox_figures(inbox, &messages, &bytes);
+    ck_assert_uint_eq(messages, INBOX_SHARES_MESSAGES / 4 * 3);
+    ck_assert_uint_eq(bytes, messages);
+    inbox_share_free(one);
+    inbox_share_free(other);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(bytes_of_shares_are_bounded_the_same_way)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *one = inbox_share_new(inbox), *other = inbox_share_new(inbox);
+
+    ck_assert_uint_eq(fill(one, MIB), INBOX_SHARES_BYTES / 2 / MIB);
+    ck_assert_uint_eq(fill(other, MIB), INBOX_SHARES_BYTES / 4 / MIB);
+    inbox_share_free(one);
+    inbox_share_free(other);
+    inbox_free(inbox);
+}
+END_TEST
+
+#define PROGRAMS 64u
+
+START_TEST(an_empty_share_has_room_however_many_flood)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *shares[PROGRAMS];
+    size_t held = 0, messages, bytes;
+
+    for (size_t i = 0; i < PROGRAMS; i++) {
+        size_t count;
+
+        shares[i] = inbox_share_new(inbox);
+        count = fill(shares[i], 1);
+        ck_assert_uint_ge(count, 1);
+        held += count;
+    }
+    ck_assert_uint_lt(held, INBOX_SHARES_MESSAGES + PROGRAMS);
+    inbox_figures(inbox, &messages, &bytes);
+    ck_assert_uint_eq(messages, held);
+    ck_assert_int_eq(inbox_try_give(inbox, numbered(1)), 0); /* nor do they fill the network's */
+    for (size_t i = 0; i < PROGRAMS; i++)
+        inbox_share_free(shares[i]);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(a_full_line_of_the_network_leaves_shares_their_room)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *share = inbox_share_new(inbox);
+
+    for (uint64_t i = 0; i < INBOX_MESSAGES_MAX; i++)
+        ck_assert_int_eq(inbox_try_give(inbox, numbered(i)), 0);
+    ck_assert_int_eq(inbox_try_give(inbox, numbered(0)), FAULT_BUSY);
+    ck_assert_uint_eq(fill(share, 1), INBOX_SHARES_MESSAGES / 2);
+    inbox_share_free(share);
+    inbox_free(inbox);
+}
+END_TEST
+
+/* How many of a turn have a number from `first` on. */
+static size_t count_from(const struct message *chain, uint64_t first)
+{
+    size_t count = 0;
+
+    for (; chain; chain = chain->next)
+        count += chain->event.at.now_ms >= first;
+    return count;
+}
+
+START_TEST(a_turn_is_half_the_networks_and_shares_take_turns_in_the_rest)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *flood = inbox_share_new(inbox), *calm = inbox_share_new(inbox);
+    struct message *chain;
+    bool closed;
+
+    for (uint64_t i = 0; i < INBOX_MESSAGES_MAX; i++)
+        inbox_give(inbox, numbered(20000));
+    fill(flood, 1); /* numbered from 0 */
+    for (uint64_t i = 0; i < 3; i++)
+        ck_assert_int_eq(inbox_share_give(calm, numbered(10000 + i)), 0);
+    chain = inbox_take(inbox, MOMENT_NEVER, &closed);
+    ck_assert_uint_eq(count_from(chain, 20000), TURN_MESSAGES_MAX / 2);
+    ck_assert_uint_eq(count_from(chain, 10000), TURN_MESSAGES_MAX / 2 + 3);
+    ck_assert_uint_eq(free_chain(chain), TURN_MESSAGES_MAX);
+
+    /* It came last and is not behind what came before. */
+    ck_assert_int_eq(inbox_share_give(calm, numbered(10003)), 0);
+    chain = inbox_take(inbox, MOMENT_NEVER, &closed);
+    ck_assert_uint_eq(count_from(chain, 10000), TURN_MESSAGES_MAX / 2 + 1);
+    free_chain(chain);
+    inbox_share_free(flood);
+    inbox_share_free(calm);
+    inbox_free(inbox);
+}
+END_TEST
+
+START_TEST(what_one_kind_does_not_use_of_a_turn_the_other_does)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *share = inbox_share_new(inbox);
+    struct message *chain;
+    bool closed;
+
+    for (uint64_t i = 0; i < TURN_MESSAGES_MAX; i++)
+        inbox_give(inbox, numbered(20000));
+    inbox_share_give(share, numbered(1));
+    chain = inbox_take(inbox, MOMENT_NEVER, &closed);
+    ck_assert_uint_eq(count_from(chain, 20000), TURN_MESSAGES_MAX - 1);
+    ck_assert_uint_eq(free_chain(chain), TURN_MESSAGES_MAX);
+    fill(share, 1);
+    chain = inbox_take(inbox, MOMENT_NEVER, &closed);
+    ck_assert_uint_eq(count_from(chain, 20000), 1);
+    ck_assert_uint_eq(free_chain(chain), TURN_MESSAGES_MAX);
+    inbox_share_free(share);
+    inbox_free(inbox);
+}
+END_TEST
+
+/* However often one comes and leaves, it holds no more than one that stays. */
+START_TEST(what_a_program_that_left_ordered_is_taken_up_to_one_share)
+{
+    struct inbox *inbox = inbox_new();
+    struct inbox_share *last;
+    size_t messages, bytes, taken = 0;
+    bool closed;
+
+    for (size_t i = 0; i < 3; i++) {
+        struct inbox_share *share = inbox_share_new(inbox);
+
+        ck_assert_uint_eq(fill(share, i == 2 ? MIB : 1),
+                          i == 2 ? INBOX_SHARES_BYTES / 2 / MIB : INBOX_SHARES_MESSAGES / 2);
+        inbox_share_free(share);
+        inbox_figures(inbox, &messages, &bytes);
+        ck_assert_uint_eq(messages, INBOX_SHARES_MESSAGES / 2);
+        ck_assert_uint_eq(bytes, messages);
+    }
+    last = inbox_share_new(inbox);
+    ck_assert_int_eq(inbox_share_give(last, numbered(77)), 0);
+    while (taken < INBOX_SHARES_MESSAGES / 2 + 1)
+        taken += free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    inbox_figures(inbox, &messages, &bytes);
+    ck_assert_uint_eq(messages + bytes, 0);
+    inbox_share_free(last);
+    inbox_share_free(NULL);
+    inbox_free(inbox);
+}
+END_TEST
+
+static void *share_many(void *context)
+{
+    struct inbox *inbox = context;
+    struct inbox_share *share = inbox_share_new(inbox);
+
+    for (uint64_t i = 1; i <= EACH;) {
+        int fault =
+            i % 2 ? inbox_share_give(share, numbered(i)) : inbox_share_leave(share, numbered(i));
+
+        if (!fault)
+            i++;
+        if (fault || i % TOGETHER == 0 || i > EACH)
+            inbox_wake(inbox);
+    }
+    inbox_share_free(share);
+    return NULL;
+}
+
+START_TEST(nothing_is_lost_between_shares_and_the_network)
+{
+    struct inbox *inbox = inbox_new();
+    pthread_t threads[2];
+    size_t taken = 0;
+    bool closed;
+
+    ck_assert_int_eq(pthread_create(&threads[0], NULL, share_many, inbox), 0);
+    ck_assert_int_eq(pthread_create(&threads[1], NULL, leave_many, inbox), 0);
+    while (taken < 2 * EACH)
+        taken += free_chain(inbox_take(inbox, MOMENT_NEVER, &closed));
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(taken, 2 * EACH);
+    inbox_free(inbox);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("inbox");
@@ -400,6 +615,14 @@ int main(void)
     tcase_add_test(tests, one_who_waits_for_room_wakes_the_one_who_makes_it);
     tcase_add_test(tests, who_wants_many_gets_fewer_when_poked_or_late_or_full_or_closed);
     tcase_add_test(tests, who_wants_many_is_woken_when_they_are_there);
+    tcase_add_test(tests, one_program_alone_holds_half_and_the_next_half_of_what_is_left);
+    tcase_add_test(tests, bytes_of_shares_are_bounded_the_same_way);
+    tcase_add_test(tests, an_empty_share_has_room_however_many_flood);
+    tcase_add_test(tests, a_full_line_of_the_network_leaves_shares_their_room);
+    tcase_add_test(tests, a_turn_is_half_the_networks_and_shares_take_turns_in_the_rest);
+    tcase_add_test(tests, what_one_kind_does_not_use_of_a_turn_the_other_does);
+    tcase_add_test(tests, what_a_program_that_left_ordered_is_taken_up_to_one_share);
+    tcase_add_test(tests, nothing_is_lost_between_shares_and_the_network);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

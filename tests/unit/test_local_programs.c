@@ -1,6 +1,8 @@
 /* Programs at the local API: the socket, followers, bounds, and those that leave. */
 #include "local_rig.h"
 
+#include <sched.h>
+
 /* ---- plain sockets, for what the client library would not do ---- */
 
 static int connect_plainly(void)
@@ -492,16 +494,165 @@ START_TEST(a_request_needs_an_id_of_its_own)
 }
 END_TEST
 
-START_TEST(an_order_for_which_the_inbox_has_no_room_is_busy)
+/* ---- floods ---- */
+
+static void say_pulses(int socket_, unsigned count)
+{
+    Duck__PulseOrder pulse = DUCK__PULSE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct local_buffer buffer = {0};
+
+    pulse.duckling = alice;
+    request.order_case = DUCK__REQUEST__ORDER_PULSE;
+    request.pulse = &pulse;
+    for (request.id = 1; request.id <= count; request.id++)
+        local_buffer_append(&buffer, &request);
+    say(socket_, buffer.data, buffer.end);
+    local_buffer_free(&buffer);
+}
+
+/* Until `count` answers came; returns how many were "busy". */
+static unsigned hear_busy(int socket_, struct local_buffer *buffer, unsigned count)
+{
+    unsigned busy = 0;
+
+    while (count-- > 0) {
+        Duck__Reply *reply = hear(socket_, buffer);
+
+        ck_assert_ptr_nonnull(reply);
+        if (reply->answer_case == DUCK__REPLY__ANSWER_PROBLEM) {
+            ck_assert_str_eq(reply->problem->code, "busy");
+            busy++;
+        }
+        duck_reply_free(reply);
+    }
+    return busy;
+}
+
+static size_t awaited_messages;
+
+static bool messages_wait(void)
+{
+    size_t messages, bytes;
+
+    inbox_figures(rig.inbox, &messages, &bytes);
+    return messages >= awaited_messages;
+}
+
+static void await_messages(size_t count)
+{
+    uint64_t until_ms = clock_now_ms() + SOON_MS;
+
+    awaited_messages = count;
+    while (!messages_wait() && clock_now_ms() < until_ms)
+        sched_yield();
+    ck_assert(messages_wait());
+}
+
+static bool pulsed_early;
+
+/* bob's pulse came last and is among the first turn's. */
+static void note_bob(struct rig *told, const struct order *order)
+{
+    if (id_equal(&order->duckling, &told->bed.bob.id))
+        pulsed_early = told->order_count < TURN_MESSAGES_MAX;
+    agree(told, order);
+}
+
+START_TEST(programs_that_flood_hear_busy_and_nobody_else_does)
+{
+    struct local_buffer one_heard = {0}, other_heard = {0};
+    Duck__PulseOrder pulse = DUCK__PULSE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct asked asked = ASKED_INIT;
+    int one, other;
+
+    /* No loop yet: nobody takes. One may have all its requests wait, the other half of them. */
+    ck_assert_int_eq(open_api(&rig.api, rig.socket), 0);
+    ck_assert_int_eq(duck_connect(&rig.duck, rig.socket, NULL), 0);
+    one = connect_plainly();
+    other = connect_plainly();
+    say_pulses(one, LOCAL_REQUESTS_MAX);
+    await_messages(INBOX_SHARES_MESSAGES / 2);
+    say_pulses(other, LOCAL_REQUESTS_MAX);
+    ck_assert_uint_eq(hear_busy(other, &other_heard, LOCAL_REQUESTS_MAX / 2),
+                      LOCAL_REQUESTS_MAX / 2);
+    await_messages(INBOX_SHARES_MESSAGES / 4 * 3);
+
+    pulse.duckling = bob;
+    request.order_case = DUCK__REQUEST__ORDER_PULSE;
+    request.pulse = &pulse;
+    duck_call(rig.duck, &request, 60000, keep_reply, &asked);
+    await_messages(INBOX_SHARES_MESSAGES / 4 * 3 + 1);
+    rig.decide = note_bob;
+    ck_assert_int_eq(pthread_create(&rig.loop, NULL, loop, NULL), 0);
+    rig.loop_runs = true;
+    ck_assert_int_eq(await_reply(&asked, 1)->answer_case, DUCK__REPLY__ANSWER_DONE);
+    ck_assert(pulsed_early);
+    ck_assert_uint_eq(hear_busy(one, &one_heard, LOCAL_REQUESTS_MAX), 0);
+    ck_assert_uint_eq(hear_busy(other, &other_heard, LOCAL_REQUESTS_MAX / 2), 0);
+    duck_reply_free(asked.reply);
+    local_buffer_free(&one_heard);
+    local_buffer_free(&other_heard);
+    close(one);
+    close(other);
+}
+END_TEST
+
+#define CALM_ORDERS 200u
+
+static void *flood_on(void *context)
+{
+    const int *socket_ = context;
+    struct local_buffer buffer = {0};
+
+    for (unsigned round = 0; round < 2; round++) {
+        say_pulses(*socket_, 2048);
+        hear_busy(*socket_, &buffer, 2048);
+    }
+    local_buffer_free(&buffer);
+    return NULL;
+}
+
+START_TEST(one_who_orders_calmly_is_served_while_another_floods)
+{
+    pthread_t flood;
+    int socket_;
+
+    start(agree);
+    socket_ = connect_plainly();
+    ck_assert_int_eq(pthread_create(&flood, NULL, flood_on, &socket_), 0);
+    for (unsigned i = 0; i < CALM_ORDERS; i++)
+        expect_code(duck_pulse(rig.duck, bob), "", "");
+    pthread_join(flood, NULL);
+    close(socket_);
+}
+END_TEST
+
+START_TEST(what_a_program_ordered_before_it_left_is_carried_out)
+{
+    int plain;
+
+    ck_assert_int_eq(open_api(&rig.api, rig.socket), 0);
+    plain = connect_plainly();
+    say_pulses(plain, 5);
+    await_messages(5);
+    close(plain);
+    local_api_close(rig.api); /* and it is freed */
+    rig.api = NULL;
+    ck_assert_int_eq(open_api(&rig.api, rig.socket), 0);
+    ck_assert_int_eq(pthread_create(&rig.loop, NULL, loop, NULL), 0);
+    rig.loop_runs = true;
+    await_order(5);
+}
+END_TEST
+
+START_TEST(an_order_to_a_node_that_stops_is_busy)
 {
     struct asked asked = ASKED_INIT;
 
-    /* No loop here: nobody takes. */
     ck_assert_int_eq(open_api(&rig.api, rig.socket), 0);
     ck_assert_int_eq(duck_connect(&rig.duck, rig.socket, NULL), 0);
-    for (unsigned i = 0; i < INBOX_MESSAGES_MAX; i++)
-        ck_assert_int_eq(inbox_try_give(rig.inbox, message_new(64)), 0);
-    expect_code(duck_pulse(rig.duck, bob), "busy", "");
     inbox_close(rig.inbox);
     call_take(&asked, 1, 0);
     ck_assert_str_eq(await_reply(&asked, 1)->problem->code, "busy");
@@ -618,7 +769,10 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_frame_of_one_mebibyte_is_read_and_one_byte_more_is_not);
     tcase_add_test(tests, garbage_ends_the_connection_and_only_that);
     tcase_add_test(tests, a_request_needs_an_id_of_its_own);
-    tcase_add_test(tests, an_order_for_which_the_inbox_has_no_room_is_busy);
+    tcase_add_test(tests, programs_that_flood_hear_busy_and_nobody_else_does);
+    tcase_add_test(tests, one_who_orders_calmly_is_served_while_another_floods);
+    tcase_add_test(tests, what_a_program_ordered_before_it_left_is_carried_out);
+    tcase_add_test(tests, an_order_to_a_node_that_stops_is_busy);
     tcase_add_test(tests, what_is_told_to_a_program_that_left_is_nobodys);
     tcase_add_test(tests, what_was_handed_out_to_a_program_that_left_is_given_back);
     tcase_add_test(tests, a_node_that_stops_ends_waits_and_answers_no_more);
