@@ -263,7 +263,7 @@ int local_api_open(struct local_api **opened, const struct local_api_settings *s
     local_waits_init(api);
     ring_init(&api->clients);
     ring_init(&api->dead);
-    ring_init(&api->questions);
+    ring_init(&api->askers);
     api->started_wall_ms = clock_wall_ms();
     fault = local_readers_start(api);
     if (!fault)

@@ -52,6 +52,7 @@ size_t local_prepare_sends(struct local_api *api, struct local_client *clients[L
 
 static void forget_requests(struct local_client *client)
 {
+    local_forget_questions(client);
     for (size_t i = 0; i < CLIENT_SLOTS; i++)
         while (!ring_is_alone(&client->requests[i]))
             local_forget(RING_OWNER(client->requests[i].next, struct request, by_id));
@@ -181,7 +182,7 @@ static void ask(struct local_client *client, const Duck__Request *asked, struct 
     question->ticket = request->ticket;
     question->message = message;
     question->asked = asked;
-    local_ask(client->api, question);
+    local_ask(client, question);
 }
 
 static void ask_for_peck(struct local_client *client, uint64_t id, const struct wish *wish)
@@ -438,6 +439,8 @@ static struct local_client *client_new(struct local_api *api, nng_stream *stream
     client->api = api;
     client->uses = 1; /* the receive that is about to start */
     ring_init(&client->ring);
+    ring_init(&client->asker);
+    ring_init(&client->questions);
     for (size_t i = 0; i < CLIENT_SLOTS; i++)
         ring_init(&client->requests[i]);
     if (nng_aio_alloc(&client->receive_aio, receive_ended, client) == 0 &&

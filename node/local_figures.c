@@ -256,8 +256,7 @@ static void read_sources(struct local_view *view, struct sources *sources)
         sources->members[i] = states[i];
     local_sum_handlers(api, &sources->handlers);
     pthread_mutex_lock(&api->lock);
-    for (struct ring *ring = api->questions.next; ring != &api->questions; ring = ring->next)
-        sources->questions++;
+    sources->questions = api->question_count;
     sources->waits = api->armed;
     pthread_mutex_unlock(&api->lock);
 }

@@ -178,6 +178,8 @@ struct local_client {
     struct local_buffer in;  /* belongs to whoever receives */
     struct local_buffer out, sending;
     size_t request_count, follow_count;
+    struct ring asker;       /* in api->askers while it has questions */
+    struct ring questions;   /* that no reader has taken yet, in order */
     struct ring requests[CLIENT_SLOTS]; /* by id */
 };
 
@@ -231,7 +233,8 @@ struct local_api {
         const struct local_client *by; /* NULL: gone, or there was none */
     } handlers;
 
-    struct ring questions;
+    struct ring askers;      /* clients that await a reader, whose turn it is first */
+    size_t question_count;
     pthread_t sweeper;
     struct local_reader *readers;
     size_t reader_count;
@@ -310,7 +313,8 @@ void local_follows_tell_tier(struct local_api *api, const struct effect *effect)
 
 int local_readers_start(struct local_api *api);
 void local_readers_stop(struct local_api *api); /* sets `closing`, if it is not yet */
-void local_ask(struct local_api *api, struct question *question); /* under the lock; keeps it */
+void local_ask(struct local_client *client, struct question *question); /* under the lock; keeps it */
+void local_forget_questions(struct local_client *client); /* under the lock */
 
 void *local_new(struct local_view *view, size_t size); /* zeroed */
 char *local_id(struct local_view *view, enum id_kind kind, const struct id *id); /* zero: "" */

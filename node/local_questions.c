@@ -1,4 +1,5 @@
-/* Readers: threads with a read-only connection to the store each, that take questions in order.
+/* Readers: threads with a read-only connection to the store each, that take questions in order, of each
+ * program one in turn.
  * What they say of the node itself stands here too. */
 #include "clock.h"
 #include "core/certificate.h"
@@ -297,6 +298,25 @@ static void question_free(struct question *question)
     memory_give_back(question);
 }
 
+/* Under the lock. One of each client in turn: who asks much keeps nobody else waiting for all of it. NULL: there is
+ * none. */
+static struct question *next_question(struct local_api *api)
+{
+    struct local_client *client;
+    struct question *question;
+
+    if (ring_is_alone(&api->askers))
+        return NULL;
+    client = RING_OWNER(api->askers.next, struct local_client, asker);
+    question = RING_OWNER(client->questions.next, struct question, ring);
+    ring_take_off(&question->ring);
+    ring_take_off(&client->asker);
+    if (!ring_is_alone(&client->questions))
+        ring_put_last(&api->askers, &client->asker);
+    api->question_count--;
+    return question;
+}
+
 static void *read_on(void *context)
 {
     struct local_view *view = context;
@@ -306,12 +326,11 @@ static void *read_on(void *context)
     for (;;) {
         struct question *question;
 
-        while (ring_is_alone(&api->questions) && !api->closing)
+        while (ring_is_alone(&api->askers) && !api->closing)
             pthread_cond_wait(&api->for_readers, &api->lock);
         if (api->closing)
             break;
-        question = RING_OWNER(api->questions.next, struct question, ring);
-        ring_take_off(&question->ring);
+        question = next_question(api);
         pthread_mutex_unlock(&api->lock);
         find_out(view, question);
         question_free(question);
@@ -323,11 +342,28 @@ static void *read_on(void *context)
     return NULL;
 }
 
-void local_ask(struct local_api *api, struct question *question)
+void local_ask(struct local_client *client, struct question *question)
 {
+    struct local_api *api = client->api;
+
     ring_init(&question->ring);
-    ring_put_last(&api->questions, &question->ring);
+    if (ring_is_alone(&client->questions))
+        ring_put_last(&api->askers, &client->asker);
+    ring_put_last(&client->questions, &question->ring);
+    api->question_count++;
     pthread_cond_signal(&api->for_readers);
+}
+
+void local_forget_questions(struct local_client *client)
+{
+    ring_take_off(&client->asker);
+    while (!ring_is_alone(&client->questions)) {
+        struct question *question = RING_OWNER(client->questions.next, struct question, ring);
+
+        ring_take_off(&question->ring);
+        client->api->question_count--;
+        question_free(question);
+    }
 }
 
 int local_readers_start(struct local_api *api)
@@ -367,10 +403,4 @@ void local_readers_stop(struct local_api *api)
         store_reader_close(view->reader);
     }
     memory_give_back(api->readers);
-    while (!ring_is_alone(&api->questions)) {
-        struct question *question = RING_OWNER(api->questions.next, struct question, ring);
-
-        ring_take_off(&question->ring);
-        question_free(question);
-    }
 }

@@ -168,7 +168,7 @@ static void ask_decided(struct request *request, const struct effect *effect)
     question->peck = effect->reply.peck;
     question->box = effect->reply.box;
     question->bond = effect->reply.bond;
-    local_ask(request->client->api, question);
+    local_ask(request->client, question);
 }
 
 static void ask_changed_bond(struct request *request, const struct effect *effect)
@@ -179,7 +179,7 @@ static void ask_changed_bond(struct request *request, const struct effect *effec
     question->ticket = request->ticket;
     question->bond = effect->reply.bond;
     question->duckling = effect->reply.duckling;
-    local_ask(request->client->api, question);
+    local_ask(request->client, question);
 }
 
 static void ask_taken(struct request *request, const struct effect *effect)
@@ -191,7 +191,7 @@ static void ask_taken(struct request *request, const struct effect *effect)
     question->pecks =
         memory_copy(effect->reply.taken, effect->reply.taken_count * sizeof *question->pecks);
     question->peck_count = effect->reply.taken_count;
-    local_ask(request->client->api, question);
+    local_ask(request->client, question);
 }
 
 static void touch(struct request *request)

@@ -193,7 +193,7 @@ void local_ask_again(struct request *request)
     question->replayed = request->replayed;
     request->asking = true;
     request->again = false;
-    local_ask(request->client->api, question);
+    local_ask(request->client, question);
 }
 
 /* ---- deadlines ---- */

@@ -47,6 +47,17 @@ static void say_status(int socket_, uint64_t id)
     say_request(socket_, &request);
 }
 
+static void say_cancel(int socket_, uint64_t id)
+{
+    Duck__CancelFollow cancel = DUCK__CANCEL_FOLLOW__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    request.id = id;
+    request.order_case = DUCK__REQUEST__ORDER_CANCEL_FOLLOW;
+    request.cancel_follow = &cancel;
+    say_request(socket_, &request);
+}
+
 /* The next reply; NULL: the other end hung up. */
 static Duck__Reply *hear(int socket_, struct local_buffer *buffer)
 {
@@ -629,6 +640,67 @@ START_TEST(one_who_orders_calmly_is_served_while_another_floods)
 }
 END_TEST
 
+/* What a reader does for a status waits for this. */
+static size_t statuses_allowed;
+
+static bool status_is_allowed(void)
+{
+    return statuses_allowed > 0;
+}
+
+static void figures_when_allowed(void *context, struct agent_figures *agent,
+                                 struct local_figures *node)
+{
+    await(status_is_allowed);
+    pthread_mutex_lock(&rig.lock);
+    statuses_allowed--;
+    pthread_mutex_unlock(&rig.lock);
+    figures(context, agent, node);
+}
+
+static void allow_statuses(size_t count)
+{
+    pthread_mutex_lock(&rig.lock);
+    statuses_allowed = count;
+    pthread_cond_broadcast(&rig.changed);
+    pthread_mutex_unlock(&rig.lock);
+}
+
+#define QUESTIONS_OF_A_FLOOD 1000u
+
+START_TEST(who_asks_much_is_answered_in_turn_with_others)
+{
+    struct local_api_settings wanted = settings();
+    struct local_buffer heard = {0}, buffer = {0};
+    Duck__Reply *reply;
+    int many, one;
+
+    wanted.readers = 1;
+    wanted.figures = figures_when_allowed;
+    ck_assert_int_eq(local_api_open(&rig.api, &wanted), 0);
+    many = connect_plainly();
+    for (unsigned i = 1; i <= QUESTIONS_OF_A_FLOOD; i++)
+        say_status(many, i);
+    say_cancel(many, QUESTIONS_OF_A_FLOOD + 1);
+    duck_reply_free(hear(many, &heard));
+    local_buffer_free(&heard);
+    one = connect_plainly();
+    say_status(one, 1);
+    say_cancel(one, 2); /* answered at once: so the question before it has come */
+    reply = hear(one, &buffer);
+    ck_assert_uint_eq(reply->id, 2);
+    duck_reply_free(reply);
+    allow_statuses(3); /* the one under way, one of each; of a thousand that came before */
+    reply = hear(one, &buffer);
+    ck_assert_int_eq(reply->answer_case, DUCK__REPLY__ANSWER_STATUS);
+    duck_reply_free(reply);
+    local_buffer_free(&buffer);
+    allow_statuses(QUESTIONS_OF_A_FLOOD);
+    close(one);
+    close(many);
+}
+END_TEST
+
 START_TEST(what_a_program_ordered_before_it_left_is_carried_out)
 {
     int plain;
@@ -771,6 +843,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_request_needs_an_id_of_its_own);
     tcase_add_test(tests, programs_that_flood_hear_busy_and_nobody_else_does);
     tcase_add_test(tests, one_who_orders_calmly_is_served_while_another_floods);
+    tcase_add_test(tests, who_asks_much_is_answered_in_turn_with_others);
     tcase_add_test(tests, what_a_program_ordered_before_it_left_is_carried_out);
     tcase_add_test(tests, an_order_to_a_node_that_stops_is_busy);
     tcase_add_test(tests, what_is_told_to_a_program_that_left_is_nobodys);
