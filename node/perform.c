@@ -7,45 +7,24 @@
 
 #define RECORDS_FRAME_BYTES (128u * KIB) /* of records in one frame: others want to get through */
 #define SCRATCH_BUDGET (64u * MIB)
-#define LATE_NO_PARTIALS PARTIALS_MAX /* of a receipt that is late: none follow that many */
 
 void performer_init(struct performer *performer)
 {
     arena_init(&performer->scratch, SCRATCH_BUDGET);
+    performer->late = late_receipts_new();
     performer->late_at_ms = MOMENT_NEVER;
 }
 
 void performer_free(struct performer *performer)
 {
     arena_free(&performer->scratch);
-    memory_give_back(performer->late);
+    late_receipts_free(performer->late);
 }
 
-/* Of a peck that is remembered all that follows goes out together. */
-static bool is_late_already(const struct performer *performer, const struct late_receipt *late)
-{
-    for (size_t i = performer->late_count; i-- > 0;)
-        if (id_equal(&performer->late[i].peck, &late->peck) &&
-            id_equal(&performer->late[i].node, &late->node) &&
-            performer->late[i].partials <= late->partials)
-            return true;
-    return false;
-}
-
-static void remember_late(struct performer *performer, const struct late_receipt *late,
+static void remember_late(struct performer *performer, const struct late_receipt *receipt,
                           const struct moment *at)
 {
-    if (late->partials != LATE_NO_PARTIALS && is_late_already(performer, late))
-        return;
-    if (performer->late_count == LATE_RECEIPTS_MAX)
-        return; /* the sender asks again when its link comes up anew */
-    if (performer->late_count == performer->late_capacity) {
-        performer->late_capacity = performer->late_capacity ? performer->late_capacity * 2 : 16;
-        performer->late =
-            memory_resize(performer->late, performer->late_capacity * sizeof *performer->late);
-    }
-    performer->late[performer->late_count++] = *late;
-    if (performer->late_at_ms == MOMENT_NEVER)
+    if (late_receipts_remember(performer->late, receipt) && performer->late_at_ms == MOMENT_NEVER)
         performer->late_at_ms = at->now_ms + LATE_RETRY_MS;
 }
 
@@ -303,16 +282,16 @@ void perform(struct performer *performer, const struct effects *effects, const s
         performer->stop(performer->context);
 }
 
+static bool send_late(void *context, struct late_receipt *receipt)
+{
+    return send_receipts(context, receipt) != FAULT_BUSY;
+}
+
 void perform_late(struct performer *performer, const struct moment *at)
 {
-    size_t count = performer->late_count, done = 0;
-
     if (performer->late_at_ms > at->now_ms)
         return;
-    while (done < count && send_receipts(performer, &performer->late[done]) != FAULT_BUSY)
-        done++;
-    performer->late_count -= done;
-    memmove(performer->late, performer->late + done,
-            performer->late_count * sizeof *performer->late);
-    performer->late_at_ms = performer->late_count ? at->now_ms + LATE_RETRY_MS : MOMENT_NEVER;
+    late_receipts_send(performer->late, send_late, performer);
+    performer->late_at_ms =
+        late_receipts_count(performer->late) ? at->now_ms + LATE_RETRY_MS : MOMENT_NEVER;
 }

@@ -3,17 +3,12 @@
 #define DUCK_NODE_PERFORM_H
 
 #include "inbox.h"
+#include "late_receipts.h"
 #include "local_api.h"
 #include "store.h"
 #include "transport.h"
 
-#define LATE_RECEIPTS_MAX 10000u /* receipts that a full link could not take; then its sender asks again */
-#define LATE_RETRY_MS 100ull
-
-struct late_receipt {
-    struct id node, peck;
-    uint32_t partials; /* and the partial answers after so many */
-};
+#define LATE_RETRY_MS 100ull /* of what a full link could not take */
 
 struct performer {
     struct store *store;
@@ -24,8 +19,7 @@ struct performer {
     void (*stop)(void *context); /* may be NULL */
     void *context;
     struct arena scratch;
-    struct late_receipt *late;
-    size_t late_count, late_capacity;
+    struct late_receipts *late;
     uint64_t late_at_ms;   /* steady; MOMENT_NEVER: none */
 };
 
