@@ -36,12 +36,17 @@ size_t late_receipts_count(const struct late_receipts *late)
     return late->count;
 }
 
-static struct line *find_line(struct late_receipts *late, const struct id *node)
+static struct line *find_line(const struct late_receipts *late, const struct id *node)
 {
     for (size_t i = 0; i < late->line_count; i++)
         if (id_equal(&late->lines[i].node, node))
             return &late->lines[i];
     return NULL;
+}
+
+bool late_receipts_has(const struct late_receipts *late, const struct id *node)
+{
+    return find_line(late, node) != NULL;
 }
 
 static struct line *add_line(struct late_receipts *late, const struct id *node)

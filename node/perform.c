@@ -1,6 +1,7 @@
 #include "perform.h"
 
 #include "core/intake.h"
+#include "core/quota.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@ void performer_init(struct performer *performer)
 {
     arena_init(&performer->scratch, SCRATCH_BUDGET);
     performer->late = late_receipts_new();
+    performer->again = quota_new(NEIGHBOURS_MAX, AGAIN_BYTES_PER_S, AGAIN_BYTES_BURST);
     performer->late_at_ms = MOMENT_NEVER;
 }
 
@@ -19,13 +21,13 @@ void performer_free(struct performer *performer)
 {
     arena_free(&performer->scratch);
     late_receipts_free(performer->late);
+    quota_free(performer->again);
 }
 
-static void remember_late(struct performer *performer, const struct late_receipt *receipt,
-                          const struct moment *at)
+static void remember_late(struct performer *performer, const struct late_receipt *receipt)
 {
     if (late_receipts_remember(performer->late, receipt) && performer->late_at_ms == MOMENT_NEVER)
-        performer->late_at_ms = at->now_ms + LATE_RETRY_MS;
+        performer->late_at_ms = performer->now_ms + LATE_RETRY_MS;
 }
 
 /* A peck for a duckling of this very node, that could not be received when it was sent. */
@@ -67,6 +69,22 @@ static void send_peck(struct performer *performer, const struct effect *effect)
                                          effect->send_stored.cancelled, &performer->scratch));
 }
 
+/* A receipt or a part that is stored, for who asks for it: as often as it likes, which costs it a small frame, and us
+ * up to a MiB. So each neighbour has a quota, and beyond it a link counts as full. */
+static int send_stored(struct performer *performer, const struct late_receipt *late,
+                       enum frame_kind kind, struct bytes body)
+{
+    uint64_t amount = late->is_again ? body.size + AGAIN_FRAME_BYTES : 0;
+    int fault;
+
+    if (!quota_take(performer->again, &late->node, amount, performer->now_ms))
+        return FAULT_BUSY;
+    fault = transport_send(performer->transport, &late->node, (uint8_t)kind, body);
+    if (fault)
+        quota_give_back(performer->again, &late->node, amount, performer->now_ms);
+    return fault;
+}
+
 /* Those after `late->partials`, which follows. Returns FAULT_BUSY when the link is full. */
 static int send_partials(struct performer *performer, struct late_receipt *late)
 {
@@ -80,8 +98,8 @@ static int send_partials(struct performer *performer, struct late_receipt *late)
                                 wires, &chain, &count))
             return 0;
         for (size_t i = 0; i < count && !fault; i++) {
-            fault = transport_send(performer->transport, &late->node, FRAME_PARTIAL,
-                                   frame_pack_partial(chain, wires[i], &performer->scratch));
+            fault = send_stored(performer, late, FRAME_PARTIAL,
+                                frame_pack_partial(chain, wires[i], &performer->scratch));
             if (!fault)
                 late->partials++;
         }
@@ -92,7 +110,6 @@ static int send_partials(struct performer *performer, struct late_receipt *late)
 /* The parts of an answer before its end. Returns FAULT_BUSY when the link is full. */
 static int send_receipts(struct performer *performer, struct late_receipt *late)
 {
-    const struct id *node = &late->node, *peck = &late->peck;
     struct bytes wires[2], chains[2];
     size_t count = 0;
     int fault = send_partials(performer, late);
@@ -100,12 +117,12 @@ static int send_receipts(struct performer *performer, struct late_receipt *late)
     if (fault)
         return fault;
     arena_reset(&performer->scratch);
-    if (store_read_receipts(performer->store, BOX_IN, peck, &performer->scratch, wires, chains,
-                            &count))
+    if (store_read_receipts(performer->store, BOX_IN, &late->peck, &performer->scratch, wires,
+                            chains, &count))
         return 0;
     for (size_t i = 0; i < count && !fault; i++)
-        fault = transport_send(performer->transport, node, FRAME_RECEIPT,
-                               frame_pack_receipt(chains[i], wires[i], &performer->scratch));
+        fault = send_stored(performer, late, FRAME_RECEIPT,
+                            frame_pack_receipt(chains[i], wires[i], &performer->scratch));
     return fault;
 }
 
@@ -144,7 +161,7 @@ static void send_records(struct performer *performer, const struct effect *effec
 }
 
 static void send_frame(struct performer *performer, const struct effect *effect,
-                       const struct effect *receipt, const struct moment *at)
+                       const struct effect *receipt)
 {
     int fault = transport_send(performer->transport, &effect->send.node, (uint8_t)effect->send.kind,
                                effect->send.body);
@@ -160,19 +177,21 @@ static void send_frame(struct performer *performer, const struct effect *effect,
             .partials = is_partial ? receipt->partial.partials.count - 1 : LATE_NO_PARTIALS,
         };
 
-        remember_late(performer, &late, at);
+        remember_late(performer, &late);
     }
 }
 
-static void send_stored_receipts(struct performer *performer, const struct effect *effect,
-                                 const struct moment *at)
+/* Behind what waits for that node already: then nothing is read for it now. */
+static void send_stored_receipts(struct performer *performer, const struct effect *effect)
 {
     struct late_receipt late = {.node = effect->send_stored.node,
                                 .peck = effect->send_stored.peck,
-                                .partials = effect->send_stored.partials};
+                                .partials = effect->send_stored.partials,
+                                .is_again = true};
 
-    if (send_receipts(performer, &late) == FAULT_BUSY)
-        remember_late(performer, &late, at);
+    if (late_receipts_has(performer->late, &late.node) ||
+        send_receipts(performer, &late) == FAULT_BUSY)
+        remember_late(performer, &late);
 }
 
 void perform_early(struct performer *performer, struct effects *effects)
@@ -212,6 +231,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         NULL;           /* the one kept last: what a FRAME_RECEIPT or FRAME_PARTIAL carries */
     bool stops = false; /* after all that this turn says */
 
+    performer->now_ms = at->now_ms;
     for (size_t i = 0; i < effects->count; i++) {
         const struct effect *effect = &effects->list[i];
 
@@ -239,13 +259,13 @@ void perform(struct performer *performer, const struct effects *effects, const s
             break;
         case EFFECT_SEND:
             if (!effect->send.gone)
-                send_frame(performer, effect, receipt, at);
+                send_frame(performer, effect, receipt);
             break;
         case EFFECT_SEND_PECK:
             send_peck(performer, effect);
             break;
         case EFFECT_SEND_RECEIPTS:
-            send_stored_receipts(performer, effect, at);
+            send_stored_receipts(performer, effect);
             break;
         case EFFECT_SEND_RECORDS:
             send_records(performer, effect);
@@ -291,6 +311,7 @@ void perform_late(struct performer *performer, const struct moment *at)
 {
     if (performer->late_at_ms > at->now_ms)
         return;
+    performer->now_ms = at->now_ms;
     late_receipts_send(performer->late, send_late, performer);
     performer->late_at_ms =
         late_receipts_count(performer->late) ? at->now_ms + LATE_RETRY_MS : MOMENT_NEVER;

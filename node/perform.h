@@ -8,7 +8,9 @@
 #include "store.h"
 #include "transport.h"
 
-#define LATE_RETRY_MS 100ull /* of what a full link could not take */
+#define LATE_RETRY_MS 100ull /* of what a full link could not take, or its quota */
+
+struct quota;
 
 struct performer {
     struct store *store;
@@ -20,6 +22,8 @@ struct performer {
     void *context;
     struct arena scratch;
     struct late_receipts *late;
+    struct quota *again;   /* what each neighbour may have said again */
+    uint64_t now_ms;       /* steady, of the turn that is performed */
     uint64_t late_at_ms;   /* steady; MOMENT_NEVER: none */
 };
 

@@ -135,6 +135,9 @@
 #define NEIGHBOURS_MAX 5000u             /* whose quotas are kept: as many as links */
 #define NEWS_BYTES_PER_S (64u * KIB)     /* that one neighbour may tell unasked: some 50 records a second … */
 #define NEWS_BYTES_BURST (1u * MIB)      /* … and a thousand at once */
+#define AGAIN_BYTES_PER_S (4u * MIB)     /* of stored receipts and parts that one neighbour may have said again … */
+#define AGAIN_BYTES_BURST (16u * MIB)    /* … and so many at once; beyond it they go out later */
+#define AGAIN_FRAME_BYTES 512u           /* that each counts for beside its own: looking it up is work too */
 #define ASKED_BYTES_PER_S (16u * MIB)    /* comparisons, fetches and what was fetched */
 #define ASKED_BYTES_BURST (64u * MIB)
 #define NEWS_SLOTS_MAX 256u              /* changed records that wait for their rides; of a larger crowd the rest is left to repair */

@@ -105,3 +105,12 @@ bool quota_take(struct quota *quota, const struct id *neighbour, uint64_t amount
     bucket->amount -= amount;
     return true;
 }
+
+void quota_give_back(struct quota *quota, const struct id *neighbour, uint64_t amount,
+                     uint64_t now_ms)
+{
+    struct bucket *bucket = bucket_of(quota, neighbour, now_ms);
+
+    bucket->amount =
+        quota->burst - bucket->amount > amount ? bucket->amount + amount : quota->burst;
+}

@@ -16,4 +16,7 @@ void quota_free(struct quota *quota); /* NULL is fine */
  * clock that was set back fills no bucket. */
 bool quota_take(struct quota *quota, const struct id *neighbour, uint64_t amount, uint64_t now_ms);
 
+/* Puts back what was taken for something that then did not happen. */
+void quota_give_back(struct quota *quota, const struct id *neighbour, uint64_t amount, uint64_t now_ms);
+
 #endif

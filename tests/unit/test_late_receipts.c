@@ -59,6 +59,8 @@ START_TEST(a_full_link_holds_back_its_own_receipts_and_no_others)
     ck_assert_uint_eq(last_sent[2], 4);
     ck_assert_uint_eq(sent[3], 10);
     ck_assert_uint_eq(late_receipts_count(late), 16);
+    ck_assert(late_receipts_has(late, &(struct id){{1}}));
+    ck_assert(!late_receipts_has(late, &(struct id){{3}}));
 
     room[1] = room[2] = 100; /* in their order, each once */
     late_receipts_send(late, send, NULL);

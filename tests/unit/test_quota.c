@@ -92,6 +92,22 @@ START_TEST(what_was_seen_is_known_until_another_takes_its_place)
 }
 END_TEST
 
+START_TEST(what_is_given_back_is_there_again_and_never_more_than_a_bucket_holds)
+{
+    struct quota *quota = quota_new(4, 1, 10);
+    struct id neighbour = {{1}};
+
+    ck_assert(quota_take(quota, &neighbour, 10, 1000));
+    quota_give_back(quota, &neighbour, 4, 1000);
+    ck_assert(!quota_take(quota, &neighbour, 5, 1000));
+    ck_assert(quota_take(quota, &neighbour, 4, 1000));
+    quota_give_back(quota, &neighbour, UINT64_MAX, 1000);
+    ck_assert(!quota_take(quota, &neighbour, 11, 1000));
+    ck_assert(quota_take(quota, &neighbour, 10, 1000));
+    quota_free(quota);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("quota");
@@ -105,6 +121,7 @@ int main(void)
     tcase_add_test(tests, a_clock_that_is_set_back_fills_nothing);
     tcase_add_test(tests, a_full_table_forgets_who_was_idle_longest);
     tcase_add_test(tests, what_was_seen_is_known_until_another_takes_its_place);
+    tcase_add_test(tests, what_is_given_back_is_there_again_and_never_more_than_a_bucket_holds);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
