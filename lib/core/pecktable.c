@@ -207,27 +207,3 @@ struct pecktable_node *pecktable_queue_first(const struct pecktable_heap *queue)
 {
     return heap_first(queue);
 }
-
-/* The earliest that fits of those at `place` and below it, if it is earlier than `best`: nothing
- * below a node is earlier than the node. As deep as the heap is high. */
-static struct pecktable_node *
-earliest(const struct pecktable_heap *queue, size_t place, struct pecktable_node *best,
-         bool (*fits)(const void *context, const struct pecktable_node *node), const void *context)
-{
-    struct pecktable_node *node = place <= queue->count ? queue->nodes[place] : NULL;
-
-    if (!node || (best && is_earlier(best, node, queue->kind)))
-        return best;
-    if (fits(context, node))
-        return node;
-    best = earliest(queue, place * 2, best, fits, context);
-    return earliest(queue, place * 2 + 1, best, fits, context);
-}
-
-struct pecktable_node *pecktable_queue_find(const struct pecktable_heap *queue,
-                                            bool (*fits)(const void *context,
-                                                         const struct pecktable_node *node),
-                                            const void *context)
-{
-    return earliest(queue, 1, NULL, fits, context);
-}

@@ -63,9 +63,5 @@ void pecktable_queue_free(struct pecktable_heap *queue); /* not the entries */
 void pecktable_queue_join(struct pecktable_heap *queue, struct pecktable_node *node, uint64_t rank);
 void pecktable_queue_leave(struct pecktable_heap *queue, struct pecktable_node *node);
 struct pecktable_node *pecktable_queue_first(const struct pecktable_heap *queue); /* or NULL */
-/* The first that fits, or NULL. O(entries) where few do. */
-struct pecktable_node *pecktable_queue_find(const struct pecktable_heap *queue,
-                                            bool (*fits)(const void *context, const struct pecktable_node *node),
-                                            const void *context);
 
 #endif

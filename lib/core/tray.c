@@ -1,38 +1,12 @@
 #include "tray.h"
 
-#include "pecktable.h"
-
-struct slot {
-    struct pecktable_node node;
-    struct tray_entry entry;
-    struct party *target, *sender;
-    struct line *line;
-    uint64_t turn;    /* of its line, when it was handed out */
-    uint8_t action[]; /* what entry.action points to */
-};
-
-/* What one sender has here for one target. Its node stands in the target's queue while something of
- * it is ready. */
-struct line {
-    struct pecktable_node by_sender;
-    size_t count;
-    uint64_t turn;               /* the lower, the sooner it is its turn */
-    struct pecktable_heap ready; /* in order of arrival */
-};
-
-/* A duckling as a target or a sender of what is in the tray. Lives while something counts on it. */
-struct party {
-    struct idtable_node by_id;
-    size_t as_target, as_sender, pending;
-    struct idtable lines;        /* to it, by sender */
-    uint64_t turns;              /* that were given out */
-    struct pecktable_heap ready; /* lines, by their turn */
-};
+#include "tray_lines.h"
 
 struct tray {
     struct pecktable table;
     struct idtable parties;
     size_t pending; /* that wait for owners */
+    uint64_t looks;
 };
 
 const char *tray_verdict_text(enum tray_verdict verdict)
@@ -61,25 +35,14 @@ struct tray *tray_new(size_t pecks_max)
     return tray;
 }
 
-static void free_lines(struct party *party)
-{
-    struct idtable_node *node = NULL;
-
-    while ((node = idtable_next(&party->lines, node)))
-        pecktable_queue_free(&((struct line *)node)->ready);
-    idtable_free(&party->lines);
-}
-
 void tray_free(struct tray *tray)
 {
     struct idtable_node *node = NULL;
 
     if (!tray)
         return;
-    while ((node = idtable_next(&tray->parties, node))) {
-        pecktable_queue_free(&((struct party *)node)->ready);
-        free_lines((struct party *)node);
-    }
+    while ((node = idtable_next(&tray->parties, node)))
+        party_clear((struct party *)node);
     idtable_free(&tray->parties);
     pecktable_free(&tray->table);
     memory_give_back(tray);
@@ -100,8 +63,7 @@ static struct party *meet(struct tray *tray, const struct id *id)
         return party;
     party = memory_take(sizeof *party);
     party->by_id.id = *id;
-    idtable_init(&party->lines);
-    pecktable_queue_init(&party->ready);
+    party_init(party);
     idtable_add(&tray->parties, &party->by_id);
     return party;
 }
@@ -111,70 +73,8 @@ static void part(struct tray *tray, struct party *party)
     if (party->as_target > 0 || party->as_sender > 0)
         return;
     idtable_remove(&tray->parties, &party->by_id);
-    idtable_free(&party->lines);
-    pecktable_queue_free(&party->ready);
+    party_clear(party);
     memory_give_back(party);
-}
-
-/* ---- lines ---- */
-
-/* Round robin, by who was served least lately (Nagle, RFC 970): a sender is served, and stands behind
- * all others; who is new does too. What it has sent, and what others take, moves nobody's place. */
-static void move_line(struct line *line, struct party *target, uint64_t turn)
-{
-    bool is_ready = pecktable_queue_first(&line->ready) != NULL;
-
-    if (is_ready)
-        pecktable_queue_leave(&target->ready, &line->by_sender);
-    line->turn = turn;
-    if (is_ready)
-        pecktable_queue_join(&target->ready, &line->by_sender, turn);
-}
-
-static void stand_in_line(struct slot *slot)
-{
-    struct party *target = slot->target;
-    struct line *line = (struct line *)idtable_find(&target->lines, &slot->sender->by_id.id);
-
-    if (!line) {
-        line = memory_take(sizeof *line);
-        line->by_sender.by_id.id = slot->sender->by_id.id;
-        line->turn = ++target->turns;
-        pecktable_queue_init(&line->ready);
-        idtable_add(&target->lines, &line->by_sender.by_id);
-    }
-    line->count++;
-    slot->line = line;
-}
-
-static void leave_line(struct slot *slot)
-{
-    if (--slot->line->count > 0)
-        return;
-    idtable_remove(&slot->target->lines, &slot->line->by_sender.by_id);
-    pecktable_queue_free(&slot->line->ready);
-    memory_give_back(slot->line);
-}
-
-/* What comes back from a lease was owed its turn. */
-static void become_ready(struct slot *slot)
-{
-    struct line *line = slot->line;
-
-    if (!pecktable_queue_first(&line->ready))
-        pecktable_queue_join(&slot->target->ready, &line->by_sender, line->turn);
-    pecktable_queue_join(&line->ready, &slot->node, slot->node.arrival);
-    if (slot->turn > 0 && slot->turn < line->turn)
-        move_line(line, slot->target, slot->turn);
-}
-
-static void be_ready_no_more(struct slot *slot)
-{
-    struct line *line = slot->line;
-
-    pecktable_queue_leave(&line->ready, &slot->node);
-    if (!pecktable_queue_first(&line->ready))
-        pecktable_queue_leave(&slot->target->ready, &line->by_sender);
 }
 
 /* ---- places ---- */
@@ -187,7 +87,7 @@ static void enter(struct tray *tray, struct slot *slot, enum tray_place place)
         slot->sender->pending++;
         tray->pending++;
     } else if (place == TRAY_READY)
-        become_ready(slot);
+        slot_become_ready(slot);
     else if (place == TRAY_LEASED)
         pecktable_set_due(&tray->table, &slot->node, slot->entry.lease_until_ms);
 }
@@ -198,7 +98,7 @@ static void leave(struct tray *tray, struct slot *slot)
         slot->sender->pending--;
         tray->pending--;
     } else if (slot->entry.place == TRAY_READY)
-        be_ready_no_more(slot);
+        slot_be_ready_no_more(slot);
     else if (slot->entry.place == TRAY_LEASED)
         pecktable_set_due(&tray->table, &slot->node, MOMENT_NEVER);
 }
@@ -246,11 +146,12 @@ bool tray_restore(struct tray *tray, const struct tray_entry *entry)
     slot->entry.action.data = slot->action;
     if (entry->action.size > 0)
         memcpy(slot->action, entry->action.data, entry->action.size);
+    slot->kind = kind_of(entry->action);
     slot->target = meet(tray, &entry->to);
     slot->sender = meet(tray, &entry->from);
     slot->target->as_target++;
     slot->sender->as_sender++;
-    stand_in_line(slot);
+    slot_stand_in_line(slot);
     enter(tray, slot, entry->place);
     pecktable_set_expiry(&tray->table, &slot->node, entry->expires_ms);
     return true;
@@ -283,7 +184,7 @@ void tray_remove(struct tray *tray, const struct id *peck)
     target = slot->target;
     sender = slot->sender;
     leave(tray, slot);
-    leave_line(slot);
+    slot_leave_line(slot);
     target->as_target--;
     sender->as_sender--;
     pecktable_remove(&tray->table, &slot->node);
@@ -295,6 +196,11 @@ void tray_remove(struct tray *tray, const struct id *peck)
 size_t tray_count(const struct tray *tray)
 {
     return pecktable_count(&tray->table);
+}
+
+uint64_t tray_looks(const struct tray *tray)
+{
+    return tray->looks;
 }
 
 void tray_approve(struct tray *tray, const struct id *peck)
@@ -324,37 +230,19 @@ bool tray_filter_fits(const struct tray_filter *filter, struct bytes action)
            !covers_any(filter->but_not, filter->but_not_count, action);
 }
 
-static bool fits(const void *filter, const struct pecktable_node *node)
-{
-    return tray_filter_fits(filter, ((const struct slot *)node)->entry.action);
-}
-
-static struct slot *first_that_fits(const struct line *line, const struct tray_filter *filter)
-{
-    return (struct slot *)pecktable_queue_find(&line->ready, fits, filter);
-}
-
-static bool line_fits(const void *filter, const struct pecktable_node *node)
-{
-    return first_that_fits((const struct line *)node, filter) != NULL;
-}
-
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    const struct tray_filter *filter, uint64_t lease_until_ms)
 {
     struct party *target = find_party(tray, duckling);
-    struct line *line =
-        target ? (struct line *)pecktable_queue_find(&target->ready, line_fits, filter) : NULL;
-    struct slot *slot;
+    struct slot *slot = target ? party_next(target, filter, &tray->looks) : NULL;
 
-    if (!line)
+    if (!slot)
         return NULL;
-    slot = first_that_fits(line, filter);
-    slot->turn = line->turn;
+    slot->turn = slot->line->turn;
     slot->entry.attempt++;
     slot->entry.lease_until_ms = lease_until_ms;
     move(tray, slot, TRAY_LEASED);
-    move_line(line, target, ++target->turns);
+    line_move(slot->line, target, ++target->turns);
     return &slot->entry;
 }
 

@@ -55,11 +55,13 @@ bool tray_restore(struct tray *tray, const struct tray_entry *entry);
 const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck); /* until the next change */
 void tray_remove(struct tray *tray, const struct id *peck);
 size_t tray_count(const struct tray *tray);
+uint64_t tray_looks(const struct tray *tray); /* what takes with a filter cost so far: actions that were held against it */
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */
 
 /* Hands out a ready peck of a duckling that the filter fits, under a lease; NULL: none. Senders take turns, of each the
- * oldest that fits goes first. What comes back gets its old place, and its sender the turn that it had. */
+ * oldest that fits goes first. What comes back gets its old place, and its sender the turn that it had. Costs a look at
+ * each action of which something is ready, however much of it there is; without a filter, at none. */
 const struct tray_entry *tray_take(struct tray *tray, const struct id *duckling,
                                    const struct tray_filter *filter, uint64_t lease_until_ms);
 bool tray_renew(struct tray *tray, const struct id *peck, uint64_t lease_until_ms); /* false: not leased */

@@ -417,13 +417,13 @@ static bool is_before(const struct listed *one, const struct listed *other)
     return turn < others || (turn == others && one->age < other->age);
 }
 
-static struct listed *next_ready(uint64_t to)
+static struct listed *next_ready(uint64_t to, const struct tray_filter *filter)
 {
     struct listed *next = NULL;
 
     for (size_t i = 0; i < PECKS; i++)
         if (list[i].held && list[i].entry.place == TRAY_READY && list[i].to == to &&
-            (!next || is_before(&list[i], next)))
+            tray_filter_fits(filter, list[i].entry.action) && (!next || is_before(&list[i], next)))
             next = &list[i];
     return next;
 }
@@ -469,6 +469,9 @@ static struct listed *first_expired(uint64_t wall_ms)
     return first;
 }
 
+#define LIST_ACTIONS 4u
+static const char *const list_actions[LIST_ACTIONS] = {"", "data.read", "data.list", "wipe"};
+
 static void try_to_add(struct listed *one, struct dice *dice, struct moment at, uint64_t age)
 {
     enum tray_place place = (enum tray_place)dice_below(dice, 4);
@@ -479,6 +482,7 @@ static void try_to_add(struct listed *one, struct dice *dice, struct moment at, 
     one->entry.from = duckling(from);
     one->entry.to = duckling(to); /* its own node's, even itself */
     one->entry.place = place;
+    one->entry.action = bytes_of_text(list_actions[dice_below(dice, LIST_ACTIONS)]);
     one->entry.attempt = 0;
     one->entry.lease_until_ms = place == TRAY_LEASED ? at.now_ms + dice_below(dice, 500) : 0;
     one->entry.expires_ms = at.wall_ms + dice_below(dice, 3000);
@@ -526,8 +530,14 @@ static void hand_out(struct dice *dice, struct moment at)
     uint64_t target = dice_below(dice, DUCKLINGS);
     struct id to = duckling(target);
     uint64_t until_ms = at.now_ms + dice_below(dice, 500);
-    struct listed *expected = next_ready(target);
-    const struct tray_entry *taken = tray_take(tray, &to, &everything, until_ms);
+    struct bytes wanted = bytes_of_text(dice_below(dice, 2) ? "data.*" : "wipe"),
+                 unwanted = bytes_of_text("data.list");
+    struct tray_filter filter = {.actions = &wanted,
+                                 .but_not = &unwanted,
+                                 .action_count = dice_below(dice, 2),
+                                 .but_not_count = dice_below(dice, 2)};
+    struct listed *expected = next_ready(target, &filter);
+    const struct tray_entry *taken = tray_take(tray, &to, &filter, until_ms);
 
     ck_assert_int_eq(taken != NULL, expected != NULL);
     if (!taken)
@@ -628,6 +638,35 @@ START_TEST(among_many_a_filter_finds_the_oldest_whatever_was_taken_before)
 }
 END_TEST
 
+#define CROWD 20000u
+#define CROWD_SENDERS 100u
+
+/* What others want lies there in any number: who wants little does not pay for it. */
+START_TEST(a_narrow_filter_costs_a_look_at_each_action_and_not_at_each_peck)
+{
+    static struct id rare[3];
+    uint64_t looks;
+
+    for (uint64_t i = 0; i < CROWD; i++)
+        add_action_of(i, 10 + i % CROWD_SENDERS, i % 2 ? "data.read" : "data.list");
+    for (uint64_t i = 0; i < 3; i++)
+        rare[i] = add_action_of(CROWD + i, 10 + i, "rare");
+    looks = tray_looks(tray);
+    for (uint64_t i = 0; i < 3; i++)
+        ck_assert(takes_only("rare", "", &rare[i]));
+    ck_assert_uint_eq(tray_looks(tray) - looks, 9);
+    looks = tray_looks(tray);
+    ck_assert(takes_only("rare", "", NULL)); /* of which nothing is ready any more */
+    ck_assert_uint_eq(tray_looks(tray) - looks, 2);
+    ck_assert(!takes(2, NULL)); /* who wants anything looks at nothing */
+    ck_assert_uint_eq(tray_looks(tray) - looks, 2);
+    /* Senders take turns, and are put behind once for each. */
+    for (uint64_t i = 1; i < CROWD / 2; i++)
+        ck_assert(!takes_only("data.read", "", NULL));
+    ck_assert_uint_eq(tray_looks(tray) - looks, CROWD);
+}
+END_TEST
+
 /* One sender's last peck goes first, because nobody takes the others: that puts nobody behind them. */
 START_TEST(what_is_taken_out_of_order_makes_nobody_wait)
 {
@@ -721,6 +760,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_filter_takes_the_oldest_that_it_fits);
     tcase_add_test(tests, among_many_a_filter_finds_the_oldest_whatever_was_taken_before);
+    tcase_add_test(tests, a_narrow_filter_costs_a_look_at_each_action_and_not_at_each_peck);
     tcase_add_test(tests, what_is_taken_out_of_order_makes_nobody_wait);
     tcase_add_test(tests, what_comes_back_has_its_turn_again);
     tcase_add_test(tests, a_lease_that_is_renewed_ends_later);
