@@ -1,25 +1,30 @@
 #include "audit.h"
 
+#include <assert.h>
 #include <sodium.h>
-#include <stdlib.h>
 
 #define SLOTS_MIN 16u
 #define SLOTS_PER_PLACE 2u
+#define ROOM_MIN 64u
+#define SHELVES_MAX 48u /* each half as large again as all before it */
+#define READ_AT_ONCE 64u
 #define AUDIT_LABEL "ducknode audit 1"
 
-/* A stamp of the set and what becomes of it. */
-struct pair {
-    struct stamp keyed;
-    struct hash original;
+/* The way back for so many stamps. When one is full another is added, so that no turn pays for all that was done
+ * before. The keyed hash of an original is worked out anew where it is looked for: that costs less than keeping it. */
+struct shelf {
+    struct hash *originals; /* in the order in which they were read */
+    size_t count, room;
+    size_t *slots;     /* 1 + index, open addressing by the keyed hash; 0: free */
+    size_t slot_count; /* a power of two */
 };
 
 struct audit {
     struct recordset *set;
-    struct hash *originals; /* in the order of the set */
-    size_t room;            /* of those */
-    size_t *slots;          /* 1 + index of the set, open addressing by the keyed hash; 0: free */
-    size_t slot_count;      /* a power of two */
-    struct stamp after;     /* where it goes on: a hash of zeros at a second that was not read */
+    struct shelf shelves[SHELVES_MAX];
+    size_t shelf_count;
+    struct stamp after; /* the last that was read … */
+    bool has_begun;     /* … if one was */
     uint8_t key[AUDIT_KEY_SIZE];
 };
 
@@ -40,73 +45,58 @@ void audit_key(const struct id *initiator, const uint8_t of_initiator[AUDIT_NONC
                        (const uint8_t *)AUDIT_LABEL, sizeof AUDIT_LABEL - 1);
 }
 
-static int compare_pairs(const void *left, const void *right)
+static struct hash keyed_of(const struct audit *audit, const struct hash *original)
 {
-    return stamp_compare(&((const struct pair *)left)->keyed, &((const struct pair *)right)->keyed);
+    struct hash keyed;
+
+    crypto_generichash(keyed.bytes, HASH_SIZE, original->bytes, HASH_SIZE, audit->key,
+                       sizeof audit->key);
+    return keyed;
 }
 
 /* The hash is keyed, so where its slot begins nobody can have chosen. */
-static size_t slot_of(const struct audit *audit, const struct hash *keyed)
+static size_t slot_of(const struct shelf *shelf, const struct hash *keyed)
 {
     size_t number;
 
     memcpy(&number, keyed->bytes, sizeof number);
-    return number & (audit->slot_count - 1);
+    return number & (shelf->slot_count - 1);
 }
 
-static void put_slot(struct audit *audit, const struct hash *keyed, size_t index)
+static struct shelf *add_shelf(struct audit *audit, size_t room)
 {
-    size_t slot = slot_of(audit, keyed);
+    struct shelf *shelf = &audit->shelves[audit->shelf_count++];
 
-    while (audit->slots[slot])
-        slot = (slot + 1) & (audit->slot_count - 1);
-    audit->slots[slot] = index + 1;
+    assert(audit->shelf_count <= SHELVES_MAX);
+    shelf->room = room;
+    shelf->originals = memory_take(room * sizeof *shelf->originals);
+    shelf->slot_count = SLOTS_MIN;
+    while (shelf->slot_count < SLOTS_PER_PLACE * room)
+        shelf->slot_count *= 2;
+    shelf->slots = memory_take(shelf->slot_count * sizeof *shelf->slots);
+    return shelf;
 }
 
-/* For `count` stamps; those that are there get their new slots. */
-static void make_room(struct audit *audit, size_t count)
+static void put(struct audit *audit, const struct hash *keyed, const struct hash *original)
 {
-    struct stamp stamp;
+    struct shelf *shelf = &audit->shelves[audit->shelf_count - 1];
+    size_t slot;
 
-    audit->room = count;
-    audit->originals = memory_resize(audit->originals, count * sizeof *audit->originals);
-    memory_give_back(audit->slots);
-    audit->slot_count = SLOTS_MIN;
-    while (audit->slot_count < SLOTS_PER_PLACE * count)
-        audit->slot_count *= 2;
-    audit->slots = memory_take(audit->slot_count * sizeof *audit->slots);
-    for (size_t i = 0; recordset_read(audit->set, i, &stamp, 1) == 1; i++)
-        put_slot(audit, &stamp.hash, i);
+    if (shelf->count == shelf->room)
+        shelf = add_shelf(audit, recordset_count(audit->set) / 2 + ROOM_MIN);
+    slot = slot_of(shelf, keyed);
+    while (shelf->slots[slot])
+        slot = (slot + 1) & (shelf->slot_count - 1);
+    shelf->originals[shelf->count] = *original;
+    shelf->slots[slot] = ++shelf->count;
 }
 
-static void keep(struct audit *audit, const struct pair *pair)
+static void keep(struct audit *audit, const struct stamp *stamp)
 {
-    size_t index = recordset_count(audit->set);
+    struct stamp keyed = {.at_s = stamp->at_s, .hash = keyed_of(audit, &stamp->hash)};
 
-    if (index == audit->room)
-        make_room(audit, audit->room + audit->room / 2 + 64);
-    recordset_insert(audit->set, &pair->keyed);
-    audit->originals[index] = pair->original;
-    put_slot(audit, &pair->keyed.hash, index);
-}
-
-/* Reads the stamps of one second from `begin` on into `pairs`; the set is in order, so only they
- * change places among themselves. Returns how many. */
-static size_t read_second(const struct recordset *set, size_t begin, struct pair **pairs,
-                          size_t *room)
-{
-    size_t count = 0;
-    struct stamp stamp;
-
-    while (recordset_read(set, begin + count, &stamp, 1) == 1 &&
-           (count == 0 || stamp.at_s == (*pairs)[0].keyed.at_s)) {
-        if (count == *room) {
-            *room = *room ? 2 * *room : 64;
-            *pairs = memory_resize(*pairs, *room * sizeof **pairs);
-        }
-        (*pairs)[count++] = (struct pair){.keyed = {.at_s = stamp.at_s}, .original = stamp.hash};
-    }
-    return count;
+    put(audit, &keyed.hash, &stamp->hash);
+    recordset_insert(audit->set, &keyed);
 }
 
 struct audit *audit_begin(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE])
@@ -115,29 +105,35 @@ struct audit *audit_begin(const struct recordset *set, const uint8_t key[AUDIT_K
 
     audit->set = recordset_new();
     memcpy(audit->key, key, sizeof audit->key);
-    make_room(audit, recordset_count(set) + 1);
+    add_shelf(audit, recordset_count(set) + ROOM_MIN);
     return audit;
+}
+
+static size_t next_index(const struct audit *audit, const struct recordset *set)
+{
+    if (!audit->has_begun)
+        return 0;
+    return recordset_seek(set, &audit->after) + recordset_contains(set, &audit->after);
 }
 
 bool audit_go_on(struct audit *audit, const struct recordset *set, size_t stamps_max)
 {
-    size_t begin = recordset_seek(set, &audit->after), room = 0, taken = 0, count = 0;
-    struct pair *pairs = NULL;
+    struct stamp stamps[READ_AT_ONCE];
+    size_t next = next_index(audit, set), count = 1;
 
-    while (taken < stamps_max && (count = read_second(set, begin, &pairs, &room)) > 0) {
+    for (size_t taken = 0; taken < stamps_max && count > 0; taken += count) {
+        size_t most = stamps_max - taken < READ_AT_ONCE ? stamps_max - taken : READ_AT_ONCE;
+
+        count = recordset_read(set, next, stamps, most);
         for (size_t i = 0; i < count; i++)
-            crypto_generichash(pairs[i].keyed.hash.bytes, HASH_SIZE, pairs[i].original.bytes,
-                               HASH_SIZE, audit->key, sizeof audit->key);
-        audit->after.at_s = pairs[0].keyed.at_s + 1; /* before all of the next second */
-        if (count > 1)
-            qsort(pairs, count, sizeof *pairs, compare_pairs);
-        for (size_t i = 0; i < count; i++)
-            keep(audit, &pairs[i]);
-        begin += count;
-        taken += count;
+            keep(audit, &stamps[i]);
+        if (count > 0) {
+            audit->after = stamps[count - 1];
+            audit->has_begun = true;
+        }
+        next += count;
     }
-    memory_give_back(pairs);
-    return count == 0 || begin == recordset_count(set);
+    return next >= recordset_count(set);
 }
 
 struct audit *audit_new(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE])
@@ -153,8 +149,10 @@ void audit_free(struct audit *audit)
     if (!audit)
         return;
     recordset_free(audit->set);
-    memory_give_back(audit->originals);
-    memory_give_back(audit->slots);
+    for (size_t i = 0; i < audit->shelf_count; i++) {
+        memory_give_back(audit->shelves[i].originals);
+        memory_give_back(audit->shelves[i].slots);
+    }
     sodium_memzero(audit->key, sizeof audit->key);
     memory_give_back(audit);
 }
@@ -164,16 +162,26 @@ const struct recordset *audit_set(const struct audit *audit)
     return audit->set;
 }
 
-bool audit_original(const struct audit *audit, const struct hash *keyed, struct hash *original)
+static bool find_on(const struct audit *audit, const struct shelf *shelf, const struct hash *keyed,
+                    struct hash *original)
 {
-    for (size_t slot = slot_of(audit, keyed); audit->slots[slot];
-         slot = (slot + 1) & (audit->slot_count - 1)) {
-        size_t index = audit->slots[slot] - 1;
-        struct stamp stamp;
-        if (recordset_read(audit->set, index, &stamp, 1) == 1 && hash_equal(&stamp.hash, keyed)) {
-            *original = audit->originals[index];
+    for (size_t slot = slot_of(shelf, keyed); shelf->slots[slot];
+         slot = (slot + 1) & (shelf->slot_count - 1)) {
+        const struct hash *found = &shelf->originals[shelf->slots[slot] - 1];
+        struct hash its_keyed = keyed_of(audit, found);
+
+        if (hash_equal(&its_keyed, keyed)) {
+            *original = *found;
             return true;
         }
     }
+    return false;
+}
+
+bool audit_original(const struct audit *audit, const struct hash *keyed, struct hash *original)
+{
+    for (size_t i = 0; i < audit->shelf_count; i++)
+        if (find_on(audit, &audit->shelves[i], keyed, original))
+            return true;
     return false;
 }

@@ -20,8 +20,8 @@ void audit_key(const struct id *initiator, const uint8_t of_initiator[AUDIT_NONC
 
 struct audit;
 
-/* Some 80 bytes and a microsecond a stamp: so it is made in slices. Each call takes `stamps_max` more of
- * the set, in the order of time, and ends with a whole second; true: that was the last, and now it may be
+/* Some 90 bytes and a microsecond a stamp: so it is made in slices. Each call takes at most `stamps_max` more of
+ * the set, in its order, however many are of one second; true: that was the last, and now it may be
  * used. What the set changes meanwhile behind that place is missed: the next audit sees it. */
 struct audit *audit_begin(const struct recordset *set, const uint8_t key[AUDIT_KEY_SIZE]);
 bool audit_go_on(struct audit *audit, const struct recordset *set, size_t stamps_max);

@@ -129,9 +129,59 @@ START_TEST(an_audit_that_is_made_in_slices_is_the_same)
 }
 END_TEST
 
+/* Whoever publishes much in one second makes no turn longer. */
+START_TEST(a_slice_takes_no_more_than_it_may_of_one_second)
+{
+    struct audit *audit;
+    size_t calls = 1;
+
+    fill(1000, 1);
+    audit = audit_begin(set, key);
+    for (; !audit_go_on(audit, set, 70); calls++)
+        ck_assert_uint_eq(recordset_count(audit_set(audit)), calls * 70);
+    ck_assert_uint_eq(calls, 1000 / 70 + 1);
+    check_audit(audit);
+    audit_free(audit);
+}
+END_TEST
+
+START_TEST(a_slice_that_ends_with_the_set_is_the_last)
+{
+    struct stamp more = {.at_s = 3, .hash.bytes = {9}};
+    struct audit *audit;
+
+    fill(140, 2);
+    audit = audit_begin(set, key);
+    ck_assert(!audit_go_on(audit, set, 139));
+    ck_assert(audit_go_on(audit, set, 1));
+    ck_assert(audit_go_on(audit, set, 70)); /* and nothing more is there */
+    ck_assert(recordset_insert(set, &more));
+    ck_assert(audit_go_on(audit, set, 1));
+    check_audit(audit);
+    audit_free(audit);
+}
+END_TEST
+
+/* The last that was read is gone: it goes on with what came after it. */
+START_TEST(a_slice_goes_on_behind_a_stamp_that_is_gone)
+{
+    struct stamp last;
+    struct audit *audit;
+
+    fill(100, 1);
+    recordset_read(set, 49, &last, 1);
+    audit = audit_begin(set, key);
+    ck_assert(!audit_go_on(audit, set, 50));
+    ck_assert(recordset_erase(set, &last));
+    ck_assert(audit_go_on(audit, set, 50));
+    ck_assert_uint_eq(recordset_count(audit_set(audit)), 100);
+    audit_free(audit);
+}
+END_TEST
+
 START_TEST(a_set_may_change_while_its_audit_is_made)
 {
-    struct stamp behind = {.hash.bytes = {7}}, ahead = {.at_s = 5000, .hash.bytes = {8}};
+    struct stamp behind = {.hash.bytes = {0}}, ahead = {.at_s = 5000, .hash.bytes = {8}};
     struct stamp first, last;
     struct audit *audit;
     struct hash hash, original;
@@ -198,6 +248,9 @@ int main(void)
     tcase_add_test(tcase, one_hash_under_two_times_leads_back_to_itself);
     tcase_add_test(tcase, an_audit_is_of_the_set_as_it_was);
     tcase_add_test(tcase, an_audit_that_is_made_in_slices_is_the_same);
+    tcase_add_test(tcase, a_slice_takes_no_more_than_it_may_of_one_second);
+    tcase_add_test(tcase, a_slice_that_ends_with_the_set_is_the_last);
+    tcase_add_test(tcase, a_slice_goes_on_behind_a_stamp_that_is_gone);
     tcase_add_test(tcase, a_set_may_change_while_its_audit_is_made);
     tcase_add_test(tcase, a_key_is_of_both_nodes_and_both_nonces);
     suite_add_tcase(suite, tcase);
