@@ -81,6 +81,10 @@ static int fault_of(struct store_connection *connection, int result)
     case SQLITE_NOTADB:
         connection->is_io_broken = true;
         return FAULT_CORRUPT;
+    /* A lock that SQLite could not get for ten seconds, or that this file system does not have: one that was not let
+     * go stays as long as the connection lives, and each turn would wait as long again. */
+    case SQLITE_PROTOCOL:
+    case SQLITE_NOLFS:
     case SQLITE_IOERR:
     case SQLITE_NOMEM:
         connection->is_io_broken = true;

@@ -68,7 +68,7 @@ static struct disk {
     bool is_folder[DESCRIPTORS_MAX];
     void (*at_sync)(void *context);
     void *context;
-    size_t syncs, calls, fail_at;
+    size_t syncs, calls, fail_at, unlocks, fail_unlock_at;
     int cause;
     const char *failed;
 } disk;
@@ -322,6 +322,13 @@ void disk_fail(size_t call, int cause)
     disk.failed = NULL;
 }
 
+void disk_fail_unlock(size_t call)
+{
+    disk.unlocks = 0;
+    disk.fail_unlock_at = call;
+    disk.failed = NULL;
+}
+
 size_t disk_calls(void)
 {
     return disk.calls;
@@ -338,6 +345,15 @@ static bool fails(const char *name)
         return false;
     disk.failed = name;
     errno = disk.cause;
+    return true;
+}
+
+static bool unlock_fails(void)
+{
+    if (++disk.unlocks != disk.fail_unlock_at)
+        return false;
+    disk.failed = "unlock";
+    errno = ENOLCK;
     return true;
 }
 
@@ -546,10 +562,12 @@ int fcntl64(int descriptor, int command, ...)
     va_start(rest, command);
     argument = va_arg(rest, void *);
     va_end(rest);
-    /* What is unlocked here was locked here: that needs neither disk nor memory. */
-    if (file_of(descriptor) && command == F_SETLK &&
-        ((struct flock *)argument)->l_type != F_UNLCK && fails("fcntl"))
-        return -1;
+    if (file_of(descriptor) && command == F_SETLK) {
+        bool unlocks = ((struct flock *)argument)->l_type == F_UNLCK;
+
+        if (unlocks ? unlock_fails() : fails("fcntl"))
+            return -1;
+    }
     return (int)syscall(SYS_fcntl, descriptor, command, argument);
 }
 

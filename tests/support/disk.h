@@ -27,6 +27,9 @@ void disk_cut(const char *folder, uint64_t seed);
 
 /* The `call`th call from now fails with this errno, once; 0: none will. */
 void disk_fail(size_t call, int cause);
+/* The `call`th unlocking of a file from now fails, once; 0: none will. It is no call of those above: what is unlocked
+ * was locked, and that needs neither disk nor memory; but a network's file system may fail it. */
+void disk_fail_unlock(size_t call);
 size_t disk_calls(void);           /* that could have failed since disk_fail */
 const char *disk_failed_call(void); /* its name; NULL: none failed since disk_fail */
 

@@ -4,6 +4,7 @@
  * lost either way, and what is there is what one turn left.
  *
  * DUCK_FAIL_ALL=1: each one, instead of one in so many. */
+#include "clock.h"
 #include "disk.h"
 #include "keyfile.h"
 #include "store_internal.h"
@@ -291,6 +292,31 @@ START_TEST(each_file_call_of_the_store_fails_once)
 }
 END_TEST
 
+static void fail_an_unlock(size_t n, int cause)
+{
+    (void)cause;
+    begin_anew();
+    disk_watch(left);
+    disk_fail_unlock(n);
+    _exit(outcome_of("unlock", n, live()));
+}
+
+/* What is not unlocked stays locked as long as the connection lives: SQLite waits ten seconds for it, in each turn anew.
+ * So after the first the process ends, and the next one finds no lock. */
+START_TEST(an_unlock_that_fails_holds_up_one_turn_at_most)
+{
+    uint64_t began_ms = clock_now_ms();
+    size_t n = (size_t)_i;
+    enum outcome outcome = in_a_process(fail_an_unlock, n, 0);
+
+    printf("unlock %zu failed: %zu turns undone, %zu processes ended\n", n, shared->undone,
+           shared->ended);
+    ck_assert_int_eq(outcome, OUTCOME_HELD);
+    ck_assert_uint_eq(shared->undone, 0); /* it would meet the lock again */
+    ck_assert_uint_lt(clock_now_ms() - began_ms, 25000);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 static void fail_an_allocation(size_t n, int cause)
@@ -412,7 +438,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("failing_once");
-    TCase *tests = tcase_create("once");
+    TCase *tests = tcase_create("once"), *unlocks = tcase_create("unlocks");
     SRunner *runner;
     int failed;
 
@@ -423,6 +449,11 @@ int main(void)
     tcase_add_test(tests, each_allocation_of_sqlite_fails_once);
     tcase_add_test(tests, each_allocation_of_ours_ends_the_process_once);
     suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(unlocks, make, unmake);
+    tcase_set_timeout(unlocks, 0);
+    tcase_add_loop_test(unlocks, an_unlock_that_fails_holds_up_one_turn_at_most,
+                        step(2) == 1 ? 1 : 14, step(2) == 1 ? 40 : 18); /* some wait ten seconds */
+    suite_add_tcase(suite, unlocks);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -533,6 +533,29 @@ START_TEST(no_directory_is_no_store)
 }
 END_TEST
 
+/* Whatever cannot pass by itself ends the process; what can is tried again. */
+START_TEST(a_lock_that_cannot_be_had_ends_the_process)
+{
+    static const struct {
+        int result, fault;
+        bool ends;
+    } results[] = {
+        {SQLITE_BUSY, FAULT_BUSY, false},         {SQLITE_BUSY_SNAPSHOT, FAULT_BUSY, false},
+        {SQLITE_LOCKED, FAULT_STORE, false},      {SQLITE_PROTOCOL, FAULT_STORE, true},
+        {SQLITE_NOLFS, FAULT_STORE, true},        {SQLITE_IOERR_LOCK, FAULT_STORE, true},
+        {SQLITE_IOERR_UNLOCK, FAULT_STORE, true}, {SQLITE_IOERR_SHMLOCK, FAULT_STORE, true},
+        {SQLITE_FULL, FAULT_DISK_FULL, false},    {SQLITE_CORRUPT, FAULT_CORRUPT, true},
+    };
+
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        ck_assert_int_eq(store_note_fault(&bed.store->connection, results[i].result, "a test"),
+                         results[i].fault);
+        ck_assert_int_eq(store_is_io_broken(bed.store), results[i].ends);
+        bed.store->connection.is_io_broken = false;
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store faults");
@@ -559,6 +582,7 @@ int main(void)
     tcase_add_test(cases, a_damaged_page_stops_the_store_while_it_runs);
     tcase_add_test(cases, a_file_that_others_may_read_or_a_link_is_refused);
     tcase_add_test(cases, no_directory_is_no_store);
+    tcase_add_test(cases, a_lock_that_cannot_be_had_ends_the_process);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
