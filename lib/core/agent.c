@@ -35,6 +35,8 @@ void agent_log(struct effects *effects, enum log_level level, const char *format
     va_end(arguments);
     if (size < 0)
         return;
+    if ((size_t)size >= sizeof line) /* its last character may be a part of one */
+        line[bytes_cut(bytes_of(line, sizeof line - 1), sizeof line - 2).size] = 0;
     effect = effects_add(effects, EFFECT_LOG);
     effect->log.level = level;
     effect->log.text =

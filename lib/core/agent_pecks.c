@@ -848,7 +848,7 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
     const struct id *peck = &event->refusal.peck;
     const struct outbox_entry *entry = outbox_find(agent->outbox, peck);
     struct bytes code = event->refusal.code, reason = event->refusal.reason;
-    char text[ID_TEXT_SIZE], problem[RECEIPT_PROBLEM_MAX];
+    char text[ID_TEXT_SIZE], problem[RECEIPT_PROBLEM_MAX + NAME_MAX_BYTES + 64];
     struct ending ending = {.state = PECK_FAILED, .retry_after_ms = event->refusal.retry_after_ms};
     const struct ending taken_back = {
         .state = PECK_CANCELLED, .problem = bytes_of_text("its target's node had not taken it")};
@@ -872,7 +872,8 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
     }
     snprintf(problem, sizeof problem, "refused by the target's node (%.*s): %.*s", (int)code.size,
              (const char *)code.data, (int)reason.size, (const char *)reason.data);
-    ending.problem = arena_copy(&effects->arena, bytes_of_text(problem));
+    ending.problem =
+        arena_copy(&effects->arena, bytes_cut(bytes_of_text(problem), RECEIPT_PROBLEM_MAX));
     ending.refusal = arena_copy(&effects->arena, code);
     end_sent(agent, entry, &ending, &event->at, effects);
 }

@@ -49,6 +49,15 @@ bool bytes_are_text(struct bytes text, bool lines)
     return true;
 }
 
+struct bytes bytes_cut(struct bytes text, size_t max)
+{
+    size_t size = text.size < max ? text.size : max;
+
+    while (size < text.size && size > 0 && (text.data[size] & 0xC0) == 0x80)
+        size--;
+    return bytes_of(text.data, size);
+}
+
 struct points {
     uint32_t first, last;
 };

@@ -31,6 +31,9 @@ bool bytes_equal(struct bytes left, struct bytes right); /* not for secrets: sto
  * to U+009F); newline and tab pass when `lines` is set. */
 bool bytes_are_text(struct bytes text, bool lines);
 
+/* The beginning of `text`, which is valid UTF-8, that has at most `max` bytes and ends with a whole character. */
+struct bytes bytes_cut(struct bytes text, size_t max);
+
 /* True when `text` is text in one line that people see as it is: something in it is visible, and
  * nothing turns its direction round or joins, hides or blanks what stands beside it (Unicode
  * Standard Annex 9, section 2; Technical Standard 39, section 5.4). For names: one that is shown

@@ -414,6 +414,65 @@ START_TEST(a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_onc
 }
 END_TEST
 
+/* `done` outranks `taken`: what is answered was taken, and nothing more is asked. */
+START_TEST(a_done_whose_taken_was_lost_ends_the_peck)
+{
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+    struct order answer = {.kind = ORDER_ANSWER, .duckling = friend, .result = bytes_of_text("1")};
+    struct kept_peck *sent;
+    size_t receipts;
+
+    bond(pond, &duck, &friend);
+    pond->lose = FRAME_RECEIPT;
+    answer.peck = order(pond, &pond->alice, &send)->peck;
+    sent = find(&pond->alice, BOX_OUT, &answer.peck);
+    ck_assert_int_eq(sent->state, PECK_SENT);
+    ck_assert_int_eq(order(pond, &pond->bob, &answer)->code, REFUSAL_NONE);
+    ck_assert_int_eq(sent->state, PECK_ANSWERED);
+    receipts = pond->carried[FRAME_RECEIPT];
+    tick(pond, RESEND_FIRST_MS + 1);
+    link_both(pond, false);
+    link_both(pond, true);
+    tick(pond, RESEND_MAX_MS);
+    ck_assert_int_eq(sent->state, PECK_ANSWERED);
+    ck_assert_uint_eq(pond->carried[FRAME_RECEIPT], receipts);
+    pond_free(pond);
+}
+END_TEST
+
+/* The longest that the wire lets through, in characters of two and three bytes. */
+START_TEST(a_long_reason_of_another_node_is_cut_between_characters)
+{
+    static const char *const characters[] = {"\xC3\xA9", "\xE2\x82\xAC"};
+    struct pond *pond = pond_new();
+    struct id duck = hatch(pond, &pond->alice, 10), friend = hatch(pond, &pond->bob, 20);
+    struct order send = action(&duck, &friend);
+
+    for (size_t i = 0; i < 2; i++) {
+        char reason[RECEIPT_PROBLEM_MAX + 1] = "";
+        struct event event = {.kind = EVENT_REFUSAL, .at = pond->at, .node = pond->bob.id};
+        struct kept_peck *sent;
+
+        while (strlen(reason) + strlen(characters[i]) <= RECEIPT_PROBLEM_MAX)
+            strcat(reason, characters[i]);
+        pond->lose = FRAME_PECK;
+        event.refusal.peck = order(pond, &pond->alice, &send)->peck;
+        event.refusal.code = bytes_of_text("busy");
+        event.refusal.reason = bytes_of_text(reason);
+        event.refusal.final = true;
+        turn(pond, &pond->alice, &event);
+        sent = find(&pond->alice, BOX_OUT, &event.refusal.peck);
+        ck_assert_int_eq(sent->state, PECK_FAILED);
+        ck_assert(bytes_are_text(sent->problem, false));
+        ck_assert_uint_le(sent->problem.size, RECEIPT_PROBLEM_MAX);
+        ck_assert_uint_ge(sent->problem.size, RECEIPT_PROBLEM_MAX - 2);
+    }
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(an_answer_given_while_the_link_was_down_arrives_when_it_is_up)
 {
     struct pond *pond = pond_new();
@@ -717,6 +776,8 @@ int main(void)
     tcase_add_test(stories, an_action_is_not_approved_as_a_bond);
     tcase_add_test(stories, a_peck_to_an_away_node_goes_out_when_it_is_back);
     tcase_add_test(stories, a_receipt_that_was_lost_is_asked_for_again_and_the_peck_is_stored_once);
+    tcase_add_test(stories, a_done_whose_taken_was_lost_ends_the_peck);
+    tcase_add_test(stories, a_long_reason_of_another_node_is_cut_between_characters);
     tcase_add_test(stories, an_answer_given_while_the_link_was_down_arrives_when_it_is_up);
     tcase_add_test(stories, a_peck_with_a_turned_bit_is_refused_with_its_reason);
     tcase_add_test(stories, a_peck_expires_on_both_sides_when_nobody_decides);

@@ -44,6 +44,22 @@ START_TEST(text_is_utf8)
 }
 END_TEST
 
+START_TEST(text_is_cut_between_characters)
+{
+    struct bytes text = TEXT("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\xA6\x86"); /* of 1, 2, 3 and 4 bytes */
+    static const size_t sizes[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+
+    for (size_t max = 0; max < sizeof sizes / sizeof *sizes; max++) {
+        struct bytes cut = bytes_cut(text, max);
+
+        ck_assert_uint_eq(cut.size, sizes[max]);
+        ck_assert_ptr_eq(cut.data, text.data);
+        ck_assert(bytes_are_text(cut, false));
+    }
+    ck_assert_uint_eq(bytes_cut(bytes_of(NULL, 0), 5).size, 0);
+}
+END_TEST
+
 START_TEST(what_is_not_utf8_is_no_text)
 {
     const struct bytes refused[] = {
@@ -313,6 +329,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, equal_bytes_have_one_size_and_one_content);
     tcase_add_test(tcase, text_is_utf8);
+    tcase_add_test(tcase, text_is_cut_between_characters);
     tcase_add_test(tcase, what_is_not_utf8_is_no_text);
     tcase_add_test(tcase, controls_are_no_text_but_lines_may_break);
     tcase_add_test(tcase, a_display_name_is_seen_as_it_is);
