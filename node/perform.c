@@ -160,25 +160,25 @@ static void send_records(struct performer *performer, const struct effect *effec
     }
 }
 
+/* A peck is sent again by the outbox, a record comes with the next repair; a receipt has nobody else to think of it.
+ * One of a node for which others wait goes behind them: what is said of a peck arrives in its order. */
 static void send_frame(struct performer *performer, const struct effect *effect,
                        const struct effect *receipt)
 {
-    int fault = transport_send(performer->transport, &effect->send.node, (uint8_t)effect->send.kind,
-                               effect->send.body);
+    bool is_partial = effect->send.kind == FRAME_PARTIAL;
+    bool is_kept = receipt && (is_partial || effect->send.kind == FRAME_RECEIPT);
+    struct late_receipt late = {.node = effect->send.node};
 
-    /* A peck is sent again by the outbox, a record comes with the next repair; a receipt has
-     * nobody else to think of it. */
-    if (fault == FAULT_BUSY && receipt &&
-        (effect->send.kind == FRAME_RECEIPT || effect->send.kind == FRAME_PARTIAL)) {
-        bool is_partial = effect->send.kind == FRAME_PARTIAL;
-        struct late_receipt late = {
-            .node = effect->send.node,
-            .peck = is_partial ? receipt->partial.peck : receipt->receipt.peck,
-            .partials = is_partial ? receipt->partial.partials.count - 1 : LATE_NO_PARTIALS,
-        };
+    if (!is_kept || !late_receipts_has(performer->late, &late.node)) {
+        int fault = transport_send(performer->transport, &effect->send.node,
+                                   (uint8_t)effect->send.kind, effect->send.body);
 
-        remember_late(performer, &late);
+        if (fault != FAULT_BUSY || !is_kept)
+            return;
     }
+    late.peck = is_partial ? receipt->partial.peck : receipt->receipt.peck;
+    late.partials = is_partial ? receipt->partial.partials.count - 1 : LATE_NO_PARTIALS;
+    remember_late(performer, &late);
 }
 
 /* Behind what waits for that node already: then nothing is read for it now. */

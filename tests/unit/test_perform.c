@@ -76,13 +76,34 @@ static uint64_t bytes_there(void)
     return bytes;
 }
 
-/* A frame of ours follows what was sent before it. */
+static uint64_t frames_there(void)
+{
+    uint64_t frames;
+
+    pthread_mutex_lock(&there.lock);
+    frames = there.frames;
+    pthread_mutex_unlock(&there.lock);
+    return frames;
+}
+
+static bool send_one(void)
+{
+    uint64_t until_ms = clock_now_ms() + TEST_WAIT_MS;
+    int fault;
+
+    do
+        fault = transport_send(here.transport, &there.id, TEST_FRAME, bytes_of_text("x"));
+    while (fault == FAULT_BUSY && clock_now_ms() < until_ms);
+    return fault == 0;
+}
+
+/* One frame follows what was sent before it. */
 static void await_all_sent(void)
 {
     pthread_mutex_lock(&there.lock);
     there.last_kind = 0;
     pthread_mutex_unlock(&there.lock);
-    test_await(transport_send(here.transport, &there.id, TEST_FRAME, bytes_of_text("x")) == 0);
+    ck_assert(send_one());
     transport_flush(here.transport);
     test_node_await(&there, there.last_kind == TEST_FRAME);
 }
@@ -129,7 +150,6 @@ END_TEST
 START_TEST(who_asks_behind_a_full_link_is_answered_when_there_is_room)
 {
     struct moment at = {.now_ms = 1000, .wall_ms = THINGS_WALL_MS};
-    uint64_t frames;
 
     test_node_hold(&there, true); /* reads nothing */
     while (late_receipts_count(performer.late) == 0)
@@ -143,10 +163,67 @@ START_TEST(who_asks_behind_a_full_link_is_answered_when_there_is_room)
     }
     await_all_sent();
     ck_assert_uint_eq(late_receipts_count(performer.late), 0);
-    pthread_mutex_lock(&there.lock);
-    frames = there.frames;
-    pthread_mutex_unlock(&there.lock);
-    ck_assert_uint_ge(frames, PARTS);
+    ck_assert_uint_ge(frames_there(), PARTS);
+}
+END_TEST
+
+/* As a turn does that made a receipt. */
+static void say_receipt(const struct effect *kept, const char *body, const struct moment *at)
+{
+    struct effects effects;
+    struct effect *effect;
+
+    effects_init(&effects);
+    *effects_add(&effects, EFFECT_KEEP_RECEIPT) = *kept;
+    effect = effects_add(&effects, EFFECT_SEND);
+    effect->send.node = there.id;
+    effect->send.kind = FRAME_RECEIPT;
+    effect->send.body = bytes_of_text(body);
+    perform(&performer, &effects, at);
+    transport_flush(here.transport);
+    effects_free(&effects);
+}
+
+static bool is_full(void)
+{
+    static uint8_t frame[64 * KIB];
+
+    return transport_send(here.transport, &there.id, TEST_FRAME - 1,
+                          bytes_of(frame, sizeof frame)) == FAULT_BUSY;
+}
+
+/* A link that was full for `taken` and is not for `done`: else whoever sent the peck would have `done` alone. */
+START_TEST(a_receipt_does_not_overtake_one_that_was_late)
+{
+    struct moment at = {.now_ms = 1000, .wall_ms = THINGS_WALL_MS};
+    struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    uint64_t frames;
+    struct effect taken = make_receipt(&bed.node, &kept, RECEIPT_TAKEN, PECK_TAKEN, &bed.arena);
+    struct effect done = make_receipt(&bed.bob, &kept, RECEIPT_DONE, PECK_ANSWERED, &bed.arena);
+
+    bed_keep(&bed, &taken, 1);
+    test_node_hold(&there, true);
+    while (late_receipts_count(performer.late) == 0) {
+        while (!is_full())
+            transport_flush(here.transport);
+        say_receipt(&taken, "taken", &at); /* it is small, and may still have room */
+    }
+    test_node_hold(&there, false);
+    await_all_sent(); /* there is room */
+    frames = frames_there();
+    bed_keep(&bed, &done, 1);
+    say_receipt(&done, "done", &at);
+    ck_assert_uint_eq(late_receipts_count(performer.late), 2);
+    await_all_sent();
+    ck_assert_uint_eq(frames_there(), frames + 1); /* the awaited one alone */
+    at.now_ms += LATE_RETRY_MS;
+    perform_late(&performer, &at);
+    transport_flush(here.transport);
+    await_all_sent();
+    ck_assert_uint_eq(late_receipts_count(performer.late), 0);
+    ck_assert_uint_ge(frames_there(), frames + 1 + 2 + 1);
+    say_receipt(&done, "done", &at); /* nothing waits any more: at once */
+    ck_assert_uint_eq(late_receipts_count(performer.late), 0);
 }
 END_TEST
 
@@ -161,6 +238,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_peck_that_is_repeated_without_end_is_answered_within_a_quota);
     tcase_add_test(tests, who_asks_behind_a_full_link_is_answered_when_there_is_room);
+    tcase_add_test(tests, a_receipt_does_not_overtake_one_that_was_late);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
