@@ -386,7 +386,8 @@ void gate_options_help(FILE *file)
           "  --fetch-ca-file PATH     for both, instead of the system's certificates\n"
           "  --fetch-private          for that, from addresses that are not public, too\n"
           "  --newsletter      prints who has the newsletter, as CSV, and ends\n"
-          "  --check-config    says whether file and flags are good, and ends\n"
+          "  --check-config    says whether file and flags are good, and ends; with\n"
+          "                    --call-handler, whether that URL would be called\n"
           "  --help, --version\n",
           file);
     for (size_t i = 0; i < FLAG_COUNT; i++)

@@ -13,4 +13,7 @@
 /* The exit status; when it is not 0 a sentence for the peck's sender was written to standard output. */
 int handler_call(const struct gate_options *options);
 
+/* Would it be called? Looks the name up, and at what it means; sends nothing. The same status and sentence. */
+int handler_check(const struct gate_options *options);
+
 #endif

@@ -438,6 +438,8 @@ int main(int count, char **arguments)
             puts("duckgate " DUCK_VERSION);
         return EXIT_SUCCESS;
     }
+    if (program.options.only_check && program.options.call_handler[0])
+        return handler_check(&program.options);
     if (program.options.only_check) {
         if (!load_tls(&program.options) || !letters_are_fine(&program.options))
             return 2;

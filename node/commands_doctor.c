@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "core/audit_log.h"
+#include "handler_check.h"
 #include "keyfile.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
@@ -222,6 +223,27 @@ static void check_limits(struct doctor *doctor)
     else
         say(doctor, "files", FINDING_OK, "", "a process may open %llu files here",
             (unsigned long long)files.rlim_cur);
+}
+
+/* ---- handlers ---- */
+
+static const char *const handler_help =
+    "its pecks fail until it is mended: ducknode handlers check looks again";
+
+static void check_handlers(struct doctor *doctor)
+{
+    const struct handler_table *table = &doctor->call->options.handlers;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct handler *handler = &table->list[i];
+        char problem[HANDLER_PROBLEM_SIZE];
+
+        if (!handler_would_run(&doctor->call->options, handler, problem))
+            say(doctor, "handler", FINDING_FAIL, handler_help, "%s", problem);
+        else
+            say(doctor, "handler", FINDING_OK, "", "%s answers %s: %.200s", handler->name,
+                handler->action, handler->url[0] ? handler->url : handler->words);
+    }
 }
 
 /* ---- the clock ---- */
@@ -516,6 +538,7 @@ static int examine(struct call *call)
     }
     check_limits(&doctor);
     check_clock(&doctor);
+    check_handlers(&doctor);
     if (find_node(&doctor))
         check_running(&doctor);
     else
@@ -544,7 +567,8 @@ static const struct command_flag doctor_flags[] = {
 
 const struct command doctor_commands[] = {
     {"doctor", "", 0, 0,
-     "Look for what is wrong with this node (disk, key, store, clock, ports, peers, queues), and "
+     "Look for what is wrong with this node (disk, key, store, clock, handlers, ports, peers, "
+     "queues), and "
      "say "
      "what helps.",
      doctor_flags, "ducknode doctor", examine},

@@ -1,6 +1,7 @@
 /* Handlers: what is configured and how it goes, and the process that runs them. */
 #include "client/duck_client.h"
 #include "commands.h"
+#include "handler_check.h"
 #include "handler_runner.h"
 #include "wire/local.pb-c.h"
 
@@ -37,8 +38,9 @@ static int check(struct call *call)
     const struct handler_table *table = &call->options.handlers;
     char problem[HANDLER_PROBLEM_SIZE];
 
-    if (!handler_table_judge_programs(table, problem))
-        return fail(call, "config", "%s", problem);
+    for (size_t i = 0; i < table->count; i++)
+        if (!handler_would_run(&call->options, &table->list[i], problem))
+            return fail(call, "config", "%s", problem);
     if (call->json)
         print_json(json_pack("{s:I}", "handlers", (json_int_t)table->count));
     else
@@ -68,25 +70,6 @@ static int list(struct call *call)
     return 0;
 }
 
-/* A URL is called by a program too, the gateway's: so it has the same caps, and harms nobody. */
-static void name_caller(const struct options *options,
-                        const char *words[HANDLER_CALL_WORDS_MAX + 1])
-{
-    size_t count = 0;
-
-    words[count++] = options->gateway_program;
-    for (size_t i = 0; i < options->gateway_call_count; i++) {
-        words[count++] = "--call-allow";
-        words[count++] = options->gateway_calls[i];
-    }
-    if (options->gateway_call_ca_file[0]) {
-        words[count++] = "--fetch-ca-file";
-        words[count++] = options->gateway_call_ca_file;
-    }
-    words[count++] = "--call-handler";
-    words[count] = NULL;
-}
-
 static int handlers(struct call *call)
 {
     const char *what = call->argument_count > 0 ? call->arguments[0] : "list";
@@ -111,7 +94,8 @@ static int run_handlers(struct call *call)
     if (program)
         snprintf(options->gateway_program, sizeof options->gateway_program, "%s", program);
     free(program);
-    name_caller(options, caller);
+    handler_caller(options,
+                   caller); /* a program too: so a URL has the same caps, and harms nobody */
     for (size_t i = 0; i < options->handlers.count; i++)
         if (options->handlers.list[i].url[0])
             options->handlers.list[i].call = caller;

@@ -211,19 +211,22 @@ static const char *judge_program(const char *program)
     return judge_folder(program);
 }
 
+bool handler_judge_program(const struct handler *handler, char problem[HANDLER_PROBLEM_SIZE])
+{
+    const char *wrong = handler->word_count ? judge_program(handler->words) : NULL;
+
+    if (wrong)
+        snprintf(problem, HANDLER_PROBLEM_SIZE, "[handler %s] argv: %.200s: %s", handler->name,
+                 handler->words, wrong);
+    return !wrong;
+}
+
 bool handler_table_judge_programs(const struct handler_table *table,
                                   char problem[HANDLER_PROBLEM_SIZE])
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct handler *handler = &table->list[i];
-        const char *wrong = handler->word_count ? judge_program(handler->words) : NULL;
-
-        if (!wrong)
-            continue;
-        snprintf(problem, HANDLER_PROBLEM_SIZE, "[handler %s] argv: %.200s: %s", handler->name,
-                 handler->words, wrong);
-        return false;
-    }
+    for (size_t i = 0; i < table->count; i++)
+        if (!handler_judge_program(&table->list[i], problem))
+            return false;
     return true;
 }
 

@@ -60,7 +60,10 @@ const char *handler_set(struct handler_table *table, const char *name, const cha
  * would answer the same. */
 bool handler_table_judge(const struct handler_table *table, char problem[HANDLER_PROBLEM_SIZE]);
 
-/* Are the programs there, and can nobody but their owner change them? Looks at files. */
+/* Is its program there, if it has one, and can nobody but its owner change it? Looks at files. */
+bool handler_judge_program(const struct handler *handler, char problem[HANDLER_PROBLEM_SIZE]);
+
+/* The same of all: are the programs there, and can nobody but their owner change them? Looks at files. */
 bool handler_table_judge_programs(const struct handler_table *table, char problem[HANDLER_PROBLEM_SIZE]);
 
 /* The actions of other handlers of the same duckling that cover less than this one's. */

@@ -84,6 +84,43 @@ def a_seed_that_does_not_answer_is_told():
         pond.alice.start()
 
 
+def handlers_that_would_not_run_are_named():
+    with Pond("alice") as pond:
+        alice, program = pond.alice, os.path.join(pond.folder, "program")
+        duck = alice.json("hatch", "Duck")["duckling_id"]
+
+        def check(what, keys=""):
+            alice.write_config(extra=f"{keys}[handler h]\nduckling = {duck}\n{what}\n")
+            wrong, all_checks = examine(alice)
+            assert set(wrong) <= {"handler"}, wrong
+            listed = alice.command("handlers", "check", check=False)
+            assert (listed.returncode == 0) == (not wrong), listed
+            return all_checks["handler"]["found"] if wrong else ""
+
+        assert "No such file" in check(f"argv = {program}")
+        with open(program, "w") as file:
+            file.write("#!/bin/sh\n")
+        os.chmod(program, 0o600)
+        assert "not executable" in check(f"argv = {program}")
+        os.chmod(program, 0o757)
+        assert "everybody may change it" in check(f"argv = {program}")
+        os.chmod(program, 0o700)
+        assert check(f"argv = {program} word") == ""
+        assert "not a public one" in check("url = https://127.0.0.1:9/hook")
+        assert "not a public one" in check("url = https://[::1]:9/hook")
+        assert "without TLS" in check("url = http://9.9.9.9/hook")
+        assert "no URL" in check("url = https://127.0.0.1:99999999/hook")
+        assert check("url = https://9.9.9.9/hook") == ""
+        for keys in ("call_allow = 127.0.0.0/8\n", "call_allow = localhost ::1 127.0.0.1\n"):
+            assert check("url = http://127.0.0.1:9/hook", keys) == "", keys
+        assert check("url = http://localhost:9/hook", "call_allow = localhost\n") == ""
+        assert "does not run" in check("url = https://9.9.9.9/", f"program = {program}.gone\n")
+        alice.write_config(extra="[handler h]\nduckling = x\n")
+        refused = alice.command("doctor", check=False)
+        assert refused.returncode != 0 and "id of a duckling" in refused.stderr, refused
+        alice.write_config(extra="")
+
+
 def top_shows_what_passes():
     with Pond("alice", "bob") as pond:
         for line in pond.alice.command("top", "--count", "2", "--json").stdout.splitlines():
@@ -100,4 +137,5 @@ if __name__ == "__main__":
     run(a_well_node_is_found_well,
         each_thing_that_is_wrong_is_named,
         a_seed_that_does_not_answer_is_told,
+        handlers_that_would_not_run_are_named,
         top_shows_what_passes)
