@@ -58,6 +58,8 @@ struct loop {
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
     uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
+    uint64_t partials_wall_ms,
+        partials_place; /* the same of parts of answers, and how far that is */
     struct arena scratch;
     bool disk_full, members_changed;
     uint64_t rest_until_ms; /* steady: after a turn that was undone */
@@ -534,6 +536,24 @@ static void keep_audit(struct loop *loop, struct turn *turn)
     loop->prune_wall_ms = wall_ms + (is_done ? PRUNE_EVERY_MS : PRUNE_PAUSE_MS);
 }
 
+/* Parts of answers whose pecks are long done. */
+static void prune_partials(struct loop *loop, struct turn *turn)
+{
+    uint64_t wall_ms = turn->at.wall_ms;
+    bool is_done;
+
+    if (turn->fault || loop->disk_full || loop->partials_wall_ms > wall_ms)
+        return;
+    if (!turn->open)
+        turn->fault = store_begin(loop->settings.store);
+    turn->open = !turn->fault;
+    if (turn->fault)
+        return;
+    turn->fault = store_prune_partials(loop->settings.store, wall_ms - PARTIALS_KEEP_MS,
+                                       &loop->partials_place, &is_done);
+    loop->partials_wall_ms = wall_ms + (is_done ? PRUNE_EVERY_MS : PRUNE_PAUSE_MS);
+}
+
 static bool is_followed(void *context, const struct id *duckling)
 {
     struct local_api *api = context;
@@ -586,6 +606,7 @@ static int decide(struct loop *loop, struct turn *turn)
         keep(loop, turn);
         settle_tiers(loop, turn);
         keep_audit(loop, turn);
+        prune_partials(loop, turn);
     }
     if (turn->open && !turn->fault && !loop->disk_full)
         perform_early(&loop->performer, &turn->effects);
@@ -734,6 +755,7 @@ static uint64_t wake_at_ms(const struct loop *loop)
     wake_ms = earlier(wake_ms, loop->performer.late_at_ms);
     wake_ms = earlier(wake_ms, steady_of(store_audit_due_ms(loop->settings.store), &at));
     wake_ms = earlier(wake_ms, steady_of(loop->prune_wall_ms, &at));
+    wake_ms = earlier(wake_ms, steady_of(loop->partials_wall_ms, &at));
     wake_ms = earlier(wake_ms, tiers_wake_at_ms(loop->tiers, &at));
     if (tiers_some_are_unheard(loop->tiers) && follows_begun(loop) != loop->follows_begun)
         wake_ms = at.now_ms;

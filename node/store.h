@@ -55,6 +55,11 @@ int store_keep_checkpoint(struct store *store, uint64_t wall_ms);
 /* In a turn: cuts off what is older, up to a checkpoint, which is signed anew to stand for it. */
 int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done);
 
+/* In a turn: drops the parts of answers to pecks that are done and whose time was over before this. Looks at
+ * STORE_PARTIALS_LOOKS pecks with parts from `*place` on, which moves on (0: from the first), and drops those of
+ * STORE_PARTIALS_CUTS at most, all of one at once. */
+int store_prune_partials(struct store *store, uint64_t before_ms, uint64_t *place, bool *is_done);
+
 /* What the directory and this node's trust prove of a duckling, as the store holds it now; whether its
  * certificates hold is for who has them to say. Sees the open turn. After a fault nothing is proved. */
 int store_weigh(struct store *store, const struct id *duckling, uint64_t wall_ms,
@@ -113,6 +118,8 @@ int store_read_receipts(struct store *store, enum box box, const struct id *peck
                         size_t *count);
 /* Of a received peck those after number `after`, in order; ask on until none come. */
 #define STORE_PARTIALS_AT_ONCE 32u
+#define STORE_PARTIALS_LOOKS 256u
+#define STORE_PARTIALS_CUTS 8u /* of a MiB each at most */
 int store_read_partials(struct store *store, const struct id *peck, uint32_t after,
                         struct arena *arena, struct bytes wires[STORE_PARTIALS_AT_ONCE],
                         struct bytes *chain, size_t *count);

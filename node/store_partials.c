@@ -61,6 +61,61 @@ int store_read_partials(struct store *store, const struct id *peck, uint32_t aft
     return store->connection.fault;
 }
 
+/* ---- pruning ---- */
+
+/* The next peck that has parts, from `place` on. 0: there is none. */
+static uint64_t next_with_parts(struct store *store, uint64_t place, uint64_t before_ms,
+                                bool *is_old)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_PARTIALS_NEXT,
+                      "SELECT seq, state, kind, expires_ms FROM peck WHERE seq = "
+                      "(SELECT seq FROM partial WHERE seq >= ?1 ORDER BY seq, number LIMIT 1)");
+    uint64_t found = 0;
+
+    store_bind_number(statement, 1, place);
+    while (store_next_row(&store->connection, statement)) {
+        found = store_column_number(statement, 0);
+        *is_old = peck_state_is_done((enum peck_state)sqlite3_column_int(statement, 1),
+                                     (enum peck_kind)sqlite3_column_int(statement, 2)) &&
+                  store_column_number(statement, 3) < before_ms;
+    }
+    return found;
+}
+
+static int drop_parts(struct store *store, uint64_t seq)
+{
+    sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_PARTIALS_DROP,
+                                            "DELETE FROM partial WHERE seq = ?1");
+
+    store_bind_number(statement, 1, seq);
+    return store_run(&store->connection, statement);
+}
+
+int store_prune_partials(struct store *store, uint64_t before_ms, uint64_t *place, bool *is_done)
+{
+    int fault = store_begin_node(store);
+    unsigned cuts = 0;
+
+    *is_done = false;
+    for (unsigned i = 0; i < STORE_PARTIALS_LOOKS && cuts < STORE_PARTIALS_CUTS && !fault; i++) {
+        bool is_old = false;
+        uint64_t seq = next_with_parts(store, *place, before_ms, &is_old);
+
+        fault = store->connection.fault;
+        *is_done = !fault && seq == 0;
+        if (fault || *is_done)
+            break;
+        if (is_old)
+            fault = drop_parts(store, seq);
+        cuts += is_old;
+        *place = seq + 1;
+    }
+    if (*is_done)
+        *place = 0;
+    return store_note_turn_fault(store, fault);
+}
+
 /* ---- readers ---- */
 
 static bool read_head(struct store_reader *reader, int64_t seq, const struct id *duckling,

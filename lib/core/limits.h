@@ -97,6 +97,7 @@
 #define RESENDS_PER_TURN_MAX 256             /* what is due beyond it goes out in the next turn */
 #define RESEND_MAX_MS (60 * SECOND_MS)
 #define PARTIALS_ASK_MS (SECOND_MS / 2)      /* after a gap is seen, until what is missing is asked for */
+#define PARTIALS_KEEP_MS DAY_MS              /* the parts of an answer outlive its peck's time by this; the answer stays */
 #define OUTBOX_GRACE_MS (10 * SECOND_MS)     /* after its end a peck waits so long for the receipt that says it */
 #define DIAL_FIRST_MS 500ull                 /* back-off, doubling, full jitter */
 #define DIAL_MAX_MS (5 * MINUTE_MS)

@@ -141,6 +141,116 @@ START_TEST(receipts_stand_beside_their_peck_taken_before_done)
 }
 END_TEST
 
+/* `count` parts of the answer to a peck. */
+static void say_parts(const struct effect *kept, size_t count)
+{
+    struct partials partials = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        struct effect said = make_partial(&bed.bob, kept, &partials, "1", &bed.arena);
+
+        bed_keep(&bed, &said, 1);
+    }
+}
+
+static size_t count_parts(const struct id *peck)
+{
+    struct bytes wires[STORE_PARTIALS_AT_ONCE], chain;
+    size_t count;
+
+    ck_assert_int_eq(store_read_partials(bed.store, peck, 0, &bed.arena, wires, &chain, &count), 0);
+    return count;
+}
+
+static void end_peck(const struct effect *kept)
+{
+    struct effect ends[] = {
+        make_receipt(&bed.bob, kept, RECEIPT_DONE, PECK_ANSWERED, &bed.arena),
+        make_state(BOX_IN, &kept->peck.id, PECK_ANSWERED, TRAY_WITH_AGENT),
+    };
+
+    bed_keep(&bed, ends, 2);
+}
+
+static bool prune_parts(uint64_t before_ms, uint64_t *place)
+{
+    bool is_done;
+
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_eq(store_prune_partials(bed.store, before_ms, place, &is_done), 0);
+    ck_assert_int_eq(store_commit(bed.store), 0);
+    return is_done;
+}
+
+START_TEST(parts_go_when_their_peck_is_done_and_its_time_long_over)
+{
+    struct effect open = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0}),
+                  done = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0}),
+                  none = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    struct bytes wires[2], chains[2];
+    uint64_t place = 0;
+    size_t count;
+
+    say_parts(&open, 3);
+    say_parts(&done, 3);
+    end_peck(&done);
+    end_peck(&none);
+    ck_assert(prune_parts(done.peck.expires_ms, &place)); /* not over before it is over */
+    ck_assert_uint_eq(count_parts(&done.peck.id), 3);
+    ck_assert(prune_parts(done.peck.expires_ms + 1, &place));
+    ck_assert_uint_eq(count_parts(&done.peck.id), 0);
+    ck_assert_uint_eq(count_parts(&open.peck.id), 3);
+    ck_assert_uint_eq(place, 0);
+    ck_assert_int_eq(
+        store_read_receipts(bed.store, BOX_IN, &done.peck.id, &bed.arena, wires, chains, &count),
+        0);
+    ck_assert_uint_eq(count, 1); /* the answer stays */
+}
+END_TEST
+
+START_TEST(parts_are_pruned_some_at_a_time)
+{
+    enum { PECKS = 2 * STORE_PARTIALS_CUTS + 1 };
+    struct effect kept[PECKS];
+    uint64_t place = 0, before_ms;
+    size_t left = 0, steps = 0;
+    bool is_done = false;
+
+    for (size_t i = 0; i < PECKS; i++) {
+        kept[i] = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+        say_parts(&kept[i], 2);
+        end_peck(&kept[i]);
+    }
+    before_ms = kept[0].peck.expires_ms + 1;
+    for (; !is_done; steps++) {
+        is_done = prune_parts(before_ms, &place);
+        left = 0;
+        for (size_t i = 0; i < PECKS; i++)
+            left += count_parts(&kept[i].peck.id) / 2;
+        if (!is_done)
+            ck_assert_uint_eq(left, PECKS - (steps + 1) * STORE_PARTIALS_CUTS);
+    }
+    ck_assert_uint_eq(steps, 3);
+    ck_assert_uint_eq(left, 0);
+}
+END_TEST
+
+START_TEST(parts_that_stay_are_looked_at_some_at_a_time)
+{
+    uint64_t place = 0;
+
+    for (size_t i = 0; i < STORE_PARTIALS_LOOKS + 1; i++) {
+        struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+
+        say_parts(&kept, 1);
+    }
+    ck_assert(!prune_parts(UINT64_MAX / 2, &place));
+    ck_assert_uint_gt(place, STORE_PARTIALS_LOOKS);
+    ck_assert(prune_parts(UINT64_MAX / 2, &place));
+    ck_assert_uint_eq(place, 0);
+}
+END_TEST
+
 START_TEST(parts_of_an_answer_are_read_in_order_from_any_on_page_by_page)
 {
     struct effect kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0}), said[40];
@@ -1202,6 +1312,9 @@ int main(void)
     tcase_add_test(cases, an_arena_without_room_gives_no_half_a_peck);
     tcase_add_test(cases, receipts_stand_beside_their_peck_taken_before_done);
     tcase_add_test(cases, parts_of_an_answer_are_read_in_order_from_any_on_page_by_page);
+    tcase_add_test(cases, parts_go_when_their_peck_is_done_and_its_time_long_over);
+    tcase_add_test(cases, parts_are_pruned_some_at_a_time);
+    tcase_add_test(cases, parts_that_stay_are_looked_at_some_at_a_time);
     tcase_add_test(cases, how_far_an_answer_has_come_is_restored_at_both_ends);
     tcase_add_test(cases, that_a_peck_is_taken_back_is_restored);
     tcase_add_test(cases, a_state_of_a_peck_that_is_not_held_changes_nothing);
