@@ -664,8 +664,8 @@ static void update_roster(struct loop *loop)
 static void let_out(struct loop *loop, struct turn *turn)
 {
     note_members(loop, &turn->effects);
+    perform_late(&loop->performer, &turn->at); /* first: what is new goes behind it */
     perform(&loop->performer, &turn->effects, &turn->at);
-    perform_late(&loop->performer, &turn->at);
     effects_clear(&turn->effects);
     free_messages(turn->messages);
     turn->messages = NULL;

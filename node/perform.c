@@ -309,10 +309,16 @@ static bool send_late(void *context, struct late_receipt *receipt)
 
 void perform_late(struct performer *performer, const struct moment *at)
 {
+    size_t before, left;
+
     if (performer->late_at_ms > at->now_ms)
         return;
     performer->now_ms = at->now_ms;
+    before = late_receipts_count(performer->late);
     late_receipts_send(performer->late, send_late, performer);
-    performer->late_at_ms =
-        late_receipts_count(performer->late) ? at->now_ms + LATE_RETRY_MS : MOMENT_NEVER;
+    left = late_receipts_count(performer->late);
+    if (left == 0)
+        performer->late_at_ms = MOMENT_NEVER;
+    else
+        performer->late_at_ms = at->now_ms + (left < before ? LATE_GOES_MS : LATE_RETRY_MS);
 }

@@ -8,7 +8,8 @@
 #include "store.h"
 #include "transport.h"
 
-#define LATE_RETRY_MS 100ull /* of what a full link could not take, or its quota */
+#define LATE_RETRY_MS 100ull /* of what a full link could not take, or its quota … */
+#define LATE_GOES_MS 10ull   /* … and so soon while some of it goes */
 
 struct quota;
 
