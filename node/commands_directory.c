@@ -139,6 +139,9 @@ static void print_entry(const Duck__DirectoryEntry *entry)
         printf(" %.*s", (int)entry->capabilities[i].len, (const char *)entry->capabilities[i].data);
     if (entry->n_capabilities > 0)
         printf("\n");
+    for (size_t i = 0; i < entry->n_taken_back; i++)
+        printf("  voucher by %s was taken back on %s\n", entry->taken_back[i]->operator_,
+               time_text(entry->taken_back[i]->at_ms, seen));
     if (entry->bio.len > 0)
         printf("  %.*s\n", (int)entry->bio.len, (const char *)entry->bio.data);
 }

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "core/voucher.h"
+#include "core/withdrawal.h"
 #include "fault.h"
 #include "keyfile.h"
 #include "wire/local.pb-c.h"
@@ -344,39 +345,131 @@ static int order(struct call *call, Duck__Request *request, const char *done)
     return 0;
 }
 
-static int publish(struct call *call)
+/* ---- taking back ---- */
+
+static int make_withdrawal(struct call *call, const struct opened_operator *opened,
+                           struct withdrawal_wish *wish, struct arena *arena, struct bytes *wire,
+                           struct bytes *chain)
+{
+    uint8_t(*seeds)[SEED_SIZE] = sodium_malloc(2 * sizeof *seeds);
+    enum withdrawal_verdict verdict;
+
+    if (!seeds)
+        memory_ran_out();
+    randombytes_buf(seeds, 2 * sizeof *seeds); /* nobody has them afterwards */
+    wish->seeds = (const uint8_t(*)[SEED_SIZE])seeds;
+    wish->operator_id = opened->id;
+    wish->operator_key = opened->key;
+    wish->operator_chain = opened->chain_wire;
+    wish->until_ms = clock_wall_ms();
+    verdict = withdrawal_make(wish, arena, wire, chain);
+    sodium_free(seeds);
+    return verdict == WITHDRAWAL_OK
+               ? 0
+               : fail(call, "malformed", "%s", withdrawal_verdict_text(verdict));
+}
+
+static json_t *withdrawal_document(const struct withdrawal_wish *wish, struct bytes wire,
+                                   struct bytes chain)
+{
+    char operator_id[ID_TEXT_SIZE], subject[ID_TEXT_SIZE], at[32];
+    char *wire_text = base64_of(wire), *chain_text = base64_of(chain);
+    json_t *document =
+        json_pack("{s:s, s:s, s:s, s:s, s:s}", "operator",
+                  id_text(ID_OPERATOR, &wish->operator_id, operator_id), "duckling",
+                  id_text(ID_DUCKLING, &wish->subject, subject), "taken_back",
+                  time_text(wish->until_ms, at), "withdrawal", wire_text, "chain", chain_text);
+
+    free(wire_text);
+    free(chain_text);
+    return document;
+}
+
+static int order_withdrawal(struct call *call, struct bytes wire, struct bytes chain)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__WithdrawOrder withdraw = DUCK__WITHDRAW_ORDER__INIT;
+
+    withdraw.record = (ProtobufCBinaryData){wire.size, (uint8_t *)(uintptr_t)wire.data};
+    withdraw.chain = (ProtobufCBinaryData){chain.size, (uint8_t *)(uintptr_t)chain.data};
+    request.order_case = DUCK__REQUEST__ORDER_WITHDRAW;
+    request.withdraw = &withdraw;
+    return order(call, &request,
+                 "taken back: the network is told, and what was signed until now is void");
+}
+
+static int take_back(struct call *call)
+{
+    struct withdrawal_wish wish = {.network = bytes_of_text(call->options.network)};
+    struct opened_operator opened = {0};
+    struct bytes wire, chain;
+    struct arena arena;
+    int status;
+
+    if (call->argument_count < 2 ||
+        !id_parse(ID_DUCKLING, bytes_of_text(call->arguments[1]), &wish.subject))
+        return fail(call, "usage", "revoke whose vouchers? a duckling's id");
+    arena_init(&arena, 4 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    status = open_operator(call, &arena, &opened);
+    if (status == 0)
+        status = make_withdrawal(call, &opened, &wish, &arena, &wire, &chain);
+    if (status == 0)
+        status = call_has(call, "out")
+                     ? write_document(call, withdrawal_document(&wish, wire, chain))
+                     : order_withdrawal(call, wire, chain);
+    identity_key_free(opened.key);
+    arena_free(&arena);
+    return status;
+}
+
+static int publish_withdrawal(struct call *call, json_t *parsed, struct arena *arena)
+{
+    struct bytes wire = decode(parsed, "withdrawal", arena), chain = decode(parsed, "chain", arena);
+
+    if (!wire.data || !chain.data)
+        return fail(call, "malformed", "%s: it needs the members withdrawal and chain, in base64",
+                    call->arguments[1]);
+    return order_withdrawal(call, wire, chain);
+}
+
+static int publish_voucher(struct call *call, json_t *parsed, struct arena *arena)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__VouchOrder vouch = DUCK__VOUCH_ORDER__INIT;
     char duckling[ID_TEXT_SIZE];
     struct document document = {0};
+    int status = read_document(call, parsed, call->arguments[1], arena, &document);
+
+    if (status != 0)
+        return status;
+    if (document.voucher.domain.size > 0)
+        return fail(call, "malformed",
+                    "%s is about a domain: it is served there, at /.well-known/duck-operator.json",
+                    call->arguments[1]);
+    vouch.duckling = (char *)(uintptr_t)id_text(ID_DUCKLING, &document.voucher.subject, duckling);
+    vouch.voucher =
+        (ProtobufCBinaryData){document.wire.size, (uint8_t *)(uintptr_t)document.wire.data};
+    vouch.chain =
+        (ProtobufCBinaryData){document.chain.size, (uint8_t *)(uintptr_t)document.chain.data};
+    request.order_case = DUCK__REQUEST__ORDER_VOUCH;
+    request.vouch = &vouch;
+    return order(call, &request, "published: it is renewed as long as it lives");
+}
+
+static int publish(struct call *call)
+{
     struct arena arena;
     json_t *parsed;
     int status;
 
     if (call->argument_count < 2)
-        return fail(call, "usage", "publish which file? what operator sign wrote");
+        return fail(call, "usage", "publish which file? what operator sign or revoke wrote");
     parsed = load(call, call->arguments[1]);
     if (!parsed)
         return 1;
     arena_init(&arena, 4 * PARSE_BUDGET(CHAIN_SIZE_MAX));
-    status = read_document(call, parsed, call->arguments[1], &arena, &document);
-    if (status == 0 && document.voucher.domain.size > 0)
-        status =
-            fail(call, "malformed",
-                 "%s is about a domain: it is served there, at /.well-known/duck-operator.json",
-                 call->arguments[1]);
-    if (status == 0) {
-        vouch.duckling =
-            (char *)(uintptr_t)id_text(ID_DUCKLING, &document.voucher.subject, duckling);
-        vouch.voucher =
-            (ProtobufCBinaryData){document.wire.size, (uint8_t *)(uintptr_t)document.wire.data};
-        vouch.chain =
-            (ProtobufCBinaryData){document.chain.size, (uint8_t *)(uintptr_t)document.chain.data};
-        request.order_case = DUCK__REQUEST__ORDER_VOUCH;
-        request.vouch = &vouch;
-        status = order(call, &request, "published: it is renewed as long as it lives");
-    }
+    status = json_object_get(parsed, "withdrawal") ? publish_withdrawal(call, parsed, &arena)
+                                                   : publish_voucher(call, parsed, &arena);
     json_decref(parsed);
     arena_free(&arena);
     return status;
@@ -520,6 +613,8 @@ static int run(struct call *call)
         return init(call);
     if (strcmp(what, "sign") == 0)
         return sign(call);
+    if (strcmp(what, "revoke") == 0)
+        return take_back(call);
     if (strcmp(what, "publish") == 0)
         return publish(call);
     if (strcmp(what, "trust") == 0)
@@ -528,23 +623,26 @@ static int run(struct call *call)
         return trust(call, true);
     if (strcmp(what, "list") == 0)
         return list(call);
-    return fail(call, "usage", "it can init, sign, publish, trust, distrust and list, not %s",
-                what);
+    return fail(call, "usage",
+                "it can init, sign, revoke, publish, trust, distrust and list, not %s", what);
 }
 
 static const struct command_flag flags[] = {
     {"dir", "DIR", "the operator's keys; default: operator in the node's state folder"},
     {"name", "NAME", "init: who you are, to others"},
-    {"passphrase-file", "FILE", "init, sign: seals, or opens, the keys with what is in there"},
+    {"passphrase-file", "FILE",
+     "init, sign, revoke: seals, or opens, the keys with what is in there"},
     {"days", "N", "sign: how long it holds (30; at most 90). trust: how long"},
-    {"out", "FILE", "sign: write it here"},
+    {"out", "FILE",
+     "sign: write it here. revoke: do so, instead of telling the network; for publish"},
     {"file", "FILE", "trust DOMAIN: what the domain serves, instead of fetching it"},
     {NULL, NULL, NULL},
 };
 
 const struct command operator_commands[] = {
     {"operator",
-     "init | sign DUCKLING|DOMAIN | publish FILE | trust OPERATOR|DOMAIN | distrust OPERATOR | "
+     "init | sign DUCKLING|DOMAIN | revoke DUCKLING | publish FILE | trust OPERATOR|DOMAIN | "
+     "distrust OPERATOR | "
      "list",
      1, 2,
      "Operators answer for ducklings: make one, sign, publish what was signed, say whom this node "

@@ -43,6 +43,25 @@ static void compose_tier(struct local_view *view, const struct tier_evidence *ev
     }
 }
 
+/* Not why it is not vouched for at all: of others nothing is known. */
+static void compose_taken_back(struct local_view *view, const struct id *duckling,
+                               Duck__DirectoryEntry *entry)
+{
+    struct withdrawn withdrawn[RECORDS_PER_OWNER_MAX];
+    size_t count = store_view_withdrawn(view->reader, duckling, clock_wall_ms(), withdrawn,
+                                        RECORDS_PER_OWNER_MAX);
+
+    entry->taken_back = local_new(view, (count + 1) * sizeof *entry->taken_back);
+    for (size_t i = 0; i < count; i++) {
+        Duck__TakenBack *taken_back = local_new(view, sizeof *taken_back);
+
+        duck__taken_back__init(taken_back);
+        taken_back->operator_ = local_id(view, ID_OPERATOR, &withdrawn[i].operator_id);
+        taken_back->at_ms = withdrawn[i].until_ms;
+        entry->taken_back[entry->n_taken_back++] = taken_back;
+    }
+}
+
 /* ---- entries ---- */
 
 static struct tier_evidence weigh(struct local_view *view, const struct stored_duckling *stored,
@@ -108,6 +127,8 @@ static Duck__DirectoryEntry *compose_entry(struct local_view *view,
         entry->open_actions[i] = bytes_for(content->open_actions[i]);
     entry->n_open_actions = content->open_action_count;
     compose_tier(view, &evidence, entry);
+    if (!evidence.is_vouched)
+        compose_taken_back(view, &stored->record.owner, entry);
     return entry;
 }
 

@@ -171,6 +171,17 @@ static bool read_trust(const Duck__TrustOrder *asked, struct order *order,
     return read_id(ID_OPERATOR, asked->operator_, true, "operator", &order->operator_id, refusal);
 }
 
+static bool read_withdraw(const Duck__WithdrawOrder *asked, struct order *order,
+                          struct local_refusal *refusal)
+{
+    order->kind = ORDER_WITHDRAW;
+    order->voucher = bytes_in(asked->record);
+    order->chain = bytes_in(asked->chain);
+    if (order->chain.size > CHAIN_SIZE_MAX)
+        return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+    return true;
+}
+
 /* ---- pecks out ---- */
 
 static bool read_action(const Duck__SendOrder *asked, struct peck *peck,
@@ -637,6 +648,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_vouch(asked->vouch, order, refusal);
     case DUCK__REQUEST__ORDER_TRUST:
         return read_trust(asked->trust, order, refusal);
+    case DUCK__REQUEST__ORDER_WITHDRAW:
+        return read_withdraw(asked->withdraw, order, refusal);
     case DUCK__REQUEST__ORDER_LEAVE:
         order->kind = ORDER_LEAVE;
         return true;

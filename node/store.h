@@ -70,12 +70,15 @@ enum vouching {              /* the best that is said of it by operators */
     VOUCHING_NONE,           /* nobody's word lives */
     VOUCHING_UNTRUSTED,      /* of operators that this node does not trust, or no longer */
     VOUCHING_REVOKED,        /* of one whose key is revoked */
+    VOUCHING_WITHDRAWN,      /* of one that took it back */
+    VOUCHING_CROWDED,        /* of one that took back more than WITHDRAWALS_PER_OPERATOR_MAX */
     VOUCHING_GOOD,
 };
 struct tier_ground {
     uint64_t until_ms;       /* wall: then the first piece ends that now counts; MOMENT_NEVER */
     struct id bonded_with;   /* whose word for the bond lives longest; zero: nobody's */
     enum vouching vouching;
+    struct withdrawn withdrawn; /* when it is that: whose voucher, and when it was taken back */
     struct id operators[RECORDS_PER_OWNER_MAX]; /* whose vouchers live, counted or not */
     size_t operator_count;
 };
@@ -209,6 +212,9 @@ size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, 
 
 /* Does an operator that this node trusts vouch for it? */
 bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
+/* Vouchers that it carries, of operators that this node trusts, who took them back. */
+size_t store_view_withdrawn(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms,
+                            struct withdrawn *withdrawn, size_t max);
 size_t store_view_trust(struct store_reader *reader, struct arena *arena, struct kept_trust *trusted,
                         size_t max);
 

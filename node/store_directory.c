@@ -7,7 +7,7 @@
  * It can be fetched again. So it is synced at checkpoints only (synchronous=NORMAL: a power cut
  * takes the last turns and damages nothing), it is not checked at the start, and a file that is
  * lost, damaged or of another release is made anew, also while the node runs. */
-#include "directory_2.sql.h"
+#include "directory_3.sql.h"
 #include "log.h"
 #include "store_internal.h"
 
@@ -39,7 +39,7 @@ static int make_tables(struct store *store)
     int fault = store_execute(connection, "BEGIN IMMEDIATE");
 
     if (!fault)
-        fault = store_execute(connection, schema_directory_2);
+        fault = store_execute(connection, schema_directory_3);
     if (fault)
         return fault;
     if (sqlite3_prepare_v2(connection->database, "INSERT INTO origin VALUES (1, ?1)", -1,

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #define STORE_VERSION 8
-#define STORE_DIRECTORY_VERSION 2 /* another one is made anew */
+#define STORE_DIRECTORY_VERSION 3 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
@@ -81,6 +81,9 @@ enum statement {
     STATEMENT_TRUST_FIND,
     STATEMENT_TIER_REVOKED,
     STATEMENT_TIER_VOUCHERS,
+    STATEMENT_TIER_WITHDRAWN,
+    STATEMENT_WITHDRAWN_ADD,
+    STATEMENT_WITHDRAWN_DROP,
     STATEMENT_TIER_BONDED,
     STATEMENT_TIER_HOST,
     STATEMENT_TIER_KEEP,
@@ -325,6 +328,8 @@ int store_keep_voucher(struct store *store, const struct effect *effect);
 int store_keep_trust(struct store *store, const struct effect *effect);
 int store_drop_trust(struct store *store, const struct effect *effect);
 int store_keep_tier(struct store *store, const struct effect *effect);
+int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t number,
+                            const struct withdrawn *withdrawn);
 int store_restore_vouchers(struct store *store, const struct restoring *restoring);
 
 /* ---- store_recent.c ---- */

@@ -165,6 +165,9 @@ int store_keep_record(struct store *store, const struct effect *effect)
     }
     fault = store_replace_sides(store, &held, number, record);
     if (!fault)
+        fault = store_replace_withdrawn(store, held.number && held.kind == RECORD_REVOCATION,
+                                        number, &item->withdrawn);
+    if (!fault)
         fault = write_head(store, record, number);
     if (!fault)
         fault = write_wire(store, number, item->wire);
@@ -257,6 +260,8 @@ int store_drop_record(struct store *store, const struct effect *effect)
     fault = store_keep_mark(store, held.number, effect->record.mark_until_ms);
     if (!fault)
         fault = store_replace_sides(store, &held, held.number, NULL);
+    if (!fault)
+        fault = store_replace_withdrawn(store, held.kind == RECORD_REVOCATION, held.number, NULL);
     if (!fault)
         fault = drop_rows(store, held.number);
     if (fault)

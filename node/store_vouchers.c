@@ -80,6 +80,31 @@ int store_restore_vouchers(struct store *store, const struct restoring *restorin
     return connection->fault;
 }
 
+/* What was verified when it came; what is replaced or goes takes its row with it. */
+int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t number,
+                            const struct withdrawn *withdrawn)
+{
+    sqlite3_stmt *statement;
+    int fault = 0;
+
+    if (was_revocation) {
+        statement = store_prepare(&store->directory, STATEMENT_WITHDRAWN_DROP,
+                                  "DELETE FROM withdrawn WHERE record = ?1");
+        sqlite3_bind_int64(statement, 1, number);
+        fault = store_run(&store->directory, statement);
+    }
+    if (fault || !withdrawn || withdrawn->until_ms == 0)
+        return fault;
+    statement = store_prepare(&store->directory, STATEMENT_WITHDRAWN_ADD,
+                              "INSERT OR REPLACE INTO withdrawn (record, operator, subject, "
+                              "until_ms) VALUES (?1, ?2, ?3, ?4)");
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_id(statement, 2, &withdrawn->operator_id);
+    store_bind_id(statement, 3, &withdrawn->subject);
+    store_bind_number(statement, 4, withdrawn->until_ms);
+    return store_run(&store->directory, statement);
+}
+
 /* ---- what it proves ---- */
 
 static bool is_trusted(struct store_connection *node, const struct id *operator_id,
@@ -126,6 +151,8 @@ struct scales {
     uint64_t wall_ms;
     int fault;
     struct tier_ground ground;
+    struct withdrawn *withdrawn; /* where it is asked for */
+    size_t withdrawn_count, withdrawn_max;
 };
 
 static void note_fault(struct scales *scales)
@@ -140,28 +167,66 @@ static void note_end(struct scales *scales, uint64_t until_ms)
         scales->ground.until_ms = until_ms;
 }
 
+/* Until when vouchers of the operator for the duckling are void; 0: none is. */
+static uint64_t find_withdrawn(struct scales *scales, const struct id *operator_id,
+                               bool *is_crowded)
+{
+    sqlite3_stmt *statement = store_prepare(
+        scales->directory, STATEMENT_TIER_WITHDRAWN,
+        "SELECT (SELECT until_ms FROM withdrawn WHERE operator = ?1 AND subject = ?2 "
+        "ORDER BY until_ms DESC LIMIT 1), (SELECT count(*) FROM (SELECT 1 FROM withdrawn "
+        "WHERE operator = ?1 LIMIT ?3))");
+    uint64_t until_ms = 0;
+
+    *is_crowded = false;
+    store_bind_id(statement, 1, operator_id);
+    store_bind_id(statement, 2, scales->duckling);
+    store_bind_number(statement, 3, WITHDRAWALS_PER_OPERATOR_MAX + 1);
+    while (store_next_row(scales->directory, statement)) {
+        if (sqlite3_column_type(statement, 0) != SQLITE_NULL)
+            until_ms = store_column_number(statement, 0);
+        *is_crowded = store_column_number(statement, 1) > WITHDRAWALS_PER_OPERATOR_MAX;
+    }
+    return until_ms;
+}
+
 static enum vouching weigh_voucher(struct scales *scales, const struct id *operator_id,
-                                   uint64_t *until_ms)
+                                   uint64_t issued_ms, uint64_t *until_ms, uint64_t *withdrawn_ms)
 {
     uint64_t trusted_until_ms;
+    bool is_crowded;
 
     if (!is_trusted(scales->node, operator_id, scales->wall_ms, &trusted_until_ms))
         return VOUCHING_UNTRUSTED;
     if (is_revoked(scales->directory, operator_id))
         return VOUCHING_REVOKED;
+    *withdrawn_ms = find_withdrawn(scales, operator_id, &is_crowded);
+    if (issued_ms <= *withdrawn_ms)
+        return VOUCHING_WITHDRAWN;
+    if (is_crowded)
+        return VOUCHING_CROWDED;
     if (trusted_until_ms < *until_ms)
         *until_ms = trusted_until_ms;
     return VOUCHING_GOOD;
 }
 
+static void note_withdrawn(struct scales *scales, const struct id *operator_id, uint64_t at_ms)
+{
+    struct withdrawn withdrawn = {*operator_id, *scales->duckling, at_ms};
+
+    scales->ground.withdrawn = withdrawn;
+    if (scales->withdrawn_count < scales->withdrawn_max)
+        scales->withdrawn[scales->withdrawn_count++] = withdrawn;
+}
+
 /* Of several the best counts, and of the good the one that lives longest. */
 static void weigh_vouchers(struct scales *scales)
 {
-    sqlite3_stmt *statement = store_prepare(
-        scales->directory, STATEMENT_TIER_VOUCHERS,
-        "SELECT subject, not_after_ms FROM bonded WHERE owner = ?1 AND not_after_ms > ?2 "
-        "AND issued_ms IS NOT NULL");
-    uint64_t good_until_ms = 0;
+    sqlite3_stmt *statement = store_prepare(scales->directory, STATEMENT_TIER_VOUCHERS,
+                                            "SELECT subject, not_after_ms, issued_ms FROM bonded "
+                                            "WHERE owner = ?1 AND not_after_ms > ?2 "
+                                            "AND issued_ms IS NOT NULL");
+    uint64_t good_until_ms = 0, withdrawn_ms = 0;
     struct id operator_id;
 
     store_bind_id(statement, 1, scales->duckling);
@@ -172,8 +237,11 @@ static void weigh_vouchers(struct scales *scales)
 
         if (!store_column_id(statement, 0, &operator_id))
             continue;
-        vouching = weigh_voucher(scales, &operator_id, &until_ms);
+        vouching = weigh_voucher(scales, &operator_id, store_column_number(statement, 2), &until_ms,
+                                 &withdrawn_ms);
         note_fault(scales);
+        if (vouching == VOUCHING_WITHDRAWN)
+            note_withdrawn(scales, &operator_id, withdrawn_ms);
         if (vouching > scales->ground.vouching)
             scales->ground.vouching = vouching;
         if (vouching == VOUCHING_GOOD && until_ms > good_until_ms)
@@ -322,6 +390,22 @@ bool store_view_vouched(struct store_reader *reader, const struct id *duckling, 
         return false;
     weigh_vouchers(&scales);
     return !scales.fault && scales.ground.vouching == VOUCHING_GOOD;
+}
+
+size_t store_view_withdrawn(struct store_reader *reader, const struct id *duckling,
+                            uint64_t wall_ms, struct withdrawn *withdrawn, size_t max)
+{
+    struct scales scales = {.node = &reader->connection,
+                            .directory = &reader->directory,
+                            .duckling = duckling,
+                            .wall_ms = wall_ms,
+                            .withdrawn = withdrawn,
+                            .withdrawn_max = max};
+
+    if (!store_reader_has_directory(reader))
+        return 0;
+    weigh_vouchers(&scales);
+    return scales.fault ? 0 : scales.withdrawn_count;
 }
 
 size_t store_view_trust(struct store_reader *reader, struct arena *arena,

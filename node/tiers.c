@@ -4,8 +4,10 @@
 #include "core/idtable.h"
 
 #include <stdio.h>
+#include <time.h>
 
-#define REASON_SIZE 256
+#define REASON_SIZE 512
+#define WHY_SIZE 128
 #define NO_PLACE UINT32_MAX
 
 /* A duckling that lives here. */
@@ -194,6 +196,8 @@ static void note_record(struct tiers *tiers, const struct effect *effect)
         mark(tiers, watched);
     if (record->kind == RECORD_ATTESTATION)
         mark_subject(tiers, record->key);
+    if (effect->record.item.withdrawn.until_ms > 0)
+        mark_who_rest_on(tiers, &effect->record.item.withdrawn.operator_id);
     if (record->kind == RECORD_REVOCATION || effect->record.puts_out)
         mark_who_rest_on(tiers, &record->owner);
 }
@@ -226,15 +230,32 @@ void tiers_note(struct tiers *tiers, const struct effect *effect)
 
 /* ---- weighing ---- */
 
-static const char *why_not_vouched(enum vouching vouching)
+static void say_withdrawn(const struct withdrawn *withdrawn, char text[WHY_SIZE])
 {
-    switch (vouching) {
+    time_t at = (time_t)(withdrawn->until_ms / SECOND_MS);
+    char operator_id[ID_TEXT_SIZE], date[32] = "";
+    struct tm parts;
+
+    if (gmtime_r(&at, &parts))
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    snprintf(text, WHY_SIZE, "its voucher by %s was taken back on %s",
+             id_text(ID_OPERATOR, &withdrawn->operator_id, operator_id), date);
+}
+
+static const char *why_not_vouched(const struct tier_ground *ground, char text[WHY_SIZE])
+{
+    switch (ground->vouching) {
     case VOUCHING_NONE:
         return "no voucher lives";
     case VOUCHING_UNTRUSTED:
         return "its operator is not trusted here";
     case VOUCHING_REVOKED:
         return "its operator's key is revoked";
+    case VOUCHING_WITHDRAWN:
+        say_withdrawn(&ground->withdrawn, text);
+        return text;
+    case VOUCHING_CROWDED:
+        return "its operator took back more vouchers than are counted";
     case VOUCHING_GOOD:
         break;
     }
@@ -245,7 +266,7 @@ static const char *why_not_vouched(enum vouching vouching)
 static const char *reason_of(const struct watched *watched, unsigned pieces,
                              const struct tier_ground *ground, struct arena *arena)
 {
-    char text[REASON_SIZE] = "";
+    char text[REASON_SIZE] = "", why[WHY_SIZE];
 
     for (size_t i = 0; i < TIER_PIECES; i++) {
         bool was = watched->pieces & (1u << i), is = pieces & (1u << i);
@@ -256,7 +277,7 @@ static const char *reason_of(const struct watched *watched, unsigned pieces,
         if (was != is)
             snprintf(text + size, sizeof text - size, "%s%s %s%s%s", size ? ", " : "", name,
                      is ? "gained" : "lost", !is && is_vouching ? ": " : "",
-                     !is && is_vouching ? why_not_vouched(ground->vouching) : "");
+                     !is && is_vouching ? why_not_vouched(ground, why) : "");
     }
     return (const char *)arena_copy(arena, bytes_of(text, strlen(text) + 1)).data;
 }

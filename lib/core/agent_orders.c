@@ -772,6 +772,18 @@ static void trust(const struct agent *agent, const struct order *order, const st
         refuse(effects, order, code, message, field);
 }
 
+static void withdraw(struct agent *agent, const struct order *order, const struct moment *at,
+                     struct effects *effects)
+{
+    const char *message = "", *field = "";
+    enum refusal_code code = agent_withdraw(agent, order, at, effects, &message, &field);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, field);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
@@ -846,6 +858,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_TRUST:
         trust(agent, order, at, effects);
+        break;
+    case ORDER_WITHDRAW:
+        withdraw(agent, order, at, effects);
         break;
     case ORDER_LEAVE:
         leave(agent, order, at, effects);

@@ -254,6 +254,9 @@ enum refusal_code agent_vouch(struct agent *agent, const struct order *order,
 enum refusal_code agent_trust(const struct agent *agent, const struct order *order,
                               const struct moment *at, struct effects *effects,
                               const char **message, const char **field);
+enum refusal_code agent_withdraw(struct agent *agent, const struct order *order,
+                                 const struct moment *at, struct effects *effects,
+                                 const char **message, const char **field);
 
 /* ---- agent_membership.c ---- */
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);

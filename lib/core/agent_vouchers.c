@@ -4,6 +4,7 @@
  * lives. Trust is this node's own: it is kept, and goes nowhere. */
 #include "agent_parts.h"
 #include "voucher.h"
+#include "withdrawal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -215,4 +216,50 @@ enum refusal_code agent_trust(const struct agent *agent, const struct order *ord
     if (code == REFUSAL_NONE)
         effects_add(effects, EFFECT_KEEP_TRUST)->trust = kept;
     return code;
+}
+
+/* It is a record like another's, and goes the way of all; it only came from here. */
+static enum refusal_code open_withdrawal(const struct agent *agent, const struct order *order,
+                                         const struct moment *at, struct arena *arena,
+                                         struct offered_record *offered, const char **message,
+                                         const char **field)
+{
+    enum withdrawal_verdict verdict;
+    struct withdrawal withdrawal;
+    enum record_verdict dates;
+
+    verdict = withdrawal_open(order->voucher, order->chain, arena, &offered->record, &withdrawal);
+    if (verdict != WITHDRAWAL_OK)
+        return refuse(REFUSAL_MALFORMED, withdrawal_verdict_text(verdict), "withdrawal", message,
+                      field);
+    if (!bytes_equal(withdrawal.network, agent->settings.network))
+        return refuse(REFUSAL_MALFORMED, "the withdrawal is for another network", "withdrawal",
+                      message, field);
+    dates = record_judge_dates(&offered->record, at->wall_ms);
+    if (dates != RECORD_OK)
+        return refuse(dates == RECORD_EXPIRED ? REFUSAL_EXPIRED : REFUSAL_MALFORMED,
+                      record_verdict_text(dates), "withdrawal", message, field);
+    offered->wire = order->voucher;
+    offered->chain = order->chain;
+    offered->withdrawn =
+        (struct withdrawn){withdrawal.operator_id, withdrawal.subject, withdrawal.until_ms};
+    return REFUSAL_NONE;
+}
+
+enum refusal_code agent_withdraw(struct agent *agent, const struct order *order,
+                                 const struct moment *at, struct effects *effects,
+                                 const char **message, const char **field)
+{
+    static const struct id nobody;
+    struct offered_record offered = {0};
+    enum refusal_code code =
+        open_withdrawal(agent, order, at, &effects->arena, &offered, message, field);
+
+    if (code != REFUSAL_NONE)
+        return code;
+    agent_offer_record(agent, &offered, &nobody, at, effects);
+    if (!directory_revoked(agent->directory, &offered.record.owner))
+        return refuse(REFUSAL_BUSY, "the directory holds as many revocations as it may",
+                      "withdrawal", message, field);
+    return REFUSAL_NONE;
 }

@@ -12,10 +12,15 @@
 #define SMALL_BODY_MAX 1024u /* bytes: signed from the stack */
 
 static const char *const type_names[] = {
-    [ENVELOPE_CERTIFICATE] = "duck/certificate/1", [ENVELOPE_PECK] = "duck/peck/1",
-    [ENVELOPE_RECEIPT] = "duck/receipt/1",         [ENVELOPE_RECORD] = "duck/record/1",
-    [ENVELOPE_ACCUSATION] = "duck/accusation/1",   [ENVELOPE_AUDIT] = "duck/audit/1",
-    [ENVELOPE_VOUCHER] = "duck/voucher/1",         [ENVELOPE_BATCH] = "duck/batch/1",
+    [ENVELOPE_CERTIFICATE] = "duck/certificate/1",
+    [ENVELOPE_PECK] = "duck/peck/1",
+    [ENVELOPE_RECEIPT] = "duck/receipt/1",
+    [ENVELOPE_RECORD] = "duck/record/1",
+    [ENVELOPE_ACCUSATION] = "duck/accusation/1",
+    [ENVELOPE_AUDIT] = "duck/audit/1",
+    [ENVELOPE_VOUCHER] = "duck/voucher/1",
+    [ENVELOPE_WITHDRAWAL] = "duck/withdrawal/1",
+    [ENVELOPE_BATCH] = "duck/batch/1",
     [ENVELOPE_AUDIT_PAGE] = "duck/audit-page/1",
 };
 
@@ -62,6 +67,8 @@ size_t envelope_size_max(enum envelope_type type)
         return AUDIT_CHECKPOINT_SIZE_MAX;
     case ENVELOPE_VOUCHER:
         return VOUCHER_SIZE_MAX;
+    case ENVELOPE_WITHDRAWAL:
+        return WITHDRAWAL_SIZE_MAX;
     case ENVELOPE_BATCH:
     case ENVELOPE_AUDIT_PAGE:
         return 0;

@@ -74,6 +74,7 @@ enum order_kind {
     ORDER_STOP,    /* say that it is away for a while, then stop; nobody waits for a reply */
     ORDER_VOUCH,   /* publish what an operator signed about a duckling */
     ORDER_TRUST,   /* an operator, or no longer */
+    ORDER_WITHDRAW, /* tell the network that an operator took vouchers back */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
 };
@@ -123,7 +124,8 @@ struct order {
     uint64_t not_after_ms;       /* approve, trust: 0: the default; bond: 0: as it is */
     struct bond_terms terms;     /* approve, bond: those that… */
     unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
-    struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain */
+    struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain; withdraw: the
+                                    record, and the chain of its owner */
     struct bytes domain;         /* trust: that the voucher was fetched from; or empty */
     struct id operator_id;       /* trust, without a domain */
     bool forget;                 /* trust: no longer */
@@ -179,9 +181,16 @@ struct kept_trust {
 };
 
 /* One verified record with what is needed to store and relay it. */
+/* What a record takes back of an operator's vouchers, verified; see withdrawal.h. */
+struct withdrawn {
+    struct id operator_id, subject; /* zero: nothing */
+    uint64_t until_ms;              /* those issued then or before */
+};
+
 struct offered_record {
     struct record record;
     struct bytes wire, chain;
+    struct withdrawn withdrawn;
     bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 

@@ -6,12 +6,14 @@
 #include "binary_data.h"
 #include "voucher.h"
 #include "wire/gossip.pb-c.h"
+#include "withdrawal.h"
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #define REASON_SIZE 160
+#define WITHDRAWAL_BUDGET PARSE_BUDGET(4 * RECORD_SIZE_MAX) /* bytes: a record, and chains in it */
 
 struct intake {
     struct intake_settings settings;
@@ -584,6 +586,24 @@ static enum intake_verdict check_attestation(const struct record *record, struct
     return INTAKE_TAKEN;
 }
 
+/* One that does not hold says nothing, and the revocation that it stands in is held all the same: so all
+ * nodes hold the same, also those that know nothing of withdrawals. */
+static struct withdrawn read_withdrawn(const struct record *record)
+{
+    struct withdrawal withdrawal;
+    struct withdrawn withdrawn = {0};
+    struct arena arena; /* its own: what else is in the frame must not leave too little of it */
+
+    if (record->kind != RECORD_REVOCATION)
+        return withdrawn;
+    arena_init(&arena, WITHDRAWAL_BUDGET);
+    if (withdrawal_read(record, &arena, &withdrawal) == WITHDRAWAL_OK)
+        withdrawn =
+            (struct withdrawn){withdrawal.operator_id, withdrawal.subject, withdrawal.until_ms};
+    arena_free(&arena);
+    return withdrawn;
+}
+
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
                                        bool unasked, uint64_t wall_ms, struct arena *arena,
                                        struct offered_record *offered, char reason[REASON_SIZE])
@@ -595,6 +615,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     enum record_verdict form;
 
     offered->only_seen = false;
+    offered->withdrawn = (struct withdrawn){0};
     offered->wire = borrowed(item->record);
     offered->chain = borrowed(item->chain);
     verdict = parse_envelope(offered->wire, ENVELOPE_RECORD, arena, &envelope, reason);
@@ -634,6 +655,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     verdict = check_attestation(&offered->record, arena, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
+    offered->withdrawn = read_withdrawn(&offered->record);
     note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }

@@ -34,6 +34,7 @@
 #define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
 #define VOUCHER_DOMAIN_MAX 253
 #define VOUCHER_RECORD_REST_MAX 512u   /* of its record: ids, key, dates, network, their tags */
+#define WITHDRAWAL_SIZE_MAX 512u       /* the packed envelope */
 #define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
 #define AUDIT_PAGE_SIZE_MAX (128u * KIB)
 #define AUDIT_DETAIL_MAX 256
@@ -80,6 +81,7 @@
 #define REVOCATION_LIFE_MAX_MS (365 * DAY_MS)
 #define VOUCHER_LIFE_MS (30 * DAY_MS)
 #define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
+#define WITHDRAWAL_LIFE_MS (VOUCHER_LIFE_MAX_MS + DAY_MS) /* outlives whatever it takes back */
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
@@ -118,6 +120,7 @@
 #define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
 #define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
 #define REVOCATIONS_HELD_MAX(max) ((max) / 10) /* of them, of owners of whom nothing else was held */
+#define WITHDRAWALS_PER_OPERATOR_MAX 1024u /* with more, none of its vouchers counts */
 #define MARKS_MAX 500000u         /* high-water marks of records that ended */
 #define PROOFS_MAX 4096u          /* owners that gave one version to two records */
 #define NODES_MAX 10000u          /* nodes that we remember */

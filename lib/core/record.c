@@ -426,6 +426,8 @@ enum record_verdict revocation_content_parse(struct bytes content, struct arena 
         return RECORD_BAD_CONTENT;
     parsed.reason = borrowed(message->reason);
     parsed.revoked_at_ms = message->revoked_at_ms;
+    parsed.withdrawal = borrowed(message->withdrawal);
+    parsed.chain = borrowed(message->chain);
     if (parsed.reason.size > REVOCATION_REASON_MAX || !bytes_are_text(parsed.reason, false))
         return RECORD_BAD_CONTENT;
     *revocation = parsed;
@@ -441,6 +443,8 @@ struct bytes revocation_content_pack(const struct revocation_content *revocation
     message.subject = lent(id_bytes(&revocation->subject));
     message.reason = lent(revocation->reason);
     message.revoked_at_ms = revocation->revoked_at_ms;
+    message.withdrawal = lent(revocation->withdrawal);
+    message.chain = lent(revocation->chain);
     data = arena_take(arena, duck__revocation_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -61,6 +61,7 @@ struct revocation_content {
     struct id subject;      /* now always the owner */
     struct bytes reason;
     uint64_t revoked_at_ms; /* not after the record's version */
+    struct bytes withdrawal, chain; /* mostly empty; see withdrawal.h */
 };
 
 #define CLAIM_BONDED "bonded"

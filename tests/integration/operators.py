@@ -100,6 +100,45 @@ def a_tier_that_changes_is_told_once_also_after_a_restart():
         assert heard(follower) == ("T1", "T2", "operator-verified gained")
 
 
+def a_voucher_is_taken_back_and_a_newer_one_counts():
+    with Pond("alice", "bob", "carol") as pond:
+        _, bob = bonded_pair(pond)
+        folder, operator = new_operator(pond, "ducks-inc")
+        pond.bob.command("operator", "publish", voucher(pond, folder, bob.id))
+        for node in pond.nodes:
+            node.command("operator", "trust", operator)
+            becomes(node, bob, 2)
+        # Signed where the key is, told to the network by any node: here neither bob's nor carol's.
+        path = os.path.join(pond.folder, "withdrawal.json")
+        pond.alice.command("operator", "revoke", bob.id, "--dir", folder, "--out", path)
+        changed = os.path.join(pond.folder, "changed.json")
+        document = json.load(open(path))
+        with open(changed, "w") as file:
+            raw = document["withdrawal"]
+            json.dump({**document, "withdrawal": raw[:60] + ("A" if raw[60] != "A" else "B")
+                       + raw[61:]}, file)
+        forged = pond.alice.command("operator", "publish", changed, check=False)
+        assert forged.returncode == 1 and "withdrawal" in forged.stderr, forged
+        pond.alice.command("operator", "publish", path)
+        pond.alice.command("operator", "publish", path)  # said again it is the same
+        for node in pond.nodes:
+            becomes(node, bob, 1)
+            shown = node.command("directory", bob.id).stdout
+            assert f"voucher by {operator} was taken back on 20" in shown, shown
+            entry = node.json("directory", bob.id)["entries"][0]
+            assert entry["taken_back"][0]["operator"] == operator, entry
+        pond.bob.command("operator", "publish", os.path.join(pond.folder, "voucher.json"))
+        pond.carol.stop()
+        pond.carol.start()
+        assert tier(pond.carol, bob)[0] == 1  # not forgotten, and the old voucher stays void
+        pond.bob.command("operator", "publish", voucher(pond, folder, bob.id))
+        for node in pond.nodes:
+            becomes(node, bob, 2)
+        pond.carol.command("operator", "revoke", bob.id, "--dir", folder)  # in one step
+        for node in pond.nodes:
+            becomes(node, bob, 1)
+
+
 def a_domains_word_is_trusted_only_for_that_domain():
     with Pond("alice", "bob", "carol") as pond:
         _, bob = bonded_pair(pond)
@@ -255,6 +294,7 @@ def a_duckling_sets_who_may_peck_it_and_what_runs_unasked():
 if __name__ == "__main__":
     run(a_tier_follows_from_a_bond_and_a_trusted_voucher,
         a_tier_that_changes_is_told_once_also_after_a_restart,
+        a_voucher_is_taken_back_and_a_newer_one_counts,
         a_domains_word_is_trusted_only_for_that_domain,
         a_domains_word_is_fetched_from_the_domain_and_from_no_private_address,
         what_is_not_rightly_signed_is_refused,

@@ -2,6 +2,7 @@
 #include "births.h"
 #include "core/agent.h"
 #include "core/intake.h"
+#include "core/withdrawal.h"
 #include "directory_bed.h"
 
 #include <stdio.h>
@@ -103,6 +104,85 @@ START_TEST(what_is_taken_is_kept_and_what_is_not_is_not)
     ck_assert_uint_eq(count_by(agent, DIRECTORY_TAKEN), 1);
     ck_assert_uint_eq(count_by(agent, DIRECTORY_SAME), 1);
     ck_assert_uint_eq(count_by(agent, DIRECTORY_OLDER), 1);
+}
+END_TEST
+
+/* ---- vouchers that are taken back here ---- */
+
+#define OPERATOR 70
+
+/* Orders it of `to`; `network` is that of the operator. */
+static enum refusal_code withdraw(struct agent *to, const char *network, uint64_t until_ms,
+                                  uint8_t number, const char **message)
+{
+    const uint8_t seeds[2][SEED_SIZE] = {{number, 1}, {number, 2}};
+    struct identity_key *operator_key = birth_key(OPERATOR);
+    struct withdrawal_wish wish = {.network = bytes_of_text(network),
+                                   .operator_key = operator_key,
+                                   .subject = {{7}},
+                                   .until_ms = until_ms,
+                                   .seeds = seeds};
+    struct order order = {.kind = ORDER_WITHDRAW, .ticket = 1};
+    struct event event = {.kind = EVENT_ORDER, .at = at, .order = &order};
+    enum refusal_code code = REFUSAL_NONE;
+
+    wish.operator_chain = birth_chain(IDENTITY_OPERATOR, OPERATOR, 1, &arena, &wish.operator_id);
+    ck_assert_int_eq(withdrawal_make(&wish, &arena, &order.voucher, &order.chain), WITHDRAWAL_OK);
+    if (number == 0)
+        order.voucher.size--;
+    effects_clear(&effects);
+    agent_step(to, &event, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_REPLY) {
+            code = effects.list[i].reply.code;
+            *message = effects.list[i].reply.message;
+        }
+    return code;
+}
+
+START_TEST(a_withdrawal_that_is_ordered_is_kept_and_the_second_time_it_is_there)
+{
+    const char *message = "";
+
+    ck_assert_int_eq(withdraw(agent, "pond", at.wall_ms, 1, &message), REFUSAL_NONE);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 1);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_KEEP_RECORD) {
+            ck_assert(!effects.list[i].record.own);
+            ck_assert_uint_eq(effects.list[i].record.item.withdrawn.until_ms, at.wall_ms);
+        }
+    ck_assert_int_eq(withdraw(agent, "pond", at.wall_ms, 1, &message), REFUSAL_NONE);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+}
+END_TEST
+
+START_TEST(a_withdrawal_that_cannot_be_taken_is_refused)
+{
+    const char *message = "";
+
+    ck_assert_int_eq(withdraw(agent, "pond", at.wall_ms, 0, &message), REFUSAL_MALFORMED);
+    ck_assert_int_eq(withdraw(agent, "lake", at.wall_ms, 2, &message), REFUSAL_MALFORMED);
+    ck_assert_str_eq(message, "the withdrawal is for another network");
+    ck_assert_int_eq(withdraw(agent, "pond", at.wall_ms + CLOCK_SKEW_MAX_MS + 1, 3, &message),
+                     REFUSAL_MALFORMED);
+    at.wall_ms += WITHDRAWAL_LIFE_MS;
+    ck_assert_int_eq(withdraw(agent, "pond", at.wall_ms - WITHDRAWAL_LIFE_MS, 4, &message),
+                     REFUSAL_EXPIRED);
+    ck_assert_uint_eq(count_of(EFFECT_KEEP_RECORD), 0);
+    at.wall_ms -= WITHDRAWAL_LIFE_MS;
+}
+END_TEST
+
+/* An operator is a stranger: of those a tenth of the directory may be revocations. */
+START_TEST(withdrawals_have_the_quota_of_strangers)
+{
+    struct agent *small = agent_of(1, 30, NULL);
+    const char *message = "";
+
+    for (uint8_t i = 1; i <= REVOCATIONS_HELD_MAX(30); i++)
+        ck_assert_int_eq(withdraw(small, "pond", at.wall_ms, i, &message), REFUSAL_NONE);
+    ck_assert_int_eq(withdraw(small, "pond", at.wall_ms, 9, &message), REFUSAL_BUSY);
+    agent_free(small);
 }
 END_TEST
 
@@ -660,6 +740,9 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up_agent, tear_down_agent);
     tcase_add_test(tcase, what_is_held_is_told_of_each_set_by_a_fingerprint);
     tcase_add_test(tcase, what_is_taken_is_kept_and_what_is_not_is_not);
+    tcase_add_test(tcase, a_withdrawal_that_is_ordered_is_kept_and_the_second_time_it_is_there);
+    tcase_add_test(tcase, a_withdrawal_that_cannot_be_taken_is_refused);
+    tcase_add_test(tcase, withdrawals_have_the_quota_of_strangers);
     tcase_add_test(tcase, what_ended_is_dropped_with_its_mark_and_refused);
     tcase_add_test(tcase, what_the_quota_puts_out_is_dropped);
     tcase_add_test(tcase, a_full_directory_says_so);

@@ -159,9 +159,11 @@ START_TEST(the_signed_bytes_are_those_of_the_specification)
         {ENVELOPE_RECEIPT, "DUCKv1 14 duck/receipt/1 5 hello"},
         {ENVELOPE_RECORD, "DUCKv1 13 duck/record/1 5 hello"},
         {ENVELOPE_ACCUSATION, "DUCKv1 17 duck/accusation/1 5 hello"},
+        {ENVELOPE_VOUCHER, "DUCKv1 14 duck/voucher/1 5 hello"},
+        {ENVELOPE_WITHDRAWAL, "DUCKv1 17 duck/withdrawal/1 5 hello"},
     };
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         struct bytes to_sign = bytes_of_text(vectors[i].to_sign);
         struct hash expected = hash_of(to_sign), hash;
         struct envelope envelope;

@@ -1,6 +1,7 @@
 /* Frames of membership on their way in: form first, the signature last. */
 #include "births.h"
 #include "core/intake.h"
+#include "core/withdrawal.h"
 
 #include <stdlib.h>
 
@@ -305,6 +306,62 @@ START_TEST(the_same_bytes_are_verified_once_and_others_are_not_taken_for_them)
 }
 END_TEST
 
+/* ---- vouchers that are taken back ---- */
+
+#define OPERATOR 70
+
+static struct bytes withdrawal_frame(uint64_t at_ms, bool signed_by_another)
+{
+    static const uint8_t seeds[2][SEED_SIZE] = {{1}, {2}};
+    struct fetch_answer answer = {.session = 7, .set = RECORD_SET_DIRECTORY, .is_last = true};
+    struct identity_key *key = birth_key(signed_by_another ? ACCUSED : OPERATOR);
+    struct withdrawal_wish wish = {.network = bytes_of_text(NETWORK),
+                                   .operator_key = key,
+                                   .subject = duckling,
+                                   .until_ms = at_ms,
+                                   .seeds = seeds};
+    struct bytes wire, carriers_chain;
+
+    wish.operator_chain = birth_chain(IDENTITY_OPERATOR, OPERATOR, 1, &arena, &wish.operator_id);
+    ck_assert_int_eq(withdrawal_make(&wish, &arena, &wire, &carriers_chain), WITHDRAWAL_OK);
+    identity_key_free(key);
+    return frame_pack_fetched(&answer, &carriers_chain, &wire, 1, &arena);
+}
+
+START_TEST(a_withdrawal_comes_in_verified)
+{
+    const struct withdrawn *withdrawn;
+
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, withdrawal_frame(NOW_MS - 5, false)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 1);
+    withdrawn = &event.fetched.items[0].withdrawn;
+    ck_assert_uint_eq(withdrawn->until_ms, NOW_MS - 5);
+    ck_assert(id_equal(&withdrawn->subject, &duckling));
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, last_frame(NOW_MS + HOUR_MS, false)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.items[0].withdrawn.until_ms, 0);
+}
+END_TEST
+
+/* Older nodes hold it as what it is for them, so whoever brings it offends nobody. */
+START_TEST(a_withdrawal_that_does_not_hold_is_a_revocation_that_says_nothing)
+{
+    ck_assert_int_eq(open_frame(FRAME_FETCHED, withdrawal_frame(NOW_MS - 5, true)), INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 1);
+    ck_assert(!event.fetched.offends);
+    ck_assert_uint_eq(event.fetched.items[0].record.kind, RECORD_REVOCATION);
+    ck_assert_uint_eq(event.fetched.items[0].withdrawn.until_ms, 0);
+}
+END_TEST
+
+START_TEST(a_withdrawal_from_the_future_is_refused_like_any_record)
+{
+    ck_assert_int_eq(
+        open_frame(FRAME_FETCHED, withdrawal_frame(NOW_MS + CLOCK_SKEW_MAX_MS + 1, false)),
+        INTAKE_TAKEN);
+    ck_assert_uint_eq(event.fetched.count, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("intake");
@@ -326,6 +383,9 @@ int main(void)
     tcase_add_test(tcase, one_that_is_too_large_is_not_even_unpacked);
     tcase_add_test(tcase, an_answer_of_which_nothing_holds_is_an_answer);
     tcase_add_test(tcase, the_same_bytes_are_verified_once_and_others_are_not_taken_for_them);
+    tcase_add_test(tcase, a_withdrawal_comes_in_verified);
+    tcase_add_test(tcase, a_withdrawal_that_does_not_hold_is_a_revocation_that_says_nothing);
+    tcase_add_test(tcase, a_withdrawal_from_the_future_is_refused_like_any_record);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

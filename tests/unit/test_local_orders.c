@@ -679,6 +679,20 @@ START_TEST(trust_names_an_operator_or_a_domain)
 }
 END_TEST
 
+START_TEST(a_withdrawal_comes_with_certificates_of_a_size)
+{
+    static uint8_t chain[CHAIN_SIZE_MAX + 1];
+    Duck__WithdrawOrder withdraw = DUCK__WITHDRAW_ORDER__INIT;
+
+    request.order_case = DUCK__REQUEST__ORDER_WITHDRAW;
+    request.withdraw = &withdraw;
+    withdraw.chain = (ProtobufCBinaryData){sizeof chain, chain};
+    expect_malformed("chain");
+    withdraw.chain.len--;
+    expect_taken(ORDER_WITHDRAW);
+}
+END_TEST
+
 START_TEST(an_order_that_nobody_knows_is_refused)
 {
     expect_malformed("");
@@ -718,6 +732,7 @@ int main(void)
     tcase_add_test(tests, a_pulse_and_a_follow_name_ducklings);
     tcase_add_test(tests, a_question_for_a_peck_names_it);
     tcase_add_test(tests, trust_names_an_operator_or_a_domain);
+    tcase_add_test(tests, a_withdrawal_comes_with_certificates_of_a_size);
     tcase_add_test(tests, an_order_that_nobody_knows_is_refused);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

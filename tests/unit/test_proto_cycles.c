@@ -53,6 +53,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__record_item__descriptor,
     &duck__audit_page__descriptor,
     &duck__voucher_body__descriptor,
+    &duck__withdrawal_body__descriptor,
     &duck__audit_entry__descriptor,
     &duck__audit_checkpoint__descriptor,
     &duck__request__descriptor,

@@ -1,5 +1,6 @@
 /* What is told of a duckling's tier: once for each change, also after a restart, never for none. */
 #include "core/voucher.h"
+#include "core/withdrawal.h"
 #include "store_bed.h"
 #include "tiers.h"
 
@@ -145,13 +146,13 @@ static void bond(void)
     turn_of(both, 2);
 }
 
-static struct effect voucher_at(uint64_t version_ms)
+static struct effect voucher_issued(uint64_t issued_ms, uint64_t version_ms)
 {
     struct voucher voucher = {.network = bytes_of_text(THINGS_NETWORK),
                               .operator_id = operator_key.id,
                               .subject = bed.bob.id,
-                              .issued_ms = THINGS_WALL_MS,
-                              .not_after_ms = THINGS_WALL_MS + VOUCHER_LIFE_MS};
+                              .issued_ms = issued_ms,
+                              .not_after_ms = issued_ms + VOUCHER_LIFE_MS};
     struct attestation_content content = {.subject = operator_key.id,
                                           .claim = bytes_of_text(CLAIM_OPERATOR_VERIFIED),
                                           .chain = operator_key.chain};
@@ -165,6 +166,36 @@ static struct effect voucher_at(uint64_t version_ms)
              id_text(ID_OPERATOR, &operator_key.id, text));
     return make_record(&bed.bob, RECORD_ATTESTATION, key, version_ms,
                        attestation_content_pack(&content, &bed.arena), false, &bed.arena);
+}
+
+static struct effect voucher_at(uint64_t version_ms)
+{
+    return voucher_issued(THINGS_WALL_MS, version_ms);
+}
+
+/* Of the operator, for `subject`, in a carrier of this number. */
+static struct effect takes_back(const struct id *subject, uint64_t until_ms, uint32_t number)
+{
+    uint8_t seeds[2][SEED_SIZE] = {{0}, {1}};
+    struct withdrawal_wish wish = {.network = bytes_of_text(THINGS_NETWORK),
+                                   .operator_id = operator_key.id,
+                                   .operator_key = operator_key.key,
+                                   .operator_chain = operator_key.chain,
+                                   .subject = *subject,
+                                   .until_ms = until_ms,
+                                   .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+    struct effect effect = {.kind = EFFECT_KEEP_RECORD};
+    struct offered_record *item = &effect.record.item;
+    struct withdrawal withdrawal;
+
+    memcpy(seeds[0] + 4, &number, sizeof number);
+    ck_assert_int_eq(withdrawal_make(&wish, &bed.arena, &item->wire, &item->chain), WITHDRAWAL_OK);
+    ck_assert_int_eq(
+        withdrawal_open(item->wire, item->chain, &bed.arena, &item->record, &withdrawal),
+        WITHDRAWAL_OK);
+    item->withdrawn =
+        (struct withdrawn){withdrawal.operator_id, withdrawal.subject, withdrawal.until_ms};
+    return effect;
 }
 
 static void trust(uint64_t until_ms)
@@ -301,6 +332,106 @@ START_TEST(the_revocation_of_an_operator_and_of_a_partner_are_noticed)
     both[1] = revokes(&bed.alice);
     turn_of(both, 2);
     expect(1, 0, "bonded lost");
+}
+END_TEST
+
+static void be_vouched(void)
+{
+    hatch();
+    bond();
+    keep(voucher_at(THINGS_WALL_MS));
+    trust(MOMENT_NEVER);
+    expect(1, 2, "operator-verified gained");
+}
+
+static void expect_taken_back(const char *date)
+{
+    char text[ID_TEXT_SIZE], reason[256];
+
+    snprintf(reason, sizeof reason,
+             "operator-verified lost: its voucher by %s was taken back on %s",
+             id_text(ID_OPERATOR, &operator_key.id, text), date);
+    expect(2, 1, reason);
+}
+
+START_TEST(a_voucher_that_is_taken_back_is_void_and_a_newer_one_counts)
+{
+    struct effect drop = {.kind = EFFECT_DROP_RECORD, .record.dropped_kind = RECORD_REVOCATION};
+    struct effect withdrawal;
+
+    be_vouched();
+    withdrawal = takes_back(&bed.bob.id, THINGS_WALL_MS + 5000, 1);
+    keep(withdrawal);
+    expect_taken_back("2026-01-01T00:00:05Z");
+    restart();
+    nothing_happens();
+    keep(voucher_at(THINGS_WALL_MS + 6000)); /* published again: it is the same voucher */
+    expect_nothing();
+    keep(voucher_issued(THINGS_WALL_MS + 5000, THINGS_WALL_MS + 7000)); /* in that millisecond */
+    expect_nothing();
+    keep(voucher_issued(THINGS_WALL_MS + 5001, THINGS_WALL_MS + 8000));
+    expect(1, 2, "operator-verified gained");
+    keep(takes_back(&bed.bob.id, THINGS_WALL_MS + 4000, 2)); /* an older one changes nothing */
+    expect_nothing();
+    keep(takes_back(&bed.bob.id, THINGS_WALL_MS + 9000, 3));
+    expect_taken_back("2026-01-01T00:00:09Z");
+    drop.record.dropped = withdrawal.record.item.record.hash;
+    keep(drop); /* it ended: the later one stands */
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(a_withdrawal_that_came_before_the_voucher_counts_all_the_same)
+{
+    keep(takes_back(&bed.bob.id, THINGS_WALL_MS + 5000, 1));
+    hatch();
+    bond();
+    keep(voucher_at(THINGS_WALL_MS + 6000));
+    trust(MOMENT_NEVER);
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(only_this_operators_voucher_for_this_duckling_is_void)
+{
+    be_vouched();
+    keep(takes_back(&bed.alice.id, THINGS_WALL_MS + 5000, 1));
+    expect_nothing();
+    author_free(&operator_key);
+    operator_key = author_new(IDENTITY_OPERATOR, 10, &bed.arena);
+    keep(takes_back(&bed.bob.id, THINGS_WALL_MS + 5000, 2));
+    expect_nothing();
+}
+END_TEST
+
+/* What is not verified is never in `withdrawn`; a revocation alone says nothing of vouchers. */
+START_TEST(a_revocation_whose_withdrawal_did_not_hold_voids_nothing)
+{
+    struct effect effect;
+
+    be_vouched();
+    effect = takes_back(&bed.bob.id, THINGS_WALL_MS + 5000, 1);
+    effect.record.item.withdrawn = (struct withdrawn){0};
+    keep(effect);
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(an_operator_that_took_back_more_than_are_counted_vouches_for_nobody)
+{
+    static struct effect kept[WITHDRAWALS_PER_OPERATOR_MAX];
+    struct id other = {{0}};
+
+    be_vouched();
+    for (uint32_t i = 0; i < WITHDRAWALS_PER_OPERATOR_MAX; i++) {
+        memcpy(other.bytes, &i, sizeof i);
+        other.bytes[ID_SIZE - 1] = 1;
+        kept[i] = takes_back(&other, THINGS_WALL_MS + 5000, i);
+    }
+    turn_of(kept, WITHDRAWALS_PER_OPERATOR_MAX);
+    expect_nothing();
+    keep(takes_back(&other, THINGS_WALL_MS + 5000, WITHDRAWALS_PER_OPERATOR_MAX));
+    expect(2, 1, "operator-verified lost: its operator took back more vouchers than are counted");
 }
 END_TEST
 
@@ -504,6 +635,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tests, 60); /* a thousand withdrawals are signed */
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, what_changes_before_a_hatched_duckling_is_weighed_is_told);
     tcase_add_test(tests, a_hatched_duckling_that_nobody_follows_is_kept_as_it_began);
@@ -511,6 +643,11 @@ int main(void)
     tcase_add_test(tests, one_end_alone_makes_no_bond);
     tcase_add_test(tests, vouchers_count_with_trust_and_only_so_long);
     tcase_add_test(tests, the_revocation_of_an_operator_and_of_a_partner_are_noticed);
+    tcase_add_test(tests, a_voucher_that_is_taken_back_is_void_and_a_newer_one_counts);
+    tcase_add_test(tests, a_withdrawal_that_came_before_the_voucher_counts_all_the_same);
+    tcase_add_test(tests, only_this_operators_voucher_for_this_duckling_is_void);
+    tcase_add_test(tests, a_revocation_whose_withdrawal_did_not_hold_voids_nothing);
+    tcase_add_test(tests, an_operator_that_took_back_more_than_are_counted_vouches_for_nobody);
     tcase_add_test(tests, what_a_partners_quota_puts_out_is_noticed);
     tcase_add_test(tests, a_revoked_duckling_has_no_tier);
     tcase_add_test(tests, the_end_of_evidence_is_noticed_when_it_comes);

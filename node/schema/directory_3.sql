@@ -1,4 +1,4 @@
--- directory.db, version 2: what gossip brought. All of it can be fetched again, so a file that is
+-- directory.db, version 3: what gossip brought. All of it can be fetched again, so a file that is
 -- lost or damaged is made anew.
 --
 -- Made to be appended to. Records are numbered: 32 numbers for each identity, its records among
@@ -86,6 +86,15 @@ CREATE TABLE bonded (
     issued_ms INTEGER,                                -- of "operator-verified": the voucher's date
     PRIMARY KEY (owner, subject, record)
 ) STRICT, WITHOUT ROWID;
+
+-- Which vouchers operators took back: those for `subject` that were issued at until_ms or before.
+CREATE TABLE withdrawn (
+    record INTEGER PRIMARY KEY,
+    operator BLOB NOT NULL,
+    subject BLOB NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX withdrawn_voucher ON withdrawn (operator, subject, until_ms);
 
 -- How high a record that has ended had come: nothing at or below it is taken until then.
 CREATE TABLE mark (
