@@ -215,6 +215,8 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->answered, (unsigned long long)figures->fox_pecks,
            (unsigned long long)figures->fox_pecks_covered,
            (unsigned long long)figures->fox_pecks_handed_out);
+    printf("vouchers: %llu held in the end, %llu of them taken back\n",
+           (unsigned long long)figures->vouchers, (unsigned long long)figures->vouchers_void);
     printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
            (unsigned long long)figures->answers_in_parts, (unsigned long long)figures->partials,
            (unsigned long long)figures->cancelled);
@@ -338,6 +340,8 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;
+    sum->vouchers += one.vouchers;
+    sum->vouchers_void += one.vouchers_void;
     sum->turns += one.turns;
     sum->suspected += one.suspected;
     sum->false_deaths += one.false_deaths;

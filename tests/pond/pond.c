@@ -51,6 +51,7 @@ struct pond *pond_new(const struct pond_wish *wish)
     pond->records = records_new();
     pond->record_pool = record_pool_new(pool_seed);
     pond->life = life_new();
+    pond->operators = operators_new(wish->seed);
     for (uint32_t i = 0; i < pond->count; i++)
         node_born(pond, i, i >= wish->nodes);
     plan_births(pond);
@@ -87,6 +88,7 @@ void pond_free(struct pond *pond)
     memory_give_back(pond->cuts.side);
     memory_give_back(pond->queue.heap);
     life_free(pond->life);
+    operators_free(pond->operators);
     frames_free(pond->frames);
     records_free(pond->records);
     record_pool_free(pond->record_pool);
@@ -208,8 +210,10 @@ bool pond_run_until_agreed(struct pond *pond, uint64_t ms)
         if (!pond_run(pond, SECOND_MS))
             return false;
         agrees = pond_agrees(pond, why);
-        if (agrees && pond_sees_all(pond, why))
-            return true;
+        if (agrees && pond_sees_all(pond, why)) {
+            laws_judge_tiers(pond);
+            return !pond->broken;
+        }
     } while (pond_now_ms(pond) < until_ms);
     law_broken(pond,
                agrees ? "after faults end, all healthy nodes see each other alive"

@@ -106,6 +106,9 @@ void pond_rename(struct pond *pond, size_t node, const char *name); /* its first
 size_t pond_records(const struct pond *pond, size_t node);
 size_t pond_links(const struct pond *pond, size_t node);
 struct version pond_version(const struct pond *pond, size_t holder, size_t owner); /* of a node record */
+void pond_vouch(struct pond *pond, size_t node); /* an operator, for its first duckling */
+void pond_withdraw(struct pond *pond, size_t node, size_t owner); /* that, by way of `node` */
+size_t pond_vouched(struct pond *pond, size_t node); /* vouchers that count there */
 const char *pond_story(struct pond *pond); /* lines since the last call, or since the pond began */
 /* A record of `owner` as `liar` would change it comes to `node` over their link. */
 void pond_forge(struct pond *pond, size_t liar, size_t owner, size_t node);
@@ -133,6 +136,7 @@ struct pond_figures {
     uint64_t pecks, handed_out, answered;
     uint64_t partials, answers_in_parts, cancelled; /* as they came to whoever asked */
     uint64_t fox_pecks, fox_pecks_covered, fox_pecks_handed_out; /* of hostile senders: kept; under a bond */
+    uint64_t vouchers, vouchers_void;          /* held in the end; of these such as were taken back */
     uint64_t opened, opened_again;             /* frames whose intake ran; that a cache answered */
 };
 void pond_figures(struct pond *pond, struct pond_figures *figures);

@@ -106,6 +106,7 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
         if (effect->record.own)
             judge_own(pond, node, record);
         judge_taken(pond, node, effect, record, is_kept);
+        laws_judge_withdrawn(pond, node, &effect->record.item);
     } else if (effect->kind == EFFECT_KEEP_PECK) {
         laws_judge_peck(pond, node, effect, is_kept);
     } else if (effect->kind == EFFECT_KEEP_BOND) {

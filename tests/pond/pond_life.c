@@ -355,7 +355,12 @@ void life_step(struct pond *pond)
         return;
     switch (dice_below(&pond->life_dice, 16)) {
     case 0:
-        if (any_duck(pond)) {
+        if (dice_below(&pond->life_dice, 2)) {
+            const struct duck *duck = any_duck(pond);
+
+            if (duck)
+                operators_step(pond, any_node(pond), &duck->id, &pond->nodes[duck->node]);
+        } else if (any_duck(pond)) {
             const struct duck *duck = &life->ducks[dice_below(&pond->life_dice, life->duck_count)];
 
             life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);

@@ -79,6 +79,7 @@ struct pooled {
     struct bytes wire, chain;
     const struct record *parsed; /* NULL: not yet */
     struct opened *opened;       /* as a frame of its own; NULL: not yet */
+    struct withdrawn withdrawn;  /* as intake gave it */
     bool genuine;                /* signed by an honest agent of this pond, or by who lies anyway */
     bool fleeting;               /* see struct owner */
     uint32_t change;             /* tracked: its number + 1 */
@@ -255,6 +256,7 @@ struct message {
 
 struct hostile;
 struct life;
+struct operators;
 
 struct opinion {                 /* what an agent said last of another node */
     uint64_t since_us : 56;      /* of so many nodes about so many: 8 bytes */
@@ -394,6 +396,7 @@ struct pond {
     uint64_t split_until_us;
     struct idtable watched;
     struct life *life;
+    struct operators *operators;
     uint64_t ticket, looked_at_ms;
     struct change *changes;
     size_t change_count, change_capacity;
@@ -438,6 +441,10 @@ void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct e
 void laws_judge_bond(struct pond *pond, struct pond_node *node, const struct bond *bond);
 void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct effect *effect);
 
+void laws_judge_tiers(struct pond *pond); /* when all hold the same */
+void laws_judge_withdrawn(struct pond *pond, const struct pond_node *node,
+                          const struct offered_record *item);
+
 /* ---- what goes on ---- */
 void faults_draw(struct pond *pond);
 void faults_step(struct pond *pond);
@@ -450,6 +457,13 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
 void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked);
 void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,
                  const char *name, bool tracked);
+struct operators *operators_new(uint64_t seed);
+void operators_free(struct operators *operators);
+void operators_vouch(struct pond *pond, struct pond_node *node, size_t number, const struct id *duckling);
+void operators_withdraw(struct pond *pond, struct pond_node *node, size_t number,
+                        const struct id *duckling);
+void operators_step(struct pond *pond, struct pond_node *any, const struct id *duckling,
+                    struct pond_node *home); /* any: that is up; or NULL */
 struct life *life_new(void);
 void life_free(struct life *life);
 void spread_begin(struct pond *pond, struct pond_node *node, struct pooled *record);

@@ -152,6 +152,7 @@ struct pooled *records_pool(struct records *records, const struct offered_record
     pooled->not_after_ms = record->not_after_ms;
     pooled->wire = arena_copy(&records->memory, item->wire);
     pooled->chain = hold_chain(records, records_owner(records, &record->owner), item->chain);
+    pooled->withdrawn = item->withdrawn;
     pooled->number = (uint32_t)records->count;
     records->list[records->count++] = pooled;
     idtable_add(&records->by_hash, &pooled->by_hash);

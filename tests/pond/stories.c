@@ -92,6 +92,42 @@ START_TEST(news_reaches_all_of_ten_nodes)
 }
 END_TEST
 
+static void expect_vouched(struct pond *pond, size_t alice, size_t bob, size_t carol)
+{
+    ck_assert_uint_eq(pond_vouched(pond, ALICE), alice);
+    ck_assert_uint_eq(pond_vouched(pond, BOB), bob);
+    ck_assert_uint_eq(pond_vouched(pond, CAROL), carol);
+}
+
+/* By way of bob, while carol hears nothing; alice goes on to publish what is void. */
+START_TEST(a_voucher_that_is_taken_back_counts_nowhere_until_there_is_a_newer_one)
+{
+    static const size_t cut_off[] = {CAROL};
+    struct pond *pond = formed_pond_of(3);
+
+    pond_hatch(pond, ALICE, "Dot");
+    ck_assert(pond_run(pond, SECOND_MS));
+    pond_vouch(pond, ALICE);
+    ck_assert(pond_run(pond, SECOND_MS));
+    expect_vouched(pond, 1, 1, 1);
+    pond_split(pond, cut_off, 1, false);
+    pond_withdraw(pond, BOB, ALICE);
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    expect_vouched(pond, 0, 0, 1);
+    pond_heal(pond);
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    expect_vouched(pond, 0, 0, 0);
+    pond_stop(pond, ALICE, false);
+    pond_start(pond, ALICE);
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    expect_vouched(pond, 0, 0, 0);
+    pond_vouch(pond, ALICE);
+    ck_assert(pond_run(pond, SECOND_MS));
+    expect_vouched(pond, 1, 1, 1);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(a_short_partition_is_no_more_than_a_delay)
 {
     static const size_t cut_off[] = {BOB};
@@ -324,6 +360,7 @@ int main(void)
     tcase_add_test(stories, two_nodes_meet_and_know_each_other);
     tcase_add_test(stories, a_new_duckling_is_known_to_the_other_node_one_way_later);
     tcase_add_test(stories, news_reaches_all_of_ten_nodes);
+    tcase_add_test(stories, a_voucher_that_is_taken_back_counts_nowhere_until_there_is_a_newer_one);
     tcase_add_test(stories, a_short_partition_is_no_more_than_a_delay);
     tcase_add_test(stories, a_long_partition_ends_links_and_heals_by_itself);
     tcase_add_test(stories, a_node_that_restarts_publishes_a_higher_version);
