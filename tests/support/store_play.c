@@ -1,6 +1,8 @@
 #include "store_play.h"
 
 #include "core/dice.h"
+#include "core/voucher.h"
+#include "core/withdrawal.h"
 #include "store_internal.h"
 
 #define LEASE_UNTIL_MS (THINGS_WALL_MS + HOUR_MS)
@@ -175,6 +177,94 @@ static void learn(struct writer *writer, struct played_turn *turn)
     turn->promises = false;
 }
 
+/* ---- evidence of tiers ---- */
+
+static void be_vouched(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct play *play = writer->play;
+    struct kept_voucher *kept = arena_take(&play->arena, sizeof *kept);
+    struct effect effect = {.kind = EFFECT_KEEP_VOUCHER, .voucher = kept};
+
+    *kept = (struct kept_voucher){.duckling = play->bob.id,
+                                  .operator_id = play->operator_key.id,
+                                  .not_after_ms = THINGS_WALL_MS + VOUCHER_LIFE_MS + number,
+                                  .wire = bytes_of_text("a voucher"),
+                                  .chain = play->operator_key.chain};
+    add(turn, effect, 0);
+}
+
+static void change_trust(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct kept_trust *trust = arena_take(&writer->play->arena, sizeof *trust);
+    struct effect effect = {.kind = EFFECT_KEEP_TRUST, .trust = trust};
+
+    *trust = (struct kept_trust){.operator_id = writer->play->operator_key.id,
+                                 .until_ms = THINGS_WALL_MS + DAY_MS + number};
+    if (dice_below(&writer->dice, 3) == 0)
+        effect.kind = EFFECT_DROP_TRUST;
+    add(turn, effect, 0);
+}
+
+static void tell_tier(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_TIER};
+
+    effect.tier.duckling = writer->play->bob.id;
+    effect.tier.tier = (int)(number % 3);
+    effect.tier.pieces = (unsigned)number;
+    add(turn, effect, 0);
+}
+
+static void attest(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct play *play = writer->play;
+    struct attestation_content content = {.subject = play->bob.id,
+                                          .claim = bytes_of_text(CLAIM_BONDED),
+                                          .proof = id_bytes(&play->node.id)};
+    char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
+
+    snprintf(key, sizeof key, "bonded:%s", id_text(ID_DUCKLING, &play->bob.id, text));
+    add(turn,
+        make_record(&play->carol, RECORD_ATTESTATION, key, THINGS_WALL_MS + number,
+                    attestation_content_pack(&content, &play->arena),
+                    dice_below(&writer->dice, 3) == 0, &play->arena),
+        0);
+    turn->promises = false;
+}
+
+static void take_back(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct play *play = writer->play;
+    uint8_t seeds[2][SEED_SIZE] = {{(uint8_t)number, 1}, {(uint8_t)number, 2}};
+    struct withdrawal_wish wish = {.network = bytes_of_text(THINGS_NETWORK),
+                                   .operator_id = play->operator_key.id,
+                                   .operator_key = play->operator_key.key,
+                                   .operator_chain = play->operator_key.chain,
+                                   .subject = play->bob.id,
+                                   .until_ms = THINGS_WALL_MS + number,
+                                   .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+    struct effect effect = {.kind = EFFECT_KEEP_RECORD};
+    struct offered_record *item = &effect.record.item;
+    struct withdrawal withdrawal;
+
+    if (withdrawal_make(&wish, &play->arena, &item->wire, &item->chain) != WITHDRAWAL_OK ||
+        withdrawal_open(item->wire, item->chain, &play->arena, &item->record, &withdrawal) !=
+            WITHDRAWAL_OK)
+        assert(!"the withdrawal holds");
+    item->withdrawn =
+        (struct withdrawn){withdrawal.operator_id, withdrawal.subject, withdrawal.until_ms};
+    add(turn, effect, 0);
+    turn->promises = false;
+}
+
+static void change_evidence(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    static void (*const changes[])(struct writer *, struct played_turn *, size_t) = {
+        be_vouched, change_trust, tell_tier, attest, take_back};
+
+    changes[dice_below(&writer->dice, sizeof changes / sizeof *changes)](writer, turn, number);
+}
+
 static void write_turn(struct writer *writer, size_t number)
 {
     struct play *play = writer->play;
@@ -193,6 +283,8 @@ static void write_turn(struct writer *writer, size_t number)
         begin_peck(writer, turn, BOX_OUT);
     else if (dice_below(&writer->dice, 8) == 0)
         change_bonds(writer, turn);
+    else if (dice_below(&writer->dice, 4) == 0)
+        change_evidence(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
         publish(writer, turn, number);
     else if (dice_below(&writer->dice, 4) == 0)
@@ -215,6 +307,8 @@ struct play *play_new(uint64_t seed, size_t turns)
     play->alice = author_new(IDENTITY_DUCKLING, 1, &play->arena);
     play->bob = author_new(IDENTITY_DUCKLING, 2, &play->arena);
     play->node = author_new(IDENTITY_NODE, 3, &play->arena);
+    play->carol = author_new(IDENTITY_DUCKLING, 4, &play->arena);
+    play->operator_key = author_new(IDENTITY_OPERATOR, 5, &play->arena);
     play->hosted = (struct hosted){.id = play->bob.id, .chain = play->bob.chain};
     memcpy(play->hosted.seed, play->bob.seed, SEED_SIZE);
     memcpy(play->hosted.next_seed, play->bob.next_seed, SEED_SIZE);
@@ -235,6 +329,8 @@ void play_free(struct play *play)
     author_free(&play->alice);
     author_free(&play->bob);
     author_free(&play->node);
+    author_free(&play->carol);
+    author_free(&play->operator_key);
     arena_free(&play->arena);
     memory_give_back(play->told);
     memory_give_back(play);
@@ -334,7 +430,8 @@ struct expected_peck {
 struct expected {
     struct expected_peck pecks[PLAY_PECKS_MAX];
     size_t bonds, ducklings;
-    uint64_t floor_ms;
+    uint64_t floor_ms, voucher_until_ms, trust_until_ms;
+    struct told_tier told_tier;
 };
 
 static void expect_effect(struct expected *expected, const struct played_effect *played)
@@ -359,6 +456,13 @@ static void expect_effect(struct expected *expected, const struct played_effect 
         expected->bonds--;
     } else if (effect->kind == EFFECT_KEEP_DUCKLING) {
         expected->ducklings++;
+    } else if (effect->kind == EFFECT_KEEP_VOUCHER) {
+        expected->voucher_until_ms = effect->voucher->not_after_ms;
+    } else if (effect->kind == EFFECT_KEEP_TRUST || effect->kind == EFFECT_DROP_TRUST) {
+        expected->trust_until_ms = effect->kind == EFFECT_KEEP_TRUST ? effect->trust->until_ms : 0;
+    } else if (effect->kind == EFFECT_KEEP_TIER) {
+        expected->told_tier = (struct told_tier){
+            .is_told = true, .tier = effect->tier.tier, .pieces = effect->tier.pieces};
     } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.own) {
         expected->floor_ms = effect->record.item.record.version.ms;
     }
@@ -380,6 +484,8 @@ struct found {
     struct outbox_entry sent[PLAY_PECKS_MAX];
     size_t received_count, sent_count, bonds, ducklings, records;
     bool records_in_order, seeds_hold;
+    uint64_t voucher_until_ms;
+    struct told_tier told_tier;
     struct metrics_content counters;
     struct version floor;
 };
@@ -402,6 +508,8 @@ static void note_restored(void *context, const struct event *event)
         found->received[found->received_count++] = event->received;
     else if (event->kind == EVENT_RESTORED_SENT && found->sent_count < PLAY_PECKS_MAX)
         found->sent[found->sent_count++] = event->sent;
+    else if (event->kind == EVENT_RESTORED_VOUCHER)
+        found->voucher_until_ms = event->voucher.not_after_ms;
     else if (event->kind == EVENT_RESTORED_BOND)
         found->bonds++;
     else if (event->kind == EVENT_RESTORED_RECORD)
@@ -533,6 +641,41 @@ static const char *check_open(const struct play *play, const struct found *found
     return wrong;
 }
 
+static void note_told(void *context, const struct told_tier *told)
+{
+    ((struct found *)context)->told_tier = *told;
+}
+
+/* The network can say the directory's part again; but what is weighed there is always what the records say. */
+static const char *check_evidence(struct play *play, struct found *found,
+                                  const struct expected *expected)
+{
+    const struct told_tier *told = &found->told_tier, *wanted = &expected->told_tier;
+    int64_t trust = 0, void_rows = 0, bond_rows = 0;
+
+    if (store_read_told_tiers(play->store, note_told, found) ||
+        store_read_number(&play->store->connection, "SELECT coalesce(sum(until_ms), 0) FROM trust",
+                          &trust) ||
+        store_read_number(&play->store->directory,
+                          "SELECT (SELECT count(*) FROM withdrawn NATURAL JOIN (SELECT number AS "
+                          "record FROM record WHERE kind = 4)) * 1000 + (SELECT count(*) FROM "
+                          "withdrawn) - (SELECT count(*) FROM record WHERE kind = 4) * 1001",
+                          &void_rows) ||
+        store_read_number(&play->store->directory,
+                          "SELECT (SELECT count(*) FROM bonded) - (SELECT count(*) FROM record "
+                          "WHERE kind = 5 AND flags & 1 = 0)",
+                          &bond_rows))
+        return "evidence cannot be read";
+    if (found->voucher_until_ms != expected->voucher_until_ms)
+        return "a voucher is lost, or an older one is back";
+    if ((uint64_t)trust != expected->trust_until_ms)
+        return "trust is lost, or is back";
+    if (told->is_told != wanted->is_told || told->tier != wanted->tier ||
+        told->pieces != wanted->pieces)
+        return "a tier that was told would be told again, or another";
+    return void_rows || bond_rows ? "what is weighed is not what the records say" : NULL;
+}
+
 const char *play_check(struct play *play, size_t *turn)
 {
     struct expected *expected = memory_take(sizeof *expected);
@@ -555,6 +698,8 @@ const char *play_check(struct play *play, size_t *turn)
         expect(play, *turn, expected);
         wrong = check_counts(found, expected, play->told);
     }
+    if (!wrong)
+        wrong = check_evidence(play, found, expected);
     for (size_t i = 0; i < play->peck_count && !wrong; i++)
         wrong = check_peck(play, i, &expected->pecks[i], &arena);
     if (!wrong)

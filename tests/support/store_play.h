@@ -3,7 +3,8 @@
  * A script is made from a seed before it is played, so that a process that saw none of it knows what must be
  * there: bob, hosted here, gets pecks of alice; his agent takes, acknowledges and answers them; he sends some
  * under idempotency keys, to which receipts come; bonds are made and end; records of this node and of others are
- * kept. Between turns come checkpoints and restarts. Each turn keeps its number among the counters.
+ * kept; bob is vouched for, his operator is trusted and takes back, his tier is told. Between turns come
+ * checkpoints and restarts. Each turn keeps its number among the counters.
  *
  * As in node/loop.c what a turn promises is told after store_sync, and a turn of which all is said again when
  * asked is not synced for its own sake. */
@@ -39,7 +40,8 @@ struct play_told {
 
 struct play {
     struct arena arena;
-    struct author alice, bob, node; /* bob and the node live here */
+    struct author alice, bob, node, carol; /* bob and the node live here */
+    struct author operator_key;
     uint8_t storage_key[32];
     struct hosted hosted;
     struct played_turn turns[PLAY_TURNS_MAX + 1]; /* from 1 */
@@ -48,7 +50,7 @@ struct play {
     struct bond bonds[PLAY_TURNS_MAX + 1];
     struct store *store;
     bool lies;    /* tells each turn before its sync: to see that it is noticed */
-    bool was_cut; /* the power was, and turns were played since: of the directory some may be missing */
+    bool was_cut; /* the power, or a call failed, and turns were played since: of the directory some may be missing */
     struct play_told *told;
 };
 

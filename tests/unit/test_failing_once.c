@@ -216,7 +216,8 @@ static const char *live(void)
         wrong = "what failed once fails for ever";
     note_name(disk_failed_call());
     has_failed |= disk_failed_call() != NULL;
-    fail_at = die_at = 0; /* the looking is not part of the life */
+    play->was_cut |= has_failed; /* the directory may be made anew, and no turn be refused for it */
+    fail_at = die_at = 0;        /* the looking is not part of the life */
     disk_fail(0, 0);
     if (!wrong)
         wrong = play_check(play, &turn);
