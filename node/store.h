@@ -76,6 +76,8 @@ enum vouching {              /* the best that is said of it by operators */
 };
 struct tier_ground {
     uint64_t until_ms;       /* wall: then the first piece ends that now counts; MOMENT_NEVER */
+    unsigned unproven;       /* pieces (tier.h) that are not there, and may only not have come back: the directory is
+                                younger than records live, and this node's own end of them stands */
     struct id bonded_with;   /* whose word for the bond lives longest; zero: nobody's */
     enum vouching vouching;
     struct withdrawn withdrawn; /* when it is that: whose voucher, and when it was taken back */

@@ -7,6 +7,7 @@
  * It can be fetched again. So it is synced at checkpoints only (synchronous=NORMAL: a power cut
  * takes the last turns and damages nothing), it is not checked at the start, and a file that is
  * lost, damaged or of another release is made anew, also while the node runs. */
+#include "clock.h"
 #include "directory_3.sql.h"
 #include "log.h"
 #include "store_internal.h"
@@ -42,10 +43,11 @@ static int make_tables(struct store *store)
         fault = store_execute(connection, schema_directory_3);
     if (fault)
         return fault;
-    if (sqlite3_prepare_v2(connection->database, "INSERT INTO origin VALUES (1, ?1)", -1,
+    if (sqlite3_prepare_v2(connection->database, "INSERT INTO origin VALUES (1, ?1, ?2)", -1,
                            &statement, NULL) != SQLITE_OK)
         return FAULT_STORE;
     store_bind_id(statement, 1, &store->node);
+    store_bind_number(statement, 2, clock_wall_ms());
     connection->fault = 0;
     fault = store_run(connection, statement);
     sqlite3_finalize(statement);
@@ -118,6 +120,9 @@ static int open_file(struct store *store)
     if (!fault)
         fault = store_read_number(&store->directory, "SELECT count(*) FROM identity_fresh",
                                   &store->fresh);
+    if (!fault)
+        fault = store_read_number(&store->directory, "SELECT made_ms FROM origin",
+                                  &store->directory_made_ms);
     if (fault) {
         store_disconnect(&store->directory);
         return fault;

@@ -82,6 +82,7 @@ enum statement {
     STATEMENT_TIER_REVOKED,
     STATEMENT_TIER_VOUCHERS,
     STATEMENT_TIER_WITHDRAWN,
+    STATEMENT_TIER_STANDS,
     STATEMENT_WITHDRAWN_ADD,
     STATEMENT_WITHDRAWN_DROP,
     STATEMENT_TIER_BONDED,
@@ -296,6 +297,7 @@ struct store {
     struct store_connection directory;
     char *directory_path;
     bool directory_begun, directory_lost; /* lost: it cannot be made anew */
+    int64_t directory_made_ms; /* wall */
     int directory_log_pages;
     int64_t fresh, fresh_at_begin; /* rows of identity_fresh */
     int64_t file_from;             /* the name from which on identities are filed next */

@@ -295,6 +295,46 @@ static bool weigh_host(struct scales *scales, int64_t identity)
     return is_found;
 }
 
+/* Does this node's own end stand: a bond that nobody ended, a voucher that it publishes? (Its own record is
+ * published at each start.) */
+static unsigned find_standing(struct scales *scales)
+{
+    sqlite3_stmt *statement = store_prepare(
+        scales->node, STATEMENT_TIER_STANDS,
+        "SELECT EXISTS (SELECT 1 FROM bond b WHERE b.requester = i.number AND b.not_after_ms > ?2) "
+        "OR EXISTS (SELECT 1 FROM bond b WHERE b.approver = i.number AND b.not_after_ms > ?2), "
+        "EXISTS (SELECT 1 FROM voucher v WHERE v.duckling = i.number AND v.not_after_ms > ?2) "
+        "FROM identity i WHERE i.id = ?1");
+    unsigned standing = 0;
+
+    store_bind_id(statement, 1, scales->duckling);
+    store_bind_number(statement, 2, scales->wall_ms);
+    while (store_next_row(scales->node, statement)) {
+        standing |= sqlite3_column_int(statement, 0) ? 1u << TIER_PIECE_BONDED : 0;
+        standing |= sqlite3_column_int(statement, 1) ? 1u << TIER_PIECE_VOUCHED : 0;
+    }
+    note_fault(scales);
+    return standing;
+}
+
+/* A directory that was made anew has not heard of all yet, for as long as records live that it may have had. What
+ * it does not have is no proof; what it has, that an operator is revoked or took back, is. */
+static unsigned find_unproven(struct scales *scales, const struct store *store,
+                              const struct tier_evidence *evidence)
+{
+    uint64_t whole_ms = (uint64_t)store->directory_made_ms + RECORD_LIFE_MS;
+    unsigned unproven;
+
+    if (scales->wall_ms >= whole_ms)
+        return 0;
+    unproven = find_standing(scales) & ~tier_pieces(evidence);
+    if (scales->ground.vouching != VOUCHING_NONE)
+        unproven &= ~(1u << TIER_PIECE_VOUCHED);
+    if (unproven)
+        note_end(scales, whole_ms);
+    return unproven;
+}
+
 int store_weigh_hosted(struct store *store, const struct id *duckling, uint64_t wall_ms,
                        struct tier_evidence *evidence, struct tier_ground *ground)
 {
@@ -322,6 +362,8 @@ int store_weigh_hosted(struct store *store, const struct id *duckling, uint64_t 
     if (identity)
         weigh_vouchers(&scales);
     evidence->is_vouched = scales.ground.vouching == VOUCHING_GOOD;
+    if (!scales.fault)
+        scales.ground.unproven = find_unproven(&scales, store, evidence);
     if (scales.fault)
         *evidence = (struct tier_evidence){0};
     else

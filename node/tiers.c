@@ -324,6 +324,13 @@ static void set_deadline(struct tiers *tiers, struct watched *watched, uint64_t 
         deadlines_add(&tiers->deadlines, watched->number);
 }
 
+/* What was lost with the directory and is not back yet is no change; the deadline looks again. */
+static bool is_unproven_loss(const struct watched *watched, int tier, unsigned pieces,
+                             const struct tier_ground *ground)
+{
+    return tier < watched->told && (watched->pieces & ~pieces & ground->unproven) != 0;
+}
+
 /* Of one of an earlier release nothing was kept: there is nothing to compare with, or to tell. */
 static int weigh(struct tiers *tiers, struct watched *watched, const struct tiers_turn *turn)
 {
@@ -340,7 +347,7 @@ static int weigh(struct tiers *tiers, struct watched *watched, const struct tier
     set_deadline(tiers, watched, ground.until_ms);
     if (!watched->is_told) {
         keep(watched, tier, pieces, turn->effects);
-    } else if (tier == watched->told) {
+    } else if (tier == watched->told || is_unproven_loss(watched, tier, pieces, &ground)) {
         set_unheard(tiers, watched, false);
     } else if (turn->is_followed(turn->context, &watched->node.id)) {
         tell(watched, tier, pieces, &ground, turn);

@@ -4,6 +4,7 @@
  * something came or went that it may rest on, and when the first piece of it ends: never all of them
  * at once. What was told last is kept, so each change is told once, also after a restart; one that
  * nobody follows waits for the first who does, and what changed and changed back is nothing to tell.
+ * Nor is what went with a directory that had to be made anew, until it is back or could not be any more.
  *
  * Belongs to the loop's thread. */
 #ifndef DUCK_NODE_TIERS_H

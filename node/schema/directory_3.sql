@@ -16,7 +16,8 @@
 -- taken out of them is read from there.
 CREATE TABLE origin (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    node BLOB NOT NULL CHECK (length(node) = 20)
+    node BLOB NOT NULL CHECK (length(node) = 20),
+    made_ms INTEGER NOT NULL                          -- what is not here may have been before
 ) STRICT;
 
 CREATE TABLE identity (

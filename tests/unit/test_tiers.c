@@ -4,6 +4,7 @@
 #include "store_bed.h"
 #include "tiers.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 
 #define TOLD_MAX 16
@@ -565,6 +566,128 @@ START_TEST(a_turn_that_is_undone_has_told_nothing)
 }
 END_TEST
 
+/* ---- a directory that is made anew ---- */
+
+static struct bond stands(void)
+{
+    struct bond kept = {.id = {{5}},
+                        .requester = bed.alice.id,
+                        .approver = bed.bob.id,
+                        .made_ms = THINGS_WALL_MS,
+                        .not_after_ms = THINGS_WALL_MS + BOND_LIFE_MS,
+                        .scope_count = 1};
+
+    kept.scopes[0] = bytes_of_text("data.*");
+    return kept;
+}
+
+/* Bob is T2, told; his node keeps its ends of it. */
+static void be_told(void)
+{
+    struct bond bond = stands();
+    struct kept_voucher voucher = {.duckling = bed.bob.id,
+                                   .operator_id = operator_key.id,
+                                   .not_after_ms = THINGS_WALL_MS + VOUCHER_LIFE_MS,
+                                   .wire = bytes_of_text("voucher"),
+                                   .chain = operator_key.chain};
+    struct effect both[] = {{.kind = EFFECT_KEEP_BOND, .bond = &bond},
+                            {.kind = EFFECT_KEEP_VOUCHER, .voucher = &voucher}};
+
+    be_vouched();
+    turn_of(both, 2);
+    expect_nothing();
+}
+
+/* Another life, with an empty directory that was made at this date. */
+static void lose_directory(uint64_t made_ms)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char path[96], sql[96];
+    sqlite3 *directory;
+
+    tiers_free(tiers);
+    bed_close(&bed);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/directory.db%s", bed.directory, suffixes[i]);
+        unlink(path);
+    }
+    bed_open(&bed);
+    bed_close(&bed);
+    snprintf(path, sizeof path, "%s/directory.db", bed.directory);
+    snprintf(sql, sizeof sql, "UPDATE origin SET made_ms = %llu", (unsigned long long)made_ms);
+    ck_assert_int_eq(sqlite3_open(path, &directory), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(directory, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(directory);
+    bed_open(&bed);
+    tiers = tiers_new(bed.store);
+    ck_assert_int_eq(tiers_restore(tiers), 0);
+}
+
+/* In the order in which a neighbour may bring them, with pauses as long as it likes. */
+static void all_comes_back(uint64_t version_ms)
+{
+    keep(make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, version_ms, &bed.arena));
+    expect_nothing();
+    keep(attests(&bed.bob, &bed.alice, version_ms, false));
+    expect_nothing();
+    now_ms += HOUR_MS;
+    keep(voucher_at(version_ms));
+    expect_nothing();
+    now_ms += HOUR_MS;
+    keep(attests(&bed.alice, &bed.bob, version_ms, false));
+}
+
+START_TEST(what_was_lost_with_the_directory_and_comes_back_is_no_change)
+{
+    be_told();
+    lose_directory(THINGS_WALL_MS);
+    now_ms += MINUTE_MS;
+    nothing_happens();
+    all_comes_back(THINGS_WALL_MS);
+    expect_nothing();
+    restart();
+    nothing_happens();
+    keep(attests(&bed.alice, &bed.bob, THINGS_WALL_MS + now_ms, true)); /* and the bond stands on */
+    expect_nothing();
+}
+END_TEST
+
+START_TEST(what_has_not_come_back_when_it_could_not_live_any_more_is_told)
+{
+    struct moment moment;
+
+    be_told();
+    lose_directory(THINGS_WALL_MS);
+    now_ms = RECORD_LIFE_MS - 1;
+    keep(make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS + now_ms,
+                              &bed.arena));
+    expect_nothing();
+    moment = at();
+    ck_assert_uint_eq(tiers_wake_at_ms(tiers, &moment), now_ms + 1);
+    now_ms++;
+    turn_of(NULL, 0);
+    expect(2, 0, "bonded lost, operator-verified lost: no voucher lives");
+}
+END_TEST
+
+START_TEST(what_is_known_to_have_ended_is_told_also_by_a_directory_made_anew)
+{
+    struct effect end = {.kind = EFFECT_DROP_BOND};
+    struct bond bond = stands();
+
+    be_told();
+    lose_directory(THINGS_WALL_MS);
+    all_comes_back(THINGS_WALL_MS);
+    expect_nothing();
+    keep(takes_back(&bed.bob.id, THINGS_WALL_MS + 5000, 1));
+    expect_taken_back("2026-01-01T00:00:05Z");
+    end.bond = &bond;
+    keep(end);
+    keep(attests(&bed.alice, &bed.bob, THINGS_WALL_MS + now_ms, true));
+    expect(1, 0, "bonded lost");
+}
+END_TEST
+
 /* ---- followers ---- */
 
 START_TEST(what_nobody_follows_waits_for_the_first_who_does)
@@ -655,6 +778,9 @@ int main(void)
     tcase_add_test(tests, nothing_is_weighed_while_gossip_begins);
     tcase_add_test(tests, a_change_while_the_node_was_down_is_told_after_it);
     tcase_add_test(tests, a_turn_that_is_undone_has_told_nothing);
+    tcase_add_test(tests, what_was_lost_with_the_directory_and_comes_back_is_no_change);
+    tcase_add_test(tests, what_has_not_come_back_when_it_could_not_live_any_more_is_told);
+    tcase_add_test(tests, what_is_known_to_have_ended_is_told_also_by_a_directory_made_anew);
     tcase_add_test(tests, what_nobody_follows_waits_for_the_first_who_does);
     tcase_add_test(tests, what_changed_and_changed_back_unheard_is_nothing_to_tell);
     tcase_add_test(tests, a_turn_weighs_so_many_and_the_next_the_rest);
