@@ -237,6 +237,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
 
         switch (effect->kind) {
         case EFFECT_KEEP_DUCKLING:
+        case EFFECT_KEEP_KEY:
         case EFFECT_KEEP_PROFILE:
         case EFFECT_KEEP_PECK:
         case EFFECT_KEEP_STATE:

@@ -142,9 +142,11 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
     struct bytes *addresses;
 
     agent->settings = *settings;
-    arena_init(memory, CHAIN_SIZE_MAX + 8 * KIB);
+    arena_init(memory, 8 * KIB);
     agent->settings.network = arena_copy(memory, settings->network);
-    agent->settings.node_chain = arena_copy(memory, settings->node_chain);
+    agent->settings.node_chain =
+        bytes_of(memory_copy(settings->node_chain.data, settings->node_chain.size),
+                 settings->node_chain.size);
     agent->settings.display_name = arena_copy(memory, settings->display_name);
     agent->settings.software = arena_copy(memory, settings->software);
     addresses = arena_take(memory, NODE_ADDRESSES_MAX * sizeof *addresses);
@@ -191,6 +193,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->node = chain.identity;
     arena_free(&arena);
 
+    idtable_init(&agent->linked);
     dice_init(&agent->dice, settings->dice_seed);
     make_directory(agent);
     arena_init(&agent->contact_memory, PARSE_BUDGET(RECORD_SIZE_MAX));
@@ -228,6 +231,8 @@ void agent_free(struct agent *agent)
     news_free(agent->news);
     memory_give_back(agent->fresh);
     agent_free_sets(agent);
+    idtable_free(&agent->linked);
+    memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     arena_free(&agent->memory);
     memory_give_back(agent);
 }

@@ -55,6 +55,13 @@ struct agent_set {
     uint8_t fingerprint[RECORDSET_PRINT_SIZE]; /* see recordset_fingerprint */
 };
 
+/* A rotation of the node itself: `*longer`, in `arena`, is its chain with the certificate of the key that
+ * `order` brings. False: `*refusal` says why not. The chain must be kept, and settings.node_key be that
+ * key (identity_key_replace), before agent_step takes the order with it and `is_kept`. */
+bool agent_lengthen_node_chain(const struct agent *agent, const struct order *order,
+                               const struct moment *at, struct arena *arena, struct bytes *longer,
+                               struct order_refusal *refusal);
+
 /* For status answers; read from the loop's thread only. */
 struct agent_figures {
     size_t links, nodes, records, hosted, outbox, tray, bonds;

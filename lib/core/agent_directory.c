@@ -112,6 +112,8 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
         return verdict;
     note_change(agent, &offered->record, &outcome);
     learn(agent, &offered->record);
+    if (offered->record.kind == RECORD_NODE)
+        agent_end_outgrown(agent, &offered->record.owner, offered->chain, effects);
     for (size_t i = 0; i < outcome.dropped_count; i++)
         drop_record(&outcome.dropped[i], effects);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);

@@ -44,7 +44,10 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
 {
     struct newly_linked linked = {.agent = agent, .node = event->node};
     char text[ID_TEXT_SIZE];
+    struct offered_record offered = {0};
     struct introduction introduction;
+    size_t certificates = SIZE_MAX; /* not introduced */
+    bool is_offered = false;
     struct arena arena;
 
     agent_log(effects, LOG_INFO, "link up with %s, %s", id_text(ID_NODE, &event->node, text),
@@ -53,16 +56,20 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         arena_init(&arena, PARSE_BUDGET(event->link.introduction.size));
         if (introduction_open(event->link.introduction, agent->settings.network, event->at.wall_ms,
                               &arena, &introduction) == INTRODUCTION_TAKEN) {
-            struct offered_record offered = {.record = introduction.record};
-
+            offered.record = introduction.record;
             offered.wire = arena_copy(&effects->arena, introduction.record_wire);
             offered.chain = arena_copy(&effects->arena, introduction.chain.wire);
             offered.record.content = arena_copy(&effects->arena, introduction.record.content);
             offered.record.key = bytes_of(NULL, 0);
-            agent_offer_record(agent, &offered, &event->node, &event->at, effects);
+            certificates = introduction.chain.count;
+            is_offered = true;
         }
         arena_free(&arena);
     }
+    if (!agent_note_link(agent, event, certificates, effects))
+        return;
+    if (is_offered)
+        agent_offer_record(agent, &offered, &event->node, &event->at, effects);
     gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);
     agent_check_sets(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
@@ -73,6 +80,7 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
 {
     char text[ID_TEXT_SIZE];
 
+    agent_forget_link(agent, &event->node);
     gossip_link_down(agent->gossip, &event->node, event->link.goodbye, event->at.now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_link_down(agent->repairs[i], &event->node, event->at.now_ms);

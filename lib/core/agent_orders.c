@@ -784,6 +784,22 @@ static void withdraw(struct agent *agent, const struct order *order, const struc
         refuse(effects, order, code, message, field);
 }
 
+static void rotate(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
+{
+    struct order_refusal refusal = {.message = "", .field = ""};
+    struct bytes chain;
+    struct effect *effect;
+
+    if (!agent_rotate(agent, order, at, effects, &refusal, &chain)) {
+        refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
+    effect = reply(effects, order);
+    effect->reply.chain = chain;
+    effect->reply.certificate = chain_last(chain);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
@@ -796,6 +812,10 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
 {
     struct duckling *duckling = agent_hosted(agent, &order->duckling);
 
+    if (order->kind == ORDER_ROTATE) { /* a node can be meant, too */
+        rotate(agent, order, at, effects);
+        return;
+    }
     if (!duckling && (needs_duckling(order->kind) || !id_is_zero(&order->duckling))) {
         refuse(effects, order, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
                "duckling");
@@ -870,6 +890,8 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_MEMBERS:
         list_members(agent, order, at, effects);
+        break;
+    case ORDER_ROTATE:
         break;
     }
 }

@@ -108,6 +108,9 @@ void agent_receive_partial(struct agent *agent, const struct event *event, struc
     if (!entry || receipt->number <= entry->partials.count)
         return;
     wrong = judge(entry, receipt);
+    if (!wrong && event->receipt.retired &&
+        !agent_still_says(agent, &event->receipt.signer, event->receipt.signer_kind, &event->node))
+        wrong = "its signer's key was retired since, and another brings it";
     if (!wrong)
         wrong = judge_room(entry, receipt);
     if (wrong) {

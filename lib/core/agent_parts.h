@@ -6,6 +6,7 @@
 #include "bond.h"
 #include "directory.h"
 #include "gossip.h"
+#include "idtable.h"
 #include "intake.h"
 #include "introduction.h"
 #include "news.h"
@@ -76,6 +77,12 @@ struct pin {
     struct id told; /* the operator was told that this one answers there instead */
 };
 
+/* A link, and how many certificates its other end had when it came up. */
+struct linked_under {
+    struct idtable_node node;
+    size_t certificates;
+};
+
 struct agent {
     struct agent_settings settings; /* with memory of our own behind its pointers */
     struct arena memory;
@@ -122,6 +129,8 @@ struct agent {
 
     struct pin *pins; /* the oldest first; at most GOSSIP_SEEDS_MAX */
     size_t pin_count, pin_capacity;
+
+    struct idtable linked;       /* struct linked_under: links that were introduced */
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
     bool leaving;                /* ORDER_LEAVE was carried out */
@@ -213,13 +222,6 @@ struct peck_refusal {
     uint64_t retry_after_ms; /* 0: not said */
 };
 
-/* Why an order is refused; code REFUSAL_NONE: it is not. */
-struct order_refusal {
-    enum refusal_code code;
-    const char *message, *field;
-    uint64_t retry_after_ms;
-};
-
 /* The conversation of a peck: that of the peck it replies to, where that is known here (`replied`,
  * which the store was asked for), whatever it says itself. Empty: none. */
 struct bytes agent_thread_of(const struct peck *peck, struct bytes replied);
@@ -301,6 +303,22 @@ enum partials_match agent_match_partials(const struct outbox_entry *entry,
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
+
+/* ---- agent_rotation.c ---- */
+/* `*chain`, in the effects' arena: the longer one. False: `*refusal` says why. */
+bool agent_rotate(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct order_refusal *refusal, struct bytes *chain);
+/* What was signed with a key that was retired since counts when it comes from the node that speaks for
+ * its signer today: the signer itself, or the host of the duckling. A thief of the old key is not there. */
+bool agent_still_says(const struct agent *agent, const struct id *signer, enum identity_kind kind,
+                      const struct id *link);
+/* False: it is hung up, and nobody hears of it. */
+bool agent_note_link(struct agent *agent, const struct event *event, size_t certificates,
+                     struct effects *effects);
+void agent_forget_link(struct agent *agent, const struct id *node);
+/* A record came under this chain: ends a link to its node that was introduced under a shorter one. */
+void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes chain,
+                        struct effects *effects);
 
 /* ---- agent_pecks.c ---- */
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,

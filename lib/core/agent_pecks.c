@@ -447,6 +447,11 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
         refuse_for_good(agent, event, "expired", "its time is over", effects);
         return;
     }
+    if (event->peck.retired &&
+        !agent_still_says(agent, &peck->from, IDENTITY_DUCKLING, &event->node)) {
+        refuse_for_good(agent, event, "retired_key", "its sender's key was retired since", effects);
+        return;
+    }
     decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
     if (refusal.code) {
         refuse(agent, event, &refusal, effects);
@@ -685,6 +690,14 @@ static int progress(enum peck_state state)
     return 0;
 }
 
+static const char *judge_key(const struct agent *agent, const struct event *event)
+{
+    if (event->receipt.retired &&
+        !agent_still_says(agent, &event->receipt.signer, event->receipt.signer_kind, &event->node))
+        return "its signer's key was retired since, and another brings it";
+    return NULL;
+}
+
 static const char *judge_receipt(const struct agent *agent, const struct outbox_entry *entry,
                                  const struct event *event)
 {
@@ -752,12 +765,15 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     char text[ID_TEXT_SIZE];
     const char *wrong;
 
-    if (!found) { /* it is done: a receipt came twice, or says a bond's terms anew */
+    wrong = judge_key(agent, event);
+    if (!found && !wrong) { /* it is done: a receipt came twice, or says a bond's terms anew */
         agent_hear_terms(agent, event, effects);
         return;
     }
-    entry = *found;
-    wrong = judge_receipt(agent, &entry, event);
+    if (!wrong) {
+        entry = *found;
+        wrong = judge_receipt(agent, &entry, event);
+    }
     if (wrong) {
         agent->receipts_refused++;
         agent_log(effects, LOG_WARNING, "a receipt for %s is refused: %s",

@@ -321,6 +321,15 @@ void bonds_each_changed(const struct bonds *bonds,
             }
 }
 
+void bonds_each_of(const struct bonds *bonds, const struct id *end,
+                   void (*visit)(void *context, const struct bond *bond), void *context)
+{
+    for (size_t i = 0; i < bonds->slots; i++)
+        for (const struct held *held = bonds->by_id[i]; held; held = held->next_by_id)
+            if (id_equal(&held->bond.requester, end) || id_equal(&held->bond.approver, end))
+                visit(context, &held->bond);
+}
+
 static bool covers(const struct bond *bond, const struct id *from, const struct id *to,
                    struct bytes action, uint64_t wall_ms)
 {

@@ -54,6 +54,10 @@ const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,
 void bonds_each_changed(const struct bonds *bonds, void (*visit)(void *context, const struct bond *bond),
                         void *context);
 
+/* Those with this end. */
+void bonds_each_of(const struct bonds *bonds, const struct id *end,
+                   void (*visit)(void *context, const struct bond *bond), void *context);
+
 /* ---- limits ---- */
 
 struct bond_action {

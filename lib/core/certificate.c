@@ -210,6 +210,38 @@ enum certificate_verdict chain_read(struct bytes wire, const struct id *identity
     return verdict;
 }
 
+static size_t count_certificates(struct bytes wire, struct id *last)
+{
+    Duck__Chain *message;
+    struct envelope envelope;
+    struct arena arena;
+    size_t count = 0;
+
+    arena_init(&arena, PARSE_BUDGET(wire.size));
+    message = duck__chain__unpack(arena_protobuf_allocator(&arena), wire.size, wire.data);
+    if (message)
+        count = message->n_certificates;
+    if (count > 0 && last &&
+        envelope_parse(borrowed(message->certificates[count - 1]), ENVELOPE_CERTIFICATE, &arena,
+                       &envelope) == ENVELOPE_TAKEN)
+        *last = id_of(&envelope.hash);
+    arena_free(&arena);
+    return count;
+}
+
+size_t chain_count(struct bytes wire)
+{
+    return count_certificates(wire, NULL);
+}
+
+struct id chain_last(struct bytes wire)
+{
+    struct id last = {0};
+
+    count_certificates(wire, &last);
+    return last;
+}
+
 enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_ms,
                                       struct public_key *key)
 {
@@ -291,4 +323,32 @@ struct bytes chain_pack(const struct bytes *certificates, size_t count, struct a
     if (!data)
         return bytes_of(NULL, 0);
     return bytes_of(data, duck__chain__pack(&message, data));
+}
+
+struct bytes chain_lengthen(const struct chain *chain, const struct identity_key *key,
+                            const struct hash *promise, uint64_t wall_ms, struct arena *arena)
+{
+    const struct certificate *last = &chain->certificates[chain->count - 1];
+    uint64_t issued_ms = wall_ms > last->issued_ms ? wall_ms : last->issued_ms + 1;
+    struct certificate_wish wish = {
+        .kind = chain->kind,
+        .display_name = last->display_name,
+        .context = last->context,
+        .scopes = last->scopes,
+        .scope_count = last->scope_count,
+        .issued_ms = issued_ms,
+        .not_after_ms = issued_ms + CERTIFICATE_LIFE_MS,
+        .next_key_hash = *promise,
+        .previous = last,
+    };
+    struct bytes *wires = arena_take(arena, (chain->count + 1) * sizeof *wires), longer;
+    struct id identity;
+
+    if (!wires)
+        return bytes_of(NULL, 0);
+    for (size_t i = 0; i < chain->count; i++)
+        wires[i] = chain->certificates[i].wire;
+    wires[chain->count] = certificate_make(&wish, key, arena, &identity);
+    longer = chain_pack(wires, chain->count + 1, arena);
+    return longer.size <= CHAIN_SIZE_MAX ? longer : bytes_of(NULL, 0);
 }

@@ -69,6 +69,11 @@ struct certificate_wish {
 struct bytes certificate_make(const struct certificate_wish *wish, const struct identity_key *key,
                               struct arena *arena, struct id *identity);
 
+/* A chain that was opened, with one certificate more: `key` is the one that its last promised, `promise`
+ * the hash of the one after. Says what the last one said. .data NULL: CHAIN_SIZE_MAX. */
+struct bytes chain_lengthen(const struct chain *chain, const struct identity_key *key,
+                            const struct hash *promise, uint64_t wall_ms, struct arena *arena);
+
 /* Packs envelopes (certificate 0 first) into a Chain. */
 struct bytes chain_pack(const struct bytes *certificates, size_t count, struct arena *arena);
 
@@ -87,6 +92,10 @@ enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, stru
  * a signature that turned is found by whoever checks it. */
 enum certificate_verdict chain_read(struct bytes wire, const struct id *identity, struct arena *arena,
                                     struct chain *chain);
+
+/* How many certificates a chain has that was verified before; 0: it is none. */
+size_t chain_count(struct bytes wire);
+struct id chain_last(struct bytes wire); /* the id of the last of them; zero */
 
 /* Which key spoke for the identity at `wall_ms`? Certificate n speaks from its issue to the issue
  * of n + 1, and never after its own end. */

@@ -13,6 +13,8 @@
 enum effect_kind {
     /* Keep on disk. */
     EFFECT_KEEP_DUCKLING,
+    EFFECT_KEEP_KEY,     /* of a duckling that is kept: `duckling` with chain, seed and sealed_next alone; of
+                            the node the chain */
     EFFECT_KEEP_PROFILE, /* of a duckling that is kept: `duckling` without its chain and seeds */
     EFFECT_KEEP_PECK,
     EFFECT_KEEP_STATE,
@@ -94,6 +96,13 @@ enum refusal_code {
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
+
+/* Why an order is refused; code REFUSAL_NONE: it is not. */
+struct order_refusal {
+    enum refusal_code code;
+    const char *message, *field;
+    uint64_t retry_after_ms;
+};
 
 /* What a FetchedFrame says beside its records. */
 struct fetch_answer {

@@ -77,6 +77,7 @@ enum order_kind {
     ORDER_WITHDRAW, /* tell the network that an operator took vouchers back */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
+    ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
 };
 
 struct order_profile {
@@ -132,6 +133,9 @@ struct order {
     struct bytes address;        /* join: "host:port" */
     struct id node;              /* join: who must answer there, or zero */
     bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
+    struct hash next_key_hash;   /* rotate: what the new certificate promises; seeds[0] is the key that takes over */
+    struct bytes sealed_next;    /* rotate, of a duckling: the next key, for the store, which cannot open it */
+    bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;
     struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
@@ -161,7 +165,8 @@ static inline void order_join_thread(struct order *order)
 struct hosted {
     struct id id;
     struct bytes chain;                    /* packed */
-    uint8_t seed[SEED_SIZE], next_seed[SEED_SIZE];
+    uint8_t seed[SEED_SIZE], next_seed[SEED_SIZE]; /* next: of one that hatches */
+    struct bytes sealed_next;              /* rotated: the next seed instead */
     struct order_profile profile;          /* as published */
     uint64_t pulse_ms;                     /* wall: last proof of life */
 };
@@ -224,6 +229,8 @@ struct event {
             struct bytes introduction;              /* of the other end, packed; may be empty */
             bool dialled_here;
             bool goodbye;                           /* down: ended on purpose, by either end */
+            bool is_outgrown;                       /* up: a longer chain of the other end is known here, or one
+                                                       that contradicts it (keyring_meet) */
         } link;
         struct {
             struct bytes address;
@@ -241,6 +248,8 @@ struct event {
             struct bytes wire, chain;
             uint32_t partials;                      /* of its answer, that the sender holds */
             bool cancelled;                         /* …and it takes the peck back */
+            bool retired;                           /* signed in its time with a key that was rotated since: the
+                                                       link must show that its sender still says it */
             bool known;                             /* the store has it: answer again, take nothing */
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */
@@ -250,6 +259,7 @@ struct event {
             struct receipt receipt;
             struct id signer;
             enum identity_kind signer_kind;
+            bool retired;                           /* as of a peck */
             struct bytes wire, chain;
         } receipt;                                  /* and partial */
         struct {

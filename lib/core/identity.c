@@ -21,6 +21,13 @@ struct identity_key *identity_key_new(const uint8_t seed[SEED_SIZE])
     return key;
 }
 
+void identity_key_replace(struct identity_key *key, const uint8_t seed[SEED_SIZE])
+{
+    struct public_key ignored;
+
+    crypto_sign_seed_keypair(ignored.bytes, key->secret, seed);
+}
+
 void identity_key_free(struct identity_key *key)
 {
     sodium_free(key); /* wipes; NULL is fine */

@@ -26,6 +26,7 @@ struct identity_key;
 
 /* `seed` is copied; the caller wipes its own. Never NULL. */
 struct identity_key *identity_key_new(const uint8_t seed[SEED_SIZE]);
+void identity_key_replace(struct identity_key *key, const uint8_t seed[SEED_SIZE]); /* after a rotation */
 void identity_key_free(struct identity_key *key); /* NULL is fine; wipes */
 struct public_key identity_key_public(const struct identity_key *key);
 void identity_key_seed(const struct identity_key *key, uint8_t seed[SEED_SIZE]);

@@ -248,6 +248,56 @@ static enum intake_verdict verify(struct intake *intake, const struct envelope *
     return INTAKE_BAD_SIGNATURE;
 }
 
+/* When the key that signed spoke for its owner. */
+struct period {
+    bool is_over;
+    uint64_t from_ms, until_ms;
+};
+
+static const struct period always = {.until_ms = UINT64_MAX};
+
+static bool is_within(const struct period *period, uint64_t ms)
+{
+    return ms >= period->from_ms && ms < period->until_ms;
+}
+
+/* What was said before its signer's key was rotated stays true: of a record whoever held it and
+ * whoever comes later would differ until it ends, and a peck that waits for its target's node would
+ * never arrive. So keys that were retired no longer ago than such a thing can live are tried, too, and
+ * its date must be of their time.
+ *
+ * A thief of such a key can date back. Of records whatever the owner said since is newer; but a
+ * revocation outranks all and is kept for a year, so the key that speaks now must have signed it.
+ * Pecks and receipts must come from the node that speaks for their signer: the agent looks at that.
+ *
+ * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
+ * offence. */
+_Static_assert(PECK_LIFE_MAX_MS <= RECORD_LIFE_MAX_MS, "a retired key is tried for so long");
+
+static enum intake_verdict try_retired(struct intake *intake, const struct envelope *envelope,
+                                       uint64_t wall_ms, const struct signer *signer,
+                                       struct period *period, char reason[REASON_SIZE])
+{
+    struct retired_key keys[KEYRING_RETIRED_MAX];
+    uint64_t older_until_ms;
+    size_t count;
+
+    enter(intake);
+    count = keyring_retired(intake->settings.keyring, &signer->id, keys, &older_until_ms);
+    leave(intake);
+    for (size_t i = 0; i < count && keys[i].until_ms + RECORD_LIFE_MAX_MS > wall_ms; i++) {
+        intake->alone += envelope->batch.size == 0;
+        if (envelope_verify(envelope, &keys[i].key, intake->roots) != ENVELOPE_TAKEN)
+            continue;
+        *period = (struct period){true, keys[i].from_ms, keys[i].until_ms};
+        return INTAKE_TAKEN;
+    }
+    if (older_until_ms + RECORD_LIFE_MAX_MS <= wall_ms)
+        return INTAKE_BAD_SIGNATURE;
+    say(reason, "%s, or with none of its signer's", intake_verdict_text(INTAKE_RETIRED_KEY));
+    return INTAKE_RETIRED_KEY;
+}
+
 static enum intake_verdict check_signature(struct intake *intake, const struct envelope *envelope,
                                            struct bytes chain, uint64_t wall_ms,
                                            struct arena *arena, struct signer *signer,
@@ -257,6 +307,21 @@ static enum intake_verdict check_signature(struct intake *intake, const struct e
         name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
 
     return verdict == INTAKE_TAKEN ? verify(intake, envelope, &signer->key, reason) : verdict;
+}
+
+/* Of a peck or a receipt: its date, which is read later, must be within `*period`. */
+static enum intake_verdict check_dated(struct intake *intake, const struct envelope *envelope,
+                                       struct bytes chain, uint64_t wall_ms, struct arena *arena,
+                                       struct signer *signer, struct period *period,
+                                       char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict =
+        check_signature(intake, envelope, chain, wall_ms, arena, signer, reason);
+
+    *period = always;
+    if (verdict == INTAKE_BAD_SIGNATURE)
+        verdict = try_retired(intake, envelope, wall_ms, signer, period, reason);
+    return verdict;
 }
 
 static enum intake_verdict parse_envelope(struct bytes wire, enum envelope_type type,
@@ -284,6 +349,7 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
 {
     Duck__PeckFrame *frame = unpack(&duck__peck_frame__descriptor, body, arena);
     struct envelope envelope;
+    struct period period;
     struct signer signer;
     enum intake_verdict verdict;
     enum peck_verdict form;
@@ -299,7 +365,7 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
         return verdict;
     *name = id_of(&envelope.hash);
     verdict =
-        check_signature(intake, &envelope, event->peck.chain, wall_ms, arena, &signer, reason);
+        check_dated(intake, &envelope, event->peck.chain, wall_ms, arena, &signer, &period, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = peck_parse_named(envelope.body, &envelope.hash, arena, &event->peck.peck);
@@ -314,6 +380,9 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
         return INTAKE_EXPIRED;
     if (!id_equal(&signer.id, &event->peck.peck.from) || signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
+    if (!is_within(&period, event->peck.peck.created_ms))
+        return INTAKE_RETIRED_KEY;
+    event->peck.retired = period.is_over;
     event->kind = EVENT_PECK;
     return INTAKE_TAKEN;
 }
@@ -325,6 +394,7 @@ static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms
 {
     struct receipt *receipt = &event->receipt.receipt;
     struct envelope envelope;
+    struct period period;
     struct signer signer;
     enum intake_verdict verdict;
     enum receipt_verdict form;
@@ -332,8 +402,8 @@ static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms
     verdict = parse_envelope(event->receipt.wire, ENVELOPE_RECEIPT, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
-    verdict =
-        check_signature(intake, &envelope, event->receipt.chain, wall_ms, arena, &signer, reason);
+    verdict = check_dated(intake, &envelope, event->receipt.chain, wall_ms, arena, &signer, &period,
+                          reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = receipt_parse(envelope.body, arena, receipt);
@@ -350,6 +420,9 @@ static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms
         return INTAKE_WRONG_SIGNER;
     if (receipt->kind == RECEIPT_TAKEN && signer.kind != IDENTITY_NODE)
         return INTAKE_WRONG_SIGNER;
+    if (!is_within(&period, receipt->at_ms))
+        return INTAKE_RETIRED_KEY;
+    event->receipt.retired = period.is_over;
     event->receipt.signer = signer.id;
     event->receipt.signer_kind = signer.kind;
     return INTAKE_TAKEN;
@@ -505,20 +578,6 @@ static enum intake_verdict verify_once(struct intake *intake, struct bytes wire,
     return verdict;
 }
 
-/* When the key that signed spoke for its owner. */
-struct period {
-    bool is_over;
-    uint64_t from_ms, until_ms;
-};
-
-/* A record that was said before its owner's key was rotated stays true: else whoever held it and
- * whoever comes later would differ until it ends. So keys that were retired no longer ago than a record can
- * live are tried, too, and the record's version must be of their time; a thief of such a key can
- * date back, but whatever the owner said since is newer. A revocation outranks all and is kept for
- * a year, so the key that speaks now must have signed it.
- *
- * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
- * offence. */
 static enum intake_verdict check_record(struct intake *intake, struct bytes wire,
                                         const struct envelope *envelope, struct bytes chain,
                                         uint64_t wall_ms, struct arena *arena,
@@ -527,34 +586,18 @@ static enum intake_verdict check_record(struct intake *intake, struct bytes wire
 {
     enum intake_verdict verdict =
         name_signer(intake, envelope, chain, wall_ms, arena, signer, reason);
-    struct retired_key keys[KEYRING_RETIRED_MAX];
-    uint64_t older_until_ms;
-    size_t count;
 
-    *period = (struct period){.until_ms = UINT64_MAX};
+    *period = always;
     if (verdict == INTAKE_TAKEN)
         verdict = verify_once(intake, wire, envelope, &signer->key, reason);
-    if (verdict != INTAKE_BAD_SIGNATURE)
-        return verdict;
-    enter(intake);
-    count = keyring_retired(intake->settings.keyring, &signer->id, keys, &older_until_ms);
-    leave(intake);
-    for (size_t i = 0; i < count && keys[i].until_ms + RECORD_LIFE_MAX_MS > wall_ms; i++) {
-        intake->alone += envelope->batch.size == 0;
-        if (envelope_verify(envelope, &keys[i].key, intake->roots) != ENVELOPE_TAKEN)
-            continue;
-        *period = (struct period){true, keys[i].from_ms, keys[i].until_ms};
-        return INTAKE_TAKEN;
-    }
-    if (older_until_ms + RECORD_LIFE_MAX_MS <= wall_ms)
-        return INTAKE_BAD_SIGNATURE;
-    say(reason, "%s, or with none of its signer's", intake_verdict_text(INTAKE_RETIRED_KEY));
-    return INTAKE_RETIRED_KEY;
+    if (verdict == INTAKE_BAD_SIGNATURE)
+        verdict = try_retired(intake, envelope, wall_ms, signer, period, reason);
+    return verdict;
 }
 
 static bool is_of(const struct period *period, const struct record *record)
 {
-    return record->version.ms >= period->from_ms && record->version.ms < period->until_ms &&
+    return is_within(period, record->version.ms) &&
            !(period->is_over && record->kind == RECORD_REVOCATION);
 }
 

@@ -35,7 +35,7 @@ enum intake_verdict {
     INTAKE_EXPIRED,
     INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
-    INTAKE_RETIRED_KEY,      /* a record whose signer had another key by then: see intake.c */
+    INTAKE_RETIRED_KEY,      /* its signer had another key by then: see intake.c */
 };
 #define INTAKE_VERDICTS (INTAKE_RETIRED_KEY + 1u)
 

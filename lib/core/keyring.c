@@ -33,10 +33,16 @@ struct held {
     struct held *older, *newer;
 };
 
+/* Of one certificate, and of more: rotations are the last to be forgotten. */
+enum row { ROW_BORN, ROW_ROTATED, ROWS };
+
 struct keyring {
     size_t chains_max;
     struct idtable by_identity, by_hash;
-    struct held *oldest, *newest;
+    struct {
+        struct held *oldest, *newest;
+        size_t count;
+    } rows[ROWS];
 };
 
 struct keyring *keyring_new(size_t chains_max)
@@ -54,10 +60,11 @@ void keyring_free(struct keyring *ring)
 {
     if (!ring)
         return;
-    for (struct held *held = ring->oldest; held; held = held->newer) {
-        memory_give_back((void *)(uintptr_t)held->chain.data);
-        memory_give_back(held->retired);
-    }
+    for (int row = 0; row < ROWS; row++)
+        for (struct held *held = ring->rows[row].oldest; held; held = held->newer) {
+            memory_give_back((void *)(uintptr_t)held->chain.data);
+            memory_give_back(held->retired);
+        }
     idtable_free(&ring->by_identity);
     idtable_free(&ring->by_hash);
     memory_give_back(ring);
@@ -109,15 +116,46 @@ static struct held *find(const struct keyring *ring, const struct id *identity)
     return (struct held *)idtable_find(&ring->by_identity, identity);
 }
 
-static void forget_oldest(struct keyring *ring)
+static enum row row_of(const struct held *held)
 {
-    struct held *held = ring->oldest;
+    return held->length > 1 ? ROW_ROTATED : ROW_BORN;
+}
 
-    ring->oldest = held->newer;
-    if (held->newer)
-        held->newer->older = NULL;
+static void leave_row(struct keyring *ring, struct held *held)
+{
+    enum row row = row_of(held);
+
+    if (held->older)
+        held->older->newer = held->newer;
     else
-        ring->newest = NULL;
+        ring->rows[row].oldest = held->newer;
+    if (held->newer)
+        held->newer->older = held->older;
+    else
+        ring->rows[row].newest = held->older;
+    ring->rows[row].count--;
+}
+
+static void join_row(struct keyring *ring, struct held *held)
+{
+    enum row row = row_of(held);
+
+    held->newer = NULL;
+    held->older = ring->rows[row].newest;
+    if (held->older)
+        held->older->newer = held;
+    else
+        ring->rows[row].oldest = held;
+    ring->rows[row].newest = held;
+    ring->rows[row].count++;
+}
+
+static void forget_one(struct keyring *ring)
+{
+    bool is_crowded = ring->rows[ROW_ROTATED].count > ring->chains_max / 2;
+    struct held *held = ring->rows[is_crowded ? ROW_ROTATED : ROW_BORN].oldest;
+
+    leave_row(ring, held);
     while (held->ways)
         close_way(ring, &held->ways);
     idtable_remove(&ring->by_identity, &held->by_identity);
@@ -132,12 +170,7 @@ static struct held *make_held(struct keyring *ring, const struct id *identity)
 
     held->by_identity.id = *identity;
     idtable_add(&ring->by_identity, &held->by_identity);
-    held->older = ring->newest;
-    if (held->older)
-        held->older->newer = held;
-    else
-        ring->oldest = held;
-    ring->newest = held;
+    join_row(ring, held);
     return held;
 }
 
@@ -204,13 +237,25 @@ enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chai
         return KEYRING_CONTRADICTED;
     if (!held) {
         if (ring->by_identity.count >= ring->chains_max)
-            forget_oldest(ring);
+            forget_one(ring);
         held = make_held(ring, &chain->identity);
     }
-    if (held->length < chain->count)
+    if (held->length < chain->count) {
+        leave_row(ring, held);
         fill(held, chain);
+        join_row(ring, held);
+    }
     open_way(ring, held, &hash);
     return KEYRING_TAKEN;
+}
+
+enum keyring_verdict keyring_meet(struct keyring *ring, const struct chain *chain)
+{
+    enum keyring_verdict verdict = keyring_keep(ring, chain);
+
+    if (verdict == KEYRING_TAKEN && find(ring, &chain->identity)->length > chain->count)
+        return KEYRING_OUTGROWN;
+    return verdict;
 }
 
 static enum certificate_verdict key_at(const struct held *held, uint64_t wall_ms,

@@ -1,7 +1,9 @@
 /* keyring: the chains that were verified before, so that it is done once.
  *
- * Holds for each identity the longest chain seen. Not thread-safe. Bounded: beyond its size an
- * arbitrary other chain is forgotten, and would be verified again. */
+ * Holds for each identity the longest chain seen. Not thread-safe. Bounded: beyond its size another
+ * chain is forgotten, and would be verified again; of a single certificate, as long as half of what
+ * is held are such. Whoever forgot that a key was rotated would take its thief at its word: what is
+ * on the disk is kept here first, after a start (keyring_keep). */
 #ifndef DUCK_CORE_KEYRING_H
 #define DUCK_CORE_KEYRING_H
 
@@ -17,6 +19,7 @@ enum keyring_verdict {
     KEYRING_TAKEN,
     KEYRING_CONTRADICTED, /* two certificates with one sequence: theft or a broken node */
     KEYRING_UNKNOWN,      /* never seen: open the chain, then keyring_keep */
+    KEYRING_OUTGROWN,     /* a longer one is held: it speaks by a retired key */
 };
 
 struct keyring *keyring_new(size_t chains_max);
@@ -30,6 +33,9 @@ enum keyring_verdict keyring_find(struct keyring *ring, const struct hash *hash,
 
 /* Keeps a verified chain, unless a longer one is held. */
 enum keyring_verdict keyring_keep(struct keyring *ring, const struct chain *chain);
+
+/* And judges it as that of somebody who is here now: KEYRING_TAKEN, _OUTGROWN or _CONTRADICTED. */
+enum keyring_verdict keyring_meet(struct keyring *ring, const struct chain *chain);
 
 /* The keys before the last of the held chain, the newest first; each spoke from `from_ms` until before
  * `until_ms`. Only so many are kept ready: `*older_until_ms` is when the newest of those before them

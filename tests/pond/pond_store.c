@@ -116,6 +116,15 @@ static void keep_duckling(struct pond_store *store, const struct hosted *hosted)
     kept->profile = copy_profile(&store->memory, &hosted->profile);
 }
 
+static void keep_key(struct pond_store *store, const struct hosted *hosted)
+{
+    for (size_t i = 0; i < store->duckling_count; i++)
+        if (id_equal(&store->ducklings[i].id, &hosted->id)) {
+            store->ducklings[i].chain = arena_copy(&store->memory, hosted->chain);
+            memcpy(store->ducklings[i].seed, hosted->seed, SEED_SIZE);
+        }
+}
+
 static void keep_profile(struct pond_store *store, const struct hosted *hosted)
 {
     for (size_t i = 0; i < store->duckling_count; i++)
@@ -342,6 +351,9 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
     switch ((int)effect->kind) {
     case EFFECT_KEEP_DUCKLING:
         keep_duckling(store, effect->duckling);
+        break;
+    case EFFECT_KEEP_KEY:
+        keep_key(store, effect->duckling);
         break;
     case EFFECT_KEEP_PROFILE:
         keep_profile(store, effect->duckling);

@@ -1,0 +1,303 @@
+/* Rotation: the key that the last certificate promised takes over. The identity, its bonds and what it
+ * said stay; what is said from now on is signed by the new key and travels with the longer chain. */
+#include "agent_parts.h"
+
+#include <assert.h>
+
+static bool refuse(struct order_refusal *refusal, enum refusal_code code, const char *message,
+                   const char *field)
+{
+    *refusal = (struct order_refusal){.code = code, .message = message, .field = field};
+    return false;
+}
+
+static struct public_key public_of(const uint8_t seed[SEED_SIZE])
+{
+    struct identity_key *key = identity_key_new(seed);
+    struct public_key public = identity_key_public(key);
+
+    identity_key_free(key);
+    return public;
+}
+
+static const struct certificate *last_of(const struct chain *chain)
+{
+    return &chain->certificates[chain->count - 1];
+}
+
+static bool is_key(const struct public_key *one, const struct public_key *other)
+{
+    return memcmp(one->bytes, other->bytes, PUBLIC_KEY_SIZE) == 0;
+}
+
+/* A key that is known already would let its thief rotate; none at all would end the identity, for
+ * which there is a revocation. */
+static bool judge_promise(const struct chain *chain, const struct hash *promise,
+                          struct order_refusal *refusal)
+{
+    static const struct hash none;
+    struct hash used;
+
+    if (hash_equal(promise, &none))
+        return refuse(refusal, REFUSAL_MALFORMED, "a certificate promises a next key",
+                      "next_key_hash");
+    for (size_t i = 0; i < chain->count; i++) {
+        used = identity_key_hash(&chain->certificates[i].public_key);
+        if (hash_equal(promise, &used))
+            return refuse(refusal, REFUSAL_MALFORMED, "the next key was in use before",
+                          "next_key_hash");
+    }
+    used = chain->certificates[chain->count - 1].next_key_hash;
+    if (hash_equal(promise, &used))
+        return refuse(refusal, REFUSAL_MALFORMED, "the next key is the one that takes over",
+                      "next_key_hash");
+    return true;
+}
+
+static bool judge_key(const struct chain *chain, const struct public_key *key,
+                      struct order_refusal *refusal)
+{
+    struct hash hash = identity_key_hash(key);
+
+    if (!hash_equal(&hash, &last_of(chain)->next_key_hash))
+        return refuse(refusal, REFUSAL_NOT_ALLOWED,
+                      "this is not the key that its last certificate promised", "seed");
+    return true;
+}
+
+static bool judge_identity(const struct agent *agent, const struct id *identity,
+                           struct order_refusal *refusal)
+{
+    if (directory_revoked(agent->directory, identity))
+        return refuse(refusal, REFUSAL_CONFLICT, "it is revoked, for good", "duckling");
+    return true;
+}
+
+/* ---- of a duckling ---- */
+
+static struct bytes lengthen(const struct chain *chain, const struct order *order,
+                             const struct moment *at, struct arena *arena,
+                             struct order_refusal *refusal)
+{
+    struct identity_key *key = identity_key_new(order->seeds[0]);
+    struct bytes longer = chain_lengthen(chain, key, &order->next_key_hash, at->wall_ms, arena);
+
+    identity_key_free(key);
+    if (!longer.data)
+        refuse(refusal, REFUSAL_CONFLICT, "its chain has as many certificates as there may be",
+               "duckling");
+    return longer;
+}
+
+struct rotating {
+    struct agent *agent;
+    struct duckling *duckling;
+    const struct moment *at;
+    struct effects *effects;
+};
+
+static void publish_bond(void *context, const struct bond *bond)
+{
+    const struct rotating *rotating = context;
+
+    agent_publish_bonded(rotating->agent, rotating->duckling, bond, rotating->at,
+                         rotating->effects);
+}
+
+/* All that others hold of it is said anew: what it signed before holds only as long as such a record
+ * lives, and is checked against two older keys at most. */
+static void say_anew(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                     struct effects *effects)
+{
+    struct rotating rotating = {agent, duckling, at, effects};
+
+    agent_publish_duckling(agent, duckling, at, effects);
+    agent_publish_vouchers(agent, duckling, at, effects);
+    bonds_each_of(agent->bonds, &duckling->id, publish_bond, &rotating);
+}
+
+static void take_over(struct duckling *duckling, const struct order *order, struct bytes chain,
+                      struct effects *effects)
+{
+    struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
+
+    assert(hosted);
+    memset(hosted, 0, sizeof *hosted);
+    hosted->id = duckling->id;
+    hosted->chain = chain;
+    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
+    hosted->sealed_next = order->sealed_next;
+    effects_add(effects, EFFECT_KEEP_KEY)->duckling = hosted;
+    identity_key_free(duckling->key);
+    duckling->key = identity_key_new(order->seeds[0]);
+    memory_give_back((void *)(uintptr_t)duckling->chain.data);
+    duckling->chain = bytes_of(memory_copy(chain.data, chain.size), chain.size);
+}
+
+/* The same order again, after its answer was lost. */
+static bool is_done(const struct chain *chain, const struct public_key *key,
+                    const struct hash *promise)
+{
+    return chain->count > 1 && is_key(&last_of(chain)->public_key, key) &&
+           hash_equal(&last_of(chain)->next_key_hash, promise);
+}
+
+static bool rotate_duckling(struct agent *agent, const struct order *order,
+                            struct duckling *duckling, const struct moment *at,
+                            struct effects *effects, struct order_refusal *refusal)
+{
+    struct public_key key = public_of(order->seeds[0]);
+    struct chain chain;
+    struct arena arena;
+    struct bytes longer;
+    bool holds;
+
+    arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    holds = chain_open(duckling->chain, &arena, &chain) == CERTIFICATE_TAKEN;
+    assert(holds);
+    if (is_done(&chain, &key, &order->next_key_hash)) {
+        arena_free(&arena);
+        return true;
+    }
+    holds = judge_identity(agent, &duckling->id, refusal) && judge_key(&chain, &key, refusal) &&
+            judge_promise(&chain, &order->next_key_hash, refusal);
+    if (holds) {
+        longer = lengthen(&chain, order, at, &effects->arena, refusal);
+        holds = refusal->code == REFUSAL_NONE;
+    }
+    arena_free(&arena);
+    if (!holds)
+        return false;
+    take_over(duckling, order, longer, effects);
+    say_anew(agent, duckling, at, effects);
+    return true;
+}
+
+/* ---- of the node ---- */
+
+bool agent_lengthen_node_chain(const struct agent *agent, const struct order *order,
+                               const struct moment *at, struct arena *arena, struct bytes *longer,
+                               struct order_refusal *refusal)
+{
+    struct public_key key = public_of(order->seeds[0]);
+    struct arena scratch;
+    struct chain chain;
+    bool holds;
+
+    *refusal = (struct order_refusal){.message = "", .field = ""};
+    arena_init(&scratch, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    holds = chain_open(agent->settings.node_chain, &scratch, &chain) == CERTIFICATE_TAKEN;
+    assert(holds);
+    holds = judge_identity(agent, &agent->node, refusal) && judge_key(&chain, &key, refusal) &&
+            judge_promise(&chain, &order->next_key_hash, refusal);
+    if (holds) {
+        *longer = lengthen(&chain, order, at, arena, refusal);
+        holds = refusal->code == REFUSAL_NONE;
+    }
+    arena_free(&scratch);
+    return holds;
+}
+
+/* By now the new key is on the disk, and in the place of the old one: the node has no other. */
+static void rotate_node(struct agent *agent, const struct order *order, const struct moment *at,
+                        struct effects *effects)
+{
+    struct hosted *hosted;
+
+    memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
+    agent->settings.node_chain =
+        bytes_of(memory_copy(order->chain.data, order->chain.size), order->chain.size);
+    hosted = arena_take(&effects->arena, sizeof *hosted);
+    assert(hosted);
+    memset(hosted, 0, sizeof *hosted);
+    hosted->id = agent->node;
+    hosted->chain = arena_copy(&effects->arena, order->chain);
+    effects_add(effects, EFFECT_KEEP_KEY)->duckling = hosted;
+    agent_publish_node(agent, at, effects);
+    agent->metrics_changed = agent->metrics_changed || agent_has_metrics(agent);
+}
+
+bool agent_rotate(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct order_refusal *refusal, struct bytes *chain)
+{
+    struct duckling *duckling = agent_hosted(agent, &order->duckling);
+
+    if (!id_equal(&order->duckling, &agent->node)) {
+        if (!duckling)
+            return refuse(refusal, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
+                          "duckling");
+        if (!rotate_duckling(agent, order, duckling, at, effects, refusal))
+            return false;
+        *chain = arena_copy(&effects->arena, duckling->chain);
+        return true;
+    }
+    if (!order->is_kept) {
+        struct bytes longer;
+
+        return agent_lengthen_node_chain(agent, order, at, &effects->arena, &longer, refusal) &&
+               refuse(refusal, REFUSAL_STORE, "the new key could not be kept", "");
+    }
+    rotate_node(agent, order, at, effects);
+    *chain = arena_copy(&effects->arena, agent->settings.node_chain);
+    return true;
+}
+
+/* ---- links ---- */
+
+bool agent_still_says(const struct agent *agent, const struct id *signer, enum identity_kind kind,
+                      const struct id *link)
+{
+    struct id node = *signer;
+
+    return (kind == IDENTITY_NODE || agent_find_host(agent, signer, &node)) &&
+           id_equal(&node, link);
+}
+
+static void hang_up(const struct id *node, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
+
+    effect->hang_up.node = *node;
+    effect->hang_up.reason = "its key was rotated";
+}
+
+/* Of a link that was introduced under a shorter chain nobody knows whether the owner is there, or who
+ * took its key. The owner dials, or is dialled, at once. */
+void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes chain,
+                        struct effects *effects)
+{
+    struct linked_under *under = (struct linked_under *)idtable_find(&agent->linked, node);
+    size_t count = under ? chain_count(chain) : 0;
+
+    if (!under || count <= under->certificates)
+        return;
+    under->certificates = count; /* hung up once */
+    hang_up(node, effects);
+}
+
+bool agent_note_link(struct agent *agent, const struct event *event, size_t certificates,
+                     struct effects *effects)
+{
+    struct linked_under *under;
+
+    if (event->link.is_outgrown) {
+        hang_up(&event->node, effects);
+        return false;
+    }
+    agent_forget_link(agent, &event->node);
+    under = memory_take(sizeof *under);
+    under->node.id = event->node;
+    under->certificates = certificates;
+    idtable_add(&agent->linked, &under->node);
+    return true;
+}
+
+void agent_forget_link(struct agent *agent, const struct id *node)
+{
+    struct idtable_node *under = idtable_find(&agent->linked, node);
+
+    if (!under)
+        return;
+    idtable_remove(&agent->linked, under);
+    memory_give_back(under);
+}
