@@ -24,6 +24,7 @@ static const struct command_flag setup_flags[] = {
     {"name", "NAME", "the node's name, for people"},
     {"network", "ID", "the network it belongs to"},
     {"passphrase-file", "FILE", "seals the key file with what is in there"},
+    {"next-passphrase-file", "FILE", "seals the next keys (default: the same)"},
     {NULL, NULL, NULL},
 };
 
@@ -101,7 +102,30 @@ static struct bytes make_chain(const struct options *options, const struct keyfi
     return chain_pack(&certificate, 1, arena);
 }
 
-static int create(const struct options *options, bool *sealed, struct id *id)
+/* The next keys, if under a passphrase of their own. */
+static int seal_next(const struct options *options, const char *file, const uint8_t *next_seed,
+                     struct bytes passphrase)
+{
+    struct passphrase *own = passphrase_new();
+    struct options next = *options;
+    int fault = 0;
+
+    if (file) {
+        snprintf(next.passphrase_file, sizeof next.passphrase_file, "%s", file);
+        fault = options_read_passphrase(&next, own);
+        passphrase = bytes_of(own->data, own->size);
+        if (!fault)
+            fault = keyfile_prepare_next(KEYFILE_NODE, options->state_dir, next_seed, passphrase);
+        if (!fault)
+            fault = keyfile_take_new(KEYFILE_NODE, options->state_dir, true);
+    }
+    if (!fault)
+        fault = keyfile_create_seal(options->state_dir, passphrase);
+    sodium_free(own);
+    return fault;
+}
+
+static int create(const struct options *options, const char *next_file, bool *sealed, struct id *id)
 {
     struct passphrase *passphrase = passphrase_new();
     uint8_t *next_seed = sodium_malloc(SEED_SIZE);
@@ -120,6 +144,9 @@ static int create(const struct options *options, bool *sealed, struct id *id)
         fault = keyfile_create(KEYFILE_NODE, options->state_dir, keyfile, next_seed,
                                bytes_of(passphrase->data, passphrase->size),
                                make_chain(options, keyfile, next_seed, &arena, id));
+    if (!fault)
+        fault =
+            seal_next(options, next_file, next_seed, bytes_of(passphrase->data, passphrase->size));
     *sealed = passphrase->size > 0;
     arena_free(&arena);
     keyfile_free(keyfile);
@@ -141,7 +168,7 @@ static int init(struct call *call)
     fault = make_folder(options->state_dir);
     if (fault)
         return fail(call, "state_dir", "cannot use %s: %s", options->state_dir, fault_text(fault));
-    fault = create(options, &sealed, &id);
+    fault = create(options, call_flag(call, "next-passphrase-file"), &sealed, &id);
     if (fault == FAULT_BUSY)
         return fail(call, "exists", "%s holds a node already", options->state_dir);
     if (fault)

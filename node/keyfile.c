@@ -42,11 +42,13 @@ enum part { PART_KEY, PART_NEXT, PART_CHAIN, PARTS };
 static const char *const names[][PARTS] = {
     [KEYFILE_NODE] = {"node.key", "node.next.key", "node.chain"},
     [KEYFILE_OPERATOR] = {"operator.key", "operator.next.key", "operator.chain"},
+    [KEYFILE_DUCKLINGS] = {"", "ducklings.next.key", "ducklings.next.pub"},
 };
 /* An operator's chain is for everybody. */
 static const mode_t modes[][PARTS] = {
     [KEYFILE_NODE] = {0600, 0600, 0600},
     [KEYFILE_OPERATOR] = {0600, 0600, 0644},
+    [KEYFILE_DUCKLINGS] = {0600, 0600, 0600},
 };
 
 struct keyfile *keyfile_new(void)
@@ -397,14 +399,13 @@ int keyfile_create(enum keyfile_owner owner, const char *folder, const struct ke
     return fault;
 }
 
-static int read_file(enum keyfile_owner owner, const char *folder, bool is_next, uint8_t *bytes,
-                     size_t *size)
+static int read_file(const char *folder, const char *name, uint8_t *bytes, size_t *size)
 {
     int directory, file = -1, fault = open_directory(folder, &directory);
 
     if (fault)
         return fault;
-    fault = open_checked(directory, names[owner][is_next], &file);
+    fault = open_checked(directory, name, &file);
     if (!fault) {
         fault = read_all(file, bytes, FILE_MAX + 1, size);
         close(file);
@@ -413,18 +414,17 @@ static int read_file(enum keyfile_owner owner, const char *folder, bool is_next,
     return fault;
 }
 
-static int open_secrets(enum keyfile_owner owner, const char *folder, bool is_next,
-                        struct bytes passphrase, uint8_t *secrets)
+static int open_secrets(const char *folder, const char *name, bool is_next, struct bytes passphrase,
+                        uint8_t *secrets)
 {
     uint8_t *bytes = sodium_malloc(FILE_MAX + 1); /* and one: a longer file is seen to be longer */
     size_t size = 0;
     int fault;
 
     assert(bytes);
-    fault = read_file(owner, folder, is_next, bytes, &size);
+    fault = read_file(folder, name, bytes, &size);
     if (fault && fault != FAULT_PERMISSIONS)
-        log_write(LOG_ERROR, "keys", "%s/%s cannot be read: %s", folder, names[owner][is_next],
-                  strerror(errno));
+        log_write(LOG_ERROR, "keys", "%s/%s cannot be read: %s", folder, name, strerror(errno));
     if (!fault)
         fault = decode(bytes, size, is_next, passphrase, secrets);
     sodium_free(bytes);
@@ -434,13 +434,13 @@ static int open_secrets(enum keyfile_owner owner, const char *folder, bool is_ne
 int keyfile_open(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
                  struct keyfile *keyfile)
 {
-    return open_secrets(owner, folder, false, passphrase, (uint8_t *)keyfile);
+    return open_secrets(folder, names[owner][PART_KEY], false, passphrase, (uint8_t *)keyfile);
 }
 
 int keyfile_open_next(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
                       uint8_t next_seed[SEED_SIZE])
 {
-    return open_secrets(owner, folder, true, passphrase, next_seed);
+    return open_secrets(folder, names[owner][PART_NEXT], true, passphrase, next_seed);
 }
 
 int keyfile_check_next(enum keyfile_owner owner, const char *folder)
@@ -449,7 +449,7 @@ int keyfile_check_next(enum keyfile_owner owner, const char *folder)
 
     if (fault)
         return fault;
-    fault = open_checked(directory, names[owner][true], &file);
+    fault = open_checked(directory, names[owner][PART_NEXT], &file);
     if (fault == FAULT_FILE && errno == ENOENT)
         fault = 0; /* it may be kept elsewhere */
     if (file >= 0)
@@ -465,8 +465,163 @@ bool keyfile_is_sealed(enum keyfile_owner owner, const char *folder)
     bool is_sealed;
 
     assert(bytes);
-    is_sealed = read_file(owner, folder, false, bytes, &size) == 0 &&
+    is_sealed = read_file(folder, names[owner][PART_KEY], bytes, &size) == 0 &&
                 is_well_formed(bytes, size, false) && (bytes[FLAGS_AT] & FLAG_SEALED);
     sodium_free(bytes);
     return is_sealed;
+}
+
+/* ---- rotation ---- */
+
+static int prepare(enum keyfile_owner owner, const char *folder, enum part part,
+                   const uint8_t *secrets, struct bytes passphrase)
+{
+    int directory, fault = open_directory(folder, &directory);
+
+    if (fault)
+        return fault;
+    fault = write_secrets(owner, directory, part, secrets, passphrase);
+    if (!fault)
+        fault = sync_directory(directory);
+    close(directory);
+    return fault;
+}
+
+int keyfile_prepare(enum keyfile_owner owner, const char *folder, const struct keyfile *keyfile,
+                    struct bytes passphrase)
+{
+    return prepare(owner, folder, PART_KEY, (const uint8_t *)keyfile, passphrase);
+}
+
+int keyfile_prepare_next(enum keyfile_owner owner, const char *folder,
+                         const uint8_t next_seed[SEED_SIZE], struct bytes passphrase)
+{
+    return prepare(owner, folder, PART_NEXT, next_seed, passphrase);
+}
+
+/* Over the one that is there, which nobody needs any more. */
+static int replace(enum keyfile_owner owner, int directory, enum part part)
+{
+    char name[32];
+
+    temporary_name(owner, part, name);
+    if (renameat(directory, name, directory, names[owner][part]) != 0)
+        return fault_of_errno();
+    return sync_directory(directory);
+}
+
+int keyfile_commit(enum keyfile_owner owner, const char *folder, struct bytes chain)
+{
+    char name[32];
+    int directory, fault = open_directory(folder, &directory);
+
+    if (fault)
+        return fault;
+    temporary_name(owner, PART_KEY, name);
+    if (!is_there(directory, name))
+        fault = FAULT_FILE;
+    if (!fault)
+        fault = write_temporary(owner, directory, PART_CHAIN, chain);
+    if (!fault)
+        fault = replace(owner, directory, PART_CHAIN);
+    if (!fault && replace(owner, directory, PART_KEY) != 0)
+        log_write(LOG_ERROR, "keys", "%s: it is the key from now on, but keeps this name", name);
+    close(directory);
+    return fault;
+}
+
+int keyfile_take_new(enum keyfile_owner owner, const char *folder, bool is_next)
+{
+    int directory, fault = open_directory(folder, &directory);
+
+    if (fault)
+        return fault;
+    fault = replace(owner, directory, is_next ? PART_NEXT : PART_KEY);
+    close(directory);
+    return fault;
+}
+
+int keyfile_open_new(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                     struct keyfile *keyfile)
+{
+    char name[32];
+
+    temporary_name(owner, PART_KEY, name);
+    return open_secrets(folder, name, false, passphrase, (uint8_t *)keyfile);
+}
+
+int keyfile_open_next_new(enum keyfile_owner owner, const char *folder, struct bytes passphrase,
+                          uint8_t next_seed[SEED_SIZE])
+{
+    char name[32];
+
+    temporary_name(owner, PART_NEXT, name);
+    return open_secrets(folder, name, true, passphrase, next_seed);
+}
+
+/* ---- the next keys of ducklings ---- */
+
+/* A secret without its public half was never used: its creation was cut off. */
+static int create_seal(int directory, struct bytes passphrase, const uint8_t *seed,
+                       const uint8_t public_key[SEAL_KEY_SIZE])
+{
+    const char *const *name = names[KEYFILE_DUCKLINGS];
+    int fault;
+
+    if (is_there(directory, name[PART_CHAIN]))
+        return FAULT_BUSY;
+    unlinkat(directory, name[PART_NEXT], 0);
+    fault = write_secrets(KEYFILE_DUCKLINGS, directory, PART_NEXT, seed, passphrase);
+    if (!fault)
+        fault = write_temporary(KEYFILE_DUCKLINGS, directory, PART_CHAIN,
+                                bytes_of(public_key, SEAL_KEY_SIZE));
+    for (int part = PART_NEXT; part <= PART_CHAIN && !fault; part++) {
+        fault = put_in_place(KEYFILE_DUCKLINGS, directory, (enum part)part);
+        if (!fault)
+            fault = sync_directory(directory);
+    }
+    return fault;
+}
+
+int keyfile_create_seal(const char *folder, struct bytes passphrase)
+{
+    uint8_t *secrets = sodium_malloc(SEED_SIZE + SEAL_KEY_SIZE), public_key[SEAL_KEY_SIZE];
+    int directory, fault = open_directory(folder, &directory);
+
+    assert(secrets);
+    if (!fault) {
+        randombytes_buf(secrets, SEED_SIZE);
+        crypto_box_seed_keypair(public_key, secrets + SEED_SIZE, secrets);
+        fault = create_seal(directory, passphrase, secrets, public_key);
+        close(directory);
+    }
+    sodium_free(secrets);
+    return fault;
+}
+
+int keyfile_read_seal(const char *folder, uint8_t public_key[SEAL_KEY_SIZE])
+{
+    uint8_t bytes[FILE_MAX + 1];
+    size_t size = 0;
+    int fault = read_file(folder, names[KEYFILE_DUCKLINGS][PART_CHAIN], bytes, &size);
+
+    if (!fault && size != SEAL_KEY_SIZE)
+        fault = FAULT_CORRUPT;
+    if (!fault)
+        memcpy(public_key, bytes, SEAL_KEY_SIZE);
+    return fault;
+}
+
+int keyfile_open_seal(const char *folder, struct bytes passphrase,
+                      uint8_t public_key[SEAL_KEY_SIZE], uint8_t secret_key[SEAL_KEY_SIZE])
+{
+    uint8_t *seed = sodium_malloc(SEED_SIZE);
+    int fault;
+
+    assert(seed);
+    fault = keyfile_open_next(KEYFILE_DUCKLINGS, folder, passphrase, seed);
+    if (!fault)
+        crypto_box_seed_keypair(public_key, secret_key, seed);
+    sodium_free(seed);
+    return fault;
 }

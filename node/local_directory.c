@@ -262,6 +262,16 @@ static Duck__CertificateView *compose_certificate(struct local_view *view,
     return composed;
 }
 
+/* The node's own was longer, or as long, when the node started. */
+static struct bytes find_chain_of(struct local_view *view, const struct id *identity)
+{
+    struct bytes chain = store_view_chain(view->reader, identity, &view->scratch);
+
+    return id_equal(identity, &view->api->settings.node) && chain.size < view->api->node_chain.size
+               ? view->api->node_chain
+               : chain;
+}
+
 static struct bytes find_chain(struct local_view *view, const Duck__CertificateQuery *query,
                                void *reply)
 {
@@ -278,7 +288,7 @@ static struct bytes find_chain(struct local_view *view, const Duck__CertificateQ
                            reply))
             return none;
         chain = id_equal(&id, &view->api->settings.node)
-                    ? view->api->node_chain
+                    ? find_chain_of(view, &id)
                     : store_view_chain_of_certificate(view->reader, &id, &view->scratch);
     } else {
         bool is_node = strncmp(query->identity, "nod_", 4) == 0;
@@ -286,9 +296,7 @@ static struct bytes find_chain(struct local_view *view, const Duck__CertificateQ
         if (!local_read_id(view, is_node ? ID_NODE : ID_DUCKLING, query->identity, "identity", &id,
                            reply))
             return none;
-        chain = id_equal(&id, &view->api->settings.node)
-                    ? view->api->node_chain
-                    : store_view_chain(view->reader, &id, &view->scratch);
+        chain = find_chain_of(view, &id);
     }
     if (!chain.data)
         local_problem(view, reply, REFUSAL_NOT_FOUND, "this node has no such certificate",
@@ -324,6 +332,28 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
         composed->reason = (char *)certificate_verdict_text(verdict);
     answer->answer_case = DUCK__REPLY__ANSWER_CERTIFICATE;
     answer->certificate = composed;
+}
+
+void local_view_next_key(struct local_view *view, const void *asked, void *reply)
+{
+    const Duck__NextKeyQuery *query = asked;
+    Duck__NextKeyAnswer *composed = local_new(view, sizeof *composed);
+    Duck__Reply *answer = reply;
+    struct bytes sealed;
+    struct id id;
+
+    if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &id, reply))
+        return;
+    sealed = store_view_next_key(view->reader, &id, &view->scratch);
+    if (!sealed.data) {
+        local_problem(view, reply, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
+                      "duckling");
+        return;
+    }
+    duck__next_key_answer__init(composed);
+    composed->sealed = bytes_for(sealed);
+    answer->answer_case = DUCK__REPLY__ANSWER_NEXT_KEY;
+    answer->next_key = composed;
 }
 
 /* ---- trust ---- */

@@ -153,6 +153,31 @@ static bool read_vouch(const Duck__VouchOrder *asked, struct order *order,
     return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
+/* Of the node or a duckling: its seed may be left out where the node can open it. */
+static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
+                        struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+    bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
+
+    order->kind = ORDER_ROTATE;
+    message->forget_seeds = true;
+    if (asked->seed.len != SEED_SIZE && (asked->seed.len != 0 || is_node))
+        return malformed(refusal, "seed", "the seed of the key that takes over is 32 bytes");
+    if (asked->seed.len)
+        memcpy(order->seeds[0], asked->seed.data, SEED_SIZE);
+    sodium_memzero(asked->seed.data, asked->seed.len);
+    if (asked->next_key_hash.len != HASH_SIZE)
+        return malformed(refusal, "next_key_hash", "the hash of the next key is 32 bytes");
+    memcpy(order->next_key_hash.bytes, asked->next_key_hash.data, HASH_SIZE);
+    order->sealed_next = bytes_in(asked->sealed_next);
+    if (order->sealed_next.size != (is_node ? 0 : LOCAL_SEALED_NEXT_SIZE))
+        return malformed(refusal, "sealed_next",
+                         "of a duckling the next seed, sealed, is 80 bytes");
+    return read_id(is_node ? ID_NODE : ID_DUCKLING, asked->identity, false, "identity",
+                   &order->duckling, refusal);
+}
+
 static bool read_trust(const Duck__TrustOrder *asked, struct order *order,
                        struct local_refusal *refusal)
 {
@@ -650,6 +675,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_trust(asked->trust, order, refusal);
     case DUCK__REQUEST__ORDER_WITHDRAW:
         return read_withdraw(asked->withdraw, order, refusal);
+    case DUCK__REQUEST__ORDER_ROTATE:
+        wish->kind = REQUEST_ROTATE;
+        return read_rotate(asked->rotate, message, refusal);
     case DUCK__REQUEST__ORDER_LEAVE:
         order->kind = ORDER_LEAVE;
         return true;
@@ -676,6 +704,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_GOSSIP:
     case DUCK__REQUEST__ORDER_HANDLERS:
     case DUCK__REQUEST__ORDER_TRUSTED:
+    case DUCK__REQUEST__ORDER_NEXT_KEY:
     case DUCK__REQUEST__ORDER_AUDIT:
     case DUCK__REQUEST__ORDER_AUDIT_LOG:
         wish->kind = REQUEST_QUESTION;

@@ -4,6 +4,7 @@
  * became of them (local_api_perform); readers answer questions from the store; one sweeper ends
  * waits and frees clients. One lock over all that is remembered; sends start outside it. */
 #ifndef DUCK_NODE_LOCAL_PARTS_H
+#define LOCAL_SEALED_NEXT_SIZE 80 /* bytes: a seed, crypto_box_seal */
 #define DUCK_NODE_LOCAL_PARTS_H
 
 #include "client/local_frames.h"
@@ -68,6 +69,7 @@ enum request_kind {
     REQUEST_DECIDE,   /* an order: a reader then answers with the peck */
     REQUEST_TAKE,     /* an order: a reader then answers with the pecks; may wait and order again */
     REQUEST_HATCH,
+    REQUEST_ROTATE,
     REQUEST_UNPECK,
     REQUEST_BOND,     /* an order: a reader then answers with the bond */
     REQUEST_DONE,     /* an order: answered with Done */
@@ -392,6 +394,7 @@ void local_view_gossip(struct local_view *view, void *reply);
 
 void local_view_directory(struct local_view *view, const void *query, void *reply);
 void local_view_trust(struct local_view *view, void *reply);
+void local_view_next_key(struct local_view *view, const void *asked, void *reply);
 void local_view_certificate(struct local_view *view, const void *query, void *reply);
 
 #endif

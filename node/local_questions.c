@@ -216,6 +216,8 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         local_view_handlers(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_TRUSTED)
         local_view_trust(view, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_NEXT_KEY)
+        local_view_next_key(view, asked->next_key, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT)
         local_view_audit(view, asked->audit, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_AUDIT_LOG)

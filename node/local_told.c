@@ -242,6 +242,23 @@ static void answer_hatched(struct request *request, const struct effect *effect)
     local_answer(request, &reply);
 }
 
+static void answer_rotated(struct request *request, const struct effect *effect)
+{
+    Duck__RotateAnswer answer = DUCK__ROTATE_ANSWER__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    bool is_node = id_equal(&effect->reply.duckling, &request->client->api->settings.node);
+    char identity[ID_TEXT_SIZE], certificate[ID_TEXT_SIZE];
+
+    answer.identity =
+        (char *)id_text(is_node ? ID_NODE : ID_DUCKLING, &effect->reply.duckling, identity);
+    answer.certificate_id =
+        (char *)id_text(ID_CERTIFICATE, &effect->reply.certificate, certificate);
+    answer.chain = bytes_for(effect->reply.chain);
+    reply.answer_case = DUCK__REPLY__ANSWER_ROTATE;
+    reply.rotate = &answer;
+    local_answer(request, &reply);
+}
+
 static void answer_unpecked(struct request *request, const struct effect *effect)
 {
     const struct local_api *api = request->client->api;
@@ -328,6 +345,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_HATCH:
         answer_hatched(request, effect);
+        break;
+    case REQUEST_ROTATE:
+        answer_rotated(request, effect);
         break;
     case REQUEST_UNPECK:
         answer_unpecked(request, effect);

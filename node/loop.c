@@ -57,7 +57,8 @@ struct loop {
     uint64_t follows_begun; /* that tiers know of */
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
-    uint64_t prune_wall_ms; /* when the audit log is looked through for what is old */
+    struct bytes node_chain; /* owned: after a rotation in this life */
+    uint64_t prune_wall_ms;  /* when the audit log is looked through for what is old */
     uint64_t partials_wall_ms,
         partials_place; /* the same of parts of answers, and how far that is */
     struct arena scratch;
@@ -220,6 +221,7 @@ void loop_free(struct loop *loop)
     arena_free(&loop->scratch);
     arena_free(&loop->kept);
     performer_free(&loop->performer);
+    memory_give_back((void *)(uintptr_t)loop->node_chain.data);
     pthread_mutex_destroy(&loop->lock);
     memory_give_back(loop);
 }
@@ -341,6 +343,40 @@ static void find_request(struct loop *loop, struct order *order)
         order->held.hash = peck.hash;
 }
 
+/* The node's own: what counts of it is done before the agent hears, because the key is in a file and
+ * not in the store. If this turn is undone, the next agent is born with the new key all the same. */
+static void rotate_node_key(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+    struct order_refusal refusal;
+    struct bytes longer;
+    struct arena arena;
+
+    arena_init(&arena, 4 * CHAIN_SIZE_MAX);
+    if (loop->settings.keep_chain &&
+        agent_lengthen_node_chain(loop->agent, order, &message->event.at, &arena, &longer,
+                                  &refusal) &&
+        loop->settings.keep_chain(loop->settings.context, longer) == 0) {
+        identity_key_replace(loop->settings.node_key, order->seeds[0]);
+        memory_give_back((void *)(uintptr_t)loop->node_chain.data);
+        loop->node_chain = bytes_of(memory_copy(longer.data, longer.size), longer.size);
+        loop->settings.agent.node_chain = order->chain = loop->node_chain;
+        order->is_kept = true;
+    }
+    arena_free(&arena);
+}
+
+static void find_next_key(struct loop *loop, struct message *message)
+{
+    static const uint8_t none[SEED_SIZE];
+    struct order *order = &message->order;
+
+    if (id_equal(&order->duckling, &loop->settings.node))
+        rotate_node_key(loop, message);
+    else if (memcmp(order->seeds[0], none, SEED_SIZE) == 0)
+        store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0]);
+}
+
 static void look_up_order(struct loop *loop, struct message *message)
 {
     struct order *order = &message->order;
@@ -361,6 +397,8 @@ static void look_up_order(struct loop *loop, struct message *message)
         order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
     } else if (order->kind == ORDER_BOND) {
         find_request(loop, order);
+    } else if (order->kind == ORDER_ROTATE) {
+        find_next_key(loop, message);
     }
 }
 

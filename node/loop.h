@@ -23,6 +23,9 @@ struct loop_settings {
     struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
     uint64_t audit_life_ms;          /* older pages of the audit log are cut off; 0: none are */
+    struct identity_key *node_key;   /* the agent's, to be replaced when it is rotated */
+    int (*keep_chain)(void *context, struct bytes chain); /* of the node, and the key that was prepared (keyfile.h);
+                                                             NULL: the node cannot be rotated */
     void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
     void *context;
 };

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "core/intake.h"
+#include "core/introduction.h"
 #include "inbox.h"
 #include "keyfile.h"
 #include "local_api.h"
@@ -49,6 +50,7 @@ struct node {
     char name[NAME_MAX_BYTES + 1]; /* as configured, or else as certified */
     int lock;                      /* of the state folder */
     struct keyfile *keyfile;
+    uint8_t seal_key[SEAL_KEY_SIZE]; /* for next keys of ducklings */
     struct identity_key *key;
     struct bytes chain; /* owned */
     struct id id;
@@ -167,11 +169,50 @@ static int judge_chain(struct node *node)
         log_write(LOG_ERROR, "node", "node.chain: %s", certificate_verdict_text(verdict));
         return FAULT_CORRUPT;
     }
-    if (memcmp(ours.bytes, speaks.bytes, PUBLIC_KEY_SIZE) != 0) {
-        log_write(LOG_ERROR, "node", "node.key is not the key that node.chain names");
-        return FAULT_CORRUPT;
+    return memcmp(ours.bytes, speaks.bytes, PUBLIC_KEY_SIZE) == 0 ? 0 : FAULT_FILE;
+}
+
+/* A rotation was cut off after the step that counts: see keyfile.h. */
+static int finish_rotation(struct node *node, struct bytes passphrase)
+{
+    int fault = keyfile_open_new(KEYFILE_NODE, node->options->state_dir, passphrase, node->keyfile);
+
+    if (!fault) {
+        identity_key_free(node->key);
+        node->key = identity_key_new(node->keyfile->seed);
+        fault = judge_chain(node);
     }
-    return 0;
+    if (!fault)
+        fault = keyfile_take_new(KEYFILE_NODE, node->options->state_dir, false);
+    if (fault)
+        log_write(LOG_ERROR, "node", "node.key is not the key that node.chain names");
+    else
+        log_write(LOG_WARNING, "node", "the rotation that was cut off is finished: the new key");
+    return fault == FAULT_FILE ? FAULT_CORRUPT : fault;
+}
+
+/* Nodes of earlier builds have no seal. */
+static int open_seal(struct node *node, struct bytes passphrase)
+{
+    const char *folder = node->options->state_dir;
+    int fault = keyfile_create_seal(folder, passphrase);
+
+    if (!fault || fault == FAULT_BUSY)
+        fault = keyfile_read_seal(folder, node->seal_key);
+    if (fault)
+        log_write(LOG_ERROR, "node", "ducklings.next.pub cannot be used: %s", fault_text(fault));
+    return fault;
+}
+
+static int open_chain(struct node *node, struct bytes passphrase)
+{
+    int fault = read_chain(node);
+
+    node->key = identity_key_new(node->keyfile->seed);
+    if (fault)
+        return fault;
+    fault = judge_chain(node);
+    return fault == FAULT_FILE ? finish_rotation(node, passphrase) : fault;
 }
 
 static int open_identity(struct node *node)
@@ -186,14 +227,14 @@ static int open_identity(struct node *node)
                              bytes_of(passphrase->data, passphrase->size), node->keyfile);
     if (!fault)
         fault = keyfile_check_next(KEYFILE_NODE, node->options->state_dir);
-    sodium_free(passphrase);
-    if (fault) {
+    if (fault)
         log_write(LOG_ERROR, "node", "cannot open the key file: %s", fault_text(fault));
-        return fault;
-    }
-    node->key = identity_key_new(node->keyfile->seed);
-    fault = read_chain(node);
-    return fault ? fault : judge_chain(node);
+    if (!fault)
+        fault = open_chain(node, bytes_of(passphrase->data, passphrase->size));
+    if (!fault)
+        fault = open_seal(node, bytes_of(passphrase->data, passphrase->size));
+    sodium_free(passphrase);
+    return fault;
 }
 
 static void make_session_key(struct node *node)
@@ -238,12 +279,32 @@ static void leave_keyring(void *context)
     pthread_mutex_unlock(context);
 }
 
+/* The handshake checked the introduction; whether its key is the one that speaks today is known here. */
+static bool is_outgrown(struct node *node, struct bytes wire)
+{
+    enum keyring_verdict verdict = KEYRING_TAKEN;
+    struct introduction introduction;
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(wire.size));
+    if (wire.size > 0 &&
+        introduction_open(wire, bytes_of_text(node->options->network), clock_wall_ms(), &arena,
+                          &introduction) == INTRODUCTION_TAKEN) {
+        enter_keyring(&node->keyring_lock);
+        verdict = keyring_meet(node->keyring, &introduction.chain);
+        leave_keyring(&node->keyring_lock);
+    }
+    arena_free(&arena);
+    return verdict != KEYRING_TAKEN;
+}
+
 static void on_up(void *context, const struct id *id, struct bytes introduction, bool dialled_here)
 {
     struct node *node = context;
     struct message *message = message_new(PARSE_BUDGET(introduction.size));
 
     message->event.kind = EVENT_LINK_UP;
+    message->event.link.is_outgrown = is_outgrown(node, introduction);
     message->event.node = *id;
     message->event.link.dialled_here = dialled_here;
     message->event.link.introduction = arena_copy(&message->arena, introduction);
@@ -369,6 +430,7 @@ static int open_store(struct node *node)
         .node_key = node->key,
         .node_chain = node->chain,
         .network = bytes_of_text(node->options->network),
+        .seal_key = node->seal_key,
     };
     int fault;
 
@@ -400,6 +462,39 @@ static void open_intakes(struct node *node)
     settings.asked = node->asked_quota;
     for (size_t i = 0; i < WORKERS; i++)
         node->intakes[i] = intake_new(&settings);
+}
+
+static void keep_rotated(void *context, struct bytes wire)
+{
+    struct node *node = context;
+    struct chain chain;
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    if (chain_open(wire, &arena, &chain) == CERTIFICATE_TAKEN)
+        keyring_keep(node->keyring, &chain);
+    arena_free(&arena);
+}
+
+/* A key that was rotated must not speak again because this node has started anew. */
+static int remember_rotations(struct node *node)
+{
+    int fault = store_each_rotated(node->store, keep_rotated, node);
+
+    if (fault)
+        log_write(LOG_ERROR, "store", "cannot read the chains in node.db: %s", fault_text(fault));
+    return fault;
+}
+
+static int keep_chain(void *context, struct bytes chain)
+{
+    struct node *node = context;
+    int fault = keyfile_commit(KEYFILE_NODE, node->options->state_dir, chain);
+
+    if (fault)
+        log_write(LOG_ERROR, "keys", "the node's key is not rotated: %s",
+                  fault == FAULT_FILE ? "there is no node.key.new" : fault_text(fault));
+    return fault;
 }
 
 static int open_transport(struct node *node)
@@ -488,7 +583,10 @@ static int open_loop(struct node *node)
         .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
         .audit_life_ms = node->options->audit_days * DAY_MS,
+        .node_key = node->key,
+        .keep_chain = keep_chain,
         .stop = stop_node,
+        .context = node,
     };
     int fault;
 
@@ -793,7 +891,9 @@ static int open_all(struct node *node)
                  node->options->gateway_public_url[0] ? "" : "http://",
                  node->options->gateway_public_url[0] ? node->options->gateway_public_url
                                                       : node->options->gateway_listen);
-    fault = open_transport(node);
+    fault = remember_rotations(node);
+    if (!fault)
+        fault = open_transport(node);
     if (!fault)
         note_listening(node);
     if (!fault)

@@ -423,6 +423,9 @@ int store_open(struct store **opened, const struct store_settings *settings)
     store->directory_path = store_directory_path(settings->path);
     arena_init(&store->arena, CHAIN_SIZE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX));
     derive_keys(store, settings->storage_key);
+    store->has_seal_key = settings->seal_key;
+    if (store->has_seal_key)
+        memcpy(store->seal_key, settings->seal_key, sizeof store->seal_key);
     if (!fault)
         fault = store_connect(&store->connection, settings->path, true);
     if (!fault)
@@ -551,6 +554,7 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
         [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
         [EFFECT_KEEP_PARTIAL] = store_keep_partial,   [EFFECT_KEEP_TIER] = store_keep_tier,
+        [EFFECT_KEEP_KEY] = store_keep_key,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;

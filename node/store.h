@@ -28,7 +28,16 @@ struct store_settings {
     const struct identity_key *node_key; /* borrowed until store_close: signs checkpoints of the audit
                                             log; NULL: none are made */
     struct bytes node_chain, network;    /* borrowed for the call */
+    const uint8_t *seal_key;             /* for which next keys of ducklings are sealed, see keyfile.h; NULL: they
+                                            are sealed for this node itself */
 };
+
+/* The next key of a duckling that hatched before there was a seal_key; false: this node cannot open it. */
+bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE]);
+
+/* Every chain of more than one certificate, from both databases: what must not be forgotten, see keyring.h. */
+int store_each_rotated(struct store *store, void (*give)(void *context, struct bytes chain),
+                       void *context);
 
 int store_open(struct store **opened, const struct store_settings *settings);
 void store_close(struct store *store); /* NULL is fine; checkpoints */
@@ -284,6 +293,11 @@ struct bytes store_view_chain(struct store_reader *reader, const struct id *iden
                               struct arena *arena);
 struct bytes store_view_chain_of_certificate(struct store_reader *reader, const struct id *certificate,
                                              struct arena *arena);
+
+/* Of a duckling that lives here: its next key, sealed (see keyfile.h); empty: for the node itself. .data NULL:
+ * it does not live here. */
+struct bytes store_view_next_key(struct store_reader *reader, const struct id *duckling,
+                                 struct arena *arena);
 
 /* Is it one of those after the first of `owner`, in the chain that came with a record? */
 bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,

@@ -316,7 +316,7 @@ int store_prune_audit(struct store *store, uint64_t before_ms, bool *is_done)
 
 /* ---- opening, and turns that never were ---- */
 
-static int keep_signer(struct store *store, struct bytes chain)
+int store_audit_keep_signer(struct store *store, struct bytes chain)
 {
     sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_AUDIT_SIGNER,
                                             "INSERT INTO audit_signer VALUES (1, ?1) "
@@ -391,7 +391,7 @@ int store_audit_open(struct store *store, const struct store_settings *settings)
     if (fault == FAULT_CORRUPT)
         log_write(LOG_ERROR, "store", "the end of the audit log is damaged");
     if (!fault && audit->key)
-        fault = keep_signer(store, settings->node_chain);
+        fault = store_audit_keep_signer(store, settings->node_chain);
     return fault;
 }
 

@@ -10,6 +10,7 @@
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
 
+static_assert(SEALED_NEXT_SIZE == SEED_SIZE + crypto_box_SEALBYTES, "a sealed box");
 static_assert(SEALED_SEED_SIZE == NONCE_SIZE + SEED_SIZE + TAG_SIZE, "nonce, seed, tag");
 
 enum which_seed { SEED_LIVE, SEED_NEXT };
@@ -198,6 +199,21 @@ static bool unseal_seed(const struct store *store, const struct id *id, enum whi
                context.data, context.size, sealed.data, store->keys + which * KEY_SIZE) == 0;
 }
 
+/* The next key is for whoever has the key apart, if there is one; this node has it no more. */
+static struct bytes seal_next(const struct store *store, const struct id *id,
+                              const uint8_t seed[SEED_SIZE], uint8_t sealed[SEALED_NEXT_SIZE])
+{
+    static_assert(SEALED_NEXT_SIZE > SEALED_SEED_SIZE, "told apart by their sizes");
+
+    if (!store->has_seal_key) {
+        seal_seed(store, id, SEED_NEXT, seed, sealed);
+        return bytes_of(sealed, SEALED_SEED_SIZE);
+    }
+    if (crypto_box_seal(sealed, seed, SEED_SIZE, store->seal_key) != 0)
+        return bytes_of(NULL, 0);
+    return bytes_of(sealed, SEALED_NEXT_SIZE);
+}
+
 /* On which a duckling takes pecks: its least tier, then its open actions. */
 static void bind_conditions(struct store *store, sqlite3_stmt *statement, int first,
                             const struct order_profile *profile)
@@ -218,14 +234,16 @@ static int write_hosted(struct store *store, const struct hosted *hosted, int64_
         "ON CONFLICT (identity) DO UPDATE SET seed = ?2, next_seed = ?3, display_name = ?4, "
         "bio = ?5, capabilities = ?6, accepts_pecks = ?7, pulse_ms = ?8, least_tier = ?9, "
         "open_actions = ?10");
-    uint8_t live[SEALED_SEED_SIZE], next[SEALED_SEED_SIZE];
+    uint8_t live[SEALED_SEED_SIZE], memory[SEALED_NEXT_SIZE];
+    struct bytes next = seal_next(store, &hosted->id, hosted->next_seed, memory);
 
+    if (!next.data)
+        return FAULT_CRYPTO; /* ducklings.next.pub is no key */
     seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
-    seal_seed(store, &hosted->id, SEED_NEXT, hosted->next_seed, next);
     arena_reset(&store->arena);
     sqlite3_bind_int64(statement, 1, number);
     store_bind_bytes(statement, 2, bytes_of(live, sizeof live));
-    store_bind_bytes(statement, 3, bytes_of(next, sizeof next));
+    store_bind_bytes(statement, 3, next);
     store_bind_bytes(statement, 4, hosted->profile.display_name);
     store_bind_bytes(statement, 5, hosted->profile.bio);
     store_bind_bytes(statement, 6,
@@ -243,6 +261,41 @@ int store_keep_duckling(struct store *store, const struct effect *effect)
     int64_t number = store_number_identity(store, &hosted->id, hosted->chain);
 
     return number ? write_hosted(store, hosted, number) : store->connection.fault;
+}
+
+/* Of the node: only the chain, its key is in a file. */
+int store_keep_key(struct store *store, const struct effect *effect)
+{
+    const struct hosted *hosted = effect->duckling;
+    int64_t number = store_number_identity(store, &hosted->id, hosted->chain);
+    uint8_t live[SEALED_SEED_SIZE];
+    sqlite3_stmt *statement;
+
+    if (!number)
+        return store->connection.fault;
+    if (id_equal(&hosted->id, &store->node))
+        return store->audit.key ? store_audit_keep_signer(store, hosted->chain) : 0;
+    seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
+    statement = store_prepare(&store->connection, STATEMENT_HOSTED_KEY,
+                              "UPDATE hosted SET seed = ?2, next_seed = ?3 WHERE identity = ?1");
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_bytes(statement, 2, bytes_of(live, sizeof live));
+    store_bind_bytes(statement, 3, hosted->sealed_next);
+    return store_run(&store->connection, statement);
+}
+
+bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE])
+{
+    sqlite3_stmt *statement =
+        store_prepare(&store->connection, STATEMENT_HOSTED_NEXT,
+                      "SELECT h.next_seed FROM hosted h JOIN identity i ON i.number = h.identity "
+                      "WHERE i.id = ?1");
+    bool is_opened = false;
+
+    store_bind_id(statement, 1, duckling);
+    while (store_next_row(&store->connection, statement))
+        is_opened = unseal_seed(store, duckling, SEED_NEXT, store_column_bytes(statement, 0), seed);
+    return is_opened;
 }
 
 int store_keep_profile(struct store *store, const struct effect *effect)
@@ -307,9 +360,7 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
 
         is_readable = store_column_id(statement, 0, &hosted->id) &&
                       unseal_seed(store, &hosted->id, SEED_LIVE, store_column_bytes(statement, 2),
-                                  hosted->seed) &&
-                      unseal_seed(store, &hosted->id, SEED_NEXT, store_column_bytes(statement, 3),
-                                  hosted->next_seed);
+                                  hosted->seed);
         hosted->chain = store_column_bytes(statement, 1);
         read_profile(statement, &hosted->profile);
         hosted->pulse_ms = store_column_number(statement, 8);
@@ -324,6 +375,36 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
               "a duckling's key does not open: the key file is another one, "
               "or the database was changed");
     return FAULT_CORRUPT;
+}
+
+/* ---- rotations ---- */
+
+static int each_rotated(struct store_connection *connection,
+                        void (*give)(void *context, struct bytes chain), void *context)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->database,
+                                    "SELECT chain FROM identity WHERE chain IS NOT NULL AND number "
+                                    "IN (SELECT DISTINCT identity FROM certificate)",
+                                    -1, &statement, NULL);
+
+    if (result != SQLITE_OK)
+        return store_note_fault(connection, result, "identity");
+    connection->fault = 0;
+    while (store_next_row(connection, statement))
+        give(context, store_column_bytes(statement, 0));
+    sqlite3_finalize(statement);
+    return connection->fault;
+}
+
+int store_each_rotated(struct store *store, void (*give)(void *context, struct bytes chain),
+                       void *context)
+{
+    int fault = each_rotated(&store->connection, give, context);
+
+    if (!fault && store->directory.database)
+        fault = each_rotated(&store->directory, give, context);
+    return fault;
 }
 
 /* ---- the node's row ---- */

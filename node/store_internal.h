@@ -23,6 +23,7 @@
 #define STORE_AUDIT_CUTS_AT_ONCE 16    /* checkpoints that pruning goes on by in one turn */
 #define STORE_AUDIT_LOOKED_AT_MAX 1024 /* pages, for one answer */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
+#define SEALED_NEXT_SIZE (SEED_SIZE + 48) /* for somebody else: crypto_box_seal */
 
 /* Statements are prepared at their first use and kept. */
 enum statement {
@@ -34,6 +35,8 @@ enum statement {
     STATEMENT_IDENTITY_CHANGE,
     STATEMENT_CERTIFICATE_ADD,
     STATEMENT_HOSTED_ADD,
+    STATEMENT_HOSTED_KEY,
+    STATEMENT_HOSTED_NEXT,
     STATEMENT_PROFILE_CHANGE,
     STATEMENT_BOND_ADD,
     STATEMENT_BOND_DROP,
@@ -134,6 +137,7 @@ enum statement {
     STATEMENT_VIEW_BONDS,
     STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
+    STATEMENT_VIEW_NEXT,
     STATEMENT_VIEW_CERTIFICATE,
     STATEMENT_VIEW_HAS_CERTIFICATE,
     STATEMENT_VIEW_NODE,
@@ -276,6 +280,8 @@ struct store_audit {
 struct store {
     struct store_connection connection;
     uint8_t *keys; /* in guarded memory: of live seeds, then of next seeds */
+    uint8_t seal_key[32]; /* for next seeds instead… */
+    bool has_seal_key;    /* …where there is one */
     struct id node;
 
     bool in_turn, has_begun;
@@ -347,6 +353,8 @@ int store_keep_certificates(struct store *store, struct store_connection *connec
                             int64_t identity, struct bytes wire);
 void store_forget_numbers(struct store *store); /* they may have been taken back */
 int store_keep_duckling(struct store *store, const struct effect *effect);
+int store_audit_keep_signer(struct store *store, struct bytes chain);
+int store_keep_key(struct store *store, const struct effect *effect);
 int store_keep_profile(struct store *store, const struct effect *effect);
 int store_keep_counters(struct store *store, const struct effect *effect);
 int store_keep_floor(struct store *store, struct version version);

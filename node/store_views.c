@@ -494,6 +494,20 @@ struct bytes store_view_chain(struct store_reader *reader, const struct id *iden
     return longer(chain, copy_one(&reader->directory, statement, arena));
 }
 
+struct bytes store_view_next_key(struct store_reader *reader, const struct id *duckling,
+                                 struct arena *arena)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_NEXT,
+                      "SELECT h.next_seed FROM hosted h JOIN identity i ON i.number = h.identity "
+                      "WHERE i.id = ?1");
+    struct bytes sealed;
+
+    store_bind_id(statement, 1, duckling);
+    sealed = copy_one(&reader->connection, statement, arena);
+    return sealed.size == SEALED_NEXT_SIZE || !sealed.data ? sealed : bytes_of(sealed.data, 0);
+}
+
 static struct bytes view_chain_of(struct store_connection *connection, const struct id *certificate,
                                   struct arena *arena)
 {

@@ -277,6 +277,8 @@ static void write_turn(struct writer *writer, size_t number)
     turn->restarts = number > 1 && dice_below(&writer->dice, 12) == 0;
     if (number == 1)
         add(turn, hatch, 0);
+    else if (number == PLAY_ROTATES_AT)
+        add(turn, (struct effect){.kind = EFFECT_KEEP_KEY, .duckling = &play->rotated}, 0);
     else if (play->peck_count < 3 || dice_below(&writer->dice, 5) == 0)
         receive_pecks(writer, turn);
     else if (dice_below(&writer->dice, 8) == 0)
@@ -300,6 +302,7 @@ struct play *play_new(uint64_t seed, size_t turns)
 {
     struct play *play = memory_take(sizeof *play);
     struct writer *writer = memory_take(sizeof *writer);
+    struct id certificate;
 
     assert(turns <= PLAY_TURNS_MAX);
     arena_init(&play->arena, 64 * MIB);
@@ -313,6 +316,10 @@ struct play *play_new(uint64_t seed, size_t turns)
     memcpy(play->hosted.seed, play->bob.seed, SEED_SIZE);
     memcpy(play->hosted.next_seed, play->bob.next_seed, SEED_SIZE);
     play->hosted.profile.display_name = bytes_of_text("Bob");
+    play->rotated = play->hosted;
+    play->rotated.chain = author_rotated_chain(&play->bob, &play->arena, &certificate);
+    memcpy(play->rotated.seed, play->bob.next_seed, SEED_SIZE);
+    play->rotated.sealed_next = bytes_of_text("sealed for somebody else");
     play->turn_count = turns;
     play->told = memory_take(sizeof *play->told);
     writer->play = play;
@@ -430,6 +437,7 @@ struct expected_peck {
 struct expected {
     struct expected_peck pecks[PLAY_PECKS_MAX];
     size_t bonds, ducklings;
+    bool is_rotated;
     uint64_t floor_ms, voucher_until_ms, trust_until_ms;
     struct told_tier told_tier;
 };
@@ -463,6 +471,8 @@ static void expect_effect(struct expected *expected, const struct played_effect 
     } else if (effect->kind == EFFECT_KEEP_TIER) {
         expected->told_tier = (struct told_tier){
             .is_told = true, .tier = effect->tier.tier, .pieces = effect->tier.pieces};
+    } else if (effect->kind == EFFECT_KEEP_KEY) {
+        expected->is_rotated = true;
     } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.own) {
         expected->floor_ms = effect->record.item.record.version.ms;
     }
@@ -483,7 +493,7 @@ struct found {
     struct tray_entry received[PLAY_PECKS_MAX];
     struct outbox_entry sent[PLAY_PECKS_MAX];
     size_t received_count, sent_count, bonds, ducklings, records;
-    bool records_in_order, seeds_hold;
+    bool records_in_order, seeds_hold, is_bob, is_rotated_bob; /* key and chain, both of one time */
     uint64_t voucher_until_ms;
     struct told_tier told_tier;
     struct metrics_content counters;
@@ -498,6 +508,19 @@ static void note_record(struct found *found, const struct record *record)
         return;
     snprintf(key, sizeof key, "%zu", found->records++);
     found->records_in_order &= bytes_equal(record->key, bytes_of_text(key));
+}
+
+static bool is_same_key(const struct hosted *found, const struct hosted *kept)
+{
+    return memcmp(found->seed, kept->seed, SEED_SIZE) == 0 &&
+           bytes_equal(found->chain, kept->chain);
+}
+
+static void note_duckling(struct found *found, const struct hosted *duckling)
+{
+    found->ducklings++;
+    found->is_bob = is_same_key(duckling, &found->play->hosted);
+    found->is_rotated_bob = is_same_key(duckling, &found->play->rotated);
 }
 
 static void note_restored(void *context, const struct event *event)
@@ -515,10 +538,7 @@ static void note_restored(void *context, const struct event *event)
     else if (event->kind == EVENT_RESTORED_RECORD)
         note_record(found, &event->restored.record);
     else if (event->kind == EVENT_RESTORED_DUCKLING)
-        found->seeds_hold =
-            ++found->ducklings == 1 &&
-            memcmp(event->duckling.seed, found->play->bob.seed, SEED_SIZE) == 0 &&
-            memcmp(event->duckling.next_seed, found->play->bob.next_seed, SEED_SIZE) == 0;
+        note_duckling(found, &event->duckling);
 }
 
 static const char *check_receipts(struct play *play, const struct effect *peck,
@@ -612,8 +632,10 @@ static const char *check_counts(const struct found *found, const struct expected
 {
     if (found->bonds != expected->bonds)
         return "a bond is lost, or is back";
-    if (found->ducklings != expected->ducklings || !found->seeds_hold)
+    if (found->ducklings != expected->ducklings)
         return "a duckling is lost";
+    if (expected->ducklings > 0 && !(expected->is_rotated ? found->is_rotated_bob : found->is_bob))
+        return "a duckling has the key of another time, or none";
     if (found->floor.ms < expected->floor_ms)
         return "a version could be given twice";
     if (!found->play->was_cut && (!found->records_in_order || found->records < told->records))
@@ -685,7 +707,7 @@ const char *play_check(struct play *play, size_t *turn)
 
     arena_init(&arena, MIB);
     found->play = play;
-    found->records_in_order = found->seeds_hold = true;
+    found->records_in_order = found->is_bob = true;
     if (store_restore(play->store, &restored_at, note_restored, found, &found->counters,
                       &found->floor))
         wrong = "what is stored cannot be read";

@@ -32,6 +32,8 @@ struct played_turn {
     size_t records;   /* of alice, with it */
 };
 
+#define PLAY_ROTATES_AT 4u /* the turn in which bob's next key takes over */
+
 /* What others know; may be memory that outlives the process. */
 struct play_told {
     size_t turn;    /* the last one that was told */
@@ -43,7 +45,7 @@ struct play {
     struct author alice, bob, node, carol; /* bob and the node live here */
     struct author operator_key;
     uint8_t storage_key[32];
-    struct hosted hosted;
+    struct hosted hosted, rotated; /* bob, before and after PLAY_ROTATES_AT */
     struct played_turn turns[PLAY_TURNS_MAX + 1]; /* from 1 */
     size_t turn_count, peck_count, bond_count;
     struct effect pecks[PLAY_PECKS_MAX]; /* as they are kept first */

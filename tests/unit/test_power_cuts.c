@@ -308,6 +308,118 @@ START_TEST(keys_are_whole_after_a_power_cut_or_can_be_made_again)
 }
 END_TEST
 
+/* ---- rotation ---- */
+
+static const struct bytes longer = {(const uint8_t *)"a chain, of three", 17};
+static struct keyfile *new_keys;
+static uint8_t new_next_seed[SEED_SIZE];
+
+static bool is_chain(const char *left, struct bytes wanted)
+{
+    char path[256];
+    size_t size = 0;
+    char *bytes;
+    bool is_same;
+
+    snprintf(path, sizeof path, "%s/node.chain", left);
+    bytes = file_read(path, &size);
+    is_same = bytes && bytes_equal(bytes_of((uint8_t *)bytes, size), wanted);
+    free(bytes);
+    return is_same;
+}
+
+static bool has_key(const char *left, const struct keyfile *wanted, bool is_new)
+{
+    struct keyfile *found = keyfile_new();
+    int fault = is_new ? keyfile_open_new(KEYFILE_NODE, left, bytes_of(NULL, 0), found)
+                       : keyfile_open(KEYFILE_NODE, left, bytes_of(NULL, 0), found);
+    bool is_same = !fault && memcmp(found, wanted, sizeof *found) == 0;
+
+    keyfile_free(found);
+    return is_same;
+}
+
+static bool has_next(const char *left, const uint8_t wanted[SEED_SIZE], bool is_new)
+{
+    uint8_t found[SEED_SIZE];
+    int fault = is_new ? keyfile_open_next_new(KEYFILE_NODE, left, bytes_of(NULL, 0), found)
+                       : keyfile_open_next(KEYFILE_NODE, left, bytes_of(NULL, 0), found);
+
+    return !fault && memcmp(found, wanted, SEED_SIZE) == 0;
+}
+
+/* As a node does when it starts, and whoever rotates again. */
+static const char *check_rotated(const char *left)
+{
+    if (is_chain(left, chain) && !is_made)
+        return has_key(left, keys, false) && has_next(left, next_seed, false)
+                   ? NULL
+                   : "the chain is the old one, and its keys are not there";
+    if (!is_chain(left, longer))
+        return is_made ? "the rotation that was told is lost" : "there is no chain";
+    if (!has_key(left, new_keys, false) &&
+        !(has_key(left, new_keys, true) && keyfile_take_new(KEYFILE_NODE, left, false) == 0 &&
+          has_key(left, new_keys, false)))
+        return "the chain is the new one, and its key is not there";
+    if (!has_next(left, new_next_seed, false) &&
+        !(has_next(left, new_next_seed, true) && keyfile_take_new(KEYFILE_NODE, left, true) == 0 &&
+          has_next(left, new_next_seed, false)))
+        return "the chain is the new one, and the next key is not there";
+    return NULL;
+}
+
+static void judge_rotation(const char *left, uint64_t seed)
+{
+    const char *wrong;
+
+    mkdir(left, 0700);
+    disk_cut(left, seed);
+    disk_leave();
+    wrong = check_rotated(left);
+    if (wrong)
+        fprintf(stderr, "rotation, cut %llu: %s\n", (unsigned long long)seed, wrong);
+    remove_directory(left);
+    _exit(wrong != NULL);
+}
+
+static void cut_rotation(void *context)
+{
+    (void)context;
+    cut_many(judge_rotation, KEY_CUTS);
+}
+
+START_TEST(a_rotation_that_is_cut_off_leaves_the_old_keys_or_the_new)
+{
+    const struct bytes none = {0};
+    char state[80];
+
+    keys = keyfile_new();
+    new_keys = keyfile_new();
+    memset(keys, 3, sizeof *keys);
+    memset(next_seed, 4, sizeof next_seed);
+    *new_keys = *keys;
+    memcpy(new_keys->seed, next_seed, sizeof next_seed);
+    memset(new_next_seed, 5, sizeof new_next_seed);
+    snprintf(state, sizeof state, "%s/state", folder);
+    ck_assert_int_eq(mkdir(state, 0700), 0);
+    disk_watch(state);
+    ck_assert_int_eq(keyfile_create(KEYFILE_NODE, state, keys, next_seed, none, chain), 0);
+    is_made = false;
+    disk_at_sync(cut_rotation, NULL);
+    ck_assert_int_eq(keyfile_prepare_next(KEYFILE_NODE, state, new_next_seed, none), 0);
+    ck_assert_int_eq(keyfile_prepare(KEYFILE_NODE, state, new_keys, none), 0);
+    ck_assert_int_eq(keyfile_commit(KEYFILE_NODE, state, longer), 0);
+    is_made = true;
+    ck_assert_int_eq(keyfile_take_new(KEYFILE_NODE, state, true), 0);
+    cut_rotation(NULL);
+    disk_leave();
+    keyfile_free(keys);
+    keyfile_free(new_keys);
+    ck_assert_uint_ge(cuts, 8 * seeds_wanted(KEY_CUTS));
+    ck_assert_uint_eq(losses, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("power_cuts");
@@ -321,6 +433,7 @@ int main(void)
     tcase_add_test(tests, a_node_that_told_before_its_sync_would_be_found_out);
     tcase_add_test(tests, a_power_cut_while_pecks_are_filed_loses_none);
     tcase_add_test(tests, keys_are_whole_after_a_power_cut_or_can_be_made_again);
+    tcase_add_test(tests, a_rotation_that_is_cut_off_leaves_the_old_keys_or_the_new);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
