@@ -114,6 +114,17 @@ const char *pond_story(struct pond *pond); /* lines since the last call, or sinc
 void pond_forge(struct pond *pond, size_t liar, size_t owner, size_t node);
 uint64_t pond_refused(const struct pond *pond, size_t node); /* frames whose intake said no */
 
+/* ---- for stories of a stolen key: that of a node's first duckling ---- */
+
+struct theft;
+struct theft *pond_steal(struct pond *pond, size_t node);
+void theft_free(struct theft *theft);
+size_t pond_fooled(const struct pond *pond, const struct theft *theft); /* nodes that would take its pecks now */
+bool theft_is_early_provable(struct pond *pond, size_t node, const struct theft *theft);
+void pond_rotate(struct pond *pond, size_t node);
+void pond_rotate_as(struct pond *pond, size_t node, const struct theft *theft); /* by who has the live key */
+size_t pond_certificates(struct pond *pond, size_t node);
+
 /* ---- figures ---- */
 
 struct pond_figures {

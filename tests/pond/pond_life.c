@@ -102,6 +102,26 @@ void life_rename(struct pond *pond, struct pond_node *node, const struct id *duc
     node_take(pond, node, message);
 }
 
+/* To one that comes of the dice; the pond's disk keeps it as it is. */
+void life_rotate(struct pond *pond, struct pond_node *node, const struct id *duckling,
+                 const uint8_t takes_over[SEED_SIZE])
+{
+    struct message *message = message_make();
+    struct order *order = ask(pond, message, ORDER_ROTATE, duckling);
+    uint8_t seed[SEED_SIZE];
+    struct identity_key *next;
+    struct public_key public;
+
+    dice_fill(&pond->life_dice, seed, sizeof seed);
+    next = identity_key_new(seed);
+    public = identity_key_public(next);
+    identity_key_free(next);
+    memcpy(order->seeds[0], takes_over, SEED_SIZE);
+    order->next_key_hash = identity_key_hash(&public);
+    order->sealed_next = arena_copy(&message->arena, bytes_of(seed, sizeof seed));
+    node_take(pond, node, message);
+}
+
 static struct pond_node *any_node(struct pond *pond)
 {
     struct pond_node *node = &pond->nodes[dice_below(&pond->life_dice, pond->wish.nodes)];

@@ -455,6 +455,8 @@ void life_change(struct pond *pond);
 bool life_any_duck(struct pond *pond, struct dice *dice, struct id *duck, uint32_t *node);
 void life_hear(struct pond *pond, struct pond_node *node, const struct effect *reply);
 void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked);
+void life_rotate(struct pond *pond, struct pond_node *node, const struct id *duckling,
+                 const uint8_t takes_over[SEED_SIZE]);
 void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,
                  const char *name, bool tracked);
 struct operators *operators_new(uint64_t seed);

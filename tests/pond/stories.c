@@ -347,6 +347,34 @@ START_TEST(ponds_that_do_not_agree_break_the_law)
 }
 END_TEST
 
+/* Within two seconds of its owner's rotation a stolen key is good for nothing at any of 32 nodes; again
+ * and again. What its owner signed before is true for ever. */
+START_TEST(a_stolen_key_is_good_for_nothing_two_seconds_after_its_owners_rotation)
+{
+    struct pond_wish wish = {.seed = SEED + (uint64_t)_i, .nodes = 32, .latency_us = 10000};
+    struct pond *pond = pond_new(&wish);
+
+    ck_assert(pond_run(pond, 20 * SECOND_MS));
+    pond_hatch(pond, ALICE, "Dot");
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    for (size_t rotations = 1; rotations <= 3; rotations++) {
+        struct theft *theft = pond_steal(pond, ALICE);
+
+        ck_assert_uint_eq(pond_fooled(pond, theft), 32);
+        pond_rotate_as(pond, ALICE, theft); /* even who is at its node */
+        ck_assert(pond_run(pond, SECOND_MS));
+        ck_assert_uint_eq(pond_certificates(pond, ALICE), rotations);
+        pond_rotate(pond, ALICE);
+        ck_assert(pond_run(pond, 2 * SECOND_MS));
+        ck_assert_uint_eq(pond_certificates(pond, ALICE), rotations + 1);
+        ck_assert_uint_eq(pond_fooled(pond, theft), 0);
+        ck_assert(theft_is_early_provable(pond, ALICE, theft));
+        theft_free(theft);
+    }
+    pond_free(pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stories");
@@ -370,6 +398,8 @@ int main(void)
                         while_an_eighth_stands_still_now_and_then_nobody_else_is_called_dead, 0,
                         sizeof ponds / sizeof *ponds);
     tcase_add_test(stories, ponds_that_do_not_agree_break_the_law);
+    tcase_add_loop_test(
+        stories, a_stolen_key_is_good_for_nothing_two_seconds_after_its_owners_rotation, 0, 4);
     suite_add_tcase(suite, stories);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
