@@ -158,6 +158,15 @@ static const struct duck *any_duck(struct pond *pond)
     return pond->nodes[duck->node].up ? duck : NULL;
 }
 
+static void rotate(struct pond *pond, const struct duck *duck)
+{
+    struct pond_node *node = &pond->nodes[duck->node];
+
+    for (size_t i = 0; node->up && i < node->store.duckling_count; i++)
+        if (id_equal(&node->store.ducklings[i].id, &duck->id))
+            life_rotate(pond, node, &duck->id, node->store.ducklings[i].next_seed);
+}
+
 bool life_any_duck(struct pond *pond, struct dice *dice, struct id *id, uint32_t *node)
 {
     const struct life *life = pond->life;
@@ -383,7 +392,10 @@ void life_step(struct pond *pond)
         } else if (any_duck(pond)) {
             const struct duck *duck = &life->ducks[dice_below(&pond->life_dice, life->duck_count)];
 
-            life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);
+            if (dice_below(&pond->life_dice, 4) == 0)
+                rotate(pond, duck);
+            else
+                life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);
         }
         break;
     case 1:
