@@ -17,7 +17,7 @@
 static const struct command *const groups[] = {
     node_commands,    network_commands, peck_commands,   directory_commands, bond_commands,
     receipt_commands, audit_commands,   doctor_commands, top_commands,       operator_commands,
-    handler_commands, limits_commands,  event_commands,  rotate_commands,
+    handler_commands, limits_commands,  event_commands,  rotate_commands,    certificate_commands,
 };
 
 /* Every command takes these. */

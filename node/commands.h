@@ -1,6 +1,6 @@
 /* commands: what `ducknode …` can be told, one function for each.
  *
- * All but init, run, run-handlers, id, receipt, mail, limits and version talk to the running node through libduckclient.
+ * All but init, run, run-handlers, id, receipt, certificate, mail, limits and version talk to the running node through libduckclient.
  * Human text goes to standard output, or with --json one JSON document; what is wrong goes to
  * standard error. Exit status: 0 done, 1 not done (the message says why), 2 misused. */
 #ifndef DUCK_NODE_COMMANDS_H
@@ -89,6 +89,6 @@ const char *counter_name(const struct Duck__NamedCounter *counter, char text[COU
 extern const struct command node_commands[], network_commands[], peck_commands[],
     directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
     top_commands[], operator_commands[], handler_commands[], limits_commands[],
-    event_commands[], rotate_commands[]; /* each ends with a NULL name */
+    event_commands[], rotate_commands[], certificate_commands[]; /* each ends with a NULL name */
 
 #endif

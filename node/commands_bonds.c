@@ -23,6 +23,7 @@ bool call_time(const struct call *call, const char *name, uint64_t *wall_ms)
 {
     const char *text = call_flag(call, name), *rest;
     struct tm date = {0};
+    uint64_t part_ms = 0;
     char *end;
 
     if (!text)
@@ -35,8 +36,12 @@ bool call_time(const struct call *call, const char *name, uint64_t *wall_ms)
             return true;
     }
     rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
-    if (rest && (!strcmp(rest, "Z") || !strcmp(rest, ".000Z")) && timegm(&date) > 0) {
-        *wall_ms = (uint64_t)timegm(&date) * 1000;
+    if (rest && rest[0] == '.' && strspn(rest + 1, "0123456789") == 3) {
+        part_ms = strtoull(rest + 1, NULL, 10);
+        rest += 4;
+    }
+    if (rest && !strcmp(rest, "Z") && timegm(&date) > 0) {
+        *wall_ms = (uint64_t)timegm(&date) * 1000 + part_ms;
         return true;
     }
     fail(call, "misused", "--%s takes a time as 2026-03-21T10:00:00Z, or +SECONDS, not '%s'", name,

@@ -202,6 +202,34 @@ START_TEST(a_file_of_somebody_else_is_refused)
 }
 END_TEST
 
+START_TEST(next_keys_of_ducklings_are_sealed_for_a_key_that_lies_apart)
+{
+    uint8_t public_key[SEAL_KEY_SIZE], again[SEAL_KEY_SIZE], secret[SEAL_KEY_SIZE];
+    uint8_t sealed[SEED_SIZE + crypto_box_SEALBYTES], unsealed[SEED_SIZE];
+    const struct bytes words = bytes_of_text("other words");
+
+    ck_assert_int_eq(keyfile_read_seal(directory, public_key), FAULT_FILE);
+    ck_assert_int_eq(keyfile_create_seal(directory, words), 0);
+    ck_assert_int_eq(keyfile_create_seal(directory, words), FAULT_BUSY);
+    ck_assert_int_eq(keyfile_read_seal(directory, public_key), 0);
+    ck_assert_int_eq(crypto_box_seal(sealed, next_seed, SEED_SIZE, public_key), 0);
+    ck_assert_int_eq(keyfile_open_seal(directory, none, again, secret), FAULT_PASSPHRASE);
+    ck_assert_int_eq(keyfile_open_seal(directory, words, again, secret), 0);
+    ck_assert_mem_eq(again, public_key, sizeof again);
+    ck_assert_int_eq(crypto_box_seal_open(unsealed, sealed, sizeof sealed, again, secret), 0);
+    ck_assert_mem_eq(unsealed, next_seed, SEED_SIZE);
+}
+END_TEST
+
+START_TEST(a_rotation_that_was_not_prepared_is_refused_and_changes_nothing)
+{
+    create("");
+    ck_assert_int_eq(keyfile_commit(KEYFILE_NODE, directory, bytes_of_text("longer")), FAULT_FILE);
+    ck_assert_int_eq(keyfile_take_new(KEYFILE_NODE, directory, true), FAULT_FILE);
+    expect(0);
+}
+END_TEST
+
 START_TEST(a_link_is_refused)
 {
     char elsewhere[128];
@@ -368,6 +396,8 @@ int main(void)
     tcase_add_test(cases, a_longer_file_is_corrupt);
     tcase_add_test(cases, the_next_key_does_not_pass_for_the_live_one);
     tcase_add_loop_test(cases, a_file_cannot_ask_for_all_memory_or_for_ever, 0, 5);
+    tcase_add_test(cases, next_keys_of_ducklings_are_sealed_for_a_key_that_lies_apart);
+    tcase_add_test(cases, a_rotation_that_was_not_prepared_is_refused_and_changes_nothing);
     tcase_add_test(cases, freeing_nothing_is_fine);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);

@@ -1,0 +1,114 @@
+"""Keys of ducklings and of a node are replaced while they work together, and while they do not run; the
+next keys lie elsewhere."""
+
+import os
+import shutil
+
+from pond import Pond, run, until
+
+NEXT_KEYS = ("node.next.key", "ducklings.next.key")
+
+
+def certificates(node):
+    return node.json("id")["certificates"]
+
+
+def speaks_of(node, identity):
+    """How many certificates another node knows of it."""
+    found = node.http("GET", f"/beak/certificate/{identity}")
+    return len(found["certificates"])
+
+
+def put_away(node):
+    """The next keys go where the node does not look."""
+    stick = node.state + ".stick"
+    os.mkdir(stick, 0o700)
+    for name in NEXT_KEYS:
+        shutil.move(os.path.join(node.state, name), stick)
+    return stick
+
+
+def a_duckling_and_its_node_go_on_under_new_keys():
+    with Pond("alice", "bob") as pond:
+        alice, bob = pond.alice, pond.bob
+        duck = alice.hatch("a@example.org", "Duck")
+        until("bob knows the duck", lambda: speaks_of(bob, duck.id) == 1)
+        stick = put_away(alice)
+
+        done = alice.command("rotate", duck.id, check=False)
+        assert done.returncode == 1 and "ducklings.next.key" in done.stderr, done
+        for count in (2, 3, 4):
+            assert alice.json("rotate", duck.id, "--next-key-dir", stick)["identity"] == duck.id
+            until("bob hears of it", lambda: speaks_of(bob, duck.id) == count)
+            alice.command("rotate", "--next-key-dir", stick)
+            assert certificates(alice) == count
+            until("bob hears of alice's", lambda: speaks_of(bob, alice.id) == count)
+
+        alice.stop()
+        alice.command("rotate", "--next-key-dir", stick)
+        assert certificates(alice) == 5
+        alice.start()
+        until("bob hears of it again", lambda: speaks_of(bob, alice.id) == 5)
+        assert alice.id == alice.json("status")["node_id"]
+        assert sorted(os.listdir(stick)) == sorted(NEXT_KEYS), os.listdir(stick)
+        alice.command("rotate", duck.id, "--next-key-dir", stick)
+        until("bob hears of the duck again", lambda: speaks_of(bob, duck.id) == 5)
+
+
+def a_rotation_that_was_cut_off_is_finished_by_the_next_start():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        key, chain = (os.path.join(alice.state, name) for name in ("node.key", "node.chain"))
+        shutil.copy2(key, key + ".old")
+        alice.command("rotate")
+        alice.stop()
+        # As if the power had gone after the chain took its place, and before the key did.
+        os.rename(key, key + ".new")
+        os.rename(key + ".old", key)
+        alice.start()
+        alice.says("the rotation that was cut off is finished")
+        assert not os.path.exists(key + ".new")
+        assert certificates(alice) == 2
+        alice.command("rotate")
+        assert certificates(alice) == 3
+
+        # As if it had gone before anything counted.
+        alice.stop()
+        shutil.copy2(key, key + ".new")
+        alice.start()
+        assert certificates(alice) == 3
+        assert os.path.exists(chain)
+        alice.command("rotate")
+        assert certificates(alice) == 4
+
+
+def a_chain_says_offline_which_key_spoke_when():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        chain = os.path.join(alice.state, "node.chain")
+        born = alice.json("id")["issued_at"]
+        verify = ("certificate", "verify", chain)
+        first = alice.json(*verify, "--at", born)
+        assert first["valid"] and first["identity"] == alice.id and first["sequence"] == 0, first
+        alice.command("rotate")
+        now = alice.json(*verify)
+        assert now["sequence"] == 1 and now["public_key"] != first["public_key"], now
+        assert alice.json(*verify, "--at", born, "--key", first["public_key"]) == first
+        for flags, why in ((("--key", first["public_key"]), "another key of this chain"),
+                           (("--at", born, "--key", now["public_key"]), "another key of this chain"),
+                           (("--key", "00" * 32), "does not know this key"),
+                           (("--key", "0"), "64 hexadecimal digits"),
+                           (("--at", "2020-01-01T00:00:00Z"), "not valid yet")):
+            done = alice.command(*verify, *flags, check=False)
+            assert done.returncode == 1 and why in done.stderr, (flags, done)
+        data = bytearray(open(chain, "rb").read())
+        data[-1] ^= 1
+        turned = os.path.join(pond.folder, "turned")
+        open(turned, "wb").write(data)
+        done = alice.command("certificate", "verify", turned, check=False)
+        assert done.returncode == 1 and "does not hold" in done.stderr, done
+
+
+run(a_duckling_and_its_node_go_on_under_new_keys,
+    a_rotation_that_was_cut_off_is_finished_by_the_next_start,
+    a_chain_says_offline_which_key_spoke_when)
