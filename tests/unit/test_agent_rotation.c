@@ -278,6 +278,34 @@ START_TEST(a_rotation_that_is_seen_before_its_predecessor_counts)
 }
 END_TEST
 
+static size_t hung_up(struct event *event)
+{
+    struct effects effects;
+    size_t count = 0;
+
+    effects_init(&effects);
+    event->at = pond->at;
+    agent_step(pond->bob.agent, event, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_HANG_UP &&
+                 id_equal(&effects.list[i].hang_up.node, &event->node);
+    effects_free(&effects);
+    return count;
+}
+
+START_TEST(who_comes_up_under_an_outgrown_chain_is_hung_up_and_is_nobody)
+{
+    struct event up = {.kind = EVENT_LINK_UP, .node = {{7}}};
+    struct agent_figures before, after;
+
+    agent_figures(pond->bob.agent, &before);
+    up.link.is_outgrown = true;
+    ck_assert_uint_eq(hung_up(&up), 1);
+    agent_figures(pond->bob.agent, &after);
+    ck_assert_uint_eq(after.links, before.links);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_rotation");
@@ -301,6 +329,7 @@ int main(void)
     tcase_add_test(tests, so_is_one_who_dates_back_and_is_not_the_ducks_node);
     tcase_add_test(tests, a_peck_that_waited_while_the_key_was_rotated_arrives);
     tcase_add_test(tests, a_rotation_that_is_seen_before_its_predecessor_counts);
+    tcase_add_test(tests, who_comes_up_under_an_outgrown_chain_is_hung_up_and_is_nobody);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

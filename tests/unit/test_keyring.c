@@ -237,6 +237,51 @@ START_TEST(it_holds_what_it_is_told_and_forgets_one_beyond)
 }
 END_TEST
 
+/* A thief of a key that was rotated waits for this node to forget. */
+START_TEST(a_rotation_is_forgotten_after_all_that_was_never_rotated)
+{
+    struct id owner, other;
+    struct bytes longer = birth_chain(IDENTITY_NODE, 1, 2, &arena, &owner);
+
+    keyring_free(ring);
+    ring = keyring_new(8);
+    keep(birth_chain(IDENTITY_NODE, 1, 1, &arena, &owner));
+    keep(longer);
+    for (uint32_t i = 0; i < 100; i++)
+        keep(birth_chain(IDENTITY_NODE, 1000 + 10 * i, 1, &arena, &other));
+    ck_assert(bytes_equal(keyring_chain(ring, &owner), longer));
+    for (uint32_t i = 0; i < 5; i++) /* half of what is held may be such */
+        keep(birth_chain(IDENTITY_NODE, 5000 + 10 * i, 2, &arena, &other));
+    ck_assert_ptr_null(keyring_chain(ring, &owner).data);
+}
+END_TEST
+
+static enum keyring_verdict meet(struct bytes wire)
+{
+    enum keyring_verdict verdict;
+    struct arena memory;
+    struct chain chain;
+
+    arena_init(&memory, PARSE_BUDGET(wire.size));
+    ck_assert_int_eq(chain_open(wire, &memory, &chain), CERTIFICATE_TAKEN);
+    verdict = keyring_meet(ring, &chain);
+    arena_free(&memory);
+    return verdict;
+}
+
+START_TEST(who_comes_with_fewer_certificates_than_are_known_is_not_who_it_says)
+{
+    struct id identity;
+    struct bytes one = birth_chain(IDENTITY_NODE, 1, 1, &arena, &identity);
+    struct bytes two = birth_chain(IDENTITY_NODE, 1, 2, &arena, &identity);
+
+    ck_assert_int_eq(meet(one), KEYRING_TAKEN);
+    ck_assert_int_eq(meet(two), KEYRING_TAKEN);
+    ck_assert_int_eq(meet(one), KEYRING_OUTGROWN);
+    ck_assert_int_eq(meet(two), KEYRING_TAKEN);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keyring");
@@ -254,6 +299,8 @@ int main(void)
     tcase_add_test(tests, a_crowd_is_held_and_found);
     tcase_add_test(tests, a_chain_is_found_in_the_last_few_ways_that_it_was_packed);
     tcase_add_test(tests, it_holds_what_it_is_told_and_forgets_one_beyond);
+    tcase_add_test(tests, a_rotation_is_forgotten_after_all_that_was_never_rotated);
+    tcase_add_test(tests, who_comes_with_fewer_certificates_than_are_known_is_not_who_it_says);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -99,6 +99,46 @@ START_TEST(each_hatch_gets_seeds_of_its_own_that_are_wiped_after_it)
 }
 END_TEST
 
+static Duck__RotateOrder rotate;
+
+static void ask_rotate(char *identity, size_t seed, size_t hash, size_t sealed)
+{
+    duck__rotate_order__init(&rotate);
+    rotate.identity = identity;
+    rotate.seed = as_long_as(seed);
+    rotate.next_key_hash = as_long_as(hash);
+    rotate.sealed_next = as_long_as(sealed);
+    request.order_case = DUCK__REQUEST__ORDER_ROTATE;
+    request.rotate = &rotate;
+}
+
+START_TEST(a_rotation_has_keys_of_their_sizes)
+{
+    char node[] = "nod_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", duckling[] = ALICE, peck[] = "pck_a";
+
+    ask_rotate(duckling, SEED_SIZE, HASH_SIZE, LOCAL_SEALED_NEXT_SIZE);
+    expect_taken(ORDER_ROTATE);
+    ck_assert_int_eq(wish.kind, REQUEST_ROTATE);
+    ck_assert(message->forget_seeds);
+    ask_rotate(duckling, 0, HASH_SIZE, LOCAL_SEALED_NEXT_SIZE); /* the node opens it */
+    expect_taken(ORDER_ROTATE);
+    ask_rotate(node, SEED_SIZE, HASH_SIZE, 0);
+    expect_taken(ORDER_ROTATE);
+    ask_rotate(node, 0, HASH_SIZE, 0);
+    expect_malformed("seed");
+    ask_rotate(duckling, SEED_SIZE - 1, HASH_SIZE, LOCAL_SEALED_NEXT_SIZE);
+    expect_malformed("seed");
+    ask_rotate(duckling, SEED_SIZE, 0, LOCAL_SEALED_NEXT_SIZE); /* it promises nothing */
+    expect_malformed("next_key_hash");
+    ask_rotate(duckling, SEED_SIZE, HASH_SIZE, SEED_SIZE); /* not sealed */
+    expect_malformed("sealed_next");
+    ask_rotate(node, SEED_SIZE, HASH_SIZE, LOCAL_SEALED_NEXT_SIZE);
+    expect_malformed("sealed_next");
+    ask_rotate(peck, SEED_SIZE, HASH_SIZE, LOCAL_SEALED_NEXT_SIZE);
+    expect_malformed("identity");
+}
+END_TEST
+
 START_TEST(a_display_name_is_1_to_64_bytes_of_text)
 {
     ask_hatch();
@@ -733,6 +773,7 @@ int main(void)
     tcase_add_test(tests, a_question_for_a_peck_names_it);
     tcase_add_test(tests, trust_names_an_operator_or_a_domain);
     tcase_add_test(tests, a_withdrawal_comes_with_certificates_of_a_size);
+    tcase_add_test(tests, a_rotation_has_keys_of_their_sizes);
     tcase_add_test(tests, an_order_that_nobody_knows_is_refused);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
