@@ -1,6 +1,12 @@
-// The `type` of a problem is /docs#its_error: goes there once the reference stands above it, and whenever another is asked for.
+// The `type` of a problem is /docs#its_error. The reference above it grows for a while as it is drawn: so the
+// error is brought into sight each time that it moved, until the reader takes over.
 {
-  const show = () => document.getElementById(location.hash.slice(1))?.scrollIntoView();
-  document.querySelector('rapi-doc').addEventListener('spec-loaded', () => setTimeout(show, 500));
-  addEventListener('hashchange', show);
+  let leads = true;
+  const show = () => leads && document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  const lead = () => { leads = true; show(); };
+  for (const taken of ['wheel', 'touchstart', 'keydown', 'pointerdown'])
+    addEventListener(taken, () => { leads = false; }, {passive: true});
+  new ResizeObserver(show).observe(document.querySelector('rapi-doc'));
+  document.querySelector('rapi-doc').addEventListener('spec-loaded', show);
+  addEventListener('hashchange', lead);
 }

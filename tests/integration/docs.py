@@ -56,8 +56,8 @@ class Page:
             const part = [...deep(document, 'api-request')].find((each) =>
                 each.method === arguments[0] && each.path === arguments[1]);
             const status = /Response Status:[^0-9]*(\\d{3})/.exec(part.shadowRoot.textContent);
-            return status && part.responseText
-                && [status[1], part.responseUrl, part.responseText]""", method, path))
+            try { JSON.parse(part.responseText); } catch { return null; }  // it is still being read
+            return status && [status[1], part.responseUrl, part.responseText]""", method, path))
         return int(shown[0]), shown[1], json.loads(shown[2])
 
 
