@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 
 class Stream:
@@ -35,12 +36,14 @@ class Stream:
         block, _, self.text = self.text.partition(b"\n\n")
         return block.decode()
 
-    def event(self):
+    def event(self, seconds=60):
         """(id, name, data) of the next event; comments and `retry` are passed over."""
-        while True:
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
             fields = dict(line.split(": ", 1) for line in self.block().splitlines() if ": " in line)
             if "event" in fields:
                 return fields.get("id"), fields["event"], json.loads(fields["data"])
+        raise AssertionError(f"no event in {seconds} s, though the stream is alive")
 
     def close(self):
         self.file.close()
