@@ -75,8 +75,9 @@ def bomb():
 def wait_for_fifo(name):
     note("pids", os.getpid())
     note("begun", os.environ["DUCK_ATTEMPT"])
-    with open(os.path.join(FOLDER, name)) as fifo:
-        fifo.read()
+    fifo = os.open(os.path.join(FOLDER, name), os.O_RDONLY)
+    os.read(fifo, 1)
+    os.close(fifo)
 
 
 def limits():
