@@ -29,11 +29,7 @@ def a_stream_ends_with_its_key_and_with_the_gateway():
         stream = Stream(pond.alice, duck.key)
         stream.block()
         pond.alice.stop()
-        try:
-            while True:
-                stream.block()
-        except (EOFError, OSError):
-            pass
+        stream.ends()
         stream.close()
         pond.alice.start()
         stream = Stream(pond.alice, duck.key, query="?after=evt_" + "a" * 26)
@@ -42,11 +38,7 @@ def a_stream_ends_with_its_key_and_with_the_gateway():
         rotated = pond.alice.http("POST", "/beak/rotate", {}, token=duck.key)
         assert rotated["beak_key"] != duck.key
         assert stream.event()[1] == "key_rotated", "what came with its end it still hears"
-        try:
-            while True:  # a heartbeat later
-                stream.block()
-        except EOFError:
-            pass
+        stream.ends()  # a heartbeat later
         stream.close()
 
 

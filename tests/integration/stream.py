@@ -45,6 +45,16 @@ class Stream:
                 return fields.get("id"), fields["event"], json.loads(fields["data"])
         raise AssertionError(f"no event in {seconds} s, though the stream is alive")
 
+    def ends(self, seconds=45):
+        """What comes until the server ends it is not looked at."""
+        until = time.monotonic() + seconds
+        try:
+            while time.monotonic() < until:
+                self.block()
+        except (EOFError, ConnectionError):
+            return
+        raise AssertionError(f"the stream goes on after {seconds} s")
+
     def close(self):
         self.file.close()
         self.line.close()
