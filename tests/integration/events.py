@@ -49,7 +49,9 @@ def a_listener_that_does_not_read_is_cut_and_misses_nothing_when_it_is_back():
         anna.bond_with(bert, "*")
         action = "x" * 60
         slow = socket.socket()
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        # Loopback's segments are larger than that: its window would open by probes alone.
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1024)
         slow.settimeout(50)
         slow.connect(("127.0.0.1", node.gateway_port))
         slow.sendall((f"GET /beak/events?events=peck&after=evt_{'a' * 26} HTTP/1.1\r\nHost: localhost"
