@@ -75,12 +75,16 @@ static bool judge_identity(const struct agent *agent, const struct id *identity,
 
 /* ---- of a duckling ---- */
 
-static struct bytes lengthen(const struct chain *chain, const struct order *order,
-                             const struct moment *at, struct arena *arena,
-                             struct order_refusal *refusal)
+/* Behind all that the key before it dated, also where the clock was put back since: or who hears of
+ * the rotation first would refuse what others hold already. */
+static struct bytes lengthen(const struct agent *agent, const struct chain *chain,
+                             const struct order *order, const struct moment *at,
+                             struct arena *arena, struct order_refusal *refusal)
 {
     struct identity_key *key = identity_key_new(order->seeds[0]);
-    struct bytes longer = chain_lengthen(chain, key, &order->next_key_hash, at->wall_ms, arena);
+    uint64_t said_ms = agent->last_version.ms;
+    uint64_t issued_ms = at->wall_ms > said_ms ? at->wall_ms : said_ms + 1;
+    struct bytes longer = chain_lengthen(chain, key, &order->next_key_hash, issued_ms, arena);
 
     identity_key_free(key);
     if (!longer.data)
@@ -162,7 +166,7 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
     holds = judge_identity(agent, &duckling->id, refusal) && judge_key(&chain, &key, refusal) &&
             judge_promise(&chain, &order->next_key_hash, refusal);
     if (holds) {
-        longer = lengthen(&chain, order, at, &effects->arena, refusal);
+        longer = lengthen(agent, &chain, order, at, &effects->arena, refusal);
         holds = refusal->code == REFUSAL_NONE;
     }
     arena_free(&arena);
@@ -191,7 +195,7 @@ bool agent_lengthen_node_chain(const struct agent *agent, const struct order *or
     holds = judge_identity(agent, &agent->node, refusal) && judge_key(&chain, &key, refusal) &&
             judge_promise(&chain, &order->next_key_hash, refusal);
     if (holds) {
-        *longer = lengthen(&chain, order, at, arena, refusal);
+        *longer = lengthen(agent, &chain, order, at, arena, refusal);
         holds = refusal->code == REFUSAL_NONE;
     }
     arena_free(&scratch);

@@ -278,6 +278,22 @@ START_TEST(a_rotation_that_is_seen_before_its_predecessor_counts)
 }
 END_TEST
 
+START_TEST(a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_back)
+{
+    struct chain chain;
+    uint64_t said_ms;
+
+    tick(pond, MINUTE_MS);
+    said_ms = pond->at.wall_ms; /* or later: that it is bonded */
+    bond(pond, &duck, &friend);
+    pond->at.wall_ms -= HOUR_MS;
+    ck_assert_int_eq(rotate(NEXT, THIRD), REFUSAL_NONE);
+    ck_assert_int_eq(chain_open(chain_now(), &pond->alice.memory, &chain), CERTIFICATE_TAKEN);
+    ck_assert_uint_eq(chain.count, 2);
+    ck_assert_uint_gt(chain.certificates[1].issued_ms, said_ms);
+}
+END_TEST
+
 static size_t hung_up(struct event *event)
 {
     struct effects effects;
@@ -329,6 +345,7 @@ int main(void)
     tcase_add_test(tests, so_is_one_who_dates_back_and_is_not_the_ducks_node);
     tcase_add_test(tests, a_peck_that_waited_while_the_key_was_rotated_arrives);
     tcase_add_test(tests, a_rotation_that_is_seen_before_its_predecessor_counts);
+    tcase_add_test(tests, a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_back);
     tcase_add_test(tests, who_comes_up_under_an_outgrown_chain_is_hung_up_and_is_nobody);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
