@@ -26,7 +26,6 @@ struct inbox {
     pthread_cond_t something, room;
     bool taker_waits, closed, poked;
     bool givers_waiting; /* some do, since the last take */
-    size_t least;        /* how many messages who waits for them wants */
     size_t messages;     /* in all lines */
     struct line common;
     struct inbox_share *turn;    /* whose message is taken next; NULL: all shares are empty */
@@ -248,7 +247,7 @@ static bool must_wake(struct inbox *inbox, bool leaves)
 {
     if (!inbox->taker_waits || (leaves && may_sleep(inbox)))
         return false;
-    if (inbox->messages < inbox->least && !inbox->givers_waiting && !inbox->poked)
+    if (inbox->messages == 0 && !inbox->poked)
         return false;
     inbox->taker_waits = false; /* once is enough */
     return true;
@@ -344,18 +343,12 @@ void inbox_wake(struct inbox *inbox)
         pthread_cond_signal(&inbox->something);
 }
 
-static bool has_enough(const struct inbox *inbox)
-{
-    return inbox->closed || inbox->poked ||
-           (inbox->messages > 0 && (inbox->messages >= inbox->least || inbox->givers_waiting));
-}
-
-static void wait_for_enough(struct inbox *inbox, uint64_t wake_at_ms)
+static void wait_for_any(struct inbox *inbox, uint64_t wake_at_ms)
 {
     struct timespec until = timespec_of(wake_at_ms);
     int passed = 0;
 
-    while (!has_enough(inbox) && passed != ETIMEDOUT) {
+    while (!inbox->closed && !inbox->poked && inbox->messages == 0 && passed != ETIMEDOUT) {
         inbox->taker_waits = true;
         if (wake_at_ms == MOMENT_NEVER)
             passed = pthread_cond_wait(&inbox->something, &inbox->lock);
@@ -363,11 +356,6 @@ static void wait_for_enough(struct inbox *inbox, uint64_t wake_at_ms)
             passed = pthread_cond_timedwait(&inbox->something, &inbox->lock, &until);
     }
     inbox->taker_waits = inbox->poked = false;
-}
-
-struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed)
-{
-    return inbox_take_many(inbox, 1, wake_at_ms, closed);
 }
 
 /* A turn's worth: half of it the network's, unless the shares hold less than the other half. */
@@ -390,15 +378,13 @@ static struct message *take_turn(struct inbox *inbox, size_t *taken)
     return turn.first;
 }
 
-struct message *inbox_take_many(struct inbox *inbox, size_t least, uint64_t wake_at_ms,
-                                bool *closed)
+struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *closed)
 {
     struct message *chain;
     size_t taken = 0;
 
     pthread_mutex_lock(&inbox->lock);
-    inbox->least = least;
-    wait_for_enough(inbox, wake_at_ms);
+    wait_for_any(inbox, wake_at_ms);
     chain = take_turn(inbox, &taken);
     inbox->messages -= taken;
     inbox->left_at_us = 0;

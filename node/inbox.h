@@ -60,8 +60,6 @@ struct message *inbox_take(struct inbox *inbox, uint64_t wake_at_ms, bool *close
 /* Waits until `until_ms` (steady) has come, or the inbox is closed, whatever is in it. */
 void inbox_rest(struct inbox *inbox, uint64_t until_ms);
 
-/* The same, but sleeps until `least` messages are there, or no more have room. */
-struct message *inbox_take_many(struct inbox *inbox, size_t least, uint64_t wake_at_ms, bool *closed);
 void inbox_poke(struct inbox *inbox); /* ends one wait, now or the next, without a message */
 void inbox_close(struct inbox *inbox);
 void inbox_figures(struct inbox *inbox, size_t *messages, size_t *bytes);

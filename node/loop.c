@@ -24,18 +24,17 @@
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
-/* A sync under way is the time for more to come: the next turn is worth its signature and its own
- * sync when it has as many, or when this one is done. */
-#define TURN_MESSAGES_WANTED 64
 
 /* One turn, from the messages that it answers to what it does about them. */
 struct turn {
     struct moment at;
-    struct message *messages;
+    struct message *messages, *last;
+    size_t message_count;
     struct effects effects; /* borrow from the messages */
-    size_t kept;            /* effects looked through so far */
-    bool open;              /* a transaction is */
-    bool promises;          /* keeps what must be on disk before others hear of the turn */
+    size_t kept, early;     /* effects looked through so far: to be kept; that may leave at once */
+    bool begun;
+    bool open;     /* a transaction is */
+    bool promises; /* keeps what must be on disk before others hear of the turn */
     int fault;
 };
 
@@ -51,7 +50,8 @@ struct loop {
     struct arena kept;     /* what they are in */
     struct message *start; /* the first turn's */
     struct turn turns[2];  /* one is decided while the other waits for its sync */
-    struct turn *syncing;  /* NULL: none */
+    struct turn *current;  /* takes what comes */
+    struct turn *syncing;  /* the other one, or NULL */
     struct syncer *syncer;
     struct tiers *tiers;
     uint64_t follows_begun; /* that tiers know of */
@@ -180,6 +180,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     arena_init(&loop->scratch, PARSE_BUDGET(PECK_BODY_MAX));
     performer_init(&loop->performer);
     loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
+    loop->current = &loop->turns[0];
     loop->syncer = syncer_new(settings->store, settings->inbox);
     loop->tiers = tiers_new(settings->store);
     loop->performer.store = settings->store;
@@ -622,22 +623,61 @@ static void settle_tiers(struct loop *loop, struct turn *turn)
     keep(loop, turn);
 }
 
-/* Decides what the messages ask for, and commits what must be kept of it. */
-static int decide(struct loop *loop, struct turn *turn)
+static void begin_turn(struct loop *loop, struct turn *turn)
 {
     turn->at = clock_read();
     store_audit_at(loop->settings.store, turn->at.wall_ms);
-    turn->kept = 0;
+    turn->kept = turn->early = turn->message_count = 0;
     turn->open = turn->promises = false;
+    turn->begun = true;
     turn->fault = 0;
-    for (struct message *message = turn->messages; message && !turn->fault;
-         message = message->next) {
-        message->event.at = turn->at;
-        remember_join(loop, message);
-        look_up(loop, message);
-        agent_step(loop->agent, &message->event, &turn->effects);
+}
+
+static void append(struct turn *turn, struct message *messages)
+{
+    if (turn->messages)
+        turn->last->next = messages;
+    else
+        turn->messages = messages;
+    for (; messages; messages = messages->next) {
+        turn->last = messages;
+        turn->message_count++;
+    }
+}
+
+static void perform_now(struct loop *loop, struct turn *turn)
+{
+    if (turn->open && !turn->fault && !loop->disk_full)
+        perform_early(&loop->performer, &turn->effects, &turn->early);
+}
+
+/* Decides what the messages ask for, as far as it does not take the whole turn. */
+static void decide(struct loop *loop, struct turn *turn, struct message *messages)
+{
+    if (!turn->begun)
+        begin_turn(loop, turn);
+    append(turn, messages);
+    turn->at = clock_read();
+    for (; messages && !turn->fault; messages = messages->next) {
+        messages->event.at = turn->at;
+        remember_join(loop, messages);
+        look_up(loop, messages);
+        agent_step(loop->agent, &messages->event, &turn->effects);
         keep(loop, turn);
     }
+    if (turn->fault || !loop->settings.agent.sign_alone)
+        return;
+    agent_sign(loop->agent, &turn->at, &turn->effects);
+    keep(loop, turn);
+    perform_now(loop, turn);
+}
+
+/* Decides the rest, and commits what must be kept. */
+static int close_turn(struct loop *loop, struct turn *turn)
+{
+    if (!turn->begun)
+        begin_turn(loop, turn);
+    turn->at = clock_read();
     if (!turn->fault) {
         rotate_session_key(loop, turn);
         agent_settle(loop->agent, &turn->at, &turn->effects);
@@ -646,10 +686,10 @@ static int decide(struct loop *loop, struct turn *turn)
         keep_audit(loop, turn);
         prune_partials(loop, turn);
     }
-    if (turn->open && !turn->fault && !loop->disk_full)
-        perform_early(&loop->performer, &turn->effects);
+    perform_now(loop, turn);
     if (turn->open && !turn->fault)
         turn->fault = store_commit(loop->settings.store);
+    turn->begun = false;
     if (turn->fault)
         return undo(loop, turn);
     if (turn->open && loop->disk_full) {
@@ -726,33 +766,22 @@ static int finish_sync(struct loop *loop)
     return 0;
 }
 
-static size_t count_messages(const struct turn *turn)
-{
-    size_t count = 0;
-
-    for (const struct message *message = turn->messages; message; message = message->next)
-        count++;
-    return count;
-}
-
 /* A large turn is put on the disk by the syncer, while the next one is decided; a small one right
  * here. Turns are let out in their order. */
-static int run_turn(struct loop *loop, struct message *messages)
+static int end_turn(struct loop *loop)
 {
-    struct turn *turn = &loop->turns[loop->syncing == &loop->turns[0]];
-    bool is_large;
+    struct turn *turn = loop->current;
     int fault = 0;
 
-    turn->messages = messages;
-    is_large = count_messages(turn) >= OVERLAP_MESSAGES_MIN;
     if (syncer_is_done(loop->syncer)) /* whoever waits for that turn came first */
         fault = finish_sync(loop);
     if (!fault)
-        fault = decide(loop, turn);
+        fault = close_turn(loop, turn);
     if (!fault)
         fault = finish_sync(loop);
-    if (!fault && turn->promises && is_large) {
+    if (!fault && turn->promises && turn->message_count >= OVERLAP_MESSAGES_MIN) {
         loop->syncing = turn;
+        loop->current = &loop->turns[turn == &loop->turns[0]];
         syncer_begin(loop->syncer);
         return 0;
     }
@@ -805,6 +834,17 @@ static uint64_t wake_at_ms(const struct loop *loop)
     return wake_ms;
 }
 
+/* What is open goes on taking while the turn before it is synced, and has nothing to wait for else. */
+static bool must_end(const struct loop *loop, bool closed)
+{
+    const struct turn *turn = loop->current;
+
+    if (turn->begun && (closed || turn->fault || turn->message_count >= TURN_MESSAGES_MAX ||
+                        !loop->syncing || syncer_is_done(loop->syncer)))
+        return true;
+    return !closed && wake_at_ms(loop) <= clock_read().now_ms;
+}
+
 int loop_run(struct loop *loop)
 {
     struct message *messages = loop->start;
@@ -820,20 +860,22 @@ int loop_run(struct loop *loop)
     tiers_rest(loop->tiers, messages->event.at.now_ms + TIERS_AT_START_MS);
     loop->start = NULL;
     loop->members_changed = true;
-    fault = run_turn(loop, messages);
+    decide(loop, loop->current, messages);
+    fault = end_turn(loop);
     while (!fault) {
         note_figures(loop);
         update_roster(loop);
         if (loop->disk_full)
             inbox_rest(loop->settings.inbox, loop->rest_until_ms);
-        messages = inbox_take_many(loop->settings.inbox, loop->syncing ? TURN_MESSAGES_WANTED : 1,
-                                   wake_at_ms(loop), &closed);
-        if (closed && !messages)
-            return finish_sync(loop);
-        if (messages || wake_at_ms(loop) <= clock_read().now_ms)
-            fault = run_turn(loop, messages);
+        messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
+        if (messages)
+            decide(loop, loop->current, messages);
+        if (must_end(loop, closed))
+            fault = end_turn(loop);
         else if (syncer_is_done(loop->syncer)) /* it has poked */
             fault = finish_sync(loop);
+        if (closed && !messages)
+            return fault ? fault : finish_sync(loop);
     }
     return fault;
 }

@@ -1,8 +1,9 @@
 /* loop: the one thread that decides.
  *
  * It takes what is in the inbox, steps the agent through it, keeps the turn in one transaction,
- * and only then lets it out: to other nodes, to the local API. While it waits for the disk the
- * next turn gathers in the inbox; so one sync serves many when there is much to do. */
+ * and only then lets it out: to other nodes, to the local API. While one turn waits for the disk the
+ * next is decided as it comes, and ends when the disk is free again; so one sync serves many when there
+ * is much to do. */
 #ifndef DUCK_NODE_LOOP_H
 #define DUCK_NODE_LOOP_H
 

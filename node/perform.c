@@ -194,12 +194,12 @@ static void send_stored_receipts(struct performer *performer, const struct effec
         remember_late(performer, &late);
 }
 
-void perform_early(struct performer *performer, struct effects *effects)
+void perform_early(struct performer *performer, struct effects *effects, size_t *from)
 {
     bool any = false;
 
-    for (size_t i = 0; i < effects->count; i++) {
-        struct effect *effect = &effects->list[i];
+    for (; *from < effects->count; ++*from) {
+        struct effect *effect = &effects->list[*from];
 
         if (effect->kind != EFFECT_SEND || effect->send.kind != FRAME_PECK || effect->send.waits)
             continue;

@@ -32,8 +32,8 @@ void performer_init(struct performer *performer);
 void performer_free(struct performer *performer);
 
 /* Before the commit: lets the turn's new pecks go, so that their way and our sync overlap; but not
- * those that wait to be kept. */
-void perform_early(struct performer *performer, struct effects *effects);
+ * those that wait to be kept. Begins with the effect `*from`, and moves it on. */
+void perform_early(struct performer *performer, struct effects *effects, size_t *from);
 
 /* Carries out everything in `effects` but what is kept: that is done and committed. */
 void perform(struct performer *performer, const struct effects *effects, const struct moment *at);

@@ -419,15 +419,20 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     }
 }
 
+/* Pecks before receipts: a peck between two ducklings of this node is received right here. */
+void agent_sign(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    agent_sign_pecks(agent, at, effects);
+    agent_sign_receipts(agent, at, effects);
+}
+
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     if (!agent->started)
         return;
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);
-    /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
-    agent_sign_pecks(agent, at, effects);
-    agent_sign_receipts(agent, at, effects);
+    agent_sign(agent, at, effects);
     agent_keep_counts(agent, effects);
     agent_refresh_records(agent, at, effects);
     agent_renew_bonded(agent, at, effects);

@@ -38,6 +38,9 @@ struct agent *agent_new(const struct agent_settings *settings);
 void agent_free(struct agent *agent); /* NULL is fine */
 
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects);
+/* Signs what the events so far let say, before the turn's end: where each has a signature of its own, nothing is gained by
+ * waiting for more. */
+void agent_sign(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at); /* steady; MOMENT_NEVER */
 

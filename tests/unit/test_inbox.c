@@ -327,55 +327,16 @@ START_TEST(one_who_waits_for_room_wakes_the_one_who_makes_it)
 }
 END_TEST
 
-START_TEST(who_wants_many_gets_fewer_when_poked_or_late_or_full_or_closed)
+START_TEST(a_poke_ends_one_wait_without_a_message)
 {
     struct inbox *inbox = inbox_new();
-    uint64_t began_ms;
-    pthread_t thread;
-    size_t taken = 0;
     bool closed;
 
-    inbox_give(inbox, numbered(1));
     inbox_poke(inbox);
-    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, MOMENT_NEVER, &closed)), 1);
-
-    inbox_give(inbox, numbered(2));
-    began_ms = clock_now_ms();
-    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, began_ms + 30, &closed)), 1);
-    ck_assert_uint_ge(clock_now_ms(), began_ms + 30);
-
-    ck_assert_int_eq(pthread_create(&thread, NULL, leave_halves, inbox), 0);
-    while (taken < EACH - 2) /* only two at a time have room */
-        taken += free_chain(inbox_take_many(inbox, EACH, MOMENT_NEVER, &closed));
-    pthread_join(thread, NULL);
-    free_chain(inbox_take(inbox, 0, &closed));
-
-    inbox_give(inbox, numbered(3));
-    inbox_close(inbox);
-    ck_assert_uint_eq(free_chain(inbox_take_many(inbox, 2, MOMENT_NEVER, &closed)), 1);
-    inbox_free(inbox);
-}
-END_TEST
-
-START_TEST(who_wants_many_is_woken_when_they_are_there)
-{
-    struct inbox *inbox = inbox_new();
-    pthread_t threads[GIVERS];
-    size_t taken = 0;
-    bool closed;
-
-    for (size_t i = 0; i < GIVERS; i++)
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, i % 2 ? give_many : leave_many, inbox),
-                         0);
-    while (taken < GIVERS * EACH) {
-        size_t left = GIVERS * EACH - taken, least = left < 100 ? left : 100;
-        size_t count = free_chain(inbox_take_many(inbox, least, MOMENT_NEVER, &closed));
-
-        ck_assert_uint_ge(count, least);
-        taken += count;
-    }
-    for (size_t i = 0; i < GIVERS; i++)
-        pthread_join(threads[i], NULL);
+    ck_assert_ptr_null(inbox_take(inbox, MOMENT_NEVER, &closed));
+    ck_assert(!closed);
+    inbox_give(inbox, numbered(1));
+    ck_assert_uint_eq(free_chain(inbox_take(inbox, MOMENT_NEVER, &closed)), 1);
     inbox_free(inbox);
 }
 END_TEST
@@ -613,8 +574,7 @@ int main(void)
     tcase_add_test(tests, what_was_left_is_there_for_whoever_looks);
     tcase_add_test(tests, one_who_sleeps_is_woken_for_all_that_was_left);
     tcase_add_test(tests, one_who_waits_for_room_wakes_the_one_who_makes_it);
-    tcase_add_test(tests, who_wants_many_gets_fewer_when_poked_or_late_or_full_or_closed);
-    tcase_add_test(tests, who_wants_many_is_woken_when_they_are_there);
+    tcase_add_test(tests, a_poke_ends_one_wait_without_a_message);
     tcase_add_test(tests, one_program_alone_holds_half_and_the_next_half_of_what_is_left);
     tcase_add_test(tests, bytes_of_shares_are_bounded_the_same_way);
     tcase_add_test(tests, an_empty_share_has_room_however_many_flood);
