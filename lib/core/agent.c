@@ -191,6 +191,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
     assert(chain_open(settings->node_chain, &arena, &chain) == CERTIFICATE_TAKEN);
     agent->node = chain.identity;
+    agent_date_behind(agent, &chain);
     arena_free(&arena);
 
     idtable_init(&agent->linked);

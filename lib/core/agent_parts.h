@@ -305,6 +305,8 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                       struct effects *effects);
 
 /* ---- agent_rotation.c ---- */
+/* What is published from now on is dated behind the rotation that `chain` ends with, whatever the clock says. */
+void agent_date_behind(struct agent *agent, const struct chain *chain);
 /* `*chain`, in the effects' arena: the longer one. False: `*refusal` says why. */
 bool agent_rotate(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct order_refusal *refusal, struct bytes *chain);

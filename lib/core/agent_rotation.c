@@ -76,7 +76,8 @@ static bool judge_identity(const struct agent *agent, const struct id *identity,
 /* ---- of a duckling ---- */
 
 /* Behind all that the key before it dated, also where the clock was put back since: or who hears of
- * the rotation first would refuse what others hold already. */
+ * the rotation first would refuse what others hold already. What the new key dates is not before it:
+ * see agent_date_behind. */
 static struct bytes lengthen(const struct agent *agent, const struct chain *chain,
                              const struct order *order, const struct moment *at,
                              struct arena *arena, struct order_refusal *refusal)
@@ -120,12 +121,34 @@ static void say_anew(struct agent *agent, struct duckling *duckling, const struc
     bonds_each_of(agent->bonds, &duckling->id, publish_bond, &rotating);
 }
 
-static void take_over(struct duckling *duckling, const struct order *order, struct bytes chain,
-                      struct effects *effects)
+void agent_date_behind(struct agent *agent, const struct chain *chain)
+{
+    uint64_t issued_ms = last_of(chain)->issued_ms;
+
+    if (chain->count > 1 && agent->last_version.ms < issued_ms)
+        agent->last_version = (struct version){issued_ms, 0};
+}
+
+static void date_behind(struct agent *agent, struct bytes packed)
+{
+    struct chain chain;
+    struct arena arena;
+    bool holds;
+
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    holds = chain_open(packed, &arena, &chain) == CERTIFICATE_TAKEN;
+    assert(holds);
+    agent_date_behind(agent, &chain);
+    arena_free(&arena);
+}
+
+static void take_over(struct agent *agent, struct duckling *duckling, const struct order *order,
+                      struct bytes chain, struct effects *effects)
 {
     struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
 
     assert(hosted);
+    date_behind(agent, chain);
     memset(hosted, 0, sizeof *hosted);
     hosted->id = duckling->id;
     hosted->chain = chain;
@@ -172,7 +195,7 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
     arena_free(&arena);
     if (!holds)
         return false;
-    take_over(duckling, order, longer, effects);
+    take_over(agent, duckling, order, longer, effects);
     say_anew(agent, duckling, at, effects);
     return true;
 }
@@ -211,6 +234,7 @@ static void rotate_node(struct agent *agent, const struct order *order, const st
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     agent->settings.node_chain =
         bytes_of(memory_copy(order->chain.data, order->chain.size), order->chain.size);
+    date_behind(agent, order->chain);
     hosted = arena_take(&effects->arena, sizeof *hosted);
     assert(hosted);
     memset(hosted, 0, sizeof *hosted);

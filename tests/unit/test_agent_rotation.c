@@ -294,6 +294,28 @@ START_TEST(a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_bac
 }
 END_TEST
 
+/* A second rotation ends the second key: what that dated must be of its time. */
+START_TEST(so_is_what_is_said_after_it)
+{
+    struct chain chain;
+    uint64_t issued_ms;
+    size_t before, count = 0;
+
+    bond(pond, &duck, &friend);
+    pond->at.wall_ms -= HOUR_MS;
+    before = pond->alice.record_count;
+    ck_assert_int_eq(rotate(NEXT, THIRD), REFUSAL_NONE);
+    ck_assert_int_eq(chain_open(chain_now(), &pond->alice.memory, &chain), CERTIFICATE_TAKEN);
+    issued_ms = chain.certificates[1].issued_ms;
+    ck_assert_uint_gt(issued_ms, pond->at.wall_ms);
+    for (size_t i = before; i < pond->alice.record_count; i++) {
+        ck_assert_uint_ge(pond->alice.records[i].record.version.ms, issued_ms);
+        count += id_equal(&pond->alice.records[i].record.owner, &duck);
+    }
+    ck_assert_uint_eq(count, 2); /* itself, and its bond */
+}
+END_TEST
+
 static size_t hung_up(struct event *event)
 {
     struct effects effects;
@@ -346,6 +368,7 @@ int main(void)
     tcase_add_test(tests, a_peck_that_waited_while_the_key_was_rotated_arrives);
     tcase_add_test(tests, a_rotation_that_is_seen_before_its_predecessor_counts);
     tcase_add_test(tests, a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_back);
+    tcase_add_test(tests, so_is_what_is_said_after_it);
     tcase_add_test(tests, who_comes_up_under_an_outgrown_chain_is_hung_up_and_is_nobody);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
