@@ -445,6 +445,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
         agent->counters_changed = false;
     }
+    agent->key_is_new = false;
 }
 
 static uint64_t sooner(uint64_t left, uint64_t right)

@@ -1,5 +1,6 @@
 /* The directory: what this node publishes, what it takes from others, what it passes on. */
 #include "agent_parts.h"
+#include "keyring.h"
 
 #include <stdio.h>
 
@@ -96,6 +97,35 @@ static void keep_proof(const struct offered_record *offered, const struct hash *
               record_kind_name(offered->record.kind));
 }
 
+void agent_void_older(struct agent *agent, const struct chain *chain, struct effects *effects)
+{
+    struct directory_drop drops[RECORDS_PER_OWNER_MAX];
+    size_t count;
+
+    if (chain->count <= KEYRING_RETIRED_MAX + 1)
+        return;
+    count = directory_void(agent->directory, &chain->identity,
+                           chain->certificates[chain->count - 1 - KEYRING_RETIRED_MAX].issued_ms,
+                           drops);
+    for (size_t i = 0; i < count; i++) {
+        note_drop(agent, &drops[i]);
+        drop_record(&drops[i], effects);
+    }
+}
+
+static void heed_rotations(struct agent *agent, struct bytes packed, struct effects *effects)
+{
+    struct arena arena;
+    struct chain chain;
+
+    if (chain_count(packed) <= KEYRING_RETIRED_MAX + 1)
+        return;
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    if (chain_open(packed, &arena, &chain) == CERTIFICATE_TAKEN)
+        agent_void_older(agent, &chain, effects);
+    arena_free(&arena);
+}
+
 /* Takes a record that is known to be true, if it is newer; it then is kept and is news. */
 static enum directory_verdict take(struct agent *agent, const struct offered_record *offered,
                                    const struct id *from, bool own, const struct moment *at,
@@ -114,6 +144,7 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     learn(agent, &offered->record);
     if (offered->record.kind == RECORD_NODE)
         agent_end_outgrown(agent, &offered->record.owner, offered->chain, effects);
+    heed_rotations(agent, offered->chain, effects);
     for (size_t i = 0; i < outcome.dropped_count; i++)
         drop_record(&outcome.dropped[i], effects);
     effect = effects_add(effects, EFFECT_KEEP_RECORD);

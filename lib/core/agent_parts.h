@@ -100,6 +100,7 @@ struct agent {
 
     struct metrics_content counters;
     bool counters_changed, metrics_changed, started;
+    bool key_is_new;             /* of somebody here, in this turn */
     uint64_t metrics_at_ms;      /* steady: not published before */
     uint64_t node_refresh_at_ms; /* steady */
     uint64_t ducklings_refresh_at_ms; /* steady: not later than any duckling's */
@@ -147,6 +148,8 @@ void agent_log(struct effects *effects, enum log_level level, const char *format
 void *agent_grow(void *list, size_t count, size_t *capacity, size_t size);
 
 /* ---- agent_directory.c ---- */
+/* What the owner of `chain` signed with keys that are tried no more is let go of. */
+void agent_void_older(struct agent *agent, const struct chain *chain, struct effects *effects);
 /* What we say in a record. */
 struct statement {
     const struct duckling *by; /* NULL: the node */

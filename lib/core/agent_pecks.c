@@ -261,7 +261,8 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     if (is_linked) {
         agent_send(&host, FRAME_PECK, frame_pack_peck(sent->from->chain, wire, &effects->arena),
                    effects);
-        effects->list[effects->count - 1].send.waits = peck->idempotency_key.size > 0;
+        effects->list[effects->count - 1].send.waits =
+            peck->idempotency_key.size > 0 || agent->key_is_new;
     } else if (is_here)
         receive_here(agent, sent, wire, at, effects);
 }

@@ -129,7 +129,7 @@ void agent_date_behind(struct agent *agent, const struct chain *chain)
         agent->last_version = (struct version){issued_ms, 0};
 }
 
-static void date_behind(struct agent *agent, struct bytes packed)
+static void take_over_chain(struct agent *agent, struct bytes packed, struct effects *effects)
 {
     struct chain chain;
     struct arena arena;
@@ -139,6 +139,7 @@ static void date_behind(struct agent *agent, struct bytes packed)
     holds = chain_open(packed, &arena, &chain) == CERTIFICATE_TAKEN;
     assert(holds);
     agent_date_behind(agent, &chain);
+    agent_void_older(agent, &chain, effects);
     arena_free(&arena);
 }
 
@@ -148,13 +149,14 @@ static void take_over(struct agent *agent, struct duckling *duckling, const stru
     struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
 
     assert(hosted);
-    date_behind(agent, chain);
+    take_over_chain(agent, chain, effects);
     memset(hosted, 0, sizeof *hosted);
     hosted->id = duckling->id;
     hosted->chain = chain;
     memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
     hosted->sealed_next = order->sealed_next;
     effects_add(effects, EFFECT_KEEP_KEY)->duckling = hosted;
+    agent->key_is_new = true;
     identity_key_free(duckling->key);
     duckling->key = identity_key_new(order->seeds[0]);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
@@ -234,7 +236,7 @@ static void rotate_node(struct agent *agent, const struct order *order, const st
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     agent->settings.node_chain =
         bytes_of(memory_copy(order->chain.data, order->chain.size), order->chain.size);
-    date_behind(agent, order->chain);
+    take_over_chain(agent, order->chain, effects);
     hosted = arena_take(&effects->arena, sizeof *hosted);
     assert(hosted);
     memset(hosted, 0, sizeof *hosted);

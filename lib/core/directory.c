@@ -450,6 +450,37 @@ static void leave_mark(struct directory *directory, const struct directory_entry
     dropped->mark_until_ms = until_ms;
 }
 
+static uint32_t find_older(const struct directory *directory, const struct id *owner,
+                           uint64_t before_ms)
+{
+    uint32_t number = HOLDINGS_NONE;
+
+    while ((number = holdings_of(directory->held, owner, number)) != HOLDINGS_NONE) {
+        const struct directory_entry *entry = holdings_at(directory->held, number);
+
+        if (entry->version.ms < before_ms && entry->kind != RECORD_REVOCATION)
+            return number;
+    }
+    return HOLDINGS_NONE;
+}
+
+size_t directory_void(struct directory *directory, const struct id *owner, uint64_t before_ms,
+                      struct directory_drop drops[RECORDS_PER_OWNER_MAX])
+{
+    size_t count = 0;
+    uint32_t number;
+
+    while ((number = find_older(directory, owner, before_ms)) != HOLDINGS_NONE) {
+        const struct directory_entry *entry = holdings_at(directory->held, number);
+
+        assert(count < RECORDS_PER_OWNER_MAX);
+        drops[count++] = drop_of(entry);
+        holdings_remove(directory->held, number);
+        let_go(directory, entry);
+    }
+    return count;
+}
+
 size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct directory_drop *drops,
                         size_t max)
 {

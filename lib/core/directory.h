@@ -80,6 +80,11 @@ void directory_restore_mark(struct directory *directory, const struct id *owner,
                             struct bytes key, struct version version);
 void directory_restore_proof(struct directory *directory, const struct directory_proof *proof);
 
+/* Lets go of all that the owner dated before `before_ms` but its revocation: it was signed with a key that is tried no
+ * more (keyring.h), so who does not hold it already could not take it any more. Leaves no mark. */
+size_t directory_void(struct directory *directory, const struct id *owner, uint64_t before_ms,
+                      struct directory_drop drops[RECORDS_PER_OWNER_MAX]);
+
 /* The entry of (owner, kind) with an empty key, or NULL. Borrowed until the next change. */
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind);

@@ -198,7 +198,8 @@ struct effect {
             struct id node;
             enum frame_kind kind;
             struct bytes body;
-            bool waits;                      /* a peck that must be kept before it leaves */
+            bool waits;                      /* a peck that must be kept before it leaves: or one key might
+                                                stand for two, or two chains for one rotation */
             bool gone;                       /* a peck that left while its commit was under way */
         } send;
         struct {

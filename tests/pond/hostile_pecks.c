@@ -78,6 +78,17 @@ static void ask_again(struct pond *pond, struct pond_node *node, uint32_t host, 
         send(pond, node, host, node->hostile->duck.chain, wire, arena);
 }
 
+/* As its node let it out: of a turn that was undone nobody heard. */
+static struct bytes chain_of(const struct pond *pond, uint32_t host, const struct id *duck)
+{
+    const struct pond_store *store = &pond->nodes[host].store;
+
+    for (size_t i = 0; i < store->duckling_count; i++)
+        if (id_equal(&store->ducklings[i].id, duck))
+            return store->ducklings[i].chain;
+    return bytes_of(NULL, 0);
+}
+
 void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
 {
     const struct hostile *hostile = node->hostile;
@@ -99,7 +110,7 @@ void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
     case 1: /* and with its certificates */
         if (life_any_duck(pond, &pond->hostile_dice, &from, &other) && !id_equal(&from, &to)) {
             liar.id = from;
-            liar.chain = records_owner(pond->records, &from)->chain;
+            liar.chain = chain_of(pond, other, &from);
             ask(pond, node, &liar, &from, &to, host, arena);
         }
         break;

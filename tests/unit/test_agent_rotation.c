@@ -278,6 +278,46 @@ START_TEST(a_rotation_that_is_seen_before_its_predecessor_counts)
 }
 END_TEST
 
+/* How many pecks leave, and how many of them wait for the commit. */
+static size_t step_and_settle(struct order *orders[2], size_t *waits)
+{
+    struct effects effects;
+    size_t count = 0;
+
+    effects_init(&effects);
+    for (int i = 0; i < 2; i++) {
+        struct event event = {.kind = EVENT_ORDER, .at = pond->at, .order = orders[i]};
+
+        if (orders[i])
+            agent_step(pond->alice.agent, &event, &effects);
+    }
+    agent_settle(pond->alice.agent, &pond->at, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == EFFECT_SEND && effects.list[i].send.kind == FRAME_PECK) {
+            *waits += effects.list[i].send.waits;
+            count++;
+        }
+    effects_free(&effects);
+    return count;
+}
+
+/* Were the turn undone after that, two chains would be about for one rotation. */
+START_TEST(a_peck_under_a_key_of_this_turn_waits_until_it_is_kept)
+{
+    struct order rotate = rotation(NEXT, THIRD), one, next;
+    size_t waits = 0;
+
+    bond(pond, &duck, &friend);
+    one = action(&duck, &friend);
+    ck_assert_uint_eq(step_and_settle((struct order *[]){&rotate, &one}, &waits), 1);
+    ck_assert_uint_eq(waits, 1);
+    tick(pond, 1000);
+    next = action(&duck, &friend);
+    ck_assert_uint_eq(step_and_settle((struct order *[]){&next, NULL}, &waits), 1);
+    ck_assert_uint_eq(waits, 1);
+}
+END_TEST
+
 START_TEST(a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_back)
 {
     struct chain chain;
@@ -313,6 +353,35 @@ START_TEST(so_is_what_is_said_after_it)
         count += id_equal(&pond->alice.records[i].record.owner, &duck);
     }
     ck_assert_uint_eq(count, 2); /* itself, and its bond */
+}
+END_TEST
+
+static uint64_t records_of(struct node *node)
+{
+    struct agent_figures figures;
+
+    agent_figures(node->agent, &figures);
+    return figures.records;
+}
+
+/* What says that the bond is over is signed by a key that nobody tries after the third rotation. */
+START_TEST(what_a_key_said_that_is_tried_no_more_is_let_go_of_at_both_ends)
+{
+    struct order end = {.kind = ORDER_UNPECK, .duckling = duck, .with = friend};
+    uint64_t alice, bob;
+
+    bond(pond, &duck, &friend);
+    tick(pond, 1000);
+    ck_assert_int_eq(order(pond, &pond->alice, &end)->code, REFUSAL_NONE);
+    ck_assert_int_eq(rotate(NEXT, THIRD), REFUSAL_NONE);
+    ck_assert_int_eq(rotate(THIRD, FOURTH), REFUSAL_NONE);
+    tick(pond, 1000);
+    alice = records_of(&pond->alice);
+    bob = records_of(&pond->bob);
+    ck_assert_int_eq(rotate(FOURTH, FOURTH + 1), REFUSAL_NONE);
+    tick(pond, 1000);
+    ck_assert_uint_eq(records_of(&pond->alice), alice - 1);
+    ck_assert_uint_eq(records_of(&pond->bob), bob - 1);
 }
 END_TEST
 
@@ -367,8 +436,10 @@ int main(void)
     tcase_add_test(tests, so_is_one_who_dates_back_and_is_not_the_ducks_node);
     tcase_add_test(tests, a_peck_that_waited_while_the_key_was_rotated_arrives);
     tcase_add_test(tests, a_rotation_that_is_seen_before_its_predecessor_counts);
+    tcase_add_test(tests, a_peck_under_a_key_of_this_turn_waits_until_it_is_kept);
     tcase_add_test(tests, a_rotation_is_dated_behind_what_was_said_though_the_clock_was_put_back);
     tcase_add_test(tests, so_is_what_is_said_after_it);
+    tcase_add_test(tests, what_a_key_said_that_is_tried_no_more_is_let_go_of_at_both_ends);
     tcase_add_test(tests, who_comes_up_under_an_outgrown_chain_is_hung_up_and_is_nobody);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

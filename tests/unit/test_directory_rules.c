@@ -4,6 +4,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* ---- keys that are tried no more ---- */
+
+START_TEST(what_an_owner_dated_before_is_let_go_of_and_leaves_no_mark)
+{
+    struct directory_drop drops[RECORDS_PER_OWNER_MAX];
+    struct id owner = owner_of(1), other = owner_of(2);
+
+    ck_assert_int_eq(offer(skill(1, "a", 4, 5000)), DIRECTORY_TAKEN);
+    ck_assert_int_eq(offer(skill(1, "b", 5, 5000)), DIRECTORY_TAKEN);
+    ck_assert_int_eq(offer(skill(1, "c", 3, 5000)), DIRECTORY_TAKEN);
+    ck_assert_int_eq(offer(skill(2, "a", 3, 5000)), DIRECTORY_TAKEN);
+    ck_assert_uint_eq(directory_void(directory, &owner, BORN_MS + 5, drops), 2);
+    ck_assert_uint_eq(directory_count_of(directory, &owner), 1);
+    ck_assert_uint_eq(directory_count_of(directory, &other), 1);
+    ck_assert_uint_eq(directory_mark_count(directory), 0);
+    ck_assert_uint_eq(directory_void(directory, &owner, BORN_MS + 5, drops), 0);
+}
+END_TEST
+
+START_TEST(a_revocation_is_never_let_go_of)
+{
+    struct directory_drop drops[RECORDS_PER_OWNER_MAX];
+    struct id owner = owner_of(1);
+
+    ck_assert_int_eq(offer(revocation(1, 0, REVOCATION_LIFE_MAX_MS)), DIRECTORY_TAKEN);
+    ck_assert_uint_eq(directory_void(directory, &owner, MOMENT_NEVER, drops), 0);
+    ck_assert(directory_revoked(directory, &owner));
+}
+END_TEST
+
 /* ---- high-water marks ---- */
 
 START_TEST(what_ended_does_not_come_back)
@@ -309,6 +339,8 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 100);
+    tcase_add_test(tcase, what_an_owner_dated_before_is_let_go_of_and_leaves_no_mark);
+    tcase_add_test(tcase, a_revocation_is_never_let_go_of);
     tcase_add_test(tcase, what_ended_does_not_come_back);
     tcase_add_test(tcase, a_mark_rises_and_never_falls);
     tcase_add_test(tcase, a_mark_ends_when_no_older_record_can_be_alive);
