@@ -4,6 +4,7 @@
 #include "core/certificate.h"
 #include "fault.h"
 #include "keyfile.h"
+#include "network_file.h"
 #include "node.h"
 #include "wire/local.pb-c.h"
 
@@ -145,6 +146,8 @@ static int create(const struct options *options, const char *next_file, bool *se
                                bytes_of(passphrase->data, passphrase->size),
                                make_chain(options, keyfile, next_seed, &arena, id));
     if (!fault)
+        fault = network_file_keep(options->state_dir, options->network);
+    if (!fault)
         fault =
             seal_next(options, next_file, next_seed, bytes_of(passphrase->data, passphrase->size));
     *sealed = passphrase->size > 0;
@@ -157,6 +160,7 @@ static int create(const struct options *options, const char *next_file, bool *se
 
 static int init(struct call *call)
 {
+    static const char *const where[] = {"config", "state-dir", "socket", "passphrase-file"};
     const struct options *options = &call->options;
     char text[ID_TEXT_SIZE];
     bool sealed = false;
@@ -189,11 +193,28 @@ static int init(struct call *call)
             "        NOT SEALED: whoever reads these files is this node. Keep them from others, "
             "or\n"
             "        begin anew with a passphrase (--passphrase-file, or a systemd credential).\n");
-    printf("next    ducknode run\n");
+    printf("next    ducknode run");
+    for (size_t i = 0; i < sizeof where / sizeof *where; i++)
+        if (call_flag(call, where[i]))
+            printf(" --%s %s", where[i], call_flag(call, where[i]));
+    printf("\n");
     return 0;
 }
 
 /* ---- run ---- */
+
+static int check_passphrase(const struct options *options)
+{
+    struct passphrase *passphrase;
+    int fault;
+
+    if (sodium_init() < 0)
+        return FAULT_CONFIG;
+    passphrase = passphrase_new();
+    fault = options_read_passphrase(options, passphrase);
+    sodium_free(passphrase);
+    return fault;
+}
 
 static int run(struct call *call)
 {
@@ -204,8 +225,13 @@ static int run(struct call *call)
     if (!handler_table_judge_programs(&call->options.handlers, problem))
         return fail(call, "config", "%s", problem);
     if (call_has(call, "check-config")) {
+        int fault = check_passphrase(&call->options);
+
+        if (fault)
+            return fail(call, "config", "the passphrase file %s: %s", call->options.passphrase_file,
+                        fault_text(fault));
         if (!node_check_gateway(&call->options))
-            return fail(call, "config", "the gateway would not start: [gateway]");
+            return fail(call, "config", "the gateway would not start with what [gateway] says");
         options_print(&call->options, stdout);
         return 0;
     }

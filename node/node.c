@@ -13,6 +13,7 @@
 #include "local_api.h"
 #include "log.h"
 #include "loop.h"
+#include "network_file.h"
 #include "store.h"
 #include "supervisor.h"
 #include "transport.h"
@@ -94,6 +95,7 @@ static void seal_process(void)
 #endif
     umask(0077);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a fault of the disk */
     if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < DESCRIPTORS_WANTED) {
         descriptors.rlim_cur =
             descriptors.rlim_max < DESCRIPTORS_WANTED ? descriptors.rlim_max : DESCRIPTORS_WANTED;
@@ -222,9 +224,14 @@ static int open_identity(struct node *node)
 
     node->keyfile = keyfile_new();
     fault = options_read_passphrase(node->options, passphrase);
-    if (!fault)
-        fault = keyfile_open(KEYFILE_NODE, node->options->state_dir,
-                             bytes_of(passphrase->data, passphrase->size), node->keyfile);
+    if (fault) {
+        log_write(LOG_ERROR, "node", "cannot use the passphrase file %s: %s",
+                  node->options->passphrase_file, fault_text(fault));
+        sodium_free(passphrase);
+        return fault;
+    }
+    fault = keyfile_open(KEYFILE_NODE, node->options->state_dir,
+                         bytes_of(passphrase->data, passphrase->size), node->keyfile);
     if (!fault)
         fault = keyfile_check_next(KEYFILE_NODE, node->options->state_dir);
     if (fault)
@@ -870,12 +877,24 @@ static void *run_loop(void *context)
     return NULL;
 }
 
+static int keep_network(const struct node *node)
+{
+    int fault = network_file_keep(node->options->state_dir, node->options->network);
+
+    if (fault)
+        log_write(LOG_ERROR, "node", "cannot write %s/network: %s", node->options->state_dir,
+                  fault_text(fault));
+    return fault;
+}
+
 static int open_all(struct node *node)
 {
     int fault = lock_state(node);
 
     if (!fault)
         fault = open_identity(node);
+    if (!fault)
+        fault = keep_network(node);
     if (!fault)
         fault = open_store(node);
     if (fault)

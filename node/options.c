@@ -6,6 +6,7 @@
 #include "core/record.h"
 #include "fault.h"
 #include "handler_runner.h"
+#include "network_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,6 +191,8 @@ static bool set_text(struct options *options, const struct key *key, const char 
     memcpy(member(options, key->at), value, text.size + 1);
     if (key->at == AT(name))
         options->name_is_default = false;
+    if (key->at == AT(network))
+        options->network_is_default = false;
     return true;
 }
 
@@ -478,6 +481,7 @@ void options_default(struct options *options)
 
     *options = (struct options){
         .network = DEFAULT_NETWORK,
+        .network_is_default = true,
         .log_format = LOG_TEXT,
         .log_level = LOG_INFO,
         .gateway_enabled = true,
@@ -519,9 +523,28 @@ static void settle_program(struct options *options)
     strcpy(slash ? slash + 1 : options->gateway_program, "duckgate");
 }
 
+static bool settle_network(struct options *options, struct options_problem *problem)
+{
+    char kept[NETWORK_ID_MAX + 1];
+
+    if (!network_file_read(options->state_dir, kept) || strcmp(kept, options->network) == 0)
+        return true;
+    if (!options->network_is_default) {
+        snprintf(problem->text, sizeof problem->text,
+                 "the node in %.200s is of network %s, not of %s: another network needs a node of "
+                 "its own",
+                 options->state_dir, kept, options->network);
+        return false;
+    }
+    strcpy(options->network, kept);
+    return true;
+}
+
 bool options_settle(struct options *options, struct options_problem *problem)
 {
     settle_state_dir(options);
+    if (!settle_network(options, problem))
+        return false;
     settle_program(options);
     if (options->listen_count == 0)
         strcpy(options->listen[options->listen_count++], DEFAULT_LISTEN);

@@ -38,7 +38,8 @@ struct options {
     char config_path[OPTIONS_PATH_SIZE]; /* empty: no file */
     char name[NAME_MAX_BYTES + 1];       /* of the node, for people; default: the host's name */
     bool name_is_default;                /* then a node that was born keeps the name of its certificate */
-    char network[NETWORK_ID_MAX + 1];    /* default "duck" */
+    char network[NETWORK_ID_MAX + 1];    /* default: that of the state folder (network_file.h), or else "duck" */
+    bool network_is_default;
     char state_dir[OPTIONS_PATH_SIZE];
     char socket[OPTIONS_PATH_SIZE];      /* default `<state_dir>/ducknode.sock` */
     bool socket_is_default;              /* neither it nor state_dir was set */

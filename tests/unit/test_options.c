@@ -3,6 +3,7 @@
 
 #include "client/duck_client.h"
 #include "fault.h"
+#include "network_file.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -236,6 +237,38 @@ START_TEST(the_default_socket_is_the_clients)
 }
 END_TEST
 
+START_TEST(a_state_folder_says_which_network_and_no_other_is_taken)
+{
+    write_file("network", "demo\n", 0600);
+    ck_assert(options_set(&options, "node", "state_dir", folder.path, &problem));
+    ck_assert(options_settle(&options, &problem));
+    ck_assert_str_eq(options.network, "demo");
+    ck_assert(options_set(&options, "node", "network", "demo", &problem));
+    ck_assert(options_settle(&options, &problem));
+    ck_assert(options_set(&options, "node", "network", "other", &problem));
+    ck_assert(!options_settle(&options, &problem));
+    ck_assert_ptr_nonnull(strstr(problem.text, "of network demo, not of other"));
+}
+END_TEST
+
+START_TEST(a_network_file_is_written_once_and_one_that_names_none_is_written_anew)
+{
+    static const char *const broken[] = {"", "\n", "demo", "De mo\n",
+                                         "a23456789012345678901234567890123\n"};
+    char network[NETWORK_ID_MAX + 1];
+
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        write_file("network", broken[i], 0600);
+        ck_assert(!network_file_read(folder.path, network));
+    }
+    ck_assert_int_eq(network_file_keep(folder.path, "a2345678901234567890123456789012"), 0);
+    ck_assert_int_eq(network_file_keep(folder.path, "other"), 0);
+    ck_assert(network_file_read(folder.path, network));
+    ck_assert_str_eq(network, "a2345678901234567890123456789012");
+    ck_assert_int_eq(network_file_keep("/none/such", "demo"), FAULT_FILE);
+}
+END_TEST
+
 static char *print(const struct options *printed, const char *name)
 {
     const char *path = folder_file(&folder, name);
@@ -365,6 +398,8 @@ int main(void)
     tcase_add_test(tests, a_socket_path_of_107_bytes_is_taken_and_one_of_108_refused);
     tcase_add_test(tests, a_state_dir_too_deep_for_a_socket_is_refused);
     tcase_add_test(tests, the_default_socket_is_the_clients);
+    tcase_add_test(tests, a_state_folder_says_which_network_and_no_other_is_taken);
+    tcase_add_test(tests, a_network_file_is_written_once_and_one_that_names_none_is_written_anew);
     tcase_add_test(tests, what_is_printed_reads_back_to_the_same);
     tcase_add_test(tests, a_passphrase_comes_from_its_file_without_the_line_end);
     tcase_add_test(tests, a_passphrase_file_that_others_may_read_is_refused);
