@@ -83,10 +83,7 @@ static const struct command_flag *find_flag(const struct command_flag *flags, co
     return NULL;
 }
 
-static int misused(const struct command *command, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int misused(const struct command *command, const char *format, ...)
+int misused(const struct command *command, const char *format, ...)
 {
     va_list arguments;
 
@@ -224,16 +221,21 @@ static int read_options(struct call *call)
 int commands_main(int argc, char **argv)
 {
     static struct call call;
+    const char *named;
     int status;
 
     if (argc < 2)
         return help_all(stderr);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2))
         return help_all(stdout);
-    call.command = find_command(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+    if (strcmp(argv[1], "help") == 0 && find_command(argv[2]))
+        return help_command(find_command(argv[2]));
+    named = strcmp(argv[1], "help") == 0 ? argv[2] : argv[1];
+    call.command = find_command(strcmp(named, "--version") == 0 ? "version" : named);
     if (!call.command) {
-        fprintf(stderr, "ducknode: there is no command '%s'\n\n", argv[1]);
-        return help_all(stderr);
+        fprintf(stderr, "ducknode: there is no command '%s' (see ducknode --help)\n", named);
+        return 2;
     }
     status = read_words(&call, argv + 2);
     if (status != 0)
@@ -283,6 +285,33 @@ bool call_number(const struct call *call, const char *name, uint64_t *number)
         return true;
     misused(call->command, "--%s takes a number, not '%s'", name, text);
     return false;
+}
+
+bool call_seconds(const struct call *call, const char *name, uint64_t *ms)
+{
+    uint64_t seconds = *ms / 1000;
+
+    if (!call_number(call, name, &seconds))
+        return false;
+    if (seconds > UINT64_MAX / 1000) {
+        misused(call->command, "--%s is too many seconds", name);
+        return false;
+    }
+    *ms = seconds * 1000;
+    return true;
+}
+
+bool call_json(const struct call *call, size_t argument, const char **json)
+{
+    json_error_t error;
+    json_t *read;
+
+    *json = call->argument_count > argument ? call->arguments[argument] : "{}";
+    read = json_loads(*json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+    json_decref(read);
+    if (!read)
+        misused(call->command, "this is no JSON: %s: %s", *json, error.text);
+    return read != NULL;
 }
 
 int fail(const struct call *call, const char *code, const char *format, ...)

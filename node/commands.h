@@ -49,6 +49,11 @@ const char *call_flag(const struct call *call, const char *name); /* the last on
 size_t call_flags(const struct call *call, const char *name, const char **values, size_t max);
 bool call_has(const struct call *call, const char *name);
 bool call_number(const struct call *call, const char *name, uint64_t *number); /* false: said why */
+bool call_seconds(const struct call *call, const char *name, uint64_t *ms);    /* likewise; given in seconds */
+bool call_json(const struct call *call, size_t argument, const char **json);   /* "{}" if not given; false: said why */
+
+/* Says what is wrong with the command line, and where to read on; 2. */
+int misused(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int fail(const struct call *call, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

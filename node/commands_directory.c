@@ -148,17 +148,16 @@ static void print_entry(const Duck__DirectoryEntry *entry)
 
 static bool read_query(const struct call *call, Duck__DirectoryQuery *query)
 {
-    uint64_t limit = 0, alive_s = 0, tier = 0;
+    uint64_t limit = 0, tier = 0;
 
-    if (!call_number(call, "limit", &limit) || !call_number(call, "alive", &alive_s) ||
-        !call_number(call, "tier", &tier))
+    if (!call_number(call, "limit", &limit) ||
+        !call_seconds(call, "alive", &query->alive_within_ms) || !call_number(call, "tier", &tier))
         return false;
     query->capability = lent_text(call_flag(call, "capability"));
     query->text = lent_text(call_flag(call, "text"));
     query->host = lent_text(call_flag(call, "host"));
     query->duckling = lent_text(call->argument_count > 0 ? call->arguments[0] : "");
     query->cursor = lent_text(call_flag(call, "cursor"));
-    query->alive_within_ms = alive_s * 1000;
     query->tier_min = (uint32_t)(tier > UINT32_MAX ? UINT32_MAX : tier);
     query->live_host = call_has(call, "live-host");
     query->limit = (uint32_t)(limit > UINT32_MAX ? UINT32_MAX : limit);

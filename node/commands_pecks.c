@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define SCOPES_MAX 16u
+#define SCOPES_MAX FLAGS_MAX /* the node says how many it takes */
 #define DEFAULT_WAIT_MS 10000u
 
 static char *lent_text(const char *text)
@@ -211,10 +211,16 @@ static int peck(struct call *call)
     Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
     ProtobufCBinaryData scopes[SCOPES_MAX];
     const char *names[SCOPES_MAX];
-    uint64_t wait_s = DEFAULT_WAIT_MS / 1000, expires_s = 0;
+    uint64_t wait_ms = DEFAULT_WAIT_MS, expires_ms = 0;
+    const char *payload;
 
-    if (!call_number(call, "wait", &wait_s) || !call_number(call, "expires-in", &expires_s))
+    if (!call_seconds(call, "wait", &wait_ms) || !call_seconds(call, "expires-in", &expires_ms) ||
+        !call_json(call, 1, &payload))
         return 2;
+    if (!call_has(call, "from"))
+        return misused(call->command, "--from says who sends");
+    if (call_has(call, "expires-in") && expires_ms == 0)
+        return misused(call->command, "--expires-in is at least 1");
     send.n_scopes = call_flags(call, "bond", names, SCOPES_MAX);
     for (size_t i = 0; i < send.n_scopes; i++)
         scopes[i] = lent_bytes(names[i]);
@@ -224,15 +230,15 @@ static int peck(struct call *call)
     send.kind = send.n_scopes ? 2 : 1;
     if (send.n_scopes == 0) {
         send.action = lent_bytes(call_has(call, "action") ? call_flag(call, "action") : "query");
-        send.payload = lent_bytes(call->argument_count > 1 ? call->arguments[1] : "{}");
+        send.payload = lent_bytes(payload);
     }
     send.message = lent_bytes(call_flag(call, "message"));
     send.thread = lent_bytes(call_flag(call, "thread"));
     send.reply_to = lent_text(call_flag(call, "reply-to"));
     send.idempotency_key = lent_bytes(call_flag(call, "key"));
-    send.expires_in_ms = expires_s * 1000;
-    send.wait_for = wait_s ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
-    send.wait_ms = wait_s * 1000;
+    send.expires_in_ms = expires_ms;
+    send.wait_for = wait_ms ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
+    send.wait_ms = wait_ms;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
     request.send = &send;
     return call_has(call, "stream") ? send_and_stream(call, &request) : show(call, &request);
@@ -270,6 +276,8 @@ static int pecks(struct call *call)
         return show(call, &request);
     }
     query.duckling = lent_text(call_flag(call, "duckling"));
+    if (box && strcmp(box, "in") != 0 && strcmp(box, "out") != 0)
+        return misused(call->command, "--box is in or out, not '%s'", box);
     query.box = !box ? 0 : strcmp(box, "in") == 0 ? 1 : 2;
     query.n_states = call_flags(call, "state", states, SCOPES_MAX);
     query.states = (char **)(uintptr_t)states;
@@ -296,16 +304,17 @@ static int inbox(struct call *call)
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__TakeOrder take = DUCK__TAKE_ORDER__INIT;
     Duck__PecksQuery query = DUCK__PECKS_QUERY__INIT;
-    uint64_t limit = 0, wait_s = 0, lease_s = 0;
+    uint64_t limit = 0, wait_ms = 0, lease_ms = 0;
 
-    if (!call_number(call, "limit", &limit) || !call_number(call, "wait", &wait_s) ||
-        !call_number(call, "lease", &lease_s))
+    if (!call_number(call, "limit", &limit) || !call_seconds(call, "wait", &wait_ms) ||
+        !call_seconds(call, "lease", &lease_ms))
         return 2;
+    limit = limit > UINT32_MAX ? UINT32_MAX : limit;
     if (call_has(call, "take")) {
         take.duckling = lent_text(call->arguments[0]);
         take.limit = (uint32_t)limit;
-        take.wait_ms = wait_s * 1000;
-        take.lease_ms = lease_s * 1000;
+        take.wait_ms = wait_ms;
+        take.lease_ms = lease_ms;
         request.order_case = DUCK__REQUEST__ORDER_TAKE;
         request.take = &take;
     } else {
@@ -332,9 +341,12 @@ static int answer(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
+    const char *result;
 
+    if (!call_json(call, 1, &result))
+        return 2;
     if (call_has(call, "partial"))
-        return answer_partly(call, call->argument_count > 1 ? call->arguments[1] : "{}");
+        return answer_partly(call, result);
     if (!call_number(call, "charge", &order.charge))
         return 2;
     order.duckling = lent_text("");
@@ -343,7 +355,7 @@ static int answer(struct call *call)
     if (order.failed)
         order.problem = lent_bytes(call_flag(call, "problem"));
     else
-        order.result = lent_bytes(call->argument_count > 1 ? call->arguments[1] : "{}");
+        order.result = lent_bytes(result);
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &order;
     return show(call, &request);

@@ -1,0 +1,109 @@
+"""What is typed is taken at its word or refused, with the exit status that commands.h promises."""
+
+import os
+import subprocess
+import tempfile
+
+from pond import BIN, Pond, run
+
+
+def duck(*words):
+    done = subprocess.run([os.path.join(BIN, "ducknode"), *words], capture_output=True, text=True,
+                          timeout=30)
+    return done.returncode, done.stdout, done.stderr
+
+
+def refused(status, why, *words):
+    code, said, error = duck(*words)
+    assert (code, why in error) == (status, True), (words, code, said, error)
+
+
+def a_node_stays_in_the_network_that_it_was_made_for():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        network = alice.json("status")["network"]
+        alice.stop()
+        with open(alice.config) as file:
+            lines = [line for line in file if not line.startswith("network")]
+        with open(alice.config, "w") as file:
+            file.writelines(lines)
+        assert f"network = {network}" in alice.command("run", "--check-config").stdout
+        other = alice.command("run", "--network", "other", check=False)
+        assert other.returncode == 1 and "not of other" in other.stderr, other
+        os.unlink(os.path.join(alice.state, "network"))  # as a node of an earlier release
+        alice.write_config()
+        alice.start()
+        assert open(os.path.join(alice.state, "network")).read() == network + "\n"
+
+
+def init_says_how_this_very_node_is_run():
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "node")
+        code, said, _ = duck("init", "--state-dir", state, "--network", "demo")
+        assert code == 0 and f"ducknode run --state-dir {state}\n" in said, said
+        assert "network = demo\n" in duck("run", "--state-dir", state, "--check-config")[1]
+
+
+def a_passphrase_file_that_cannot_be_read_is_named():
+    with tempfile.TemporaryDirectory() as folder:
+        state, none = os.path.join(folder, "node"), os.path.join(folder, "none")
+        assert duck("init", "--state-dir", state)[0] == 0
+        words = ("run", "--state-dir", state, "--no-gateway", "--listen", "127.0.0.1:0",
+                 "--passphrase-file", none)
+        refused(1, none, *words, "--check-config")
+        refused(1, none, *words)
+
+
+def help_is_given_where_it_is_asked_for():
+    for words in (("--help",), ("-h",), ("help",)):
+        assert duck(*words)[:2] == duck("--help")[:2], words
+    assert duck("help", "init") == duck("init", "--help")
+    for words in (("frob",), ("help", "frob")):
+        code, said, error = duck(*words)
+        assert (code, said) == (2, "") and error.count("\n") == 1 and "frob" in error, error
+
+
+def what_makes_no_sense_is_refused_and_not_read_as_something_else():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        ones = [alice.json("hatch", name)["duckling_id"] for name in ("One", "Two")]
+        send = ("peck", ones[1], "{}", "--from", ones[0])
+
+        def misused(why, *words):
+            done = alice.command(*words, check=False)
+            assert (done.returncode, why in done.stderr) == (2, True), (words, done)
+
+        misused("--box is in or out", "pecks", "--box", "frob")
+        misused("no JSON", "peck", ones[1], '{"city":', "--from", ones[0])
+        misused("no JSON", "peck", ones[1], '{"a": 1, "a": 2}', "--from", ones[0])
+        misused("--from", *send[:3])
+        misused("--expires-in", *send, "--expires-in", "0")
+        misused("too many seconds", *send, "--expires-in", "18446744073709552")
+        misused("too many seconds", *send, "--wait", "18446744073709552")
+        misused("too many seconds", "directory", "--alive", "18446744073709552")
+        misused("too many seconds", "inbox", ones[0], "--take", "--lease", "18446744073709552")
+        assert alice.json("pecks")["pecks"] == []
+
+        many = alice.command("inbox", ones[0], "--take", "--limit", "4294967297", check=False)
+        assert many.returncode == 1, many
+        peck = alice.json(*send, "--wait", "0")["peck_id"]
+        alice.command("approve", peck)
+        misused("no JSON", "answer", peck, "sunny")
+        misused("no JSON", "answer", peck, "sunny", "--partial")
+        assert alice.json("answer", peck, '"sunny"')["result"] == "sunny"
+
+
+def a_file_that_may_not_grow_does_not_kill_the_node():
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "node")
+        assert duck("init", "--state-dir", state)[0] == 0
+        words = f"ulimit -f 10; exec {BIN}/ducknode run --no-gateway --listen 127.0.0.1:0"
+        done = subprocess.run(["bash", "-c", f"{words} --state-dir {state}"], timeout=30,
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and "store" in done.stderr, done
+
+
+run(a_node_stays_in_the_network_that_it_was_made_for, init_says_how_this_very_node_is_run,
+    a_passphrase_file_that_cannot_be_read_is_named, help_is_given_where_it_is_asked_for,
+    what_makes_no_sense_is_refused_and_not_read_as_something_else,
+    a_file_that_may_not_grow_does_not_kill_the_node)
