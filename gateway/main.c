@@ -315,6 +315,7 @@ static void block_signals(sigset_t *awaited)
     sigaddset(awaited, SIGHUP);
     pthread_sigmask(SIG_BLOCK, awaited, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a fault of the disk */
 }
 
 /* SIGHUP: the certificate was renewed. The limits are looked at every second: who sets them need

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "core/audit_log.h"
+#include "core/certificate.h"
 #include "handler_check.h"
 #include "keyfile.h"
 #include "store.h"
@@ -142,6 +143,35 @@ static void check_room(struct doctor *doctor)
         say(doctor, "disk", FINDING_OK, "", "%s free", text);
 }
 
+/* Would the node take them together? A rotation that was cut off, `run` finishes. */
+static bool chain_names(const char *folder, const struct keyfile *keyfile)
+{
+    struct identity_key *key = identity_key_new(keyfile->seed);
+    struct public_key ours = identity_key_public(key), speaks;
+    uint8_t *data = memory_take(CHAIN_SIZE_MAX);
+    char path[OPTIONS_PATH_SIZE + 16];
+    struct chain chain;
+    struct arena arena;
+    bool is_well = false;
+    size_t size;
+    FILE *file;
+
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    snprintf(path, sizeof path, "%s/node.chain", folder);
+    file = fopen(path, "re");
+    size = file ? fread(data, 1, CHAIN_SIZE_MAX, file) : 0;
+    if (file)
+        fclose(file);
+    if (chain_open(bytes_of(data, size), &arena, &chain) == CERTIFICATE_TAKEN &&
+        chain_key_at(&chain, clock_wall_ms(), &speaks) == CERTIFICATE_TAKEN)
+        is_well = memcmp(ours.bytes, speaks.bytes, PUBLIC_KEY_SIZE) == 0;
+    snprintf(path, sizeof path, "%s/node.key.new", folder);
+    arena_free(&arena);
+    memory_give_back(data);
+    identity_key_free(key);
+    return is_well || access(path, F_OK) == 0;
+}
+
 static void check_key(struct doctor *doctor)
 {
     const struct options *options = &doctor->call->options;
@@ -159,6 +189,9 @@ static void check_key(struct doctor *doctor)
     else if (fault == FAULT_PERMISSIONS)
         say(doctor, "key", FINDING_FAIL, "chmod 600, and give it to who runs the node",
             "node.key or the passphrase file can be read by others");
+    else if (!fault && !chain_names(options->state_dir, keyfile))
+        say(doctor, "key", FINDING_FAIL, "bring both back from one backup: they belong together",
+            "node.key is not the key that node.chain names");
     else if (fault)
         say(doctor, "key", FINDING_FAIL,
             "bring it back from a backup: without it this node is gone", "node.key: %s",
@@ -403,7 +436,7 @@ static const char *part_help(const char *part)
         return "ducknode peers shows who is known; ducknode join HOST:PORT links with a node";
     if (strcmp(part, "gateway") == 0)
         return "the node's log says why it ended; it is started again by itself";
-    return "it passes by itself while the store is read; else the log says why";
+    return "it passes by itself, once the store is read or the disk has room; the log says why";
 }
 
 static void check_parts(struct doctor *doctor)

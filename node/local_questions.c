@@ -118,13 +118,16 @@ static void judge_clock(struct local_view *view, Duck__StatusAnswer *status)
     add_part(view, status, "clock", "operational", "");
 }
 
-static void judge_parts(struct local_view *view, bool is_restoring, Duck__StatusAnswer *status)
+static void judge_parts(struct local_view *view, const struct agent_figures *figures,
+                        Duck__StatusAnswer *status)
 {
     const struct local_api_settings *settings = &view->api->settings;
 
     status->parts = local_new(view, 4 * sizeof *status->parts);
-    if (is_restoring)
+    if (figures->restoring)
         add_part(view, status, "store", "degraded", "it is being read: orders wait a moment");
+    else if (figures->undone)
+        add_part(view, status, "store", "outage", "nothing can be kept: is the disk full?");
     else
         add_part(view, status, "store", "operational", ""); /* else the node has stopped */
     if (status->links == 0 && status->known_nodes > 1)
@@ -187,7 +190,7 @@ static void view_status(struct local_view *view, Duck__Reply *reply)
     status->inbox = figures.tray;
     status->display_name = local_text(view, api->display_name);
     status->gateway_url = *api->gateway_url ? gateway_url(view) : api->gateway_url;
-    judge_parts(view, figures.restoring, status);
+    judge_parts(view, &figures, status);
     reply->answer_case = DUCK__REPLY__ANSWER_STATUS;
     reply->status = status;
 }

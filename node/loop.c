@@ -797,6 +797,7 @@ static void note_figures(struct loop *loop)
     pthread_mutex_lock(&loop->lock);
     agent_figures(loop->agent, &loop->figures);
     loop->figures.turns_undone = loop->turns_undone;
+    loop->figures.undone = loop->disk_full;
     loop->figures.undoing_ms = loop->undoing_ms;
     pthread_mutex_unlock(&loop->lock);
 }

@@ -78,6 +78,7 @@ struct agent_figures {
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
     bool restoring;            /* the store is still being read: filled in by who does it */
+    bool undone;               /* the last turn could not be kept, nor any since: filled in by who undid it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */
     uint64_t turns_undone, undoing_ms; /* turns that could not be kept: filled in by who undid them */
 };

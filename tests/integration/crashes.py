@@ -177,13 +177,20 @@ def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
             assert refused is not None and refused.status == 503, refused
             assert "full" in refused.body["detail"], refused.body
             _undoing_leaves_time(pond.alice, duck, twin)
+            assert _store_status(pond.alice) == "outage"
             subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
             until("room again", lambda: _try(duck, twin))
+            until("the store said well", lambda: _store_status(pond.alice) == "operational")
             for peck in kept:
                 assert duck.peck(peck)["status"] in ("pending", "taken", "sent"), peck
         finally:
             pond.alice.stop()
             subprocess.run(["umount", small], check=False)
+
+
+def _store_status(node):
+    parts = node.json("status")["parts"]
+    return next(part["status"] for part in parts if part["name"] == "store")
 
 
 def _undone(node):

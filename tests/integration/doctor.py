@@ -55,6 +55,13 @@ def each_thing_that_is_wrong_is_named():
         assert set(examine(alice)[0]) == {"node", "port"}
         host.close()
 
+        chain = os.path.join(state, "node.chain")
+        shutil.copy(chain, chain + ".kept")
+        shutil.copy(os.path.join(pond.bob.state, "node.chain"), chain)
+        wrong = examine(alice)[0]
+        assert set(wrong) == {"node", "key"} and "node.chain" in wrong["key"]["found"], wrong
+        os.replace(chain + ".kept", chain)
+
         shutil.copy(key, key + ".kept")
         with open(key, "r+b") as file:
             file.truncate(40)
