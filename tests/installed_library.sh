@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What is installed is enough for an agent in C: the example links with what pkg-config says, and runs.
+# Usage: installed_library.sh SOURCE BUILD
+set -euo pipefail
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cmake --install "$2" --prefix "$folder" > /dev/null
+found=$(find "$folder" -name duckclient.pc)
+flags=$(PKG_CONFIG_PATH=${found%/*} pkg-config --cflags --libs duckclient)
+read -ra flags <<< "$flags"
+cc "$1/lib/client/example_agent.c" "${flags[@]}" -o "$folder/agent"
+said=$(DUCKNODE_SOCKET=$folder/none "$folder/agent" 2>&1) && exit 1
+grep -q "is ducknode running" <<< "$said"
