@@ -70,7 +70,7 @@ static int say(const struct call *call, const struct chain *chain, const struct 
                              (int)certificate->sequence));
     else
         printf("valid: %s spoke at %s\n  by      %s\n  with    %s, number %u of %zu\n", identity,
-               at, hex, named, (unsigned)certificate->sequence, chain->count);
+               at, hex, named, (unsigned)certificate->sequence + 1, chain->count);
     return 0;
 }
 
