@@ -344,7 +344,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Problem as problem:
         text = json.dumps(problem.members) if args.json else f"spaceduck: {printable(str(problem))}"
         print(text, file=sys.stderr)
-        if problem.status == 401 and key is None:
+        if problem.status == 401 and key is None and not COMMANDS[args.command].makes:
             print(f"spaceduck: there is no key in {key_path(args)}", file=sys.stderr)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read has had enough

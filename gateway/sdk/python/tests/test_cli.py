@@ -108,6 +108,7 @@ def test_keys_are_kept_from_others(alice: Shell) -> None:
     assert "chmod 600" in alice.run("pulse", status=1)
     alice.key.unlink()
     assert "no key in" in alice.run("pulse", status=1)
+    assert "no key in" not in alice.run("verify", "nobody@example.com", "000000", status=1)
 
 
 def test_an_operator_signs_in_and_hatches_more(alice: Shell) -> None:
