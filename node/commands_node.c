@@ -103,32 +103,52 @@ static struct bytes make_chain(const struct options *options, const struct keyfi
     return chain_pack(&certificate, 1, arena);
 }
 
-/* The next keys, if under a passphrase of their own. */
-static int seal_next(const struct options *options, const char *file, const uint8_t *next_seed,
-                     struct bytes passphrase)
+/* Whatever is named must be there before anything is made. */
+static int read_passphrases(const struct options *options, const char *next_file,
+                            struct passphrase *passphrase, struct passphrase *next_passphrase)
 {
-    struct passphrase *own = passphrase_new();
     struct options next = *options;
-    int fault = 0;
+    int fault = options_read_passphrase(options, passphrase);
 
-    if (file) {
-        snprintf(next.passphrase_file, sizeof next.passphrase_file, "%s", file);
-        fault = options_read_passphrase(&next, own);
-        passphrase = bytes_of(own->data, own->size);
-        if (!fault)
-            fault = keyfile_prepare_next(KEYFILE_NODE, options->state_dir, next_seed, passphrase);
-        if (!fault)
-            fault = keyfile_take_new(KEYFILE_NODE, options->state_dir, true);
-    }
-    if (!fault)
-        fault = keyfile_create_seal(options->state_dir, passphrase);
-    sodium_free(own);
-    return fault;
+    if (fault || !next_file)
+        return fault;
+    snprintf(next.passphrase_file, sizeof next.passphrase_file, "%s", next_file);
+    return options_read_passphrase(&next, next_passphrase);
 }
 
-static int create(const struct options *options, const char *next_file, bool *sealed, struct id *id)
+/* The next keys, if under a passphrase of their own. */
+static int seal_next(const char *folder, const uint8_t *next_seed, struct bytes passphrase,
+                     struct bytes next_passphrase)
 {
-    struct passphrase *passphrase = passphrase_new();
+    int fault = 0;
+
+    if (next_passphrase.size > 0) {
+        fault = keyfile_prepare_next(KEYFILE_NODE, folder, next_seed, next_passphrase);
+        if (!fault)
+            fault = keyfile_take_new(KEYFILE_NODE, folder, true);
+        passphrase = next_passphrase;
+    }
+    return fault ? fault : keyfile_create_seal(folder, passphrase);
+}
+
+/* The key first: without it there is no node. */
+static void unmake(const char *folder)
+{
+    static const char *const files[] = {
+        "node.key", "node.next.key",          "node.next.key.new",     "node.chain",
+        "network",  "ducklings.next.key.new", "ducklings.next.pub.new"};
+    char path[OPTIONS_PATH_SIZE + 32];
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+}
+
+static int create(const struct options *options, const struct passphrase *passphrase,
+                  const struct passphrase *next_passphrase, struct id *id)
+{
+    struct bytes live = bytes_of(passphrase->data, passphrase->size);
     uint8_t *next_seed = sodium_malloc(SEED_SIZE);
     struct keyfile *keyfile = keyfile_new();
     struct arena arena;
@@ -140,22 +160,42 @@ static int create(const struct options *options, const char *next_file, bool *se
     randombytes_buf(keyfile->seed, sizeof keyfile->seed);
     randombytes_buf(keyfile->storage_key, sizeof keyfile->storage_key);
     randombytes_buf(next_seed, SEED_SIZE);
-    fault = options_read_passphrase(options, passphrase);
-    if (!fault)
-        fault = keyfile_create(KEYFILE_NODE, options->state_dir, keyfile, next_seed,
-                               bytes_of(passphrase->data, passphrase->size),
-                               make_chain(options, keyfile, next_seed, &arena, id));
-    if (!fault)
+    fault = keyfile_create(KEYFILE_NODE, options->state_dir, keyfile, next_seed, live,
+                           make_chain(options, keyfile, next_seed, &arena, id));
+    if (!fault) {
         fault = network_file_keep(options->state_dir, options->network);
-    if (!fault)
-        fault =
-            seal_next(options, next_file, next_seed, bytes_of(passphrase->data, passphrase->size));
-    *sealed = passphrase->size > 0;
+        if (!fault)
+            fault = seal_next(options->state_dir, next_seed, live,
+                              bytes_of(next_passphrase->data, next_passphrase->size));
+        if (fault)
+            unmake(options->state_dir);
+    }
     arena_free(&arena);
     keyfile_free(keyfile);
     sodium_free(next_seed);
-    sodium_free(passphrase);
     return fault;
+}
+
+/* 0, or the exit status after it was said why. */
+static int make_node(struct call *call, bool *sealed, struct id *id)
+{
+    const struct options *options = &call->options;
+    struct passphrase *passphrase = passphrase_new(), *next_passphrase = passphrase_new();
+    int status = 0, fault = read_passphrases(options, call_flag(call, "next-passphrase-file"),
+                                             passphrase, next_passphrase);
+
+    if (fault)
+        status = fail(call, "passphrase", "a passphrase file cannot be used: %s",
+                      options_passphrase_text(fault));
+    else if ((fault = create(options, passphrase, next_passphrase, id)) == FAULT_BUSY)
+        status = fail(call, "exists", "%s holds a node already", options->state_dir);
+    else if (fault)
+        status = fail(call, "state_dir", "cannot make a node in %s: %s", options->state_dir,
+                      fault_text(fault));
+    *sealed = passphrase->size > 0;
+    sodium_free(passphrase);
+    sodium_free(next_passphrase);
+    return status;
 }
 
 static int init(struct call *call)
@@ -165,19 +205,16 @@ static int init(struct call *call)
     char text[ID_TEXT_SIZE];
     bool sealed = false;
     struct id id;
-    int fault;
+    int fault, status;
 
     if (!identity_self_test())
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     fault = make_folder(options->state_dir);
     if (fault)
         return fail(call, "state_dir", "cannot use %s: %s", options->state_dir, fault_text(fault));
-    fault = create(options, call_flag(call, "next-passphrase-file"), &sealed, &id);
-    if (fault == FAULT_BUSY)
-        return fail(call, "exists", "%s holds a node already", options->state_dir);
-    if (fault)
-        return fail(call, "state_dir", "cannot make a node in %s: %s", options->state_dir,
-                    fault_text(fault));
+    status = make_node(call, &sealed, &id);
+    if (status)
+        return status;
     id_text(ID_NODE, &id, text);
     if (call->json) {
         print_json(json_pack("{s:s, s:s, s:s, s:b}", "node_id", text, "state_dir",

@@ -226,7 +226,7 @@ static int open_identity(struct node *node)
     fault = options_read_passphrase(node->options, passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot use the passphrase file %s: %s",
-                  node->options->passphrase_file, fault_text(fault));
+                  node->options->passphrase_file, options_passphrase_text(fault));
         sodium_free(passphrase);
         return fault;
     }

@@ -716,6 +716,14 @@ int options_read_passphrase(const struct options *options, struct passphrase *pa
     return fault ? fault : passphrase->size > 0 ? 0 : FAULT_CONFIG;
 }
 
+const char *options_passphrase_text(int fault)
+{
+    if (fault == FAULT_PERMISSIONS)
+        return "others may read it, or it is not ours: chmod 600";
+    return fault == FAULT_CONFIG ? "it is empty, or larger than 1024 bytes"
+                                 : "it cannot be read, or is no plain file";
+}
+
 void passphrase_forget(struct passphrase *passphrase)
 {
     sodium_memzero(passphrase, sizeof *passphrase);

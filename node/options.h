@@ -117,6 +117,7 @@ struct passphrase *passphrase_new(void); /* empty, in guarded memory; never NULL
 /* From passphrase_file, or else from $CREDENTIALS_DIRECTORY/ducknode-passphrase (systemd); without
  * its line end. 0 with size 0: neither is there. FAULT_PERMISSIONS: others may read the file. */
 int options_read_passphrase(const struct options *options, struct passphrase *passphrase);
+const char *options_passphrase_text(int fault); /* why it was not read, for people */
 void passphrase_forget(struct passphrase *passphrase); /* wipes */
 
 #endif

@@ -52,6 +52,28 @@ def a_passphrase_file_that_cannot_be_read_is_named():
                  "--passphrase-file", none)
         refused(1, none, *words, "--check-config")
         refused(1, none, *words)
+        open(none, "w").close()
+        os.chmod(none, 0o600)
+        refused(1, "it is empty", *words)
+        os.chmod(none, 0o644)
+        refused(1, "others may read it", *words)
+
+
+def an_init_that_fails_leaves_no_half_of_a_node():
+    with tempfile.TemporaryDirectory() as folder:
+        state, passphrase = os.path.join(folder, "node"), os.path.join(folder, "passphrase")
+        with open(passphrase, "w") as file:
+            file.write("a long passphrase\n")
+        os.chmod(passphrase, 0o600)
+        refused(1, "passphrase file", "init", "--state-dir", state,
+                "--next-passphrase-file", os.path.join(folder, "none"))
+        assert os.listdir(state) == [], os.listdir(state)
+        os.mkdir(os.path.join(state, "ducklings.next.key"))  # what comes last cannot be made
+        refused(1, "", "init", "--state-dir", state)
+        assert os.listdir(state) == ["ducklings.next.key"], os.listdir(state)
+        os.rmdir(os.path.join(state, "ducklings.next.key"))
+        code, _, error = duck("init", "--state-dir", state, "--next-passphrase-file", passphrase)
+        assert code == 0, error
 
 
 def help_is_given_where_it_is_asked_for():
@@ -104,6 +126,7 @@ def a_file_that_may_not_grow_does_not_kill_the_node():
 
 
 run(a_node_stays_in_the_network_that_it_was_made_for, init_says_how_this_very_node_is_run,
-    a_passphrase_file_that_cannot_be_read_is_named, help_is_given_where_it_is_asked_for,
+    a_passphrase_file_that_cannot_be_read_is_named,
+    an_init_that_fails_leaves_no_half_of_a_node, help_is_given_where_it_is_asked_for,
     what_makes_no_sense_is_refused_and_not_read_as_something_else,
     a_file_that_may_not_grow_does_not_kill_the_node)
