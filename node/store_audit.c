@@ -69,7 +69,8 @@ static bool note_state(struct store_audit *audit, const struct effect *effect,
     enum peck_state state = effect->state.state;
 
     if (effect->state.box == BOX_OUT) {
-        if (effect->state.problem.size == 0 && state != PECK_CANCELLED && state != PECK_EXPIRED)
+        if (effect->state.by_receipt ||
+            (effect->state.problem.size == 0 && state != PECK_CANCELLED && state != PECK_EXPIRED))
             return false;
         entry->kind = AUDIT_PECK_ENDED;
         entry->detail = detail_of(audit, effect->state.problem);

@@ -806,6 +806,7 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
     effect->state.with = entry.to;
     effect->state.state = receipt->state;
     effect->state.attempt = entry.attempts;
+    effect->state.by_receipt = true;
     effect->state.at_ms = event->at.wall_ms;
     agent_tell_changed(effects, BOX_OUT, &entry.from, &entry.to, &peck, receipt->state,
                        event->at.wall_ms);

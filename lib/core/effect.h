@@ -149,6 +149,7 @@ struct effect {
             struct bytes problem;            /* BOX_OUT: why, where no receipt says it; else empty */
             struct bytes refusal;            /* and that by its code… */
             uint64_t retry_after_ms;         /* …and when to try again; 0: not said */
+            bool by_receipt;                 /* BOX_OUT: one that came with this change says so, and is kept before it */
             bool cancelling;                 /* BOX_OUT: from now on its target is asked to end it */
         } state;
         struct {

@@ -54,6 +54,21 @@ def both_ends_tell_the_same_story():
         assert len(pond.bob.json("audit", "list", "--limit", "2")) == 2
 
 
+def an_end_that_a_receipt_brought_is_told_once():
+    with Pond("alice", "bob") as pond:
+        alice = pond.alice.hatch("alice@example.com", "Alice")
+        bob = pond.bob.hatch("bob@example.com", "Bob")
+        until("bob in alice's directory", lambda: any(
+            found["duckling_id"] == bob.id
+            for found in pond.alice.http("GET", "/beak/directory")["ducklings"]))
+        peck = alice.post("/beak/peck", target=bob.id, action="echo", payload={})["peck_id"]
+        alice.becomes(peck, "pending")
+        pond.alice.command("cancel", peck)
+        alice.becomes(peck, "cancelled")
+        assert kinds(pond.alice, "--subject", peck) == [
+            "peck_sent", "receipt_came", "receipt_came"], pond.alice.json("audit", "list")
+
+
 def a_stranger_checks_an_export_and_a_copied_database():
     with Pond("alice", "bob") as pond:
         one_answered_peck(pond)
@@ -116,5 +131,6 @@ def whatever_is_changed_in_a_copy_is_found():
 
 if __name__ == "__main__":
     run(both_ends_tell_the_same_story,
+        an_end_that_a_receipt_brought_is_told_once,
         a_stranger_checks_an_export_and_a_copied_database,
         whatever_is_changed_in_a_copy_is_found)

@@ -363,6 +363,26 @@ START_TEST(an_end_without_a_receipt_says_why)
 }
 END_TEST
 
+START_TEST(an_end_that_a_receipt_brought_is_noted_with_the_receipt)
+{
+    static const enum peck_state ends[] = {PECK_CANCELLED, PECK_EXPIRED};
+
+    for (uint64_t i = 0; i < 2; i++) {
+        struct effect sent =
+            bed_send(&bed, PECK_SENT, &(struct peck_wish){.created_ms = THINGS_WALL_MS + 1 + i});
+        struct effect ended = make_state(BOX_OUT, &sent.peck.id, ends[i], TRAY_WAITING);
+
+        ended.state.duckling = bed.bob.id;
+        ended.state.by_receipt = true;
+        bed_keep(&bed, &ended, 1);
+        ck_assert_uint_eq(read_log(&(struct audit_filter){0}).count, 2 * i + 1);
+        ended.state.by_receipt = false; /* one that this node has taken back itself */
+        bed_keep(&bed, &ended, 1);
+        ck_assert_uint_eq(read_log(&(struct audit_filter){0}).count, 2 * i + 2);
+    }
+}
+END_TEST
+
 START_TEST(a_damaged_end_stops_the_opening)
 {
     receive_at(THINGS_WALL_MS);
@@ -394,6 +414,7 @@ static Suite *make_suite(void)
     tcase_add_test(tests, a_list_goes_on_where_its_page_ended);
     tcase_add_test(tests, who_reads_on_from_the_last_entry_misses_none_and_has_none_twice);
     tcase_add_test(tests, an_end_without_a_receipt_says_why);
+    tcase_add_test(tests, an_end_that_a_receipt_brought_is_noted_with_the_receipt);
     tcase_add_test(tests, a_damaged_end_stops_the_opening);
     suite_add_tcase(suite, tests);
     return suite;
