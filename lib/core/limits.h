@@ -109,6 +109,31 @@
 #define SESSION_FRAMES_MAX (1ull << 32)
 #define ALIVE_WITHIN_MS (10 * MINUTE_MS)     /* a duckling that pulsed so recently is alive */
 
+#define PRE_KEY_LIFE_MS DAY_MS               /* then a new one is published */
+#define PRE_KEY_KEPT_MS (PRE_KEY_LIFE_MS + PECK_LIFE_MAX_MS) /* what was sealed to it has ended by then */
+
+/* Perches. */
+#define PRE_KEYS_MAX 16u                     /* a day's each; more when clocks leap */
+#define PERCHES_CHOSEN 3u                    /* when none are named */
+#define PERCHES_PER_PECK 3u                  /* that one peck is brought to */
+#define PERCH_BYTES_MAX (64u * MIB)          /* of all that is held for others */
+#define PERCH_OWNER_BYTES_MAX (16u * MIB)    /* of it for one node */
+#define PERCH_ENTRY_BYTES_MIN 4096u          /* that each counts for at least: 16384 of them, 4096 for one node */
+#define PERCH_SEALED_MAX (FRAME_SIZE_MAX - 1u * KIB) /* bytes */
+#define PERCH_EVICTED_MAX 128u               /* that make room for one */
+#define PERCH_AFTER_ATTEMPTS 3u              /* to reach a node that nobody calls dead, then its perches are used */
+#define DEPOSIT_ANSWER_MS (30 * SECOND_MS)   /* a perch that did not answer by then is asked again */
+#define DEPOSIT_REFUSED_MS (5 * MINUTE_MS)   /* one that refused */
+#define COLLECT_AT_ONCE 32u                  /* sealed pecks that go out for one CollectFrame… */
+#define COLLECT_BYTES (1u * MIB)             /* …and bytes; one at least */
+#define COLLECT_ANSWER_MS (10 * SECOND_MS)   /* without a word from the perch: it is asked again */
+#define COLLECT_EVERY_MS (5 * MINUTE_MS)     /* a perch that is linked all the while is asked so often */
+#define COLLECT_AGAIN_MS (2 * SECOND_MS)     /* after a pass that left some for later, doubling to a minute */
+#define COLLECT_JUNK_MS SECOND_MS            /* before the next portion, when one had what nobody can open */
+#define SETTLED_AT_ONCE 64u                  /* names in one frame */
+#define PERCH_CHOOSE_MS MINUTE_MS            /* perches are chosen anew so often, if some are gone… */
+#define PERCH_CHOOSE_FIRST_MS (5 * SECOND_MS) /* …and so soon after the start, and while there are too few */
+
 /* Tables. */
 #define OUTBOX_MAX 100000u        /* pecks that await a receipt; then "busy" */
 #define TRAY_MAX 100000u          /* pecks that await an agent or an owner; then refused, not final */

@@ -21,6 +21,13 @@ const struct noise_pattern noise_xk = {
                  {NOISE_S, NOISE_SE, NOISE_END}},
 };
 
+const struct noise_pattern noise_x = {
+    .protocol_name = "Noise_X_25519_ChaChaPoly_SHA256",
+    .callee_static_known = true,
+    .message_count = 1,
+    .messages = {{NOISE_E, NOISE_ES, NOISE_S, NOISE_SS, NOISE_END}},
+};
+
 void noise_wipe(void *secret, size_t size)
 {
     sodium_memzero(secret, size);

@@ -1,7 +1,7 @@
 /* noise: the Noise Protocol Framework (revision 34), for 25519, ChaChaPoly and SHA256.
  *
  * Patterns are data, so that the interpreter is the specification's own section 5.3 and its public
- * vectors for several patterns check it; the product uses XK only. No allocation, no chance:
+ * vectors for several patterns check it; the product uses XK (session.h) and X (sealed.h). No allocation, no chance:
  * ephemeral keys come in. Words are the specification's. */
 #ifndef DUCK_CORE_NOISE_H
 #define DUCK_CORE_NOISE_H
@@ -24,6 +24,7 @@ struct noise_pattern {
 };
 
 extern const struct noise_pattern noise_xk;
+extern const struct noise_pattern noise_x; /* one way: see sealed.h */
 
 struct noise_cipher {
     uint8_t key[NOISE_KEY_SIZE];

@@ -10,12 +10,8 @@
 #define VECTORS VECTORS_DIR "/noise.json"
 #define TEXT_MAX 256
 
-/* Section 7 of the specification; the product itself has XK only. */
+/* Section 7 of the specification; the product itself has XK and X only. */
 static const struct noise_pattern patterns[] = {
-    {.protocol_name = "Noise_X_25519_ChaChaPoly_SHA256",
-     .callee_static_known = true,
-     .message_count = 1,
-     .messages = {{NOISE_E, NOISE_ES, NOISE_S, NOISE_SS, NOISE_END}}},
     {.protocol_name = "Noise_XX_25519_ChaChaPoly_SHA256",
      .message_count = 3,
      .messages = {{NOISE_E, NOISE_END},
@@ -38,6 +34,8 @@ static const struct noise_pattern *find_pattern(const char *name)
 {
     if (strcmp(name, noise_xk.protocol_name) == 0)
         return &noise_xk;
+    if (strcmp(name, noise_x.protocol_name) == 0)
+        return &noise_x;
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         if (strcmp(name, patterns[i].protocol_name) == 0)
             return &patterns[i];

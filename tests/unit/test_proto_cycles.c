@@ -6,6 +6,7 @@
 #include "wire/gossip.pb-c.h"
 #include "wire/local.pb-c.h"
 #include "wire/peck.pb-c.h"
+#include "wire/perch.pb-c.h"
 #include "wire/receipt.pb-c.h"
 #include "wire/record.pb-c.h"
 #include "wire/session.pb-c.h"
@@ -46,6 +47,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__probe_nack_frame__descriptor,
     &duck__accusation_frame__descriptor,
     &duck__accusation_body__descriptor,
+    &duck__sealed_peck__descriptor,
     &duck__reconcile_frame__descriptor,
     &duck__fetch_frame__descriptor,
     &duck__fetched_frame__descriptor,
