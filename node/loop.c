@@ -47,6 +47,7 @@ struct loop {
     struct loop_settings settings;
     struct agent *agent; /* NULL until loop_run has read the store */
     struct bytes addresses[NODE_ADDRESSES_MAX];
+    struct id perches[NODE_PERCHES_MAX];
     struct arena kept;     /* what they are in */
     struct message *start; /* the first turn's */
     struct turn turns[2];  /* one is decided while the other waits for its sync */
@@ -165,6 +166,10 @@ static void copy_addresses(struct loop *loop)
     for (size_t i = 0; i < agent->address_count; i++)
         loop->addresses[i] = arena_copy(&loop->kept, agent->addresses[i]);
     agent->addresses = loop->addresses;
+    assert(agent->perch_count <= NODE_PERCHES_MAX);
+    if (agent->perch_count > 0)
+        memcpy(loop->perches, agent->perches, agent->perch_count * sizeof *agent->perches);
+    agent->perches = loop->perches;
 }
 
 int loop_new(struct loop **made, const struct loop_settings *settings)
@@ -403,16 +408,30 @@ static void look_up_order(struct loop *loop, struct message *message)
     }
 }
 
+/* Of a peck that a perch held: the one that it waits for. */
+static void find_before(struct loop *loop, struct perched *perched)
+{
+    enum peck_state state;
+
+    perched->after_known = !id_is_zero(&perched->after) &&
+                           store_knows_peck(loop->settings.store, &perched->after, &state);
+}
+
 static void look_up(struct loop *loop, struct message *message)
 {
     struct event *event = &message->event;
     const struct peck *peck = &event->peck.peck;
+
+    if (event->kind == EVENT_HELD && loop->settings.intake)
+        agent_open_held(loop->agent, loop->settings.intake, event, &message->arena);
 
     if (event->kind == EVENT_ORDER)
         look_up_order(loop, message);
     if (event->kind != EVENT_PECK)
         return;
     event->peck.known = store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
+    if (event->peck.perched)
+        find_before(loop, event->peck.perched);
     if (!event->peck.known && !id_is_zero(&peck->reply_to))
         event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
                                                &peck->to, &message->arena);
@@ -443,6 +462,7 @@ static bool can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
+           effect->kind == EFFECT_DROP_PERCHED || effect->kind == EFFECT_KEEP_DEPOSIT ||
            effect->kind == EFFECT_KEEP_COUNT || /* beside the pecks that it counts */
            effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }

@@ -24,6 +24,7 @@ struct loop_settings {
     struct roster *roster;           /* kept up to date */
     uint64_t session_rotate_wall_ms; /* then the sessions' static key is replaced */
     uint64_t audit_life_ms;          /* older pages of the audit log are cut off; 0: none are */
+    struct intake *intake;           /* the loop's own, for what is under a seal; NULL: perches are not used */
     struct identity_key *node_key;   /* the agent's, to be replaced when it is rotated */
     int (*keep_chain)(void *context, struct bytes chain); /* of the node, and the key that was prepared (keyfile.h);
                                                              NULL: the node cannot be rotated */
@@ -31,7 +32,7 @@ struct loop_settings {
     void *context;
 };
 
-/* All pointers are borrowed for the loop's life, but for the agent's addresses. */
+/* All pointers are borrowed for the loop's life, but for the agent's addresses and perches. */
 int loop_new(struct loop **made, const struct loop_settings *settings);
 void loop_free(struct loop *loop); /* NULL is fine */
 

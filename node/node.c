@@ -73,7 +73,7 @@ struct node {
     atomic_uint_fast64_t frames_over_quota;
     struct quota *news_quota, *asked_quota; /* under the keyring's lock, too */
     pthread_mutex_t keyring_lock;
-    struct intake *intakes[WORKERS];
+    struct intake *intakes[WORKERS + 1]; /* the last: the loop's */
     char gateway_url[OPTIONS_URL_SIZE + 8];
     char gateway_url_file[OPTIONS_PATH_SIZE + 16]; /* the gateway writes it; it knows its port */
     char listening[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE]; /* "tcp://host:port" */
@@ -467,7 +467,7 @@ static void open_intakes(struct node *node)
     settings.held_good = node->held_good;
     settings.news = node->news_quota;
     settings.asked = node->asked_quota;
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i <= WORKERS; i++)
         node->intakes[i] = intake_new(&settings);
 }
 
@@ -569,8 +569,25 @@ static void stop_node(void *context)
     kill(getpid(), SIGTERM);
 }
 
+/* `ids` is borrowed for loop_new. */
+static void set_perches(const struct options *options, struct id ids[NODE_PERCHES_MAX],
+                        struct agent_settings *settings)
+{
+    bool is_auto = options->perch_count == 0 || strcmp(options->perches[0], "auto") == 0;
+
+    settings->is_perch = options->perch;
+    settings->perch.bytes_max = options->perch_mib * (size_t)MIB;
+    settings->perch.owner_bytes_max = settings->perch.bytes_max / 4;
+    settings->choose_perches = is_auto;
+    settings->perches = ids;
+    for (size_t i = 0; i < options->perch_count && !is_auto; i++)
+        settings->perch_count +=
+            id_parse(ID_NODE, bytes_of_text(options->perches[i]), &ids[settings->perch_count]);
+}
+
 static int open_loop(struct node *node)
 {
+    struct id perches[NODE_PERCHES_MAX];
     char texts[NODE_ADDRESSES_MAX][OPTIONS_ADDRESS_SIZE];
     struct bytes addresses[NODE_ADDRESSES_MAX];
     struct loop_settings settings = {
@@ -590,6 +607,7 @@ static int open_loop(struct node *node)
         .roster = node->roster,
         .session_rotate_wall_ms = clock_wall_ms() + SESSION_KEY_LIFE_MS / 2,
         .audit_life_ms = node->options->audit_days * DAY_MS,
+        .intake = node->intakes[WORKERS],
         .node_key = node->key,
         .keep_chain = keep_chain,
         .stop = stop_node,
@@ -598,6 +616,7 @@ static int open_loop(struct node *node)
     int fault;
 
     settings.agent.address_count = find_addresses(node, texts, addresses);
+    set_perches(node->options, perches, &settings.agent);
     if (settings.agent.address_count == 0)
         log_write(LOG_WARNING, "node",
                   "no address to advertise: others cannot dial this node (set [node] advertise)");
@@ -615,7 +634,7 @@ static void read_figures(void *context, struct agent_figures *figures,
     size_t count, bytes;
 
     loop_figures(node->loop, figures);
-    for (size_t i = 0; i < WORKERS; i++) {
+    for (size_t i = 0; i <= WORKERS; i++) {
         figures->signature_checks += intake_signature_checks(node->intakes[i]);
         intake_count_refusals(node->intakes[i], node_figures->refused);
     }
@@ -948,7 +967,7 @@ static void close_all(struct node *node)
     store_close(node->store);
     roster_free(node->roster);
     inbox_free(node->inbox);
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i <= WORKERS; i++)
         intake_free(node->intakes[i]);
     keyring_free(node->keyring);
     seen_free(node->held_good);

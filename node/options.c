@@ -32,6 +32,7 @@ enum key_kind {
     KEY_ADDRESS, /* host:port */
     KEY_LIST,    /* of addresses */
     KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
+    KEY_PERCHES, /* of nodes' ids, or auto, or none */
     KEY_WORDS,   /* a list of whatever the gateway makes of it */
     KEY_RATES,   /* a list of limits: see core/rate_table.h */
     KEY_PASSED,  /* a text for the gateway, which judges it */
@@ -71,6 +72,9 @@ static const struct key keys[] = {
     {"node", "bond_own", KEY_SWITCH, AT(bond_own), 0, 0, 0},
     {"node", "sign_alone", KEY_SWITCH, AT(sign_alone), 0, 0, 0},
     {"node", "handlers_at_once", KEY_NUMBER, AT(handlers_at_once), 0, 0, HANDLERS_AT_ONCE_MAX},
+    {"node", "perches", KEY_PERCHES, AT(perches), ID_TEXT_SIZE, AT(perch_count), NODE_PERCHES_MAX},
+    {"node", "perch", KEY_SWITCH, AT(perch), 0, 0, 0},
+    {"node", "perch_mib", KEY_NUMBER, AT(perch_mib), 0, 0, OPTIONS_PERCH_MIB_MAX},
     {"audit", "keep_days", KEY_DAYS, AT(audit_days), 0, 0, 0},
     {"log", "format", KEY_FORMAT, AT(log_format), 0, 0, 0},
     {"log", "level", KEY_LEVEL, AT(log_level), 0, 0, 0},
@@ -170,6 +174,14 @@ static bool is_join(const char *text)
     return id_parse(ID_NODE, bytes_of(text, (size_t)(at - text)), &node) && is_address(at + 1);
 }
 
+static bool is_perch(const char *word)
+{
+    struct id node;
+
+    return strcmp(word, "auto") == 0 || strcmp(word, "none") == 0 ||
+           id_parse(ID_NODE, bytes_of_text(word), &node);
+}
+
 static bool set_text(struct options *options, const struct key *key, const char *value,
                      struct options_problem *problem)
 {
@@ -215,6 +227,8 @@ static bool add_address(struct options *options, const struct key *key, const ch
     if (key->kind == KEY_RATES && !is_rate(address))
         return refuse(problem, key, "a limit is written peck=10/60/300, peck.T2=60 or peck=off",
                       address);
+    if (key->kind == KEY_PERCHES && !is_perch(address))
+        return refuse(problem, key, "it is auto, none, or ids of nodes (nod_...)", address);
     if (key->kind == KEY_LIST && !is_address(address))
         return refuse(problem, key, "an address is host:port", address);
     strcpy(list + *count * key->size, address);
@@ -326,6 +340,7 @@ static bool set_key(struct options *options, const struct key *key, const char *
         return set_text(options, key, value, problem);
     case KEY_LIST:
     case KEY_JOIN:
+    case KEY_PERCHES:
     case KEY_WORDS:
     case KEY_RATES:
         return add_list(options, key, value, problem);
@@ -487,6 +502,8 @@ void options_default(struct options *options)
         .gateway_enabled = true,
         .gateway_listen = DEFAULT_GATEWAY_LISTEN,
         .handlers_at_once = HANDLERS_AT_ONCE,
+        .perch = true,
+        .perch_mib = PERCH_BYTES_MAX / MIB,
     };
     if (gethostname(host, sizeof host - 1) != 0 || !host[0] ||
         !bytes_are_text(bytes_of_text(host), false))
@@ -568,6 +585,13 @@ bool options_settle(struct options *options, struct options_problem *problem)
                  options->advertise[i]);
         return false;
     }
+    for (size_t i = 0; i < options->perch_count; i++) {
+        if (options->perch_count == 1 || strncmp(options->perches[i], "nod_", 4) == 0)
+            continue;
+        snprintf(problem->text, sizeof problem->text,
+                 "[node] perches: %s stands alone, or not at all", options->perches[i]);
+        return false;
+    }
     return handler_table_judge(&options->handlers, problem->text);
 }
 
@@ -617,6 +641,7 @@ static void print_key(const struct options *options, const struct key *key, FILE
         break;
     case KEY_LIST:
     case KEY_JOIN:
+    case KEY_PERCHES:
     case KEY_WORDS:
     case KEY_RATES:
         print_list(options, key, file);

@@ -4,7 +4,7 @@
  * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
- *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once
+ *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once, perches, perch, perch_mib
  *     [audit]    keep_days
  *     [log]      format (text, json), level (error, warning, info, debug)
  *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, limits, trust_proxy, proxy_header, metrics_allow, tls_certificate_file, tls_key_file, smtp_url, mail_from, smtp_credentials_file; and smtp_in_clear, smtp_ca_file, mail_templates, captcha, captcha_bits, captcha_secret_file, captcha_site_key, captcha_hostname, captcha_verify_url, captcha_allow, captcha_ca_file, passkey_rp_id, passkey_origin, which are handed on to the gateway
@@ -15,7 +15,7 @@
 #ifndef DUCK_NODE_OPTIONS_H
 #define DUCK_NODE_OPTIONS_H
 
-#include "core/bytes.h"
+#include "core/id.h"
 #include "core/limits.h"
 #include "handler_table.h"
 #include "log.h"
@@ -30,6 +30,7 @@
 #define OPTIONS_LIMITS_MAX 20u       /* words of core/rate_table.h */
 #define OPTIONS_PASSED_SIZE 1100u    /* "--flag=value" and NUL */
 #define OPTIONS_PASSED_MAX 32u
+#define OPTIONS_PERCH_MIB_MAX 4096u
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
 #define PASSPHRASE_MAX 1024u       /* bytes */
@@ -52,6 +53,10 @@ struct options {
     bool bond_own;                       /* ducklings of this node may peck one another unasked */
     bool sign_alone;                     /* a signature for each peck and receipt, none for a turn: to measure */
     uint32_t handlers_at_once;           /* programs of all handlers; 1 to 256, default 32 */
+    char perches[NODE_PERCHES_MAX][ID_TEXT_SIZE]; /* nodes that hold pecks for this one while it is away; or "auto", as without a word: some living neighbours; or "none" */
+    size_t perch_count;
+    bool perch;                          /* this node holds pecks for others; default: yes… */
+    uint32_t perch_mib;                  /* …so many MiB of them, a quarter for one node; 1 to 4096, default 64 */
     struct handler_table handlers;
     uint32_t audit_days;                 /* that the audit log is kept; 0, the default: for ever */
     enum log_format log_format;

@@ -194,6 +194,45 @@ static void send_stored_receipts(struct performer *performer, const struct effec
         remember_late(performer, &late);
 }
 
+/* A peck of ours, sealed, to a perch. */
+static void deposit(struct performer *performer, const struct effect *effect)
+{
+    const struct deposit *deposit = effect->deposit;
+    struct bytes wire, chain, body;
+
+    arena_reset(&performer->scratch);
+    if (store_read_peck(performer->store, BOX_OUT, &deposit->peck, &performer->scratch, &wire,
+                        &chain) ||
+        wire.size == 0)
+        return; /* it was done meanwhile */
+    body = frame_pack_deposit(deposit, chain, wire, &performer->scratch);
+    if (body.size > 0)
+        transport_send(performer->transport, &deposit->perch, FRAME_DEPOSIT, body);
+}
+
+/* Of what a full link cannot take the owner hears nothing, and asks again. */
+static void send_perched(struct performer *performer, const struct effect *effect)
+{
+    const struct perched_portion *portion = effect->portion;
+    struct bytes sealed, body;
+
+    for (size_t i = 0; i < portion->count || i == 0; i++) {
+        const struct perch_entry *entry = i < portion->count ? &portion->entries[i] : NULL;
+        bool is_last = i + 1 >= portion->count;
+
+        arena_reset(&performer->scratch);
+        if (entry &&
+            (store_read_perched(performer->store, entry->number, &performer->scratch, &sealed) ||
+             sealed.size == 0))
+            entry = NULL; /* it made room meanwhile */
+        if (!entry && !is_last)
+            continue;
+        body = frame_pack_held(entry, sealed, is_last, portion->has_more, &performer->scratch);
+        if (transport_send(performer->transport, &portion->owner, FRAME_HELD, body))
+            return;
+    }
+}
+
 void perform_early(struct performer *performer, struct effects *effects, size_t *from)
 {
     bool any = false;
@@ -252,6 +291,11 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_TRUST:
         case EFFECT_DROP_TRUST:
         case EFFECT_KEEP_TIER:
+        case EFFECT_KEEP_PRE_KEY:
+        case EFFECT_DROP_PRE_KEY:
+        case EFFECT_KEEP_PERCHED:
+        case EFFECT_DROP_PERCHED:
+        case EFFECT_KEEP_DEPOSIT:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:
@@ -270,6 +314,12 @@ void perform(struct performer *performer, const struct effects *effects, const s
             break;
         case EFFECT_SEND_RECORDS:
             send_records(performer, effect);
+            break;
+        case EFFECT_DEPOSIT:
+            deposit(performer, effect);
+            break;
+        case EFFECT_SEND_PERCHED:
+            send_perched(performer, effect);
             break;
         case EFFECT_DIAL:
             dial(performer, effect);

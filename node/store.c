@@ -28,6 +28,7 @@
 #include "node_6.sql.h"
 #include "node_7.sql.h"
 #include "node_8.sql.h"
+#include "node_9.sql.h"
 #include "store_internal.h"
 
 #include <assert.h>
@@ -42,7 +43,7 @@
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
                                                       schema_node_4, schema_node_5, schema_node_6,
-                                                      schema_node_7, schema_node_8};
+                                                      schema_node_7, schema_node_8, schema_node_9};
 
 /* ---- a connection ---- */
 
@@ -396,9 +397,9 @@ static int check_node(struct store *store)
 
 static void derive_keys(struct store *store, const uint8_t *storage_key)
 {
-    store->keys = sodium_malloc(2 * crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
+    store->keys = sodium_malloc(STORE_KEYS * crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
     assert(store->keys);
-    for (uint64_t i = 0; i < 2; i++)
+    for (uint64_t i = 0; i < STORE_KEYS; i++)
         crypto_kdf_derive_from_key(store->keys + i * crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
                                    crypto_aead_xchacha20poly1305_ietf_KEYBYTES, i + 1, "duckseed",
                                    storage_key);
@@ -554,7 +555,9 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
         [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
         [EFFECT_KEEP_PARTIAL] = store_keep_partial,   [EFFECT_KEEP_TIER] = store_keep_tier,
-        [EFFECT_KEEP_KEY] = store_keep_key,
+        [EFFECT_KEEP_KEY] = store_keep_key,           [EFFECT_KEEP_PRE_KEY] = store_keep_pre_key,
+        [EFFECT_DROP_PRE_KEY] = store_drop_pre_key,   [EFFECT_KEEP_PERCHED] = store_keep_perched,
+        [EFFECT_DROP_PERCHED] = store_drop_perched,   [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -710,6 +713,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_pecks(store, BOX_OUT, &restoring);
     if (!fault)
         fault = store_restore_pecks(store, BOX_IN, &restoring);
+    if (!fault)
+        fault = store_restore_perches(store, &restoring);
     if (!fault)
         fault = store_restore_vouchers(store, &restoring);
     if (!fault)

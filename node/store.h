@@ -111,6 +111,10 @@ int store_read_told_tiers(struct store *store,
 int store_sync(struct store *store);
 bool store_is_io_broken(const struct store *store); /* a sync or read failed: stop acknowledging */
 
+/* What this node holds for another, sealed. Empty, and no fault: it is not held any more. */
+int store_read_perched(struct store *store, uint64_t number, struct arena *arena,
+                       struct bytes *sealed);
+
 /* Is a received peck held, and in which state? Sees the open turn. What cannot be looked up is not held, as
  * far as this call can say: then the store is broken, and nothing more is kept. The next one is like it. */
 bool store_knows_peck(struct store *store, const struct id *peck, enum peck_state *state);

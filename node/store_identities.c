@@ -13,7 +13,7 @@
 static_assert(SEALED_NEXT_SIZE == SEED_SIZE + crypto_box_SEALBYTES, "a sealed box");
 static_assert(SEALED_SEED_SIZE == NONCE_SIZE + SEED_SIZE + TAG_SIZE, "nonce, seed, tag");
 
-enum which_seed { SEED_LIVE, SEED_NEXT };
+enum which_seed { SEED_LIVE, SEED_NEXT, SEED_OF_PRE_KEY };
 
 /* ---- numbers ---- */
 
@@ -197,6 +197,30 @@ static bool unseal_seed(const struct store *store, const struct id *id, enum whi
            crypto_aead_xchacha20poly1305_ietf_decrypt(
                seed, NULL, NULL, sealed.data + NONCE_SIZE, SEALED_SEED_SIZE - NONCE_SIZE,
                context.data, context.size, sealed.data, store->keys + which * KEY_SIZE) == 0;
+}
+
+static struct id pre_key_name(const uint8_t *public)
+{
+    struct id id;
+
+    memcpy(id.bytes, public, ID_SIZE);
+    return id;
+}
+
+void store_seal_pre_key(const struct store *store, const uint8_t *public, const uint8_t *secret,
+                        uint8_t sealed[SEALED_SEED_SIZE])
+{
+    struct id id = pre_key_name(public);
+
+    seal_seed(store, &id, SEED_OF_PRE_KEY, secret, sealed);
+}
+
+bool store_unseal_pre_key(const struct store *store, const uint8_t *public, struct bytes sealed,
+                          uint8_t *secret)
+{
+    struct id id = pre_key_name(public);
+
+    return unseal_seed(store, &id, SEED_OF_PRE_KEY, sealed, secret);
 }
 
 /* The next key is for whoever has the key apart, if there is one; this node has it no more. */

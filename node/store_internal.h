@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 8
+#define STORE_VERSION 9
 #define STORE_DIRECTORY_VERSION 3 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -23,6 +23,7 @@
 #define STORE_AUDIT_CUTS_AT_ONCE 16    /* checkpoints that pruning goes on by in one turn */
 #define STORE_AUDIT_LOOKED_AT_MAX 1024 /* pages, for one answer */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
+#define STORE_KEYS 3                 /* see struct store */
 #define SEALED_NEXT_SIZE (SEED_SIZE + 48) /* for somebody else: crypto_box_seal */
 
 /* Statements are prepared at their first use and kept. */
@@ -68,6 +69,14 @@ enum statement {
     STATEMENT_PECK_HASH,
     STATEMENT_FILE,
     STATEMENT_FILED_THROUGH,
+    /* perches */
+    STATEMENT_PRE_KEY_ADD,
+    STATEMENT_PRE_KEY_WIPE,
+    STATEMENT_PRE_KEY_DROP,
+    STATEMENT_PERCHED_ADD,
+    STATEMENT_PERCHED_DROP,
+    STATEMENT_PERCHED_READ,
+    STATEMENT_DEPOSIT_ADD,
     /* audit log */
     STATEMENT_AUDIT_PAGE_ADD,
     STATEMENT_AUDIT_CHECKPOINT_ADD,
@@ -131,6 +140,7 @@ enum statement {
     STATEMENT_VIEW_FIND,
     STATEMENT_VIEW_PECK,
     STATEMENT_VIEW_ENDING,
+    STATEMENT_VIEW_DEPOSITS,
     STATEMENT_VIEW_PARTIALS_HEAD,
     STATEMENT_VIEW_PARTIALS,
     STATEMENT_VIEW_NUMBER,
@@ -279,7 +289,7 @@ struct store_audit {
 
 struct store {
     struct store_connection connection;
-    uint8_t *keys; /* in guarded memory: of live seeds, then of next seeds */
+    uint8_t *keys; /* in guarded memory: of live seeds, of next seeds, of pre-keys */
     uint8_t seal_key[32]; /* for next seeds instead… */
     bool has_seal_key;    /* …where there is one */
     struct id node;
@@ -371,6 +381,20 @@ int store_keep_pin(struct store *store, const struct effect *effect);
 int store_restore_pins(struct store *store, const struct restoring *restoring);
 struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
 size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
+
+/* ---- store_perched.c ---- */
+int store_keep_pre_key(struct store *store, const struct effect *effect);
+int store_drop_pre_key(struct store *store, const struct effect *effect);
+int store_keep_perched(struct store *store, const struct effect *effect);
+int store_drop_perched(struct store *store, const struct effect *effect);
+int store_keep_deposit(struct store *store, const struct effect *effect);
+int store_restore_perches(struct store *store, const struct restoring *restoring); /* after the pecks */
+
+/* ---- store_identities.c: as seeds are sealed ---- */
+void store_seal_pre_key(const struct store *store, const uint8_t *public, const uint8_t *secret,
+                        uint8_t sealed[SEALED_SEED_SIZE]);
+bool store_unseal_pre_key(const struct store *store, const uint8_t *public, struct bytes sealed,
+                          uint8_t *secret);
 
 /* ---- store_bonds.c ---- */
 int store_keep_bond(struct store *store, const struct effect *effect);

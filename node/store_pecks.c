@@ -408,6 +408,7 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
 #define PARTIALS_COLUMN 9
 #define CANCELLING_COLUMN 12
 #define WIRE_COLUMN 13
+#define THREAD_COLUMN 14
 
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
@@ -468,6 +469,8 @@ static void give_open(sqlite3_stmt *statement, enum box box, struct arena *arena
         event.sent.from = duckling;
         event.sent.to = other;
         read_sent(statement, restoring->at, &event.sent);
+        event.sent.conversation = outbox_conversation(&event.sent.from, &event.sent.to,
+                                                      store_column_bytes(statement, THREAD_COLUMN));
     } else {
         event.kind = EVENT_RESTORED_RECEIVED;
         event.received.peck = id_of(&hash);
@@ -491,7 +494,8 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
         connection->database,
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
         "p.lease_until_ms, x.number, x.total, x.running, p.cancelling, "
-        "(SELECT w.wire FROM peck_wire w WHERE w.seq = p.seq AND p.box = 1) "
+        "(SELECT w.wire FROM peck_wire w WHERE w.seq = p.seq AND p.box = 1), "
+        "coalesce(p.conversation, p.thread) "
         "FROM (SELECT seq FROM peck INDEXED BY peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "

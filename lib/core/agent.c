@@ -1,6 +1,7 @@
-/* The agent is seven parts that share one state: the directory (agent_directory.c), links
+/* The agent is nine parts that share one state: the directory (agent_directory.c), links
  * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), answers that come
- * in parts (agent_partials.c), the ends of bonds (agent_bonds.c) and their limits (agent_limits.c). A turn:
+ * in parts (agent_partials.c), the ends of bonds (agent_bonds.c) and their limits (agent_limits.c), pecks for who is
+ * away (agent_away.c), and what is held here for others (agent_perch.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -206,6 +207,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
     agent->tray = tray_new(TRAY_MAX);
+    agent_init_perches(agent);
     agent->node_refresh_at_ms = MOMENT_NEVER;
     agent->ducklings_refresh_at_ms = MOMENT_NEVER;
     return agent;
@@ -233,6 +235,11 @@ void agent_free(struct agent *agent)
     memory_give_back(agent->fresh);
     agent_free_sets(agent);
     idtable_free(&agent->linked);
+    perch_free(agent->perch);
+    deposits_free(agent->deposits);
+    collecting_free(agent->collecting);
+    prekeys_free(agent->prekeys);
+    seen_free(agent->perched_refused);
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     arena_free(&agent->memory);
     memory_give_back(agent);
@@ -275,6 +282,7 @@ static void resume(struct agent *agent, const struct event *event)
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
     agent->started = true;
+    agent_recall_perches(agent);
     agent->metrics_changed = agent_has_metrics(agent);
     agent->metrics_at_ms = at->now_ms;
     agent->ducklings_refresh_at_ms = at->now_ms; /* looks at each, once */
@@ -322,6 +330,14 @@ static void restore_received(struct agent *agent, const struct event *event,
                   id_text(ID_PECK, &entry.peck, text));
 }
 
+static void restore_deposit(struct agent *agent, const struct event *event)
+{
+    const struct outbox_entry *entry = outbox_find(agent->outbox, &event->kept_deposit.peck);
+
+    if (entry)
+        deposits_restore(agent->deposits, &entry->hash, &event->kept_deposit.perch);
+}
+
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
 {
     switch (event->kind) {
@@ -356,6 +372,15 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_PIN:
         agent_restore_pin(agent, event->pin.address, &event->pin.node);
         break;
+    case EVENT_RESTORED_PRE_KEY:
+        prekeys_add(agent->prekeys, event->pre_key.secret, event->pre_key.made_ms);
+        break;
+    case EVENT_RESTORED_PERCHED:
+        perch_restore(agent->perch, &event->perched);
+        break;
+    case EVENT_RESTORED_DEPOSIT:
+        restore_deposit(agent, event);
+        break;
     case EVENT_START:
         start(agent, event, effects);
         break;
@@ -376,7 +401,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_answer(agent, event, effects);
         break;
     case EVENT_PECK:
-        if (event->peck.known)
+        if (event->peck.perched)
+            agent_take_perched(agent, event, effects);
+        else if (event->peck.known)
             agent_receive_again(agent, event, effects);
         else
             agent_receive_peck(agent, event, effects);
@@ -398,6 +425,21 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         break;
     case EVENT_FETCHED:
         agent_take_fetched(agent, event, effects);
+        break;
+    case EVENT_DEPOSIT:
+        agent_take_deposit(agent, event, effects);
+        break;
+    case EVENT_DEPOSITED:
+        agent_take_deposited(agent, event, effects);
+        break;
+    case EVENT_COLLECT:
+        agent_take_collect(agent, event, effects);
+        break;
+    case EVENT_HELD:
+        agent_take_held(agent, event, effects);
+        break;
+    case EVENT_SETTLED:
+        agent_take_settled(agent, event, effects);
         break;
     case EVENT_RECORDS:
         for (size_t i = 0; i < event->records.count; i++)
@@ -435,6 +477,8 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_end_bonds_over(agent, at, effects);
     agent_sign(agent, at, effects);
     agent_keep_counts(agent, effects);
+    agent_settle_perches(agent, at, effects);
+    agent_expire_perched(agent, at, effects);
     agent_refresh_records(agent, at, effects);
     agent_renew_bonded(agent, at, effects);
     agent_heed_gossip(agent, at, effects);
@@ -463,6 +507,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
     wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
     wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
+    wake_ms = sooner(wake_ms, agent_perches_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
@@ -482,6 +527,12 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
         .live_nodes = gossip_live(agent->gossip) + 1,
+        .perched = perch_count(agent->perch),
+        .perched_bytes = perch_bytes(agent->perch),
+        .perched_owners = perch_owners(agent->perch),
+        .deposited = deposits_count(agent->deposits),
+        .perched_opened = agent->perched_opened,
+        .perched_junk = agent->perched_junk,
     };
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);

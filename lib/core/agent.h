@@ -32,7 +32,19 @@ struct agent_settings {
     struct record_pool *record_pool;       /* shared with other agents, outlives them; NULL: its own */
     bool sign_alone;                       /* every peck and receipt its own signature: to measure */
     bool bond_own;                         /* ducklings of one node may peck one another unasked */
+    const struct id *perches;              /* that hold pecks for this node while it is away… */
+    size_t perch_count;                    /* …at most NODE_PERCHES_MAX; 0: none, unless… */
+    bool choose_perches;                   /* …they are chosen among living neighbours */
+    bool is_perch;                         /* it holds pecks for nodes that name it */
+    struct perch_settings perch;           /* how much */
 };
+
+struct intake;
+
+/* An EVENT_HELD, before agent_step: what is under the seal is judged as if it had come over a link, and
+ * makes an EVENT_PECK of it. Else `held.wrong` says why it could not. `arena` lives as long as the event. */
+void agent_open_held(struct agent *agent, struct intake *intake, struct event *event,
+                     struct arena *arena);
 
 struct agent *agent_new(const struct agent_settings *settings);
 void agent_free(struct agent *agent); /* NULL is fine */
@@ -77,6 +89,9 @@ struct agent_figures {
     size_t proofs;            /* owners that gave one version to two records */
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
+    size_t perched, perched_bytes, perched_owners; /* held for others */
+    size_t deposited;          /* pecks of ours that were brought to perches */
+    uint64_t perched_opened, perched_junk; /* that perches held for this node; of no use */
     bool restoring;            /* the store is still being read: filled in by who does it */
     bool undone;               /* the last turn could not be kept, nor any since: filled in by who undid it */
     uint64_t signature_checks; /* by the intakes: filled in by who runs them */

@@ -273,7 +273,9 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
         .software = agent->settings.software,
         .display_name = agent->settings.display_name,
         .away = agent->stopping,
+        .is_perch = agent->settings.is_perch,
     };
+    const struct pre_key *pre_key = prekeys_newest(agent->prekeys);
     struct statement statement = {.kind = RECORD_NODE};
     struct bytes wire = {0};
     struct effect *effect;
@@ -281,6 +283,12 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
     for (size_t i = 0; i < content.address_count; i++)
         content.addresses[i] = agent->settings.addresses[i];
     memcpy(content.session_key, agent->settings.session_key, sizeof content.session_key);
+    if (pre_key) {
+        content.has_pre_key = true;
+        memcpy(content.pre_key, pre_key->pair.public, sizeof content.pre_key);
+        content.perch_count = agent->perch_count;
+        memcpy(content.perches, agent->perches, sizeof content.perches);
+    }
     statement.deleted = agent->leaving;
     if (!agent->leaving)
         statement.content = node_content_pack(&content, &effects->arena);

@@ -74,6 +74,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
     agent_check_sets(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
     agent_tell_terms(agent, &event->node, effects);
+    agent_perches_link_up(agent, &event->node, &event->at);
 }
 
 void agent_link_down(struct agent *agent, const struct event *event, struct effects *effects)
@@ -81,6 +82,7 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
     char text[ID_TEXT_SIZE];
 
     agent_forget_link(agent, &event->node);
+    collecting_link_down(agent->collecting, &event->node);
     gossip_link_down(agent->gossip, &event->node, event->link.goodbye, event->at.now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_link_down(agent->repairs[i], &event->node, event->at.now_ms);

@@ -4,14 +4,21 @@
 
 #define PASS_ON_MAX (ACTIVE_LINKS_MAX * 4u)
 
+bool agent_find_node(const struct agent *agent, const struct id *node, struct node_content *content)
+{
+    struct arena *memory = (struct arena *)(uintptr_t)&agent->contact_memory;
+    struct bytes packed = directory_node_content(agent->directory, node);
+
+    arena_reset(memory);
+    return packed.data && node_content_parse(packed, memory, content) == RECORD_OK;
+}
+
 bool agent_find_contact(void *context, const struct id *node, struct gossip_contact *contact)
 {
     struct agent *agent = context;
-    struct bytes packed = directory_node_content(agent->directory, node);
     struct node_content content;
 
-    arena_reset(&agent->contact_memory);
-    if (!packed.data || node_content_parse(packed, &agent->contact_memory, &content) != RECORD_OK)
+    if (!agent_find_node(agent, node, &content))
         return false;
     contact->address_count = content.address_count;
     memcpy(contact->addresses, content.addresses, sizeof contact->addresses);

@@ -4,6 +4,8 @@
 
 #include "agent.h"
 #include "bond.h"
+#include "collecting.h"
+#include "deposits.h"
 #include "directory.h"
 #include "gossip.h"
 #include "idtable.h"
@@ -11,7 +13,10 @@
 #include "introduction.h"
 #include "news.h"
 #include "outbox.h"
+#include "perch.h"
+#include "prekeys.h"
 #include "repair.h"
+#include "sealed.h"
 #include "tray.h"
 
 /* A duckling that lives here. */
@@ -130,6 +135,16 @@ struct agent {
 
     struct pin *pins; /* the oldest first; at most GOSSIP_SEEDS_MAX */
     size_t pin_count, pin_capacity;
+
+    struct perch *perch;         /* what is held here for others */
+    struct deposits *deposits;   /* what of ours is held elsewhere */
+    struct collecting *collecting;
+    struct prekeys *prekeys;
+    struct id perches[NODE_PERCHES_MAX]; /* that our record names */
+    size_t perch_count;
+    uint64_t choose_perches_ms;  /* steady; MOMENT_NEVER: they are named */
+    struct seen *perched_refused; /* for good; ids as the beginnings of hashes */
+    uint64_t perched_opened, perched_junk;
 
     struct idtable linked;       /* struct linked_under: links that were introduced */
 
@@ -264,6 +279,9 @@ enum refusal_code agent_withdraw(struct agent *agent, const struct order *order,
                                  const char **message, const char **field);
 
 /* ---- agent_membership.c ---- */
+/* What its node record says; borrows from the agent until the next call. False: none is held. */
+bool agent_find_node(const struct agent *agent, const struct id *node,
+                     struct node_content *content);
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
 void agent_take_probe(struct agent *agent, const struct event *event);
 void agent_take_accusation(struct agent *agent, const struct event *event,
@@ -303,6 +321,25 @@ enum partials_match {
 enum partials_match agent_match_partials(const struct outbox_entry *entry,
                                          const struct receipt *done);
 
+/* ---- agent_away.c: our pecks for nodes that are away, and ours that perches held ---- */
+void agent_init_perches(struct agent *agent);
+void agent_recall_perches(struct agent *agent); /* those that an earlier life chose */
+/* Their node is not linked: to its perches, where it is away or cannot be reached. False: to none. */
+bool agent_deposit(struct agent *agent, const struct outbox_entry *entry, const struct id *host,
+                   const struct moment *at, struct effects *effects);
+void agent_take_deposited(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_perched(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_held(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_settle_perches(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_perches_link_up(struct agent *agent, const struct id *node, const struct moment *at);
+uint64_t agent_perches_wake_at_ms(const struct agent *agent, const struct moment *at);
+
+/* ---- agent_perch.c: what is held here for others ---- */
+void agent_take_deposit(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_collect(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_take_settled(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_expire_perched(struct agent *agent, const struct moment *at, struct effects *effects);
+
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
@@ -328,8 +365,8 @@ void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes
 /* ---- agent_pecks.c ---- */
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                      struct effects *effects, struct order_refusal *refusal);
-/* An EVENT_PECK of a peck that is not known here. */
-void agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
+/* An EVENT_PECK of a peck that is not known here. False: it was refused, but may be taken later. */
+bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_receive_receipt(struct agent *agent, const struct event *event,
                            struct effects *effects);
 void agent_receive_refusal(struct agent *agent, const struct event *event,

@@ -179,6 +179,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     entry.bond = covering_bond(agent, &peck, at);
     entry.expires_ms = peck.expires_ms;
     entry.next_send_ms = MOMENT_NEVER; /* the turn's end sends it */
+    entry.conversation = outbox_conversation(&peck.from, &peck.to, thread);
     if (!outbox_add(agent->outbox, &entry)) {
         refusal->message = "too many pecks of this node await their receipts";
         refusal->code = REFUSAL_BUSY;
@@ -424,7 +425,7 @@ static void keep_received(const struct event *event, enum peck_state state, stru
     effect->peck.chain = event->peck.chain;
 }
 
-void agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects)
+bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct peck *peck = &event->peck.peck;
     const struct moment *at = &event->at;
@@ -438,41 +439,41 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
     if (!target) {
         refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
                         effects);
-        return;
+        return true;
     }
     if (event->peck.cancelled) {
         refuse_for_good(agent, event, "cancelled", "its sender took it back", effects);
-        return;
+        return true;
     }
     if (peck->expires_ms <= at->wall_ms) {
         refuse_for_good(agent, event, "expired", "its time is over", effects);
-        return;
+        return true;
     }
     if (event->peck.retired &&
         !agent_still_says(agent, &peck->from, IDENTITY_DUCKLING, &event->node)) {
         refuse_for_good(agent, event, "retired_key", "its sender's key was retired since", effects);
-        return;
+        return true;
     }
     decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
     if (refusal.code) {
         refuse(agent, event, &refusal, effects);
-        return;
+        return refusal.final;
     }
     entry = entry_of(peck, first_state(agent, target, peck, &decision, &event->peck.rank), at);
     if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
         event->peck.rank.tier < (int)target->profile.least_tier) {
         refuse_by_tier(agent, event, target, effects);
-        return;
+        return true;
     }
     if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
         refuse_for_good(agent, event, "pecks_refused", "its target accepts no pecks", effects);
-        return;
+        return true;
     }
     room = tray_add(agent->tray, &entry);
     if (room != TRAY_TAKEN) {
         refusal = (struct peck_refusal){.code = "busy", .reason = tray_verdict_text(room)};
         refuse(agent, event, &refusal, effects);
-        return;
+        return refusal.final;
     }
     if (decision.verdict == BOND_ADMITS)
         bonds_count_action(agent->bonds, &decision.bond->id, at->wall_ms);
@@ -481,6 +482,7 @@ void agent_receive_peck(struct agent *agent, const struct event *event, struct e
     agent->counters.pecks++;
     agent->counters_changed = agent->metrics_changed = true;
     agent_say_taken(agent, &entry, &event->node, entry.state, at, 0, effects);
+    return true;
 }
 
 /* ---- receipts out ---- */
@@ -756,6 +758,13 @@ static void keep_made_bond(struct agent *agent, const struct outbox_entry *entry
     effect->bond_changed.with = bond->approver;
 }
 
+/* It is done. */
+static void forget_sent(struct agent *agent, const struct id *peck)
+{
+    outbox_remove(agent->outbox, peck);
+    deposits_forget(agent->deposits, peck);
+}
+
 void agent_receive_receipt(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct receipt *receipt = &event->receipt.receipt;
@@ -824,7 +833,7 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
             agent_miss_bond(agent, &entry.bond, &entry.from, effects);
         return;
     }
-    outbox_remove(agent->outbox, &peck);
+    forget_sent(agent, &peck);
     if (receipt->state == PECK_APPROVED)
         keep_made_bond(agent, &entry, receipt, &event->at, effects);
 }
@@ -858,7 +867,7 @@ static void end_sent(struct agent *agent, const struct outbox_entry *entry,
     effect->changed.problem = ending->problem;
     effect->changed.refusal = ending->refusal;
     effect->changed.retry_after_ms = ending->retry_after_ms;
-    outbox_remove(agent->outbox, &copy.peck);
+    forget_sent(agent, &copy.peck);
 }
 
 void agent_receive_refusal(struct agent *agent, const struct event *event, struct effects *effects)
@@ -898,6 +907,26 @@ void agent_receive_refusal(struct agent *agent, const struct event *event, struc
 
 /* ---- time ---- */
 
+static void note_sent(struct agent *agent, const struct outbox_entry *entry,
+                      const struct moment *at, struct effects *effects)
+{
+    struct effect *effect;
+
+    if (entry->state != PECK_QUEUED)
+        return;
+    effect = effects_add(effects, EFFECT_KEEP_STATE);
+    effect->state.box = BOX_OUT;
+    effect->state.peck = entry->peck;
+    effect->state.duckling = entry->from;
+    effect->state.with = entry->to;
+    effect->state.state = PECK_SENT;
+    effect->state.attempt = entry->attempts + 1;
+    effect->state.at_ms = at->wall_ms;
+    outbox_set_state(agent->outbox, &entry->peck, PECK_SENT);
+    agent_tell_changed(effects, BOX_OUT, &entry->from, &entry->to, &entry->peck, PECK_SENT,
+                       at->wall_ms);
+}
+
 static void resend(struct agent *agent, const struct outbox_entry *entry, const struct moment *at,
                    struct effects *effects)
 {
@@ -909,23 +938,13 @@ static void resend(struct agent *agent, const struct outbox_entry *entry, const 
         return;
     if (!id_equal(&host, &agent->node)) {
         gossip_want(agent->gossip, &host, at->now_ms);
-        if (!gossip_is_linked(agent->gossip, &host))
+        if (!gossip_is_linked(agent->gossip, &host)) {
+            if (agent_deposit(agent, &copy, &host, at, effects))
+                note_sent(agent, &copy, at, effects);
             return;
+        }
     }
-    if (copy.state == PECK_QUEUED) {
-        struct effect *effect = effects_add(effects, EFFECT_KEEP_STATE);
-
-        effect->state.box = BOX_OUT;
-        effect->state.peck = copy.peck;
-        effect->state.duckling = copy.from;
-        effect->state.with = copy.to;
-        effect->state.state = PECK_SENT;
-        effect->state.attempt = copy.attempts + 1;
-        effect->state.at_ms = at->wall_ms;
-        outbox_set_state(agent->outbox, &copy.peck, PECK_SENT);
-        agent_tell_changed(effects, BOX_OUT, &copy.from, &copy.to, &copy.peck, PECK_SENT,
-                           at->wall_ms);
-    }
+    note_sent(agent, &copy, at, effects);
     struct effect *effect = effects_add(effects, EFFECT_SEND_PECK);
 
     effect->send_stored.node = host;

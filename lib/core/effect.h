@@ -9,6 +9,8 @@
 
 #include "event.h"
 #include "gossip.h"
+#include "noise.h"
+#include "perch.h"
 
 enum effect_kind {
     /* Keep on disk. */
@@ -31,12 +33,19 @@ enum effect_kind {
     EFFECT_KEEP_TRUST,
     EFFECT_DROP_TRUST,
     EFFECT_KEEP_TIER, /* of a duckling that lives here, as it was told: the node's own, see node/tiers.h */
+    EFFECT_KEEP_PRE_KEY,
+    EFFECT_DROP_PRE_KEY,
+    EFFECT_KEEP_PERCHED, /* for a node that is away */
+    EFFECT_DROP_PERCHED,
+    EFFECT_KEEP_DEPOSIT, /* one of our pecks is held there */
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
     EFFECT_SEND_PECK,
     EFFECT_SEND_RECEIPTS,
     EFFECT_SEND_RECORDS,
+    EFFECT_DEPOSIT,      /* a stored peck, sealed, to a perch: see deposit_pack in frame.h */
+    EFFECT_SEND_PERCHED, /* what is held for a node, to it */
     EFFECT_DIAL,
     EFFECT_INTRODUCE,
     EFFECT_HANG_UP,
@@ -71,6 +80,11 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_FETCH = 14,
     FRAME_FETCHED = 15,
     FRAME_PARTIAL = 16,
+    FRAME_DEPOSIT = 20, /* perches */
+    FRAME_DEPOSITED = 21,
+    FRAME_COLLECT = 22,
+    FRAME_HELD = 23,
+    FRAME_SETTLED = 24,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -112,6 +126,24 @@ struct fetch_answer {
     struct stamp next;
 };
 struct agent_member;
+
+/* A peck of ours for a node that is away. Keys are secret: in the effects' arena, which is wiped. */
+struct deposit {
+    struct bytes network;
+    struct id perch, owner, name;
+    struct id peck;                          /* that the store has, from BOX_OUT */
+    struct id after;                         /* see sealed.h */
+    uint64_t not_after_ms, after_until_ms;
+    uint8_t owner_key[NOISE_KEY_SIZE], sealer[NOISE_KEY_SIZE], ephemeral[NOISE_KEY_SIZE];
+};
+
+/* What goes out for one CollectFrame. */
+struct perched_portion {
+    struct id owner;
+    const struct perch_entry *entries;
+    size_t count;
+    bool has_more;
+};
 
 enum bond_change {
     BOND_ENDED,
@@ -195,6 +227,21 @@ struct effect {
             struct id node;                  /* zero: it is pinned to none any more */
         } pin;
         struct metrics_content counters;     /* this node's, to survive a restart */
+        struct {
+            uint8_t secret[NOISE_KEY_SIZE];  /* keep; the store seals it */
+            uint8_t public[NOISE_KEY_SIZE];
+            uint64_t made_ms;                /* keep */
+        } pre_key;
+        struct {
+            struct perch_entry entry;        /* drop: its number alone */
+            struct bytes sealed;             /* keep */
+        } perched;
+        struct {
+            struct id peck, perch;
+            uint64_t at_ms;
+        } kept_deposit;
+        const struct deposit *deposit;
+        const struct perched_portion *portion; /* send perched */
         struct {
             struct id node;
             enum frame_kind kind;

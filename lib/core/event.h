@@ -7,8 +7,10 @@
 #include "bond.h"
 #include "certificate.h"
 #include "moment.h"
+#include "noise.h"
 #include "outbox.h"
 #include "peck.h"
+#include "perch.h"
 #include "proofs.h"
 #include "receipt.h"
 #include "record.h"
@@ -26,6 +28,9 @@ enum event_kind {
     EVENT_RESTORED_RECEIVED,
     EVENT_RESTORED_VOUCHER,
     EVENT_RESTORED_PIN,
+    EVENT_RESTORED_PRE_KEY,
+    EVENT_RESTORED_PERCHED,
+    EVENT_RESTORED_DEPOSIT, /* after the pecks */
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
@@ -47,6 +52,11 @@ enum event_kind {
     EVENT_RECONCILE,
     EVENT_FETCH,
     EVENT_FETCHED,
+    EVENT_DEPOSIT,
+    EVENT_DEPOSITED,
+    EVENT_COLLECT,
+    EVENT_HELD, /* agent_open_held makes an EVENT_PECK of it, if it can */
+    EVENT_SETTLED,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -199,6 +209,17 @@ struct offered_record {
     bool only_seen; /* verified before under this hash, now not: says who holds it, no more */
 };
 
+/* A peck that a perch held, beside what its frame says. */
+struct perched {
+    struct id name;
+    uint64_t number;
+    bool is_last, has_more;
+    struct id after;             /* see sealed.h… */
+    uint64_t after_until_ms;
+    bool after_known;            /* …and whether the store has it */
+    uint8_t sealer[NOISE_KEY_SIZE];
+};
+
 struct event {
     enum event_kind kind;
     struct moment at;
@@ -254,6 +275,7 @@ struct event {
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */
             struct sender_rank rank;                /* where agent_judges_by_tier */
+            struct perched *perched;                /* NULL: it came over a link; else `node` is the perch */
         } peck;
         struct {
             struct receipt receipt;
@@ -308,6 +330,37 @@ struct event {
             bool offends;                           /* some that came with it were forged or malformed */
             struct stamp next;
         } fetched;
+        struct {
+            uint8_t secret[NOISE_KEY_SIZE];
+            uint64_t made_ms;
+        } pre_key;                                  /* restored */
+        struct perch_entry perched;                 /* restored */
+        struct {
+            struct id peck, perch;
+        } kept_deposit;                             /* restored */
+        struct {
+            struct id owner, name;
+            uint64_t not_after_ms;
+            struct bytes sealed;
+        } deposit;
+        struct {
+            struct id name;
+            struct bytes code;                      /* empty: it is held */
+        } deposited;
+        struct {
+            uint64_t after;
+        } collect;
+        struct {
+            struct id name;
+            uint64_t number;
+            struct bytes sealed;                    /* empty: there is none */
+            bool is_last, has_more;
+            const char *wrong;                      /* why it could not be opened; NULL: not tried */
+        } held;
+        struct {
+            const struct id *names;
+            size_t count;
+        } settled;
         const struct order *order;
     };
 };

@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include "binary_data.h"
+#include "sealed.h"
 #include "wire/gossip.pb-c.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -182,5 +183,76 @@ struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *
     if (!frame.items)
         return bytes_of(NULL, 0);
     frame.n_items = count;
+    return pack(&frame.base, arena);
+}
+
+/* ---- perches ---- */
+
+struct bytes frame_pack_deposit(const struct deposit *deposit, struct bytes chain,
+                                struct bytes peck, struct arena *arena)
+{
+    Duck__DepositFrame frame = DUCK__DEPOSIT_FRAME__INIT;
+    struct sealed_ends ends = {.network = deposit->network, .owner = deposit->owner};
+    struct sealed_peck content = {.after = deposit->after,
+                                  .after_until_ms = deposit->after_until_ms};
+    struct noise_pair sealer;
+    struct bytes sealed;
+
+    content.frame = frame_pack_peck(chain, peck, arena);
+    if (content.frame.size == 0)
+        return bytes_of(NULL, 0);
+    noise_pair_from_secret(&sealer, deposit->sealer);
+    sealed = sealed_seal(&ends, &content, deposit->owner_key, &sealer, deposit->ephemeral, arena);
+    noise_wipe(&sealer, sizeof sealer);
+    if (sealed.size == 0)
+        return sealed;
+    frame.owner = lent(id_bytes(&deposit->owner));
+    frame.name = lent(id_bytes(&deposit->name));
+    frame.not_after_ms = deposit->not_after_ms;
+    frame.sealed = lent(sealed);
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_deposited(const struct id *name, const char *code, struct arena *arena)
+{
+    Duck__DepositedFrame frame = DUCK__DEPOSITED_FRAME__INIT;
+
+    frame.name = lent(id_bytes(name));
+    frame.code = lent(bytes_of_text(code));
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_collect(uint64_t after, struct arena *arena)
+{
+    Duck__CollectFrame frame = DUCK__COLLECT_FRAME__INIT;
+
+    frame.after = after;
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_held(const struct perch_entry *entry, struct bytes sealed, bool is_last,
+                             bool has_more, struct arena *arena)
+{
+    Duck__HeldFrame frame = DUCK__HELD_FRAME__INIT;
+
+    if (entry) {
+        frame.name = lent(id_bytes(&entry->name));
+        frame.number = entry->number;
+        frame.sealed = lent(sealed);
+    }
+    frame.last = is_last;
+    frame.more = has_more;
+    return pack(&frame.base, arena);
+}
+
+struct bytes frame_pack_settled(const struct id *names, size_t count, struct arena *arena)
+{
+    Duck__SettledFrame frame = DUCK__SETTLED_FRAME__INIT;
+    ProtobufCBinaryData lent_names[SETTLED_AT_ONCE];
+
+    for (size_t i = 0; i < count; i++)
+        lent_names[i] = lent(id_bytes(&names[i]));
+    frame.n_names = count;
+    frame.names = lent_names;
     return pack(&frame.base, arena);
 }

@@ -25,4 +25,14 @@ struct bytes frame_pack_accusation(struct bytes chain, struct bytes accusation, 
 struct bytes frame_pack_records(const struct bytes *chains, const struct bytes *records,
                                 size_t count, struct arena *arena);
 
+/* Perches. The first seals the peck as it says; empty: the owner's key is no key. */
+struct bytes frame_pack_deposit(const struct deposit *deposit, struct bytes chain, struct bytes peck,
+                                struct arena *arena);
+struct bytes frame_pack_deposited(const struct id *name, const char *code, struct arena *arena);
+struct bytes frame_pack_collect(uint64_t after, struct arena *arena);
+/* `entry` NULL: there is nothing. */
+struct bytes frame_pack_held(const struct perch_entry *entry, struct bytes sealed, bool is_last,
+                             bool has_more, struct arena *arena);
+struct bytes frame_pack_settled(const struct id *names, size_t count, struct arena *arena);
+
 #endif

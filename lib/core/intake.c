@@ -785,11 +785,14 @@ bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind
 
     if (kind == FRAME_RECORDS)
         quota = intake->settings.news;
-    else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED)
+    else if (kind == FRAME_RECONCILE || kind == FRAME_FETCH || kind == FRAME_FETCHED ||
+             (kind >= FRAME_DEPOSIT && kind <= FRAME_SETTLED))
         quota = intake->settings.asked;
     /* A question of five bytes can have the largest answer. */
     if ((kind == FRAME_RECONCILE || kind == FRAME_FETCH) && size < RECONCILE_FRAME_MAX)
         size = RECONCILE_FRAME_MAX;
+    if (kind == FRAME_COLLECT)
+        size = COLLECT_BYTES;
     if (!quota)
         return true;
     enter(intake);
@@ -915,6 +918,80 @@ static enum intake_verdict open_accusation(struct intake *intake, struct bytes b
     return INTAKE_TAKEN;
 }
 
+/* ---- perches: what is under the seal is none of the intake's business ---- */
+
+static enum intake_verdict open_deposit(struct bytes body, struct arena *arena, struct event *event)
+{
+    Duck__DepositFrame *frame = unpack(&duck__deposit_frame__descriptor, body, arena);
+
+    if (!frame || frame->sealed.len == 0 ||
+        !id_from_bytes(borrowed(frame->owner), &event->deposit.owner) ||
+        !id_from_bytes(borrowed(frame->name), &event->deposit.name))
+        return INTAKE_MALFORMED;
+    event->deposit.not_after_ms = frame->not_after_ms;
+    event->deposit.sealed = borrowed(frame->sealed);
+    event->kind = EVENT_DEPOSIT;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_deposited(struct bytes body, struct arena *arena,
+                                          struct event *event)
+{
+    Duck__DepositedFrame *frame = unpack(&duck__deposited_frame__descriptor, body, arena);
+
+    if (!frame || frame->code.len > NAME_MAX_BYTES || !bytes_are_name(borrowed(frame->code)) ||
+        !id_from_bytes(borrowed(frame->name), &event->deposited.name))
+        return INTAKE_MALFORMED;
+    event->deposited.code = borrowed(frame->code);
+    event->kind = EVENT_DEPOSITED;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_collect(struct bytes body, struct arena *arena, struct event *event)
+{
+    Duck__CollectFrame *frame = unpack(&duck__collect_frame__descriptor, body, arena);
+
+    if (!frame)
+        return INTAKE_MALFORMED;
+    event->collect.after = frame->after;
+    event->kind = EVENT_COLLECT;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_held(struct bytes body, struct arena *arena, struct event *event)
+{
+    Duck__HeldFrame *frame = unpack(&duck__held_frame__descriptor, body, arena);
+
+    if (!frame ||
+        (frame->sealed.len > 0 && !id_from_bytes(borrowed(frame->name), &event->held.name)))
+        return INTAKE_MALFORMED;
+    event->held.number = frame->number;
+    event->held.sealed = borrowed(frame->sealed);
+    event->held.is_last = frame->last;
+    event->held.has_more = frame->more;
+    event->kind = EVENT_HELD;
+    return INTAKE_TAKEN;
+}
+
+static enum intake_verdict open_settled(struct bytes body, struct arena *arena, struct event *event)
+{
+    Duck__SettledFrame *frame = unpack(&duck__settled_frame__descriptor, body, arena);
+    struct id *names;
+
+    if (!frame || frame->n_names == 0 || frame->n_names > SETTLED_AT_ONCE)
+        return INTAKE_MALFORMED;
+    names = arena_take(arena, frame->n_names * sizeof *names);
+    for (size_t i = 0; names && i < frame->n_names; i++)
+        if (!id_from_bytes(borrowed(frame->names[i]), &names[i]))
+            return INTAKE_MALFORMED;
+    if (!names)
+        return INTAKE_MALFORMED;
+    event->settled.names = names;
+    event->settled.count = frame->n_names;
+    event->kind = EVENT_SETTLED;
+    return INTAKE_TAKEN;
+}
+
 enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, struct bytes body,
                                 uint64_t wall_ms, struct arena *arena, struct event *event,
                                 struct id *peck, size_t *refused, char reason[REASON_SIZE])
@@ -964,6 +1041,21 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
         break;
     case FRAME_ACCUSATION:
         verdict = open_accusation(intake, body, wall_ms, arena, event, reason);
+        break;
+    case FRAME_DEPOSIT:
+        verdict = open_deposit(body, arena, event);
+        break;
+    case FRAME_DEPOSITED:
+        verdict = open_deposited(body, arena, event);
+        break;
+    case FRAME_COLLECT:
+        verdict = open_collect(body, arena, event);
+        break;
+    case FRAME_HELD:
+        verdict = open_held(body, arena, event);
+        break;
+    case FRAME_SETTLED:
+        verdict = open_settled(body, arena, event);
         break;
     case FRAME_PING:
     case FRAME_PONG:

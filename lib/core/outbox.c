@@ -9,16 +9,24 @@ struct target {
     struct slot *first;
 };
 
+/* A thread of one sender with one target: what comes later waits for what is before it. */
+struct conversation {
+    struct idtable_node by_id;
+    struct slot *last;
+};
+
 struct slot {
     struct pecktable_node node;
     struct outbox_entry entry;
     struct target *target;
-    struct slot *before, *after; /* of the same target */
+    struct slot *before, *after;       /* of the same target */
+    struct conversation *conversation; /* NULL: none */
+    struct slot *earlier, *later;      /* in it */
 };
 
 struct outbox {
     struct pecktable table;
-    struct idtable targets;
+    struct idtable targets, conversations;
     struct dice dice;
 };
 
@@ -28,6 +36,7 @@ struct outbox *outbox_new(size_t pecks_max, const uint8_t dice_seed[32])
 
     pecktable_init(&outbox->table, pecks_max);
     idtable_init(&outbox->targets);
+    idtable_init(&outbox->conversations);
     dice_init(&outbox->dice, dice_seed);
     return outbox;
 }
@@ -38,6 +47,7 @@ void outbox_free(struct outbox *outbox)
         return;
     pecktable_free(&outbox->table);
     idtable_free(&outbox->targets);
+    idtable_free(&outbox->conversations);
     memory_give_back(outbox);
 }
 
@@ -75,6 +85,60 @@ static void leave_target(struct outbox *outbox, struct slot *slot)
     memory_give_back(target);
 }
 
+/* ---- conversations ---- */
+
+struct id outbox_conversation(const struct id *from, const struct id *to, struct bytes thread)
+{
+    uint8_t all[2 * ID_SIZE + PECK_THREAD_MAX];
+    struct hash hash;
+
+    if (thread.size == 0 || thread.size > PECK_THREAD_MAX)
+        return (struct id){0};
+    memcpy(all, from->bytes, ID_SIZE);
+    memcpy(all + ID_SIZE, to->bytes, ID_SIZE);
+    memcpy(all + 2 * ID_SIZE, thread.data, thread.size);
+    hash = hash_of(bytes_of(all, 2 * ID_SIZE + thread.size));
+    return id_of(&hash);
+}
+
+static void join_conversation(struct outbox *outbox, struct slot *slot)
+{
+    const struct id *id = &slot->entry.conversation;
+    struct conversation *conversation;
+
+    if (id_is_zero(id))
+        return;
+    conversation = (struct conversation *)idtable_find(&outbox->conversations, id);
+    if (!conversation) {
+        conversation = memory_take(sizeof *conversation);
+        conversation->by_id.id = *id;
+        idtable_add(&outbox->conversations, &conversation->by_id);
+    }
+    slot->conversation = conversation;
+    slot->earlier = conversation->last;
+    if (slot->earlier)
+        slot->earlier->later = slot;
+    conversation->last = slot;
+}
+
+static void leave_conversation(struct outbox *outbox, struct slot *slot)
+{
+    struct conversation *conversation = slot->conversation;
+
+    if (!conversation)
+        return;
+    if (slot->earlier)
+        slot->earlier->later = slot->later;
+    if (slot->later)
+        slot->later->earlier = slot->earlier;
+    else
+        conversation->last = slot->earlier;
+    if (conversation->last)
+        return;
+    idtable_remove(&outbox->conversations, &conversation->by_id);
+    memory_give_back(conversation);
+}
+
 /* ---- entries ---- */
 
 static struct slot *find(struct outbox *outbox, const struct id *peck)
@@ -98,6 +162,7 @@ bool outbox_add(struct outbox *outbox, const struct outbox_entry *entry)
     }
     slot->entry = *entry;
     join_target(outbox, slot);
+    join_conversation(outbox, slot);
     set_next_send(outbox, slot, entry->next_send_ms);
     pecktable_set_expiry(&outbox->table, &slot->node, entry->expires_ms + OUTBOX_GRACE_MS);
     return true;
@@ -110,6 +175,16 @@ struct outbox_entry *outbox_find(struct outbox *outbox, const struct id *peck)
     return slot ? &slot->entry : NULL;
 }
 
+const struct outbox_entry *outbox_before(struct outbox *outbox, const struct id *peck)
+{
+    const struct slot *slot = find(outbox, peck);
+
+    for (slot = slot ? slot->earlier : NULL; slot; slot = slot->earlier)
+        if (slot->entry.state == PECK_QUEUED || slot->entry.state == PECK_SENT)
+            return &slot->entry;
+    return NULL;
+}
+
 void outbox_remove(struct outbox *outbox, const struct id *peck)
 {
     struct slot *slot = find(outbox, peck);
@@ -117,6 +192,7 @@ void outbox_remove(struct outbox *outbox, const struct id *peck)
     if (!slot)
         return;
     leave_target(outbox, slot);
+    leave_conversation(outbox, slot);
     pecktable_remove(&outbox->table, &slot->node);
 }
 

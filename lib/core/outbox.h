@@ -28,13 +28,19 @@ struct outbox_entry {
     bool cancelling;       /* …its sender takes it back, or… */
     bool lacks_partials;   /* …some of these were skipped */
     struct partials partials; /* of its answer, that are held here */
+    struct id conversation; /* see outbox_conversation; zero: it belongs to no thread */
 };
+
+/* Pecks of one sender to one target in one thread have the same; none without a thread. */
+struct id outbox_conversation(const struct id *from, const struct id *to, struct bytes thread);
 
 struct outbox *outbox_new(size_t pecks_max, const uint8_t dice_seed[32]);
 void outbox_free(struct outbox *outbox); /* NULL is fine */
 
 bool outbox_add(struct outbox *outbox, const struct outbox_entry *entry); /* false: full */
 struct outbox_entry *outbox_find(struct outbox *outbox, const struct id *peck); /* until the next add or remove */
+/* The one before it in its conversation that the target's node has not taken; NULL: none. */
+const struct outbox_entry *outbox_before(struct outbox *outbox, const struct id *peck);
 void outbox_remove(struct outbox *outbox, const struct id *peck);
 size_t outbox_count(const struct outbox *outbox);
 

@@ -268,8 +268,15 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     if (message->n_perches > NODE_PERCHES_MAX)
         return RECORD_BAD_CONTENT;
     for (size_t i = 0; i < message->n_perches; i++)
-        if (message->perches[i].len != ID_SIZE)
+        if (!id_from_bytes(borrowed(message->perches[i]), &parsed.perches[i]))
             return RECORD_BAD_CONTENT;
+    if (message->pre_key.len != 0 && message->pre_key.len != sizeof parsed.pre_key)
+        return RECORD_BAD_CONTENT;
+    parsed.perch_count = message->n_perches;
+    parsed.has_pre_key = message->pre_key.len != 0;
+    if (parsed.has_pre_key)
+        memcpy(parsed.pre_key, message->pre_key.data, sizeof parsed.pre_key);
+    parsed.is_perch = message->perch;
     parsed.address_count = message->n_addresses;
     for (size_t i = 0; i < message->n_addresses; i++) {
         parsed.addresses[i] = borrowed(message->addresses[i]);
@@ -290,10 +297,10 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
 struct bytes node_content_pack(const struct node_content *node, struct arena *arena)
 {
     Duck__NodeContent message = DUCK__NODE_CONTENT__INIT;
-    ProtobufCBinaryData addresses[NODE_ADDRESSES_MAX];
+    ProtobufCBinaryData addresses[NODE_ADDRESSES_MAX], perches[NODE_PERCHES_MAX];
     uint8_t *data;
 
-    assert(node->address_count <= NODE_ADDRESSES_MAX);
+    assert(node->address_count <= NODE_ADDRESSES_MAX && node->perch_count <= NODE_PERCHES_MAX);
     for (size_t i = 0; i < node->address_count; i++)
         addresses[i] = lent(node->addresses[i]);
     message.n_addresses = node->address_count;
@@ -303,6 +310,13 @@ struct bytes node_content_pack(const struct node_content *node, struct arena *ar
     message.software = lent(node->software);
     message.display_name = lent(node->display_name);
     message.away = node->away;
+    for (size_t i = 0; i < node->perch_count; i++)
+        perches[i] = lent(id_bytes(&node->perches[i]));
+    message.n_perches = node->perch_count;
+    message.perches = perches;
+    if (node->has_pre_key)
+        message.pre_key = lent(bytes_of(node->pre_key, sizeof node->pre_key));
+    message.perch = node->is_perch;
     data = arena_take(arena, duck__node_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -39,7 +39,11 @@ struct node_content {
     uint8_t session_key[32];
     uint64_t session_not_after_ms;
     struct bytes software, display_name;
+    struct id perches[NODE_PERCHES_MAX]; /* nodes that hold pecks for this one */
+    size_t perch_count;
     bool away;              /* stopped on purpose: not here until a newer record says so */
+    bool has_pre_key, is_perch;
+    uint8_t pre_key[32];    /* see sealed.h */
 };
 
 struct duckling_content {
