@@ -51,6 +51,7 @@ struct pond_wish {
     uint32_t latency_us;         /* one way, of the middle link; 0: 10 ms */
     uint32_t changes_per_minute; /* of tracked changes of records, in the whole pond */
     bool pecks;                  /* ducklings ask, approve, take and answer, while faults go on */
+    bool perches;                /* all hold pecks for who is away, and choose who holds theirs */
     bool siege;                  /* all hostile nodes are around the first node */
     bool steady;                 /* faults are as wished, not drawn: all that are named happen */
     bool trace;                  /* every line to `out` */
@@ -100,6 +101,7 @@ void pond_stop(struct pond *pond, size_t node, bool power_cut);
 void pond_start(struct pond *pond, size_t node);
 void pond_pause(struct pond *pond, size_t node, uint64_t ms);
 void pond_split(struct pond *pond, const size_t *side, size_t count, bool one_way);
+void pond_cut_off(struct pond *pond, size_t node, const size_t *from, size_t count); /* but from no others */
 void pond_heal(struct pond *pond);
 void pond_hatch(struct pond *pond, size_t node, const char *name);
 void pond_rename(struct pond *pond, size_t node, const char *name); /* its first duckling */
@@ -113,6 +115,23 @@ const char *pond_story(struct pond *pond); /* lines since the last call, or sinc
 /* A record of `owner` as `liar` would change it comes to `node` over their link. */
 void pond_forge(struct pond *pond, size_t liar, size_t owner, size_t node);
 uint64_t pond_refused(const struct pond *pond, size_t node); /* frames whose intake said no */
+
+/* ---- for stories of who is away ---- */
+
+#define POND_THREADS_MAX 256u
+
+size_t pond_perches(struct pond *pond, size_t owner, size_t perches[NODE_PERCHES_MAX]); /* that its record names */
+void pond_let_perch_lie(struct pond *pond, size_t node); /* from now on: drops, changes, doubles, turns round */
+void pond_peck(struct pond *pond, size_t from, size_t duckling, size_t to, const char *thread,
+               uint64_t expires_in_ms); /* an action, of that duckling to the first of `to`'s */
+size_t pond_perched(const struct pond *pond, size_t node); /* that it holds for others */
+
+struct pond_pecks {              /* of those that left a node */
+    size_t sent, came, held, expired;
+    size_t lost;                 /* did not come, and their sender was told nothing */
+    size_t disordered;           /* came after a later one of their thread */
+};
+void pond_count_pecks(const struct pond *pond, size_t from, size_t to, struct pond_pecks *counts); /* adds */
 
 /* ---- for stories of a stolen key: that of a node's first duckling ---- */
 

@@ -92,6 +92,16 @@ void pond_split(struct pond *pond, const size_t *side, size_t count, bool one_wa
     network_set_cuts(pond, &cuts);
 }
 
+void pond_cut_off(struct pond *pond, size_t node, const size_t *from, size_t count)
+{
+    struct cuts cuts = {.side = memory_take(pond->count)};
+
+    cuts.side[node] = CUT_ONE;
+    for (size_t i = 0; i < count; i++)
+        cuts.side[from[i]] = CUT_SOME;
+    network_set_cuts(pond, &cuts);
+}
+
 /* ---- single nodes ---- */
 
 /* Each kind comes once in `every_ms` on the average, to one node of all. */

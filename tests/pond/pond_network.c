@@ -108,6 +108,8 @@ static bool is_cut(const struct cuts *cuts, uint32_t from, uint32_t to)
 
     if ((a & CUT_OUT) || (b & CUT_IN))
         return true;
+    if (((a & CUT_ONE) && (b & CUT_SOME)) || ((a & CUT_SOME) && (b & CUT_ONE)))
+        return true;
     return cuts->split && (a & CUT_SIDE) != (b & CUT_SIDE) && (!cuts->one_way || (a & CUT_SIDE));
 }
 

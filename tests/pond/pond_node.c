@@ -115,6 +115,8 @@ static void bear_agent(struct pond *pond, struct pond_node *node, struct event *
                                       .addresses = &address,
                                       .address_count = 1,
                                       .session_not_after_ms = POND_BORN_MS + SESSION_KEY_LIFE_MS,
+                                      .choose_perches = pond->wish.perches,
+                                      .is_perch = pond->wish.perches,
                                       .record_pool = pond->record_pool};
     struct effects unheard;
 
@@ -282,17 +284,22 @@ static struct bytes thread_of(struct pond_node *node, const struct peck *peck, s
                                  : bytes_of_text(id_text(ID_PECK, &peck->reply_to, text)));
 }
 
-static void look_up(struct pond_node *node, struct message *message)
+static void look_up(struct pond *pond, struct pond_node *node, struct message *message)
 {
     struct event *event = &message->event;
     struct kept_peck *peck;
     struct order *order;
 
+    if (event->kind == EVENT_HELD)
+        agent_open_held(node->agent, frames_intake(pond->frames), event, &message->arena);
     if (event->kind == EVENT_PECK) {
         peck = disk_peck(&node->store, BOX_IN, &event->peck.peck.id);
         event->peck.known = peck != NULL;
         if (peck)
             event->peck.known_state = peck->state;
+        if (event->peck.perched)
+            event->peck.perched->after_known =
+                disk_peck(&node->store, BOX_IN, &event->peck.perched->after) != NULL;
         event->peck.thread = thread_of(node, &event->peck.peck, &message->arena);
     }
     if (event->kind != EVENT_ORDER)
@@ -462,6 +469,12 @@ static void perform(struct pond *pond, struct pond_node *node, const struct effe
     case EFFECT_SEND_RECORDS:
         send_records(pond, node, effect);
         break;
+    case EFFECT_DEPOSIT:
+        perform_deposit(pond, node, effect);
+        break;
+    case EFFECT_SEND_PERCHED:
+        perform_perched(pond, node, effect);
+        break;
     case EFFECT_HANG_UP:
         network_hang_up(pond, node, &effect->hang_up.node);
         break;
@@ -558,7 +571,7 @@ static void decide(struct pond *pond, struct turn *turn, struct message *message
 {
     for (struct message *at = messages; at; at = at->next) {
         at->event.at = turn->at;
-        look_up(turn->node, at);
+        look_up(pond, turn->node, at);
         agent_step(turn->node->agent, &at->event, &pond->effects);
         keep(pond, turn, at);
     }

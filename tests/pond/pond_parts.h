@@ -140,6 +140,13 @@ struct kept_peck {
     struct bytes action, thread, wire, chain, receipts[2], receipt_chains[2];
     const struct kept_partial *partials; /* the last; NULL: none */
     bool cancelling;
+    struct id held_by[PERCHES_PER_PECK];
+    size_t held_count;
+};
+
+struct kept_perched {
+    struct perch_entry entry;
+    struct bytes sealed;                 /* owned */
 };
 
 /* A record whose end came, and how long the agent wants to remember that. */
@@ -168,6 +175,13 @@ struct pond_store {
         struct id node;
     } *pins;                     /* not lost with the power: they may come early, never late */
     size_t pin_count, pin_capacity;
+    struct kept_pre_key {
+        uint8_t secret[NOISE_KEY_SIZE], public[NOISE_KEY_SIZE];
+        uint64_t made_ms;
+    } pre_keys[PRE_KEYS_MAX];
+    size_t pre_key_count;
+    struct kept_perched *perched;
+    size_t perched_count, perched_capacity;
     struct metrics_content counters;
     struct version floor;
     struct undo *undo;           /* what was committed since the last sync, to take it back */
@@ -185,6 +199,9 @@ void disk_lose_power(struct pond *pond, struct pond_node *node);
 struct partials disk_partials(const struct kept_peck *peck);
 const struct kept_partial *disk_partial(const struct kept_peck *peck, uint32_t number); /* or NULL */
 struct kept_peck *disk_peck(const struct pond_store *store, enum box box, const struct id *id);
+void disk_keep_perches(struct pond_store *store, const struct effect *effect);
+void disk_free_perches(struct pond_store *store);
+void disk_restore_perches(struct pond_node *node, const struct moment *at, struct effects *unheard);
 void disk_restore(struct pond *pond, struct pond_node *node, const struct moment *at,
                   struct effects *unheard);
 
@@ -242,7 +259,7 @@ struct cuts {
     bool split, one_way;         /* one way: side 0 hears nothing of side 1 */
     uint8_t *side;               /* of each node: enum cut */
 };
-enum cut { CUT_SIDE = 1, CUT_IN = 2, CUT_OUT = 4 };
+enum cut { CUT_SIDE = 1, CUT_IN = 2, CUT_OUT = 4, CUT_ONE = 8, CUT_SOME = 16 }; /* no way between the last two */
 
 /* ---- nodes ---- */
 
@@ -275,7 +292,7 @@ struct pond_node {
     struct hostile *hostile;
     struct pond_store store;
     struct message *inbox, **inbox_end;
-    bool up, turn_planned, once_up;
+    bool up, turn_planned, once_up, perch_lies;
     uint64_t wake_us, armed_us;  /* the agent's wish; the earliest that is in the queue */
     uint64_t origin_ms;          /* of its steady clock */
     int64_t skew_ms;             /* of its wall clock */
@@ -302,6 +319,8 @@ struct pond_node *node_find(const struct pond *pond, const struct id *id);
 void node_take(struct pond *pond, struct pond_node *node, struct message *message); /* owns it */
 struct message *message_make(void);
 void message_unmake(struct message *message);
+void perform_deposit(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void perform_perched(struct pond *pond, struct pond_node *node, const struct effect *effect);
 void node_turn(struct pond *pond, struct pond_node *node); /* with all that is in the inbox */
 void node_arm(struct pond *pond, struct pond_node *node);
 

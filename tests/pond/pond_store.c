@@ -40,6 +40,7 @@ bool disk_can_be_said_again(const struct effect *effect)
     if (effect->kind == EFFECT_KEEP_RECORD)
         return !effect->record.own;
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PIN ||
+           effect->kind == EFFECT_DROP_PERCHED || effect->kind == EFFECT_KEEP_DEPOSIT ||
            effect->kind == EFFECT_KEEP_COUNT || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
@@ -61,6 +62,7 @@ void disk_close(struct pond_store *store)
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
     memory_give_back(store->pins);
+    disk_free_perches(store);
     memory_give_back(store->threads);
     for (int i = 0; i < 2; i++)
         idtable_free(&store->pecks[i]);
@@ -395,6 +397,7 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         store->counters = effect->counters;
         break;
     default:
+        disk_keep_perches(store, effect);
         break;
     }
 }
@@ -493,17 +496,19 @@ static void give_sent(struct pond_node *node, const struct kept_peck *peck, cons
     struct event event = {.kind = EVENT_RESTORED_SENT, .at = *at};
     bool again = peck->state == PECK_QUEUED || peck->state == PECK_SENT || peck->cancelling;
 
-    event.sent = (struct outbox_entry){.peck = peck->by_id.id,
-                                       .hash = peck->hash,
-                                       .from = peck->from,
-                                       .to = peck->to,
-                                       .kind = peck->kind,
-                                       .state = peck->state,
-                                       .expires_ms = peck->expires_ms,
-                                       .attempts = peck->attempt,
-                                       .partials = disk_partials(peck),
-                                       .cancelling = peck->cancelling,
-                                       .next_send_ms = again ? at->now_ms : MOMENT_NEVER};
+    event.sent = (struct outbox_entry){
+        .peck = peck->by_id.id,
+        .hash = peck->hash,
+        .from = peck->from,
+        .to = peck->to,
+        .kind = peck->kind,
+        .state = peck->state,
+        .expires_ms = peck->expires_ms,
+        .attempts = peck->attempt,
+        .partials = disk_partials(peck),
+        .conversation = outbox_conversation(&peck->from, &peck->to, peck->thread),
+        .cancelling = peck->cancelling,
+        .next_send_ms = again ? at->now_ms : MOMENT_NEVER};
     agent_step(node->agent, &event, unheard);
 }
 
@@ -574,5 +579,6 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
             else
                 give_received(node, peck, at, unheard);
         }
+    disk_restore_perches(node, at, unheard);
     effects_clear(unheard);
 }

@@ -17,6 +17,7 @@ struct pond_wish swarm_wish(uint64_t seed, unsigned faults, unsigned habits)
     wish.hostile = habits && dice_below(&dice, 2) ? 1 + dice_below(&dice, 4) : 0;
     wish.ducklings = dice_below(&dice, 9);
     wish.latency_us = (uint32_t)(1000 + dice_below(&dice, 50000));
+    wish.perches = seed % 2;
     return wish;
 }
 
