@@ -97,6 +97,11 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
         reply_number(object, "retry_after", reply_seconds(peck->retry_after_ms));
     if (peck->charged)
         reply_number(object, "charged", peck->charged);
+    for (size_t i = 0; i < peck->n_held_by; i++) {
+        if (i == 0)
+            json_object_set_new(object, "held_by", json_array());
+        json_array_append_new(json_object_get(object, "held_by"), json_string(peck->held_by[i]));
+    }
     reply_text(object, "traceparent", slice(peck->trace));
     reply_word(object, "bond_id", peck->bond_id);
     if (peck->replayed)

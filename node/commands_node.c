@@ -352,6 +352,11 @@ static int status(struct call *call)
     printf("directory  %" PRIu64 " records, %u ducklings live here\n", answer->records,
            answer->hosted);
     printf("pecks      %" PRIu64 " out, %" PRIu64 " in\n", answer->outbox, answer->inbox);
+    for (size_t i = 0; i < answer->n_perches; i++)
+        printf("perch      %s holds pecks for this node while it is away\n", answer->perches[i]);
+    if (answer->is_perch || answer->perched)
+        printf("perched    %" PRIu64 " pecks held for %u other nodes, %" PRIu64 " bytes\n",
+               answer->perched, answer->perched_owners, answer->perched_bytes);
     for (size_t i = 0; i < answer->n_parts; i++)
         printf("%-10s %s%s%s\n", answer->parts[i]->name, answer->parts[i]->status,
                answer->parts[i]->reason[0] ? ": " : "", answer->parts[i]->reason);

@@ -47,6 +47,8 @@ static void print_peck(const Duck__PeckView *peck)
     if (peck->retry_after_ms)
         printf("  %-9s %s\n", "try again",
                time_text(peck->changed_ms + peck->retry_after_ms, created));
+    for (size_t i = 0; i < peck->n_held_by; i++)
+        printf("  %-9s %s\n", "held by", peck->held_by[i]);
     if (peck->charged)
         printf("  %-9s %" PRIu64 " units\n", "charged", peck->charged);
     for (size_t i = 0; i < peck->n_receipts; i++)

@@ -190,6 +190,14 @@ static void view_status(struct local_view *view, Duck__Reply *reply)
     status->inbox = figures.tray;
     status->display_name = local_text(view, api->display_name);
     status->gateway_url = *api->gateway_url ? gateway_url(view) : api->gateway_url;
+    status->perches = local_new(view, NODE_PERCHES_MAX * sizeof *status->perches);
+    for (size_t i = 0; i < figures.perch_count; i++)
+        status->perches[i] = local_id(view, ID_NODE, &figures.perches[i]);
+    status->n_perches = figures.perch_count;
+    status->is_perch = figures.is_perch;
+    status->perched = figures.perched;
+    status->perched_bytes = figures.perched_bytes;
+    status->perched_owners = (uint32_t)figures.perched_owners;
     judge_parts(view, &figures, status);
     reply->answer_case = DUCK__REPLY__ANSWER_STATUS;
     reply->status = status;

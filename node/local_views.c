@@ -99,6 +99,10 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     composed->problem = bytes_for(stored->problem);
     composed->refusal = local_text(view, stored->refusal);
     composed->retry_after_ms = stored->retry_after_ms;
+    composed->held_by = local_new(view, PERCHES_PER_PECK * sizeof *composed->held_by);
+    for (size_t i = 0; i < stored->held_count; i++)
+        composed->held_by[i] = local_id(view, ID_NODE, &stored->held_by[i]);
+    composed->n_held_by = stored->held_count;
     composed->trace = bytes_for(peck->trace);
     if (peck->kind == PECK_BOND_REQUEST && stored->state == PECK_APPROVED)
         composed->bond_id = local_id(view, ID_BOND, &peck->id);

@@ -169,6 +169,8 @@ struct stored_peck {
     struct bytes problem;          /* why it failed, where no receipt says so… */
     struct bytes refusal;          /* …by its code, and when to try again; 0: not said */
     uint64_t retry_after_ms;
+    struct id held_by[PERCHES_PER_PECK]; /* sent, not taken: perches of its target's node */
+    size_t held_count;
     struct stored_receipt receipts[2];
     size_t receipt_count;
     uint64_t sequence;             /* of its row: what cursors are made of */

@@ -181,6 +181,19 @@ static void read_ending(struct store_reader *reader, int64_t seq, struct arena *
     }
 }
 
+static void read_deposits(struct store_reader *reader, int64_t seq, struct stored_peck *view)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_DEPOSITS,
+                      "SELECT perch FROM deposit WHERE seq = ?1 ORDER BY at_ms, perch");
+
+    sqlite3_bind_int64(statement, 1, seq);
+    while (store_next_row(&reader->connection, statement))
+        if (view->held_count < PERCHES_PER_PECK &&
+            store_column_id(statement, 0, &view->held_by[view->held_count]))
+            view->held_count++;
+}
+
 static bool read_peck(struct store_reader *reader, int64_t seq, const struct id *duckling,
                       struct arena *arena, struct stored_peck *view)
 {
@@ -212,6 +225,9 @@ static bool read_peck(struct store_reader *reader, int64_t seq, const struct id 
     }
     if (is_held)
         read_receipts(reader, seq, arena, view);
+    if (is_held && view->box == BOX_OUT &&
+        STATE_BIT(view->state) & (STATE_BIT(PECK_QUEUED) | STATE_BIT(PECK_SENT)))
+        read_deposits(reader, seq, view);
     if (is_held && view->box == BOX_OUT && STATE_BIT(view->state) & FAILED_STATES)
         read_ending(reader, seq, arena, view);
     return is_held;

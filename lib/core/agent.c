@@ -527,6 +527,7 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .receipts_refused = agent->receipts_refused,
         .records_refused = agent->records_refused,
         .live_nodes = gossip_live(agent->gossip) + 1,
+        .is_perch = agent->settings.is_perch,
         .perched = perch_count(agent->perch),
         .perched_bytes = perch_bytes(agent->perch),
         .perched_owners = perch_owners(agent->perch),
@@ -534,6 +535,8 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
         .perched_opened = agent->perched_opened,
         .perched_junk = agent->perched_junk,
     };
+    figures->perch_count = agent->perch_count;
+    memcpy(figures->perches, agent->perches, sizeof figures->perches);
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);
     figures->proofs = directory_proof_count(agent->directory);

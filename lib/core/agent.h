@@ -89,6 +89,9 @@ struct agent_figures {
     size_t proofs;            /* owners that gave one version to two records */
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
+    struct id perches[NODE_PERCHES_MAX]; /* that hold for this node */
+    size_t perch_count;
+    bool is_perch;
     size_t perched, perched_bytes, perched_owners; /* held for others */
     size_t deposited;          /* pecks of ours that were brought to perches */
     uint64_t perched_opened, perched_junk; /* that perches held for this node; of no use */

@@ -76,6 +76,7 @@ export interface PeckView {
   error?: string;
   retry_after?: number;
   charged?: number;
+  held_by?: string[];
   traceparent?: string;
   bond_id?: string;
   replayed?: true;
