@@ -199,6 +199,54 @@ START_TEST(what_is_brought_while_its_owner_is_linked_goes_on_at_once)
 }
 END_TEST
 
+/* Alice learns of the rotation before she hears what her perches have. */
+static void come_back_after_a_rotation(struct away *away, uint64_t later_ms)
+{
+    form(away, 8, 20);
+    pond_stop(away->pond, ALICE, false);
+    run(away, MINUTE_MS);
+    peck_once(away, 3 * DAY_MS);
+    run(away, 2 * MINUTE_MS);
+    ck_assert_uint_eq(count(away).held, 20);
+    pond_rotate(away->pond, away->senders[0]);
+    run(away, later_ms);
+    pond_stop(away->pond, away->senders[0], false);
+    for (size_t i = 0; i < PERCHES_CHOSEN; i++)
+        pond_stop(away->pond, away->perches[i], false);
+    pond_start(away->pond, ALICE);
+    run(away, 20 * SECOND_MS);
+    for (size_t i = 0; i < PERCHES_CHOSEN; i++)
+        pond_start(away->pond, away->perches[i]);
+    run(away, MINUTE_MS);
+}
+
+START_TEST(a_peck_counts_though_its_senders_key_was_rotated_since_because_its_node_sealed_it)
+{
+    struct away away;
+
+    come_back_after_a_rotation(&away, MINUTE_MS);
+    ck_assert_uint_eq(count(&away).came, 20);
+    pond_free(away.pond);
+}
+END_TEST
+
+/* The node has another pre-key by then: its link must say so. */
+START_TEST(a_peck_under_a_retired_key_and_an_old_seal_is_taken_from_its_senders_node_alone)
+{
+    struct away away;
+
+    come_back_after_a_rotation(&away, DAY_MS + HOUR_MS);
+    ck_assert_uint_eq(count(&away).came, 19);
+    for (size_t i = 0; i < PERCHES_CHOSEN; i++)
+        ck_assert_uint_eq(pond_perched(away.pond, away.perches[i]), 0);
+    pond_start(away.pond, away.senders[0]);
+    run(&away, MINUTE_MS);
+    ck_assert_uint_eq(count(&away).came, 20);
+    ck_assert_uint_eq(count(&away).disordered, 0);
+    pond_free(away.pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("away");
@@ -215,6 +263,10 @@ int main(void)
     tcase_add_test(tests, a_perch_that_lies_can_delay_a_thread_but_not_turn_it_round);
     tcase_add_test(tests, who_crashes_while_it_collects_goes_on_where_it_was);
     tcase_add_test(tests, what_is_brought_while_its_owner_is_linked_goes_on_at_once);
+    tcase_add_test(
+        tests, a_peck_counts_though_its_senders_key_was_rotated_since_because_its_node_sealed_it);
+    tcase_add_test(tests,
+                   a_peck_under_a_retired_key_and_an_old_seal_is_taken_from_its_senders_node_alone);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
