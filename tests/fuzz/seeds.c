@@ -190,6 +190,30 @@ static void write_membership_frames(void)
     write_kind("envelope", "accusation_body", 9, accusation_body());
 }
 
+static void write_perch_frames(void)
+{
+    struct bytes peck = sealed(ENVELOPE_PECK, &duck, peck_body(PECK_ACTION));
+    struct deposit deposit = {.network = bytes_of_text(PEOPLE_NETWORK),
+                              .owner = bob.id,
+                              .name = alice.id,
+                              .not_after_ms = PEOPLE_WALL_MS + DAY_MS,
+                              .sealer = {3},
+                              .ephemeral = {4}};
+    struct perch_entry entry = {.name = alice.id, .number = 7};
+    struct noise_pair owner;
+
+    memset(owner.secret, 5, sizeof owner.secret);
+    noise_pair_from_secret(&owner, owner.secret);
+    memcpy(deposit.owner_key, owner.public, sizeof deposit.owner_key);
+    write_kind("intake", "deposit", FRAME_DEPOSIT,
+               frame_pack_deposit(&deposit, duck.chain, peck, &memory));
+    write_kind("intake", "deposited", FRAME_DEPOSITED,
+               frame_pack_deposited(&alice.id, "full", &memory));
+    write_kind("intake", "collect", FRAME_COLLECT, frame_pack_collect(7, &memory));
+    write_kind("intake", "held", FRAME_HELD, frame_pack_held(&entry, peck, true, true, &memory));
+    write_kind("intake", "settled", FRAME_SETTLED, frame_pack_settled(&alice.id, 1, &memory));
+}
+
 static void write_frames(void)
 {
     const struct hash hashes[2] = {{{0}}, {{0xff}}};
@@ -243,6 +267,7 @@ static void write_frames(void)
                frame_pack_fetched(&answer, chains, records, 2, &memory));
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
     write_membership_frames();
+    write_perch_frames();
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
 
