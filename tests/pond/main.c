@@ -220,6 +220,8 @@ static void say_faults(const struct pond_figures *figures)
     printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
            (unsigned long long)figures->answers_in_parts, (unsigned long long)figures->partials,
            (unsigned long long)figures->cancelled);
+    printf("perches: %llu pecks brought to some, %llu came from there\n",
+           (unsigned long long)figures->brought, (unsigned long long)figures->collected);
 }
 
 static void say_verdicts(const struct pond_figures *figures)
@@ -337,6 +339,8 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->partials += one.partials;
     sum->answers_in_parts += one.answers_in_parts;
     sum->cancelled += one.cancelled;
+    sum->brought += one.brought;
+    sum->collected += one.collected;
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;

@@ -292,6 +292,7 @@ static void look_up(struct pond *pond, struct pond_node *node, struct message *m
 
     if (event->kind == EVENT_HELD)
         agent_open_held(node->agent, frames_intake(pond->frames), event, &message->arena);
+    pond->sums.collected += event->kind == EVENT_PECK && event->peck.perched;
     if (event->kind == EVENT_PECK) {
         peck = disk_peck(&node->store, BOX_IN, &event->peck.peck.id);
         event->peck.known = peck != NULL;

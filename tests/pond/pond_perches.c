@@ -96,6 +96,7 @@ void perform_deposit(struct pond *pond, struct pond_node *node, const struct eff
 
     if (!peck)
         return;
+    pond->sums.brought++;
     arena_init(&arena, 4 * MIB);
     network_send(pond, node, &deposit->perch, FRAME_DEPOSIT,
                  frame_pack_deposit(deposit, peck->chain, peck->wire, &arena));

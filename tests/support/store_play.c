@@ -5,6 +5,8 @@
 #include "core/withdrawal.h"
 #include "store_internal.h"
 
+#include <sodium.h>
+
 #define LEASE_UNTIL_MS (THINGS_WALL_MS + HOUR_MS)
 
 static const struct moment restored_at = {.now_ms = 5000, .wall_ms = THINGS_WALL_MS + MINUTE_MS};
@@ -27,6 +29,7 @@ struct writer {
     struct effect latest[PLAY_PECKS_MAX]; /* the last EFFECT_KEEP_PECK or _STATE of each */
     struct effect own;                    /* this node's record; kind 0: none yet */
     size_t records;
+    size_t held; /* the turn whose perched peck and pre-key are there; 0: none */
 };
 
 static size_t begin_peck(struct writer *writer, struct played_turn *turn, enum box box)
@@ -265,6 +268,40 @@ static void change_evidence(struct writer *writer, struct played_turn *turn, siz
     changes[dice_below(&writer->dice, sizeof changes / sizeof *changes)](writer, turn, number);
 }
 
+static struct effect pre_key_of(size_t number)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_PRE_KEY};
+
+    memset(effect.pre_key.secret, (int)number, NOISE_KEY_SIZE);
+    crypto_scalarmult_base(effect.pre_key.public, effect.pre_key.secret);
+    effect.pre_key.made_ms = number;
+    return effect;
+}
+
+/* For who is away; before it what was held goes, now and then. */
+static void hold(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct effect perched = {.kind = EFFECT_KEEP_PERCHED};
+    struct effect drops[2] = {{.kind = EFFECT_DROP_PERCHED}, {0}};
+
+    if (writer->held > 0) {
+        drops[0].perched.entry.number = writer->held;
+        drops[1] = pre_key_of(writer->held);
+        drops[1].kind = EFFECT_DROP_PRE_KEY;
+        add(turn, drops[0], 0);
+        add(turn, drops[1], 0);
+    }
+    perched.perched.entry = (struct perch_entry){.name = writer->play->alice.id,
+                                                 .owner = writer->play->carol.id,
+                                                 .from = writer->play->bob.id,
+                                                 .number = number,
+                                                 .not_after_ms = THINGS_WALL_MS + DAY_MS};
+    perched.perched.sealed = bytes_of_text("sealed");
+    add(turn, perched, 0);
+    add(turn, pre_key_of(number), 0);
+    writer->held = dice_below(&writer->dice, 3) ? number : 0; /* else it stays to the end */
+}
+
 static void write_turn(struct writer *writer, size_t number)
 {
     struct play *play = writer->play;
@@ -287,6 +324,8 @@ static void write_turn(struct writer *writer, size_t number)
         change_bonds(writer, turn);
     else if (dice_below(&writer->dice, 4) == 0)
         change_evidence(writer, turn, number);
+    else if (dice_below(&writer->dice, 8) == 0)
+        hold(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
         publish(writer, turn, number);
     else if (dice_below(&writer->dice, 4) == 0)
@@ -439,6 +478,7 @@ struct expected {
     size_t bonds, ducklings;
     bool is_rotated;
     uint64_t floor_ms, voucher_until_ms, trust_until_ms;
+    uint64_t perched, pre_keys; /* sums of the turns that they are of */
     struct told_tier told_tier;
 };
 
@@ -471,6 +511,14 @@ static void expect_effect(struct expected *expected, const struct played_effect 
     } else if (effect->kind == EFFECT_KEEP_TIER) {
         expected->told_tier = (struct told_tier){
             .is_told = true, .tier = effect->tier.tier, .pieces = effect->tier.pieces};
+    } else if (effect->kind == EFFECT_KEEP_PERCHED) {
+        expected->perched += effect->perched.entry.number;
+    } else if (effect->kind == EFFECT_DROP_PERCHED) {
+        expected->perched -= effect->perched.entry.number;
+    } else if (effect->kind == EFFECT_KEEP_PRE_KEY) {
+        expected->pre_keys += effect->pre_key.made_ms;
+    } else if (effect->kind == EFFECT_DROP_PRE_KEY) {
+        expected->pre_keys -= effect->pre_key.made_ms;
     } else if (effect->kind == EFFECT_KEEP_KEY) {
         expected->is_rotated = true;
     } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.own) {
@@ -494,7 +542,7 @@ struct found {
     struct outbox_entry sent[PLAY_PECKS_MAX];
     size_t received_count, sent_count, bonds, ducklings, records;
     bool records_in_order, seeds_hold, is_bob, is_rotated_bob; /* key and chain, both of one time */
-    uint64_t voucher_until_ms;
+    uint64_t voucher_until_ms, perched, pre_keys;
     struct told_tier told_tier;
     struct metrics_content counters;
     struct version floor;
@@ -531,6 +579,10 @@ static void note_restored(void *context, const struct event *event)
         found->received[found->received_count++] = event->received;
     else if (event->kind == EVENT_RESTORED_SENT && found->sent_count < PLAY_PECKS_MAX)
         found->sent[found->sent_count++] = event->sent;
+    else if (event->kind == EVENT_RESTORED_PERCHED)
+        found->perched += event->perched.number;
+    else if (event->kind == EVENT_RESTORED_PRE_KEY)
+        found->pre_keys += event->pre_key.made_ms;
     else if (event->kind == EVENT_RESTORED_VOUCHER)
         found->voucher_until_ms = event->voucher.not_after_ms;
     else if (event->kind == EVENT_RESTORED_BOND)
@@ -632,6 +684,10 @@ static const char *check_counts(const struct found *found, const struct expected
 {
     if (found->bonds != expected->bonds)
         return "a bond is lost, or is back";
+    if (found->perched != expected->perched)
+        return "what is held for others is lost, or is back";
+    if (found->pre_keys != expected->pre_keys)
+        return "a pre-key is lost, or is back";
     if (found->ducklings != expected->ducklings)
         return "a duckling is lost";
     if (expected->ducklings > 0 && !(expected->is_rotated ? found->is_rotated_bob : found->is_bob))
