@@ -93,6 +93,7 @@ bool agent_deposit(struct agent *agent, const struct outbox_entry *entry, const 
             !deposits_bring(agent->deposits, &entry->hash, perch, at->now_ms))
             continue;
         bring(agent, entry, host, &content, perch, effects);
+        agent->brought++;
         is_brought = true;
     }
     return is_brought;

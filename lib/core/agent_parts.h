@@ -138,6 +138,7 @@ struct agent {
 
     struct perch *perch;         /* what is held here for others */
     struct deposits *deposits;   /* what of ours is held elsewhere */
+    size_t brought;              /* in this turn */
     struct collecting *collecting;
     struct prekeys *prekeys;
     struct id perches[NODE_PERCHES_MAX]; /* that our record names */

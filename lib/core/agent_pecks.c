@@ -975,7 +975,9 @@ void agent_resend_and_expire(struct agent *agent, const struct moment *at, struc
 
     while ((sent = outbox_poll_expired(agent->outbox, at->wall_ms)))
         end_sent(agent, sent, &expired, at, effects);
-    for (int i = 0; i < RESENDS_PER_TURN_MAX && (sent = outbox_poll_due(agent->outbox, at->now_ms));
+    agent->brought = 0;
+    for (int i = 0; i < RESENDS_PER_TURN_MAX && agent->brought < DEPOSITS_PER_TURN_MAX &&
+                    (sent = outbox_poll_due(agent->outbox, at->now_ms));
          i++)
         resend(agent, sent, at, effects);
     while ((received = tray_poll_expired(agent->tray, at->wall_ms)))

@@ -122,6 +122,7 @@
 #define PERCH_SEALED_MAX (FRAME_SIZE_MAX - 1u * KIB) /* bytes */
 #define PERCH_EVICTED_MAX 128u               /* that make room for one */
 #define PERCH_AFTER_ATTEMPTS 3u              /* to reach a node that nobody calls dead, then its perches are used */
+#define DEPOSITS_PER_TURN_MAX 64u            /* to seal one takes 0.2 ms; what is due beyond it is sealed in the next turn */
 #define DEPOSIT_ANSWER_MS (30 * SECOND_MS)   /* a perch that did not answer by then is asked again */
 #define DEPOSIT_REFUSED_MS (5 * MINUTE_MS)   /* one that refused */
 #define COLLECT_AT_ONCE 32u                  /* sealed pecks that go out for one CollectFrame… */

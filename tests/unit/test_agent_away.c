@@ -529,6 +529,225 @@ START_TEST(what_cannot_be_opened_is_counted_and_the_perch_may_forget_it)
 }
 END_TEST
 
+/* ---- as who sends ---- */
+
+#define PERCH 3u
+#define TARGET 500u
+
+static struct id sender;
+
+static void order(struct order *order)
+{
+    struct event event = {.kind = EVENT_ORDER, .order = order};
+
+    order->ticket = 1;
+    turn(&event);
+}
+
+static void hatch_sender(void)
+{
+    struct order hatch = {.kind = ORDER_HATCH, .seeds = {{1}, {2}}};
+
+    hatch.profile.set_display_name = true;
+    hatch.profile.display_name = bytes_of_text("Sender");
+    order(&hatch);
+    ck_assert_int_eq(first(EFFECT_REPLY)->reply.code, REFUSAL_NONE);
+    sender = first(EFFECT_REPLY)->reply.duckling;
+}
+
+/* A duckling that lives at the owner. */
+static void hear_of_target(void)
+{
+    struct duckling_content content = {
+        .host = node(OWNER), .display_name = bytes_of_text("Target"), .accepts_pecks = true};
+    struct offered_record offered = {0};
+    struct event event = {.kind = EVENT_RECORDS, .node = node(OWNER)};
+
+    offered.record.network = bytes_of_text("duck");
+    offered.record.owner = node(TARGET);
+    offered.record.kind = RECORD_DUCKLING;
+    offered.record.version = (struct version){bed.at.wall_ms, 1};
+    offered.record.not_after_ms = bed.at.wall_ms + RECORD_LIFE_MS;
+    offered.record.content = duckling_content_pack(&content, &bed.memory);
+    offered.record.hash = hash_of(bytes_of_text("target"));
+    offered.wire = offered.chain = bytes_of_text("not looked at here");
+    event.records.items = &offered;
+    event.records.count = 1;
+    turn(&event);
+}
+
+static struct node_content away_owner(void)
+{
+    struct node_content content = {
+        .session_not_after_ms = NOW_MS + DAY_MS, .away = true, .has_pre_key = true};
+
+    crypto_scalarmult_base(content.pre_key, (const uint8_t[32]){7});
+    content.perches[content.perch_count++] = node(PERCH);
+    return content;
+}
+
+static void open_sender(struct node_content owner)
+{
+    struct id id = node(OWNER);
+
+    bed_open((struct agent_settings){0});
+    hatch_sender();
+    hear_record(&id, &owner);
+    hear_of_target();
+}
+
+static struct id peck_target(const char *thread)
+{
+    struct order send = {.kind = ORDER_SEND, .duckling = sender};
+
+    send.send.from = sender;
+    send.send.to = node(TARGET);
+    send.send.kind = PECK_ACTION;
+    send.send.action = bytes_of_text("query");
+    send.send.payload = bytes_of_text("{}");
+    send.send.thread = bytes_of_text(thread);
+    order(&send);
+    ck_assert_int_eq(first(EFFECT_REPLY)->reply.code, REFUSAL_NONE);
+    return first(EFFECT_REPLY)->reply.peck;
+}
+
+START_TEST(a_peck_for_who_is_away_goes_to_a_linked_perch_and_is_sent)
+{
+    struct id peck, perch = node(PERCH), owner = node(OWNER);
+    const struct deposit *deposit;
+
+    open_sender(away_owner());
+    peck = peck_target("");
+    tick(RESEND_FIRST_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 0); /* no link to it yet */
+    offer_perch(PERCH);
+    tick(2 * RESEND_MAX_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 1);
+    deposit = first(EFFECT_DEPOSIT)->deposit;
+    ck_assert(id_equal(&deposit->peck, &peck));
+    ck_assert(id_equal(&deposit->perch, &perch));
+    ck_assert(id_equal(&deposit->owner, &owner));
+    ck_assert(id_is_zero(&deposit->after));
+    ck_assert_uint_eq(deposit->not_after_ms % MINUTE_MS, 0);
+    ck_assert_uint_ge(deposit->not_after_ms, NOW_MS + PECK_LIFE_MS);
+    ck_assert_int_eq(first(EFFECT_KEEP_STATE)->state.state, PECK_SENT);
+    bed_close();
+}
+END_TEST
+
+START_TEST(who_has_no_pre_key_or_no_perch_or_is_only_not_linked_yet_is_not_deposited_for)
+{
+    struct node_content owners[3] = {away_owner(), away_owner(), away_owner()};
+
+    owners[0].has_pre_key = false;
+    owners[1].perch_count = 0;
+    owners[2].away = false;
+    for (int i = 0; i < 3; i++) {
+        open_sender(owners[i]);
+        offer_perch(PERCH);
+        peck_target("");
+        tick(RESEND_FIRST_MS);
+        ck_assert_uint_eq(count(EFFECT_DEPOSIT), 0);
+        for (unsigned tries = 1; tries < PERCH_AFTER_ATTEMPTS; tries++)
+            tick(RESEND_MAX_MS);
+        ck_assert_uint_eq(count(EFFECT_DEPOSIT), i == 2); /* it was tried often enough */
+        bed_close();
+    }
+}
+END_TEST
+
+static void answer_deposit(uint32_t by, const struct id *name, const char *code)
+{
+    struct event event = {.kind = EVENT_DEPOSITED, .node = node(by)};
+
+    event.deposited.name = *name;
+    event.deposited.code = bytes_of_text(code);
+    turn(&event);
+}
+
+START_TEST(that_it_is_held_is_kept_when_the_perch_itself_says_so)
+{
+    struct id peck, name;
+
+    open_sender(away_owner());
+    offer_perch(PERCH);
+    peck = peck_target("");
+    tick(RESEND_FIRST_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 1);
+    name = first(EFFECT_DEPOSIT)->deposit->name;
+    answer_deposit(BRINGER, &name, "");
+    ck_assert_uint_eq(count(EFFECT_KEEP_DEPOSIT), 0);
+    answer_deposit(PERCH, &peck, ""); /* a name that nobody gave */
+    ck_assert_uint_eq(count(EFFECT_KEEP_DEPOSIT), 0);
+    answer_deposit(PERCH, &name, "full");
+    ck_assert_uint_eq(count(EFFECT_KEEP_DEPOSIT), 0);
+    answer_deposit(PERCH, &name, "");
+    ck_assert_uint_eq(count(EFFECT_KEEP_DEPOSIT), 1);
+    ck_assert(id_equal(&first(EFFECT_KEEP_DEPOSIT)->kept_deposit.peck, &peck));
+    answer_deposit(PERCH, &name, "");
+    ck_assert_uint_eq(count(EFFECT_KEEP_DEPOSIT), 0);
+    bed_close();
+}
+END_TEST
+
+START_TEST(in_a_thread_each_names_the_one_before_it)
+{
+    struct id one, other;
+    const struct deposit *deposits[3] = {NULL};
+    size_t found = 0;
+
+    open_sender(away_owner());
+    offer_perch(PERCH);
+    one = peck_target("talk");
+    other = peck_target("elsewhere");
+    peck_target("talk");
+    tick(RESEND_FIRST_MS);
+    for (size_t i = 0; i < bed.effects.count; i++)
+        if (bed.effects.list[i].kind == EFFECT_DEPOSIT && found < 3)
+            deposits[found++] = bed.effects.list[i].deposit;
+    ck_assert_uint_eq(found, 3);
+    ck_assert(id_is_zero(&deposits[0]->after));
+    ck_assert(id_equal(&deposits[1]->peck, &other));
+    ck_assert(id_is_zero(&deposits[1]->after));
+    ck_assert(id_equal(&deposits[2]->after, &one));
+    ck_assert_uint_eq(deposits[2]->after_until_ms, NOW_MS + PECK_LIFE_MS);
+    bed_close();
+}
+END_TEST
+
+START_TEST(so_many_are_sealed_in_one_turn_and_the_rest_in_the_next)
+{
+    open_sender(away_owner());
+    offer_perch(PERCH);
+    for (unsigned i = 0; i <= DEPOSITS_PER_TURN_MAX; i++)
+        peck_target("");
+    tick(RESEND_FIRST_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), DEPOSITS_PER_TURN_MAX);
+    ck_assert_uint_le(agent_wake_at_ms(bed.agent, &bed.at), bed.at.now_ms);
+    tick(0);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 1);
+    bed_close();
+}
+END_TEST
+
+START_TEST(a_peck_that_a_perch_may_hold_is_taken_back_by_its_targets_node_alone)
+{
+    struct order cancel = {.kind = ORDER_CANCEL};
+
+    open_sender(away_owner());
+    offer_perch(PERCH);
+    cancel.peck = peck_target("");
+    cancel.held.found = true;
+    tick(RESEND_FIRST_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 1);
+    order(&cancel);
+    ck_assert_int_eq(first(EFFECT_REPLY)->reply.state, PECK_SENT); /* it is asked for, not done */
+    tick(2 * RESEND_MAX_MS);
+    ck_assert_uint_eq(count(EFFECT_DEPOSIT), 0); /* and brought nowhere any more */
+    bed_close();
+}
+END_TEST
+
 /* ---- frames ---- */
 
 static void refused(enum frame_kind kind, const char *hex)
@@ -609,7 +828,7 @@ int main(void)
 {
     Suite *suite = suite_create("away");
     TCase *perch = tcase_create("perch"), *owner = tcase_create("owner"),
-          *frames = tcase_create("frames");
+          *frames = tcase_create("frames"), *sending = tcase_create("sender");
     SRunner *runner = srunner_create(suite);
     int failed;
 
@@ -626,10 +845,18 @@ int main(void)
     tcase_add_test(owner, perches_are_chosen_among_linked_nodes_that_offer_it);
     tcase_add_test(owner, each_linked_node_that_holds_for_others_is_asked_once_it_links_up);
     tcase_add_test(owner, what_cannot_be_opened_is_counted_and_the_perch_may_forget_it);
+    tcase_add_test(sending, a_peck_for_who_is_away_goes_to_a_linked_perch_and_is_sent);
+    tcase_add_test(sending,
+                   who_has_no_pre_key_or_no_perch_or_is_only_not_linked_yet_is_not_deposited_for);
+    tcase_add_test(sending, that_it_is_held_is_kept_when_the_perch_itself_says_so);
+    tcase_add_test(sending, in_a_thread_each_names_the_one_before_it);
+    tcase_add_test(sending, so_many_are_sealed_in_one_turn_and_the_rest_in_the_next);
+    tcase_add_test(sending, a_peck_that_a_perch_may_hold_is_taken_back_by_its_targets_node_alone);
     tcase_add_test(frames, frames_that_are_not_well_formed_are_refused);
     tcase_add_test(frames, more_names_than_fit_are_refused);
     suite_add_tcase(suite, perch);
     suite_add_tcase(suite, owner);
+    suite_add_tcase(suite, sending);
     suite_add_tcase(suite, frames);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
