@@ -273,7 +273,9 @@ static bool is_session_key_published(struct agent *agent)
                0;
 }
 
-/* Whatever the records that were restored say, and whatever was published and lost since. */
+/* Whatever the records that were restored say, and whatever was published and lost since. An
+ * accusation that was refuted in a turn that is undone is told to nobody a second time: so the
+ * node's record is said anew, once its turns are kept again. */
 static void resume(struct agent *agent, const struct event *event)
 {
     const struct moment *at = &event->at;
@@ -290,9 +292,9 @@ static void resume(struct agent *agent, const struct event *event)
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
                 refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
-    agent->node_refresh_at_ms = is_session_key_published(agent)
-                                    ? refresh_at_ms(agent, &agent->node, RECORD_NODE, at)
-                                    : at->now_ms;
+    agent->node_refresh_at_ms = at->now_ms;
+    if (is_session_key_published(agent))
+        agent->node_refresh_at_ms += NODE_SAID_ANEW_MS;
 }
 
 static void start(struct agent *agent, const struct event *event, struct effects *effects)

@@ -83,6 +83,7 @@
 #define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define WITHDRAWAL_LIFE_MS (VOUCHER_LIFE_MAX_MS + DAY_MS) /* outlives whatever it takes back */
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
+#define NODE_SAID_ANEW_MS SECOND_MS          /* after turns that could not be kept: the node's own record */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
 #define ACCUSATION_LIFE_MS MINUTE_MS
@@ -185,7 +186,8 @@
 #define SUMS_LINK_MS (15 * SECOND_MS)   /* a neighbour that was not compared with for so long is asked … */
 #define SUMS_ASK_MS (5 * SECOND_MS)     /* … one of those so often */
 #define SUMS_CROWD_MS (SECOND_MS / 2)    /* … or so long, while news leave a crowd to repair */
-#define REPAIR_STEP_MS (3 * SECOND_MS)   /* a neighbour that does not answer by then is left */
+#define REPAIR_STEP_MS (3 * SECOND_MS)   /* a neighbour that does not answer by then is left; when it does not by … */
+#define REPAIR_AGAIN_MS SECOND_MS        /* … its question is put once more, and it has its time again */
 #define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
 #define REPAIR_FAILED_REST_MS (2 * SECOND_MS) /* after the second failure in a row, doubling … */
 #define REPAIR_FAILURES_MAX 3u           /* … for so many: to 8 s */

@@ -48,6 +48,7 @@ struct repair {
     size_t need_count, need_capacity, asked, asking;
     size_t useful, portion; /* of this session, and of what was asked for last */
     uint64_t deadline_ms, began_wall_ms, audit_due_ms;
+    uint64_t again_ms; /* when the question is put once more; MOMENT_NEVER */
     uint64_t moved_ms; /* when the session began, or brought something of use last */
     size_t fruitless;  /* portions in a row that brought nothing */
     const char *ended; /* to be told; NULL: nothing */
@@ -228,6 +229,19 @@ static void say(struct repair *repair, enum step step, uint64_t now_ms)
 {
     repair->step = step;
     repair->says = true;
+    repair->again_ms =
+        repair->keyed || step == AUDIT_OPEN ? MOMENT_NEVER : now_ms + REPAIR_AGAIN_MS;
+    plan_deadline(repair, now_ms);
+}
+
+/* A frame of the question or of its answer was lost. The answer that only was late belongs to a
+ * session that is over: of two answers none is taken for that of the next question. An audit is
+ * bound to its session, so its questions are put once. */
+static void say_again(struct repair *repair, uint64_t now_ms)
+{
+    repair->session++;
+    repair->says = true;
+    repair->again_ms = MOMENT_NEVER;
     plan_deadline(repair, now_ms);
 }
 
@@ -446,6 +460,7 @@ bool repair_fetched(struct repair *repair, const struct id *peer, uint32_t sessi
     repair->portion += useful;
     *(is_stream ? &repair->figures.streamed : &repair->figures.fetched) += useful;
     if (useful > 0) {
+        repair->again_ms = MOMENT_NEVER;
         repair->moved_ms = at->now_ms;
         plan_deadline(repair, at->now_ms);
     }
@@ -587,6 +602,8 @@ bool repair_poll(struct repair *repair, const struct recordset *set, const struc
         end_badly(repair, "no answer in time", at->now_ms);
     if (repair->step == FETCH && repair->says)
         fetch(repair, set, at); /* the next portion, or what comes after the last */
+    if (repair->step != IDLE && !repair->says && repair->again_ms <= at->now_ms)
+        say_again(repair, at->now_ms);
     if (repair->step == AUDIT_MAKE && audit_go_on(repair->audit, set, AUDIT_SLICE)) {
         repair->moved_ms = at->now_ms;
         compare(repair, audit_set(repair->audit), AUDIT, at->now_ms);
@@ -609,7 +626,7 @@ uint64_t repair_wake_at_ms(const struct repair *repair)
     if (repair->ended || repair->says || repair->step == AUDIT_MAKE)
         return 0;
     if (repair->step != IDLE)
-        return repair->deadline_ms;
+        return repair->again_ms < repair->deadline_ms ? repair->again_ms : repair->deadline_ms;
     for (size_t i = 0; i < repair->waiting_count; i++)
         if (repair->waiting[i].not_before_ms < wake_ms)
             wake_ms = repair->waiting[i].not_before_ms;

@@ -129,6 +129,19 @@ const struct record *records_parse(struct records *records, struct pooled *poole
     return record;
 }
 
+/* One that was signed in a turn that was undone, with a chain that is no more, may be signed again,
+ * to the byte; its chain is another then. */
+static struct pooled *follow_chain(struct records *records, struct pooled *pooled,
+                                   struct bytes chain)
+{
+    if (bytes_equal(pooled->chain, chain))
+        return pooled;
+    pooled->chain = hold_chain(records, records_owner(records, &pooled->owner), chain);
+    opened_drop(pooled->opened);
+    pooled->opened = NULL;
+    return pooled;
+}
+
 struct pooled *records_pool(struct records *records, const struct offered_record *item)
 {
     const struct record *record = &item->record;
@@ -136,7 +149,7 @@ struct pooled *records_pool(struct records *records, const struct offered_record
     struct pooled *pooled = records_find(records, &record->hash);
 
     if (pooled)
-        return pooled;
+        return follow_chain(records, pooled, item->chain);
     if (records->count == records->capacity) {
         records->capacity = records->capacity ? records->capacity * 2 : 256;
         records->list = memory_resize(records->list, records->capacity * sizeof *records->list);

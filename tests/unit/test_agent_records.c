@@ -379,8 +379,9 @@ START_TEST(a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds)
     ck_assert_uint_eq(questions_within(SUMS_LINK_MS), 0); /* nobody is there */
     up.at = at;
     agent_step(agent, &up, &effects);
-    ck_assert_uint_eq(questions_within(SUMS_LINK_MS - SUMS_ASK_MS), RECORD_SETS);
-    ck_assert_uint_eq(questions_within(2 * SUMS_ASK_MS), RECORD_SETS);
+    ck_assert_uint_eq(questions_within(SUMS_LINK_MS - SUMS_ASK_MS),
+                      2 * RECORD_SETS); /* and again */
+    ck_assert_uint_eq(questions_within(2 * SUMS_ASK_MS), 2 * RECORD_SETS);
     at.now_ms = 1000;
 }
 END_TEST
@@ -423,9 +424,11 @@ static int session_key_published(void)
     return first;
 }
 
-/* What an agent with `session_key` publishes when it goes on with what another one stored. */
-static int published_on_resume(const struct offered_record *stored, uint8_t session_key)
+/* What an agent with `session_key` publishes `ms` after it goes on with what another one stored. */
+static int published_on_resume(const struct offered_record *stored, uint8_t session_key,
+                               uint64_t ms)
 {
+    struct moment then = {at.now_ms + ms, at.wall_ms + ms};
     struct agent *again = agent_with_session_key(1, 0, NULL, session_key);
     struct event restored = {.kind = EVENT_RESTORED_RECORD, .at = at, .restored = *stored};
     struct event resume = {.kind = EVENT_RESUME, .at = at};
@@ -433,12 +436,14 @@ static int published_on_resume(const struct offered_record *stored, uint8_t sess
     effects_clear(&effects);
     agent_step(again, &restored, &effects);
     agent_step(again, &resume, &effects);
-    agent_settle(again, &at, &effects);
+    if (ms > 0)
+        agent_settle(again, &at, &effects);
+    agent_settle(again, &then, &effects);
     agent_free(again);
     return session_key_published();
 }
 
-START_TEST(after_an_undone_turn_the_session_key_in_use_is_published)
+START_TEST(after_an_undone_turn_the_node_is_said_anew_and_at_once_if_its_session_key_is_new)
 {
     struct agent *before = agent_with_session_key(1, 0, NULL, 7);
     struct effects stored;
@@ -454,8 +459,12 @@ START_TEST(after_an_undone_turn_the_session_key_in_use_is_published)
         if (stored.list[i].kind != EFFECT_KEEP_RECORD)
             continue;
         at.now_ms += SECOND_MS;
-        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7), -1);
-        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 9), 9);
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7, 0), -1);
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 9, 0), 9);
+        /* A refutation of that turn would be missed for ever. */
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7, NODE_SAID_ANEW_MS - 1),
+                         -1);
+        ck_assert_int_eq(published_on_resume(&stored.list[i].record.item, 7, NODE_SAID_ANEW_MS), 7);
     }
     effects_free(&stored);
     agent_free(before);
@@ -752,7 +761,8 @@ int main(void)
     tcase_add_test(tcase, no_peck_goes_to_who_is_quarantined);
     tcase_add_test(tcase, a_neighbour_whose_probes_do_not_come_is_asked_what_it_holds);
     tcase_add_test(tcase, an_audit_is_made_for_one_neighbour_at_a_time_and_seldom_for_one);
-    tcase_add_test(tcase, after_an_undone_turn_the_session_key_in_use_is_published);
+    tcase_add_test(
+        tcase, after_an_undone_turn_the_node_is_said_anew_and_at_once_if_its_session_key_is_new);
     tcase_add_test(tcase, whoever_answers_first_at_a_joined_address_is_pinned);
     tcase_add_test(tcase, a_pin_outlives_the_process_and_the_configuration_does_not_lift_it);
     tcase_add_test(tcase, who_answers_instead_of_the_pinned_node_is_told_of_once);

@@ -279,6 +279,53 @@ END_TEST
 
 /* ---- neighbours that do not do their part ---- */
 
+static void pass_until_asked_again(struct repair_output *output)
+{
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_AGAIN_MS);
+    pass(REPAIR_AGAIN_MS);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, output));
+    ck_assert_int_ne(output->kind, REPAIR_ENDED);
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &(struct repair_output){0}));
+}
+
+START_TEST(a_question_whose_answer_was_lost_is_put_once_more)
+{
+    struct repair_output first, again;
+    struct bytes late;
+
+    begin_equal(100);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &first));
+    ck_assert_int_eq(reconcile_answer(bed.responder, bed.theirs, first.message, &late),
+                     RECONCILE_TAKEN);
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &again));
+    pass_until_asked_again(&again);
+    ck_assert(id_equal(&again.peer, &peer));
+    ck_assert_int_eq(again.kind, REPAIR_COMPARE);
+    ck_assert(bytes_equal(again.message, first.message));
+    /* Of two answers one counts, or the second would be taken for that of the next question. */
+    repair_answered(bed.repair, bed.ours, &peer, first.session, late, &bed.at);
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_STEP_MS);
+    answer_compare(&again);
+    run();
+    ck_assert_str_eq(bed.ended, "equal");
+}
+END_TEST
+
+START_TEST(an_audit_is_asked_for_once)
+{
+    struct repair_output output;
+
+    begin_equal(100);
+    pass(2 * REPAIR_AUDIT_MS);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert_int_eq(output.kind, REPAIR_AUDIT);
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_STEP_MS);
+}
+END_TEST
+
 START_TEST(who_does_not_answer_is_left_for_the_next)
 {
     struct repair_output output;
@@ -289,6 +336,7 @@ START_TEST(who_does_not_answer_is_left_for_the_next)
     ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
     ck_assert(id_equal(&output.peer, &peer));
     ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    pass_until_asked_again(&output);
     ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_STEP_MS);
     pass(REPAIR_STEP_MS);
     ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
@@ -450,11 +498,26 @@ static void begin_fetch(struct repair_output *output)
     repair_suggest(bed.repair, &third, false, bed.at.now_ms);
 }
 
+START_TEST(what_is_on_its_way_is_not_asked_for_again)
+{
+    struct repair_output output, next;
+
+    begin_fetch(&output);
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &next));
+    pass(REPAIR_AGAIN_MS - 1);
+    ck_assert(repair_fetched(bed.repair, &peer, output.session, 1, false, NULL, &bed.at));
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &next));
+    ck_assert_uint_eq(repair_wake_at_ms(bed.repair), bed.at.now_ms + REPAIR_STEP_MS);
+}
+END_TEST
+
 START_TEST(frames_that_bring_nothing_keep_no_session_alive)
 {
     struct repair_output output, next;
 
     begin_fetch(&output);
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &next));
+    pass_until_asked_again(&output);
     for (int i = 0; i < 2; i++) {
         pass(REPAIR_STEP_MS / 2 - 1);
         ck_assert(repair_fetched(bed.repair, &peer, output.session, 0, false, NULL, &bed.at));
@@ -606,6 +669,9 @@ int main(void)
     tcase_add_test(tests, what_was_issued_since_the_last_session_comes_without_looking_at_the_rest);
     tcase_add_test(tests, an_audit_follows_after_its_time);
     tcase_add_test(tests, an_audit_of_a_large_set_is_made_over_several_turns);
+    tcase_add_test(tests, a_question_whose_answer_was_lost_is_put_once_more);
+    tcase_add_test(tests, an_audit_is_asked_for_once);
+    tcase_add_test(tests, what_is_on_its_way_is_not_asked_for_again);
     tcase_add_test(tests, who_does_not_answer_is_left_for_the_next);
     tcase_add_test(tests, answers_of_another_session_or_neighbour_change_nothing);
     tcase_add_test(tests, a_malformed_answer_ends_the_session);
