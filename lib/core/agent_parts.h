@@ -368,10 +368,16 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
                      struct effects *effects, struct order_refusal *refusal);
 /* An EVENT_PECK of a peck that is not known here. False: it was refused, but may be taken later. */
 bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
-void agent_receive_receipt(struct agent *agent, const struct event *event,
-                           struct effects *effects);
-void agent_receive_refusal(struct agent *agent, const struct event *event,
-                           struct effects *effects);
+void agent_resend_and_expire(struct agent *agent, const struct moment *at,
+                             struct effects *effects);
+void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects);
+void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
+                        const struct id *with, const struct id *peck, enum peck_state state,
+                        uint64_t at_ms);
+void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
+                      struct effects *effects); /* for its agent, again */
+
+/* ---- agent_receipts.c ---- */
 struct unsigned_receipt *agent_say(struct agent *agent, const struct tray_entry *entry,
                                    enum receipt_kind kind, enum peck_state state,
                                    const struct moment *at, uint64_t ticket);
@@ -382,14 +388,18 @@ struct unsigned_receipt *agent_say_done(struct agent *agent, const struct tray_e
                                         enum peck_state state, struct bytes result,
                                         struct bytes problem, const struct moment *at,
                                         uint64_t ticket, struct effects *effects);
-void agent_resend_and_expire(struct agent *agent, const struct moment *at,
-                             struct effects *effects);
-void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects);
-void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
-                        const struct id *with, const struct id *peck, enum peck_state state,
-                        uint64_t at_ms);
-void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
-                      struct effects *effects); /* for its agent, again */
+void agent_receive_receipt(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+void agent_receive_refusal(struct agent *agent, const struct event *event,
+                           struct effects *effects);
+/* A peck that was sent from here ends without a receipt: refused for good, its time is over, … */
+struct ending {
+    enum peck_state state;
+    struct bytes problem, refusal; /* a sentence, and the code of whoever refused it */
+    uint64_t retry_after_ms;
+};
+void agent_end_sent(struct agent *agent, const struct outbox_entry *entry,
+                    const struct ending *ending, const struct moment *at, struct effects *effects);
 
 #endif
