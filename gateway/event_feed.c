@@ -314,6 +314,21 @@ static int note_bond(struct event_feed *feed, const Duck__AuditView *entry,
     return fault ? fault : note_bond_at(feed, entry, happening, entry->with, entry->duckling);
 }
 
+static int note_revocation(struct event_feed *feed, const Duck__AuditView *entry)
+{
+    struct gate_duckling owner;
+    json_t *data;
+    bool found;
+    int fault = find_owner(feed, entry->duckling, &owner, &found);
+
+    if (fault || !found)
+        return fault;
+    data = data_of(entry->duckling, "");
+    if (entry->detail.len > 0)
+        reply_text(data, "reason", bytes_of(entry->detail.data, entry->detail.len));
+    return note(feed, &owner, HAPPENED_REVOKED, entry, "", data);
+}
+
 static int look_at(struct event_feed *feed, const Duck__AuditView *entry)
 {
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_PECK_RECEIVED)))
@@ -325,6 +340,8 @@ static int look_at(struct event_feed *feed, const Duck__AuditView *entry)
         return note_bond(feed, entry, HAPPENED_BOND);
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_BOND_ENDED)))
         return note_bond(feed, entry, HAPPENED_UNPECK);
+    if (!strcmp(entry->kind, audit_kind_name(AUDIT_REVOKED)))
+        return note_revocation(feed, entry);
     return 0;
 }
 

@@ -107,6 +107,8 @@ static void put_sample(json_t *data, enum happening happening, const char *duckl
         reply_word(data, "was", "T0");
     } else if (happening == HAPPENED_KEY_ROTATED) {
         reply_word(data, "what", "beak_key");
+    } else if (happening == HAPPENED_REVOKED) {
+        reply_word(data, "reason", "its key was stolen");
     } else {
         reply_word(data, "certificate_id", id_text(ID_CERTIFICATE, &id, text));
     }

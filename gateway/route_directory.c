@@ -211,3 +211,24 @@ void route_certificate_get(struct exchange *exchange)
         exchange_say_no(exchange, 404, "not_found", NULL,
                         "this is not the id of a duckling, a node or a certificate");
 }
+
+static void tell_revoked(struct exchange *exchange)
+{
+    ask_for_certificate(exchange, exchange->acting_text, "");
+}
+
+void route_certificate_revoke(struct exchange *exchange)
+{
+    Duck__RevokeOrder order = DUCK__REVOKE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    const char *reason = "";
+
+    if (!form_text(exchange, "reason", FORM_OPTIONAL, REVOCATION_REASON_MAX, &reason) ||
+        !exchange_acting(exchange, true))
+        return;
+    order.identity = exchange->acting_text;
+    order.reason = (char *)(uintptr_t)reason;
+    request.order_case = DUCK__REQUEST__ORDER_REVOKE;
+    request.revoke = &order;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_revoked);
+}

@@ -295,5 +295,10 @@ json_t *view_certificate(const Duck__CertificateAnswer *answer)
         json_array_append_new(list, view_one_certificate(answer->certificates[i]));
     json_object_set_new(object, "certificates", list);
     reply_base64(object, "chain", slice(answer->chain));
+    if (answer->revocation.len > 0) {
+        reply_date(object, "revoked_at", answer->revoked_at_ms);
+        reply_text(object, "revocation_reason", slice(answer->revocation_reason));
+        reply_base64(object, "revocation", slice(answer->revocation));
+    }
     return object;
 }

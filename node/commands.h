@@ -94,6 +94,6 @@ const char *counter_name(const struct Duck__NamedCounter *counter, char text[COU
 extern const struct command node_commands[], network_commands[], peck_commands[],
     directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
     top_commands[], operator_commands[], handler_commands[], limits_commands[],
-    event_commands[], rotate_commands[], certificate_commands[]; /* each ends with a NULL name */
+    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[]; /* each ends with a NULL name */
 
 #endif

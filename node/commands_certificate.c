@@ -1,7 +1,10 @@
-/* Was this key valid on that day? A chain answers it alone: without a node, a key or the network. */
+/* Was this key valid on that day? A chain answers it alone, and the revocation beside it: without a node,
+ * a key or the network. `show` asks the node for both. */
+#include "client/duck_client.h"
 #include "clock.h"
 #include "commands.h"
-#include "core/certificate.h"
+#include "core/revocation.h"
+#include "wire/local.pb-c.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -18,30 +21,47 @@ static const enum id_kind id_kinds[] = {[IDENTITY_NODE] = ID_NODE,
                                         [IDENTITY_DUCKLING] = ID_DUCKLING,
                                         [IDENTITY_OPERATOR] = ID_OPERATOR};
 
-/* node.chain as it is, or JSON with a member `chain` in base64, as the gateway and --json give it. */
-static struct bytes read_chain(const char *path, struct arena *arena)
+struct exhibit {
+    struct bytes chain, revocation; /* packed; .size 0: there is none */
+    bool has_revocation;            /* a member of this name stands there, whatever is in it */
+};
+
+static struct bytes member_of(json_t *document, const char *name, struct arena *arena)
 {
+    const char *text = json_string_value(json_object_get(document, name));
+    uint8_t *data = text ? arena_take(arena, strlen(text) + 1) : NULL;
+    size_t size = 0;
+
+    if (data && sodium_base642bin(data, strlen(text) + 1, text, strlen(text), NULL, &size, NULL,
+                                  sodium_base64_VARIANT_ORIGINAL) != 0)
+        size = 0;
+    return bytes_of(data, size);
+}
+
+/* node.chain as it is, or JSON with the members `chain` and perhaps `revocation` in base64, as the gateway
+ * and --json give it. */
+static struct exhibit read_exhibit(const char *path, struct arena *arena)
+{
+    struct exhibit exhibit = {0};
     uint8_t *data = arena_take(arena, FILE_MAX);
     FILE *file = fopen(path, "re");
-    size_t size, decoded = 0;
     json_t *document;
-    const char *text;
-    uint8_t *chain;
+    size_t size;
 
     if (!file || !data)
-        return bytes_of(NULL, 0);
+        return exhibit;
     size = fread(data, 1, FILE_MAX, file);
     fclose(file);
     document = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
-    if (!document)
-        return bytes_of(data, size);
-    text = json_string_value(json_object_get(document, "chain"));
-    chain = text ? arena_take(arena, strlen(text) + 1) : NULL;
-    if (chain && sodium_base642bin(chain, strlen(text) + 1, text, strlen(text), NULL, &decoded,
-                                   NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
-        decoded = 0;
+    if (!document) {
+        exhibit.chain = bytes_of(data, size);
+        return exhibit;
+    }
+    exhibit.chain = member_of(document, "chain", arena);
+    exhibit.revocation = member_of(document, "revocation", arena);
+    exhibit.has_revocation = json_object_get(document, "revocation") != NULL;
     json_decref(document);
-    return bytes_of(chain, decoded);
+    return exhibit;
 }
 
 static const struct certificate *certificate_of(const struct chain *chain,
@@ -74,6 +94,31 @@ static int say(const struct call *call, const struct chain *chain, const struct 
     return 0;
 }
 
+/* Was it revoked by then? True, with *status set: what stands beside the chain says so, or does not hold
+ * itself. */
+static bool is_revoked(const struct call *call, const struct exhibit *exhibit,
+                       const struct chain *chain, uint64_t at_ms, struct arena *arena, int *status)
+{
+    struct revocation_content content;
+    enum revocation_verdict verdict;
+    char at[32];
+
+    if (!exhibit->has_revocation)
+        return false;
+    verdict = revocation_open(exhibit->revocation, chain, arena, &content);
+    if (verdict != REVOCATION_HOLDS) {
+        *status = fail(call, "malformed", "the revocation beside the chain does not hold: %s",
+                       revocation_verdict_text(verdict));
+        return true;
+    }
+    if (at_ms < content.revoked_at_ms)
+        return false;
+    *status = fail(call, "invalid", "not valid: it is revoked since %s%s%.*s",
+                   time_text(content.revoked_at_ms, at), content.reason.size ? ": " : "",
+                   (int)content.reason.size, (const char *)content.reason.data);
+    return true;
+}
+
 /* Which key spoke, and is it the one that was asked for? */
 static int judge(const struct call *call, const struct chain *chain, uint64_t at_ms)
 {
@@ -100,35 +145,124 @@ static int verify(struct call *call)
 {
     uint64_t at_ms = clock_wall_ms();
     enum certificate_verdict verdict;
+    struct exhibit exhibit;
     struct chain chain;
     struct arena arena;
-    struct bytes wire;
-    int status;
+    int status = 0;
 
-    if (strcmp(call->arguments[0], "verify") != 0)
-        return fail(call, "usage", "it can verify, not %s", call->arguments[0]);
     if (!identity_self_test())
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     if (!call_time(call, "at", &at_ms))
         return 2;
-    arena_init(&arena, 3 * FILE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX));
-    wire = read_chain(call->arguments[1], &arena);
-    if (wire.size == 0) {
+    arena_init(&arena,
+               3 * FILE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX) + 2 * PARSE_BUDGET(RECORD_SIZE_MAX));
+    exhibit = read_exhibit(call->arguments[1], &arena);
+    verdict =
+        exhibit.chain.size > 0 ? chain_open(exhibit.chain, &arena, &chain) : CERTIFICATE_MALFORMED;
+    if (exhibit.chain.size == 0)
         status = fail(call, "malformed", "%s: no chain, nor JSON with a member chain in base64",
                       call->arguments[1]);
-    } else {
-        verdict = chain_open(wire, &arena, &chain);
-        status = verdict == CERTIFICATE_TAKEN
-                     ? judge(call, &chain, at_ms)
-                     : fail(call, "invalid", "not valid: %s", certificate_verdict_text(verdict));
-    }
+    else if (verdict != CERTIFICATE_TAKEN)
+        status = fail(call, "invalid", "not valid: %s", certificate_verdict_text(verdict));
+    else if (!is_revoked(call, &exhibit, &chain, at_ms, &arena, &status))
+        status = judge(call, &chain, at_ms);
     arena_free(&arena);
     return status;
 }
 
+/* ---- of the node ---- */
+
+static void print_certificates(const Duck__CertificateAnswer *answer)
+{
+    char from[32], until[32], at[32];
+
+    printf("%s\n", answer->identity);
+    for (size_t i = 0; i < answer->n_certificates; i++) {
+        const Duck__CertificateView *view = answer->certificates[i];
+
+        printf("  %u  %s  %s to %s\n", view->sequence, view->certificate_id,
+               time_text(view->issued_ms, from), time_text(view->not_after_ms, until));
+    }
+    if (answer->revoked_at_ms)
+        printf("  revoked at %s%s%.*s\n", time_text(answer->revoked_at_ms, at),
+               answer->revocation_reason.len ? ": " : "", (int)answer->revocation_reason.len,
+               (const char *)answer->revocation_reason.data);
+    else
+        printf("  %s%s\n",
+               answer->valid ? "valid" : "not valid: ", answer->valid ? "" : answer->reason);
+}
+
+static void put_base64(json_t *object, const char *name, ProtobufCBinaryData data)
+{
+    size_t size = sodium_base64_encoded_len(data.len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = data.len ? malloc(size) : NULL;
+
+    if (!text)
+        return;
+    sodium_bin2base64(text, size, data.data, data.len, sodium_base64_VARIANT_ORIGINAL);
+    json_object_set_new(object, name, json_string(text));
+    free(text);
+}
+
+/* What `verify` reads, and people. */
+static void print_exhibit(const Duck__CertificateAnswer *answer)
+{
+    json_t *object = json_object();
+    char at[32];
+
+    json_object_set_new(object, "identity", json_string(answer->identity));
+    json_object_set_new(object, "valid", json_boolean(answer->valid));
+    json_object_set_new(object, "reason", json_string(answer->reason));
+    put_base64(object, "chain", answer->chain);
+    put_base64(object, "revocation", answer->revocation);
+    if (answer->revoked_at_ms) {
+        json_object_set_new(object, "revoked_at",
+                            json_string(time_text(answer->revoked_at_ms, at)));
+        json_object_set_new(object, "revocation_reason",
+                            json_stringn((const char *)answer->revocation_reason.data,
+                                         answer->revocation_reason.len));
+    }
+    print_json(object);
+}
+
+static int show(struct call *call)
+{
+    Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    char *named = (char *)(uintptr_t)call->arguments[1];
+    Duck__Reply *reply;
+    int status;
+
+    if (strncmp(named, "crt_", 4) == 0)
+        query.certificate_id = named;
+    else
+        query.identity = named;
+    request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
+    request.certificate = &query;
+    reply = ask(call, &request, &status);
+    if (!reply)
+        return status;
+    if (call->json)
+        print_exhibit(reply->certificate);
+    else
+        print_certificates(reply->certificate);
+    duck_reply_free(reply);
+    return 0;
+}
+
+static int certificate(struct call *call)
+{
+    if (strcmp(call->arguments[0], "verify") == 0)
+        return verify(call);
+    if (strcmp(call->arguments[0], "show") == 0)
+        return show(call);
+    return misused(call->command, "it can show and verify, not %s", call->arguments[0]);
+}
+
 const struct command certificate_commands[] = {
-    {"certificate", "verify FILE", 2, 2,
-     "Say from a chain alone which key spoke for its identity, and when; offline.",
-     certificate_flags, "ducknode certificate verify node.chain --at 2026-01-31T12:00:00Z", verify},
+    {"certificate", "show ID | verify FILE", 2, 2,
+     "Show the certificates of an identity; or say from a file alone which key spoke, and when.",
+     certificate_flags, "ducknode certificate verify node.chain --at 2026-01-31T12:00:00Z",
+     certificate},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

@@ -23,9 +23,10 @@ static Duck__AuditView *compose(struct local_view *view, const struct stored_aud
     static const struct hash no_hash;
     const struct audit_entry *entry = &stored->entry;
     Duck__AuditView *composed = local_new(view, sizeof *composed);
-    enum id_kind subject = entry->kind == AUDIT_HATCHED ? ID_DUCKLING
-                           : is_of_bond(entry->kind)    ? ID_BOND
-                                                        : ID_PECK;
+    bool is_of_duckling = entry->kind == AUDIT_HATCHED || entry->kind == AUDIT_REVOKED;
+    enum id_kind subject = is_of_duckling            ? ID_DUCKLING
+                           : is_of_bond(entry->kind) ? ID_BOND
+                                                     : ID_PECK;
 
     duck__audit_view__init(composed);
     composed->number = stored->number;

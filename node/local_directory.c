@@ -6,7 +6,7 @@
  * that everything signed is named by. Whoever trusts no node checks the record and the chain, which
  * come with each entry. */
 #include "clock.h"
-#include "core/certificate.h"
+#include "core/revocation.h"
 #include "core/tier.h"
 #include "local_parts.h"
 #include "store.h"
@@ -304,6 +304,21 @@ static struct bytes find_chain(struct local_view *view, const Duck__CertificateQ
     return chain;
 }
 
+static void compose_revocation(struct local_view *view, const struct chain *chain,
+                               Duck__CertificateAnswer *composed)
+{
+    struct bytes wire = store_view_revocation(view->reader, &chain->identity, &view->scratch);
+    struct revocation_content content;
+
+    if (!wire.data || revocation_open(wire, chain, &view->scratch, &content) != REVOCATION_HOLDS)
+        return;
+    composed->valid = false;
+    composed->reason = (char *)"it is revoked";
+    composed->revocation = bytes_for(wire);
+    composed->revoked_at_ms = content.revoked_at_ms;
+    composed->revocation_reason = bytes_for(content.reason);
+}
+
 void local_view_certificate(struct local_view *view, const void *asked, void *reply)
 {
     Duck__CertificateAnswer *composed = local_new(view, sizeof *composed);
@@ -330,6 +345,8 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
     composed->valid = verdict == CERTIFICATE_TAKEN;
     if (!composed->valid)
         composed->reason = (char *)certificate_verdict_text(verdict);
+    else
+        compose_revocation(view, &chain, composed);
     answer->answer_case = DUCK__REPLY__ANSWER_CERTIFICATE;
     answer->certificate = composed;
 }

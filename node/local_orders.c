@@ -178,6 +178,17 @@ static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
                    &order->duckling, refusal);
 }
 
+static bool read_revoke(const Duck__RevokeOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
+
+    order->kind = ORDER_REVOKE;
+    order->reason = bytes_of_text(asked->reason);
+    return read_id(is_node ? ID_NODE : ID_DUCKLING, asked->identity, false, "identity",
+                   &order->duckling, refusal);
+}
+
 static bool read_trust(const Duck__TrustOrder *asked, struct order *order,
                        struct local_refusal *refusal)
 {
@@ -675,6 +686,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_trust(asked->trust, order, refusal);
     case DUCK__REQUEST__ORDER_WITHDRAW:
         return read_withdraw(asked->withdraw, order, refusal);
+    case DUCK__REQUEST__ORDER_REVOKE:
+        return read_revoke(asked->revoke, order, refusal);
     case DUCK__REQUEST__ORDER_ROTATE:
         wish->kind = REQUEST_ROTATE;
         return read_rotate(asked->rotate, message, refusal);

@@ -21,6 +21,7 @@
  * wait for it. */
 #include "log.h"
 #include "node_1.sql.h"
+#include "node_10.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -41,9 +42,9 @@
 #include <unistd.h>
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
-static const char *const migrations[STORE_VERSION] = {schema_node_1, schema_node_2, schema_node_3,
-                                                      schema_node_4, schema_node_5, schema_node_6,
-                                                      schema_node_7, schema_node_8, schema_node_9};
+static const char *const migrations[STORE_VERSION] = {
+    schema_node_1, schema_node_2, schema_node_3, schema_node_4, schema_node_5,
+    schema_node_6, schema_node_7, schema_node_8, schema_node_9, schema_node_10};
 
 /* ---- a connection ---- */
 
@@ -588,7 +589,7 @@ int store_keep(struct store *store, const struct effect *effect)
         store->turn_fault = begin_transaction(store);
     if (!store->turn_fault)
         store->turn_fault = keep(store, effect);
-    if (!store->turn_fault && !is_of_directory(effect))
+    if (!store->turn_fault && is_of_node(effect))
         store->turn_fault = store_audit_note(store, effect);
     if (store->turn_fault)
         undo_turn(store); /* at once: of a turn nothing or all */
@@ -705,6 +706,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_threads(store, &restoring);
     if (!fault)
         fault = store_restore_records(store, &restoring);
+    if (!fault)
+        fault = store_restore_revocations(store, &restoring);
     if (!fault)
         fault = store_restore_marks(store, &restoring);
     if (!fault)

@@ -299,6 +299,9 @@ struct bytes store_view_chain(struct store_reader *reader, const struct id *iden
                               struct arena *arena);
 struct bytes store_view_chain_of_certificate(struct store_reader *reader, const struct id *certificate,
                                              struct arena *arena);
+/* The record that revokes it, packed; .data NULL: none is held. */
+struct bytes store_view_revocation(struct store_reader *reader, const struct id *identity,
+                                   struct arena *arena);
 
 /* Of a duckling that lives here: its next key, sealed (see keyfile.h); empty: for the node itself. .data NULL:
  * it does not live here. */

@@ -107,9 +107,36 @@ static void note_bond(struct store_audit *audit, const struct effect *effect,
         entry->detail = scopes_of(audit, bond->scopes, bond->scope_count);
 }
 
-/* False: it is no step of a peck or a bond. */
-static bool note(struct store_audit *audit, const struct effect *effect, struct audit_entry *entry)
+static void note_revocation(struct store *store, const struct effect *effect,
+                            struct audit_entry *entry)
 {
+    struct store_audit *audit = &store->audit;
+    const struct record *record = &effect->record.item.record;
+    struct revocation_content content = {0};
+    struct arena arena;
+
+    arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
+    if (revocation_content_parse(record->content, &arena, &content) == RECORD_OK)
+        entry->detail = detail_of(audit, content.reason);
+    arena_free(&arena);
+    entry->kind = AUDIT_REVOKED;
+    entry->at_ms = audit->at_ms;
+    entry->signed_hash = record->hash;
+    if (!id_equal(&record->owner, &store->node))
+        entry->duckling = entry->subject = record->owner;
+}
+
+static bool is_own_revocation(const struct effect *effect)
+{
+    return effect->kind == EFFECT_KEEP_RECORD && effect->record.own &&
+           effect->record.item.record.kind == RECORD_REVOCATION;
+}
+
+/* False: it is nothing that the log tells of. */
+static bool note(struct store *store, const struct effect *effect, struct audit_entry *entry)
+{
+    struct store_audit *audit = &store->audit;
+
     *entry = (struct audit_entry){0};
     if (effect->kind == EFFECT_KEEP_DUCKLING)
         note_hatch(effect, entry);
@@ -119,6 +146,8 @@ static bool note(struct store_audit *audit, const struct effect *effect, struct 
         note_receipt(effect, entry);
     else if (effect->kind == EFFECT_KEEP_BOND || effect->kind == EFFECT_DROP_BOND)
         note_bond(audit, effect, entry);
+    else if (is_own_revocation(effect))
+        note_revocation(store, effect, entry);
     else
         return effect->kind == EFFECT_KEEP_STATE && note_state(audit, effect, entry);
     return true;
@@ -179,7 +208,7 @@ int store_audit_note(struct store *store, const struct effect *effect)
     struct store_audit *audit = &store->audit;
     struct audit_entry entry;
 
-    if (!note(audit, effect, &entry))
+    if (!note(store, effect, &entry))
         return 0;
     audit->entries[audit->count++] = entry;
     return audit->count == AUDIT_PAGE_ENTRIES_MAX ? close_page(store) : 0;

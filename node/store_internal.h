@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 9
+#define STORE_VERSION 10
 #define STORE_DIRECTORY_VERSION 3 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -70,6 +70,7 @@ enum statement {
     STATEMENT_FILE,
     STATEMENT_FILED_THROUGH,
     /* perches */
+    STATEMENT_REVOCATION_ADD,
     STATEMENT_PRE_KEY_ADD,
     STATEMENT_PRE_KEY_WIPE,
     STATEMENT_PRE_KEY_DROP,
@@ -147,6 +148,7 @@ enum statement {
     STATEMENT_VIEW_BONDS,
     STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
+    STATEMENT_VIEW_REVOCATION,
     STATEMENT_VIEW_NEXT,
     STATEMENT_VIEW_CERTIFICATE,
     STATEMENT_VIEW_HAS_CERTIFICATE,
@@ -388,6 +390,8 @@ int store_drop_pre_key(struct store *store, const struct effect *effect);
 int store_keep_perched(struct store *store, const struct effect *effect);
 int store_drop_perched(struct store *store, const struct effect *effect);
 int store_keep_deposit(struct store *store, const struct effect *effect);
+int store_keep_revocation(struct store *store, const struct offered_record *item); /* said here */
+int store_restore_revocations(struct store *store, const struct restoring *restoring); /* after the records */
 int store_restore_perches(struct store *store, const struct restoring *restoring); /* after the pecks */
 
 /* ---- store_identities.c: as seeds are sealed ---- */

@@ -175,6 +175,8 @@ int store_keep_record(struct store *store, const struct effect *effect)
         change_number(store, &held, &record->hash, number);
     if (!fault && effect->record.own)
         fault = store_keep_floor(store, record->version);
+    if (!fault && effect->record.own && record->kind == RECORD_REVOCATION)
+        fault = store_keep_revocation(store, item);
     return fault;
 }
 

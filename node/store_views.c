@@ -582,6 +582,20 @@ struct bytes store_view_node_record(struct store_reader *reader, const struct id
                     arena);
 }
 
+struct bytes store_view_revocation(struct store_reader *reader, const struct id *identity,
+                                   struct arena *arena)
+{
+    if (!store_reader_has_directory(reader))
+        return bytes_of(NULL, 0);
+    return copy_one(&reader->directory,
+                    prepare_of_owner(reader, STATEMENT_VIEW_REVOCATION,
+                                     "SELECT w.wire FROM " OWNER " JOIN record r ON r.number "
+                                     "BETWEEN 32 * i.number AND 32 * i.number + 31 "
+                                     "AND r.kind = 4 JOIN record_wire w ON w.number = r.number",
+                                     identity),
+                    arena);
+}
+
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max)
 {
     sqlite3_stmt *statement =

@@ -240,6 +240,7 @@ void agent_free(struct agent *agent)
     collecting_free(agent->collecting);
     prekeys_free(agent->prekeys);
     seen_free(agent->perched_refused);
+    memory_give_back(agent->lost_revocations);
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     arena_free(&agent->memory);
     memory_give_back(agent);
@@ -300,6 +301,7 @@ static void resume(struct agent *agent, const struct event *event)
 static void start(struct agent *agent, const struct event *event, struct effects *effects)
 {
     resume(agent, event);
+    agent_say_lost_revocations(agent, &event->at, effects);
     agent_publish_node(agent, &event->at, effects); /* a new life has a new session key */
     agent_log(effects, LOG_INFO, "%zu ducklings, %zu records, %zu pecks out, %zu pecks in",
               agent->hosted_count, directory_count(agent->directory), outbox_count(agent->outbox),
@@ -357,6 +359,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         break;
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
+        break;
+    case EVENT_RESTORED_REVOCATION:
+        agent_restore_revocation(agent, &event->restored);
         break;
     case EVENT_RESTORED_MARK:
         directory_restore_mark(agent->directory, &event->mark.owner, event->mark.kind,

@@ -41,6 +41,31 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
     tell_end(copy, duckling, effects);
 }
 
+struct found {
+    struct id bond;
+    bool any;
+};
+
+static void note_bond(void *context, const struct bond *bond)
+{
+    *(struct found *)context = (struct found){bond->id, true};
+}
+
+void agent_end_bonds_of(struct agent *agent, const struct id *end, struct effects *effects)
+{
+    for (;;) {
+        struct found found = {0};
+        const struct bond *bond;
+
+        bonds_each_of(agent->bonds, end, note_bond, &found); /* the table changes with each end */
+        if (!found.any)
+            return;
+        bond = bonds_find(agent->bonds, &found.bond);
+        end_bond(agent, bond, id_equal(&bond->requester, end) ? &bond->approver : &bond->requester,
+                 effects);
+    }
+}
+
 /* ---- told to others ---- */
 
 static struct bytes key_of(const struct id *other, char key[RECORD_KEY_MAX])

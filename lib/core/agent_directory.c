@@ -158,7 +158,17 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     agent_add_news(agent, offered, from, at);
     if (!own)
         agent_hear_of_bond(agent, &offered->record, effects);
+    if (offered->record.kind == RECORD_REVOCATION)
+        agent_heed_revocation(agent, &offered->record.owner, at, effects);
     return verdict;
+}
+
+void agent_take_own(struct agent *agent, const struct offered_record *offered,
+                    const struct moment *at, struct effects *effects)
+{
+    static const struct id nobody;
+
+    take(agent, offered, &nobody, true, at, effects);
 }
 
 /* A record of ours that comes back newer than anything we said: an earlier life of this node,
@@ -237,6 +247,9 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
     enum record_verdict form;
     struct bytes body;
 
+    if (statement->kind != RECORD_REVOCATION &&
+        agent_is_revoked(agent, by ? &by->id : &agent->node))
+        return; /* nobody would take it */
     agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
     record->owner = by ? by->id : agent->node;
@@ -412,6 +425,7 @@ static void expire_records(struct agent *agent, const struct moment *at, struct 
 
 void agent_refresh_records(struct agent *agent, const struct moment *at, struct effects *effects)
 {
+    agent_say_lost_revocations(agent, at, effects);
     if (agent->node_refresh_at_ms <= at->now_ms) {
         agent_publish_node(agent, at, effects);
         agent->metrics_changed = agent->metrics_changed || agent_has_metrics(agent);

@@ -66,6 +66,10 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         }
         arena_free(&arena);
     }
+    if (agent_is_revoked(agent, &event->node)) {
+        agent_hang_up_revoked(&event->node, effects);
+        return;
+    }
     if (!agent_note_link(agent, event, certificates, effects))
         return;
     if (is_offered)

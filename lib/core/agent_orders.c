@@ -800,6 +800,17 @@ static void rotate(struct agent *agent, const struct order *order, const struct 
     effect->reply.certificate = chain_last(chain);
 }
 
+static void revoke(struct agent *agent, const struct order *order, const struct moment *at,
+                   struct effects *effects)
+{
+    struct order_refusal refusal = {.message = "", .field = ""};
+
+    if (agent_revoke(agent, order, at, effects, &refusal))
+        reply(effects, order);
+    else
+        refuse(effects, order, refusal.code, refusal.message, refusal.field);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
@@ -816,9 +827,17 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         rotate(agent, order, at, effects);
         return;
     }
+    if (order->kind == ORDER_REVOKE) {
+        revoke(agent, order, at, effects);
+        return;
+    }
     if (!duckling && (needs_duckling(order->kind) || !id_is_zero(&order->duckling))) {
         refuse(effects, order, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
                "duckling");
+        return;
+    }
+    if (duckling && agent_is_revoked(agent, &duckling->id)) {
+        refuse(effects, order, REFUSAL_CONFLICT, "this duckling is revoked, for good", "duckling");
         return;
     }
     switch (order->kind) {
@@ -892,6 +911,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         list_members(agent, order, at, effects);
         break;
     case ORDER_ROTATE:
+    case ORDER_REVOKE:
         break;
     }
 }

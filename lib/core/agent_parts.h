@@ -147,6 +147,9 @@ struct agent {
     struct seen *perched_refused; /* for good; ids as the beginnings of hashes */
     uint64_t perched_opened, perched_junk;
 
+    struct offered_record *lost_revocations; /* said here, and not in the directory; in `memory` */
+    size_t lost_revocation_count, lost_revocation_capacity;
+
     struct idtable linked;       /* struct linked_under: links that were introduced */
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
@@ -179,6 +182,9 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
+/* A record that this node signed in an earlier life, and does not hold now. */
+void agent_take_own(struct agent *agent, const struct offered_record *offered,
+                    const struct moment *at, struct effects *effects);
 bool agent_has_metrics(const struct agent *agent);
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
@@ -223,6 +229,8 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 /* False: this duckling has no such bond. `*ended`: it, or the first of them. */
 bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct id *ended);
+/* All bonds with this end end here; who lives here is told. */
+void agent_end_bonds_of(struct agent *agent, const struct id *end, struct effects *effects);
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
 /* The node of `bond`'s other end has made a peck of `duckling` wait that this bond covers: it has the
  * bond no more. No such bond here: nothing is done. */
@@ -362,6 +370,19 @@ void agent_forget_link(struct agent *agent, const struct id *node);
 /* A record came under this chain: ends a link to its node that was introduced under a shorter one. */
 void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes chain,
                         struct effects *effects);
+
+/* ---- agent_revoke.c ---- */
+bool agent_revoke(struct agent *agent, const struct order *order, const struct moment *at,
+                  struct effects *effects, struct order_refusal *refusal);
+/* A revocation was taken, by whom ever it was said: what is open with its owner ends. */
+void agent_heed_revocation(struct agent *agent, const struct id *revoked, const struct moment *at,
+                           struct effects *effects);
+/* The store has it though the directory may not: then it is taken again, and passed on. */
+void agent_restore_revocation(struct agent *agent, const struct offered_record *offered);
+void agent_say_lost_revocations(struct agent *agent, const struct moment *at,
+                                struct effects *effects);
+void agent_hang_up_revoked(const struct id *node, struct effects *effects);
+bool agent_is_revoked(const struct agent *agent, const struct id *identity);
 
 /* ---- agent_pecks.c ---- */
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,

@@ -45,6 +45,10 @@ static enum refusal_code judge_target(const struct agent *agent, const struct pe
         *message = "a duckling cannot peck itself";
         return REFUSAL_MALFORMED;
     }
+    if (agent_is_revoked(agent, &peck->to)) {
+        *message = "this duckling is revoked, for good";
+        return REFUSAL_UNKNOWN_TARGET;
+    }
     entry = directory_find(agent->directory, &peck->to, RECORD_DUCKLING);
     if (!entry || entry->deleted) {
         *message = "the directory knows no duckling of this id";
@@ -433,6 +437,13 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
 
     if (!target) {
         refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
+                        effects);
+        return true;
+    }
+    if (agent_is_revoked(agent, &peck->from) || agent_is_revoked(agent, &peck->to)) {
+        refuse_for_good(agent, event, "revoked",
+                        agent_is_revoked(agent, &peck->to) ? "its target is revoked"
+                                                           : "its sender is revoked",
                         effects);
         return true;
     }

@@ -42,6 +42,7 @@ const char *audit_kind_name(enum audit_kind kind)
         [AUDIT_GIVEN_BACK] = "given_back",
         [AUDIT_BOND_MADE] = "bond_made",
         [AUDIT_BOND_ENDED] = "bond_ended",
+        [AUDIT_REVOKED] = "revoked",
     };
 
     return (size_t)kind < AUDIT_KINDS && names[kind] ? names[kind] : "";

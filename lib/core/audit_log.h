@@ -23,8 +23,9 @@ enum audit_kind {
     AUDIT_GIVEN_BACK = 9,    /* by the agent, for another to take */
     AUDIT_BOND_MADE = 10,    /* or its terms changed; detail: scopes */
     AUDIT_BOND_ENDED = 11,
+    AUDIT_REVOKED = 12,      /* a duckling that lives here, or (duckling is zero) the node; detail: why */
 };
-#define AUDIT_KINDS 12
+#define AUDIT_KINDS 13
 
 struct audit_entry {
     enum audit_kind kind;

@@ -31,6 +31,7 @@ enum event_kind {
     EVENT_RESTORED_PRE_KEY,
     EVENT_RESTORED_PERCHED,
     EVENT_RESTORED_DEPOSIT, /* after the pecks */
+    EVENT_RESTORED_REVOCATION, /* said here, after the records; kept beside the directory, which may be lost */
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
@@ -88,6 +89,7 @@ enum order_kind {
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
+    ORDER_REVOKE,  /* a duckling that lives here, or the node, for good */
 };
 
 struct order_profile {
@@ -145,6 +147,7 @@ struct order {
     bool anew;                   /* join: whatever node was pinned to the address, it is asked again */
     struct hash next_key_hash;   /* rotate: what the new certificate promises; seeds[0] is the key that takes over */
     struct bytes sealed_next;    /* rotate, of a duckling: the next key, for the store, which cannot open it */
+    struct bytes reason;         /* revoke */
     bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;
@@ -233,7 +236,7 @@ struct event {
         struct kept_voucher voucher;                /* restored */
         struct bond bond;                           /* restored */
         struct bond_count thread;                   /* restored */
-        struct offered_record restored;             /* restored record: of a node and of metrics whole;
+        struct offered_record restored;             /* restored revocation, and restored record: of a node and of metrics whole;
                                                        of a duckling its host and whether it accepts
                                                        pecks; of others without content; no bytes */
         struct {

@@ -271,6 +271,19 @@ void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms
     set_next_send(outbox, slot, now_ms);
 }
 
+const struct outbox_entry *outbox_of(const struct outbox *outbox, const struct id *party)
+{
+    struct idtable_node *node = NULL;
+
+    while ((node = idtable_next(&outbox->table.by_id, node))) {
+        const struct outbox_entry *entry = &((struct slot *)node)->entry;
+
+        if (id_equal(&entry->from, party) || id_equal(&entry->to, party))
+            return entry;
+    }
+    return NULL;
+}
+
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),
                   void *context, uint64_t now_ms)
 {

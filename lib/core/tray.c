@@ -77,6 +77,20 @@ static void part(struct tray *tray, struct party *party)
     memory_give_back(party);
 }
 
+const struct tray_entry *tray_of(const struct tray *tray, const struct id *id)
+{
+    const struct party *party = find_party(tray, id);
+    struct idtable_node *node = NULL;
+
+    while (party && (node = idtable_next(&tray->table.by_id, node))) {
+        const struct slot *slot = (const struct slot *)node;
+
+        if (slot->sender == party || slot->target == party)
+            return &slot->entry;
+    }
+    return NULL;
+}
+
 /* ---- places ---- */
 
 /* The one place where an entry changes its place: counts, queues and deadlines follow it. */

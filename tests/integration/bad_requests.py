@@ -47,6 +47,8 @@ class Maker:
             good["token"] = self.world.first.key
         if operation.name == "rotate":
             good["token"] = self.world.spare_token
+        if operation.name == "revokeCertificate":  # somebody whom nothing else needs
+            good["token"] = self.world.ended.key
         return good
 
     def write(self, operation, good, *, body=None, method=None, target=None, headers=(), length=None, token=""):
@@ -351,6 +353,7 @@ def open_world(alice):
     world.first = alice.hatch("first@example.com", "First", PASSWORD)
     world.stranger = alice.hatch("stranger@example.com", "Stranger", PASSWORD)
     alice.hatch("spare@example.com", "Spare", PASSWORD)
+    world.ended = alice.hatch("ended@example.com", "Ended", PASSWORD)
     world.first.bond_with(world.stranger)
     world.token, world.spare_token = (
         alice.http("POST", "/beak/auth", {"email": email, "password": PASSWORD})["token"]

@@ -462,6 +462,21 @@ def certificate_stories(world):
     for id_ in (own["duckling_id"], own["certificate_id"], world.alice.id):
         world.call("getCertificate", 200, path={"id": id_})
     world.call("getCertificate", 404, "not_found", path={"id": NOBODY["certificate"]})
+    third = world.call("hatch", 201, body={"display_name": "Third"}, token=world.token)
+    body = {"duckling_id": third["duckling_id"], "reason": "its key was stolen"}
+    world.call("revokeCertificate", 422, "bad_member", "reason", token=world.token,
+               body={**body, "reason": "x" * 257})
+    ended = world.call("revokeCertificate", 200, token=world.token, body=body)
+    assert not ended["valid"] and ended["revocation_reason"] == body["reason"], ended
+    again = world.call("revokeCertificate", 200, token=world.token, body=body)
+    assert again == ended, again
+    world.call("pulse", 409, "conflict", token=third["beak_key"], body={})
+    world.call("endBond", 409, "conflict", token=third["beak_key"],
+               body={"bond_id": NOBODY["bond"]})
+    world.call("changeBond", 409, "conflict", token=third["beak_key"],
+               path={"id": NOBODY["bond"]}, body={"muted": True})
+    world.call("revokeCertificate", 404, "not_found", token=world.token,
+               body={"duckling_id": NOBODY["duckling"]})
 
 
 def webhook_stories(world):

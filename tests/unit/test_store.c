@@ -968,7 +968,7 @@ static const char back_to_version_2[] =
     "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
     "ALTER TABLE hosted DROP COLUMN open_actions;"
     "ALTER TABLE peck DROP COLUMN conversation;"
-    "DROP TABLE pre_key; DROP TABLE perched; DROP TABLE deposit;"
+    "DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP TABLE deposit;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)

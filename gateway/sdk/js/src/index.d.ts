@@ -175,6 +175,9 @@ export interface ChainAnswer {
   reason?: string;
   certificates: { [member: string]: any }[];
   chain: string;
+  revoked_at?: string;
+  revocation_reason?: string;
+  revocation?: string;
 }
 export interface WebhookFilter {
   duckling_id?: string;
@@ -375,6 +378,8 @@ export class Duck {
   pulse(members?: { duckling_id?: string }, how?: How): Promise<Answer>;
   /** One's own chain of certificates. */
   certificate(members?: {}, how?: How): Promise<ChainAnswer>;
+  /** End this duckling, everywhere and for good; its chain, and the revocation. */
+  revoke(members?: { reason?: string; duckling_id?: string }, how?: How): Promise<ChainAnswer>;
   /** That of a duckling or a node, or the one of a certificate's id. */
   certificateOf(id: string, members?: {}, how?: How): Promise<ChainAnswer>;
 

@@ -91,6 +91,10 @@ def erase(duck: Duck, given: Arguments) -> Any:
     return duck.erase_account()
 
 
+def revoke(duck: Duck, given: Arguments) -> Any:
+    return duck.revoke(given.get("reason"))
+
+
 def certificate(duck: Duck, given: Arguments) -> Any:
     return duck.certificate_of(**given) if given else duck.certificate()
 
@@ -119,6 +123,9 @@ COMMANDS = {
     "reset": Command(with_password("reset", "New password: "), "set a new password",
                      (arg("email"), arg("code"))),
     "rotate": Command("rotate", "a new beak key; the old one ends", (), "beak_key"),
+    "revoke": Command(revoke, "end the duckling, everywhere and for good",
+                      (arg("--reason", "for people: all can read it"),
+                       arg("--yes", "really", action="store_true", required=True))),
     "sessions": Command("sessions", "where the operator is signed in"),
     "session-end": Command("end_session", "end one", (arg("session_id"),)),
     "sessions-end": Command("end_other_sessions", "end all but this one"),
@@ -257,7 +264,7 @@ def save(path: pathlib.Path, answer: dict[str, Any], member: str) -> dict[str, A
 # ---- in and out ----
 
 COMMON = {"api", "key_file", "duckling", "json", "command", "force"}
-NOT_SHOWN = {"chain", "envelope", "proof", "receipts", "certificates", "jwk", "certificate"}
+NOT_SHOWN = {"chain", "envelope", "proof", "receipts", "revocation", "certificates", "jwk", "certificate"}
 FIRST = ("peck_id", "bond_id", "duckling_id", "webhook_id", "delivery_id", "id", "number", "status",
          "state", "type", "display_name", "tier", "from", "to", "with", "action", "payload")
 

@@ -307,6 +307,10 @@ class Duck:
         """One's own chain of certificates."""
         return self._call("certificate")
 
+    def revoke(self, reason: str | None = None) -> Json:
+        """End this duckling, everywhere and for good; its chain, and the revocation."""
+        return self._call("revoke", given(reason=reason))
+
     def certificate_of(self, id: str) -> Json:
         """That of a duckling or a node, or the one of a certificate's id."""
         return self._call("certificate_of", id=id)

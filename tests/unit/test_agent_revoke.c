@@ -1,0 +1,280 @@
+/* Stories of two whole agents: identities that are revoked. */
+#include "core/frame.h"
+#include "two_agents.h"
+
+#define LIVE 10 /* the seed of the duck's key */
+
+static struct pond *pond;
+static struct id duck, friend;
+
+static void set_up(void)
+{
+    pond = pond_new();
+    duck = hatch(pond, &pond->alice, LIVE);
+    friend = hatch(pond, &pond->bob, 20);
+}
+
+static void tear_down(void)
+{
+    pond_free(pond);
+}
+
+static enum refusal_code revoke_for(struct node *node, const struct id *identity,
+                                    const char *reason)
+{
+    struct order revoke = {
+        .kind = ORDER_REVOKE, .duckling = *identity, .reason = bytes_of_text(reason)};
+    enum refusal_code code = order(pond, node, &revoke)->code;
+
+    tick(pond, 1000);
+    return code;
+}
+
+static enum refusal_code revoke(struct node *node, const struct id *identity)
+{
+    return revoke_for(node, identity, "stolen");
+}
+
+static const struct reply *ask(void)
+{
+    struct order send = action(&duck, &friend);
+
+    tick(pond, 1000);
+    return order(pond, &pond->alice, &send);
+}
+
+static size_t records_of(const struct node *node, const struct id *owner, uint32_t kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < node->record_count; i++)
+        count +=
+            node->records[i].record.kind == kind && id_equal(&node->records[i].record.owner, owner);
+    return count;
+}
+
+START_TEST(who_is_revoked_says_nothing_any_more)
+{
+    bond(pond, &duck, &friend);
+    ck_assert_int_eq(ask()->code, REFUSAL_NONE);
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    ck_assert_int_eq(ask()->code, REFUSAL_CONFLICT);
+    ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 1);
+}
+END_TEST
+
+/* A thief has the key still. */
+START_TEST(what_its_key_signs_elsewhere_is_refused_though_a_bond_covered_it)
+{
+    struct identity_key *key;
+    struct order said = action(&duck, &friend);
+    uint8_t seed[SEED_SIZE];
+    struct bytes body, chain;
+    struct peck peck = said.send;
+    struct id before;
+
+    bond(pond, &duck, &friend);
+    before = ask()->peck;
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &before)->state, PECK_TAKEN);
+    chain = find(&pond->alice, BOX_OUT, &before)->chain;
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    peck.network = bytes_of_text(NETWORK);
+    peck.created_ms = pond->at.wall_ms;
+    peck.expires_ms = pond->at.wall_ms + HOUR_MS;
+    ck_assert_int_eq(peck_pack(&peck, &pond->alice.memory, &body), PECK_OK);
+    memset(seed, LIVE, sizeof seed);
+    key = identity_key_new(seed);
+    carry(pond, &pond->alice, FRAME_PECK,
+          frame_pack_peck(chain,
+                          envelope_seal(ENVELOPE_PECK, &duck, key, body, &pond->alice.memory, NULL),
+                          &pond->alice.memory));
+    identity_key_free(key);
+    ck_assert_ptr_null(find(&pond->bob, BOX_IN, &peck.id));
+    ck_assert_uint_eq(pond->carried[FRAME_REFUSAL], 1);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &before)->state, PECK_FAILED);
+}
+END_TEST
+
+START_TEST(its_bonds_end_at_both_ends)
+{
+    bond(pond, &duck, &friend);
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    ck_assert_uint_eq(pond->alice.bonds_ended, 1);
+    ck_assert_uint_eq(pond->bob.bonds_ended, 1);
+}
+END_TEST
+
+START_TEST(what_is_open_with_its_sender_ends_at_both_ends_and_says_why)
+{
+    struct id peck = ask()->peck;
+
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_PENDING);
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_FAILED);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_FAILED);
+    ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->refusal, bytes_of_text("revoked")));
+    ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->problem,
+                          bytes_of_text("its sender is revoked")));
+}
+END_TEST
+
+START_TEST(so_does_what_is_on_its_way_to_it)
+{
+    struct id peck;
+
+    peck = ask()->peck;
+    pond->lose = FRAME_RECEIPT; /* the revocation alone says so */
+    ck_assert_int_eq(revoke(&pond->bob, &friend), REFUSAL_NONE);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_FAILED);
+    ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_FAILED);
+    ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->problem,
+                          bytes_of_text("its target is revoked")));
+    ck_assert_int_eq(ask()->code, REFUSAL_UNKNOWN_TARGET);
+}
+END_TEST
+
+START_TEST(a_peck_of_the_same_turn_ends_with_it)
+{
+    struct order send = action(&duck, &friend);
+    struct order revoke = {.kind = ORDER_REVOKE, .duckling = duck};
+    struct event first = {.kind = EVENT_ORDER, .at = pond->at, .order = &send};
+    struct event second = {.kind = EVENT_ORDER, .at = pond->at, .order = &revoke};
+    enum peck_state state = PECK_QUEUED;
+    struct effects effects;
+
+    effects_init(&effects);
+    agent_step(pond->alice.agent, &first, &effects);
+    agent_step(pond->alice.agent, &second, &effects);
+    agent_settle(pond->alice.agent, &pond->at, &effects);
+    for (size_t i = 0; i < effects.count; i++) {
+        if (effects.list[i].kind == EFFECT_KEEP_PECK)
+            state = effects.list[i].peck.state;
+        if (effects.list[i].kind == EFFECT_KEEP_STATE)
+            state = effects.list[i].state.state;
+    }
+    effects_free(&effects);
+    ck_assert_int_eq(state, PECK_FAILED);
+}
+END_TEST
+
+START_TEST(the_same_order_again_changes_nothing)
+{
+    size_t count;
+
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    count = pond->alice.record_count;
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    ck_assert_uint_eq(records_of(&pond->alice, &duck, RECORD_REVOCATION), 1);
+    ck_assert_uint_eq(pond->alice.record_count, count);
+}
+END_TEST
+
+START_TEST(nothing_of_it_is_published_again)
+{
+    size_t count;
+
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    count = records_of(&pond->alice, &duck, RECORD_DUCKLING);
+    tick(pond, RECORD_REFRESH_MS + MINUTE_MS);
+    tick(pond, RECORD_REFRESH_MS + MINUTE_MS);
+    ck_assert_uint_eq(records_of(&pond->alice, &duck, RECORD_DUCKLING), count);
+}
+END_TEST
+
+START_TEST(who_lives_elsewhere_is_not_revoked_here)
+{
+    ck_assert_int_eq(revoke(&pond->bob, &duck), REFUSAL_NOT_HOSTED);
+    ck_assert_int_eq(revoke(&pond->alice, &pond->bob.id), REFUSAL_NOT_HOSTED);
+    ck_assert_int_eq(ask()->code, REFUSAL_NONE);
+}
+END_TEST
+
+START_TEST(a_reason_is_text_of_so_many_bytes_and_not_one_more)
+{
+    char reason[REVOCATION_REASON_MAX + 2] = "";
+
+    ck_assert_int_eq(revoke_for(&pond->alice, &duck, "a\x01"), REFUSAL_MALFORMED);
+    memset(reason, 'r', REVOCATION_REASON_MAX + 1);
+    ck_assert_int_eq(revoke_for(&pond->alice, &duck, reason), REFUSAL_MALFORMED);
+    reason[REVOCATION_REASON_MAX] = 0;
+    ck_assert_int_eq(revoke_for(&pond->alice, &duck, reason), REFUSAL_NONE);
+}
+END_TEST
+
+/* As after a start with another directory than before. */
+START_TEST(what_the_directory_lost_is_taken_again_and_passed_on)
+{
+    struct event restored = {.kind = EVENT_RESTORED_REVOCATION};
+
+    link_both(pond, false);
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    for (size_t i = 0; i < pond->alice.record_count; i++)
+        if (pond->alice.records[i].record.kind == RECORD_REVOCATION)
+            restored.restored = pond->alice.records[i];
+    ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 0);
+    turn(pond, &pond->bob, &restored);
+    ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 1);
+    turn(pond, &pond->bob, &restored);
+    ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 1);
+}
+END_TEST
+
+static size_t hang_ups(struct event *event)
+{
+    struct effects effects;
+    size_t count = 0;
+
+    event->at = pond->at;
+    effects_init(&effects);
+    agent_step(pond->bob.agent, event, &effects);
+    for (size_t i = 0; i < effects.count; i++)
+        count += effects.list[i].kind == EFFECT_HANG_UP;
+    effects_free(&effects);
+    return count;
+}
+
+START_TEST(a_node_that_is_revoked_has_no_links)
+{
+    struct event down = {.kind = EVENT_LINK_DOWN, .node = pond->alice.id};
+    struct event up = {.kind = EVENT_LINK_UP, .node = pond->alice.id};
+    struct agent_figures figures;
+
+    hang_ups(&down);
+    ck_assert_uint_eq(hang_ups(&up), 0);
+    ck_assert_int_eq(revoke(&pond->alice, &pond->alice.id), REFUSAL_NONE);
+    ck_assert_uint_eq(records_of(&pond->bob, &pond->alice.id, RECORD_REVOCATION), 1);
+    hang_ups(&down);
+    ck_assert_uint_eq(hang_ups(&up), 1);
+    agent_figures(pond->bob.agent, &figures);
+    ck_assert_uint_eq(figures.links, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("agent_revoke");
+    TCase *tests = tcase_create("revocation");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    if (sodium_init() < 0)
+        return 2;
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, who_is_revoked_says_nothing_any_more);
+    tcase_add_test(tests, what_its_key_signs_elsewhere_is_refused_though_a_bond_covered_it);
+    tcase_add_test(tests, its_bonds_end_at_both_ends);
+    tcase_add_test(tests, what_is_open_with_its_sender_ends_at_both_ends_and_says_why);
+    tcase_add_test(tests, so_does_what_is_on_its_way_to_it);
+    tcase_add_test(tests, a_peck_of_the_same_turn_ends_with_it);
+    tcase_add_test(tests, the_same_order_again_changes_nothing);
+    tcase_add_test(tests, nothing_of_it_is_published_again);
+    tcase_add_test(tests, who_lives_elsewhere_is_not_revoked_here);
+    tcase_add_test(tests, a_reason_is_text_of_so_many_bytes_and_not_one_more);
+    tcase_add_test(tests, what_the_directory_lost_is_taken_again_and_passed_on);
+    tcase_add_test(tests, a_node_that_is_revoked_has_no_links);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
