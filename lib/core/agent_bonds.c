@@ -56,13 +56,14 @@ void agent_end_bonds_of(struct agent *agent, const struct id *end, struct effect
     for (;;) {
         struct found found = {0};
         const struct bond *bond;
+        struct id here;
 
         bonds_each_of(agent->bonds, end, note_bond, &found); /* the table changes with each end */
         if (!found.any)
             return;
         bond = bonds_find(agent->bonds, &found.bond);
-        end_bond(agent, bond, id_equal(&bond->requester, end) ? &bond->approver : &bond->requester,
-                 effects);
+        here = id_equal(&bond->requester, end) ? bond->approver : bond->requester;
+        end_bond(agent, bond, agent_hosted(agent, &here) ? &here : end, effects);
     }
 }
 
