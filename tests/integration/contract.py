@@ -393,6 +393,8 @@ def peck_stories(world):
     until("the far one", lambda: far.id in [d["duckling_id"] for d in world.alice.http(
         "GET", "/beak/directory")["ducklings"]])
     world.bob.kill()
+    until("its node noticed as gone", lambda: world.alice.json(
+        "peers", "--node", world.bob.id)["peers"][0]["link"] == "none")
     gone = world.call("sendPeck", 202, token=one.key, body={**send, "target": far.id})["peck_id"]
     world.call("cancelPeck", 200, token=one.key, body={"peck_id": gone})
 

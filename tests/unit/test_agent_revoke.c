@@ -205,12 +205,18 @@ END_TEST
 START_TEST(what_the_directory_lost_is_taken_again_and_passed_on)
 {
     struct event restored = {.kind = EVENT_RESTORED_REVOCATION};
+    struct envelope envelope;
 
     link_both(pond, false);
     ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
     for (size_t i = 0; i < pond->alice.record_count; i++)
         if (pond->alice.records[i].record.kind == RECORD_REVOCATION)
             restored.restored = pond->alice.records[i];
+    ck_assert_int_eq(
+        envelope_parse(restored.restored.wire, ENVELOPE_RECORD, &pond->alice.memory, &envelope),
+        ENVELOPE_TAKEN);
+    ck_assert_int_eq(record_parse(envelope.body, &pond->alice.memory, &restored.restored.record),
+                     RECORD_OK);
     ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 0);
     turn(pond, &pond->bob, &restored);
     ck_assert_uint_eq(records_of(&pond->bob, &duck, RECORD_REVOCATION), 1);
