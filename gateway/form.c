@@ -80,6 +80,8 @@ static const char *kind_name(enum id_kind kind)
         return "bond (bnd_…)";
     case ID_OPERATOR:
         return "operator (opr_…)";
+    case ID_GRANT:
+        return "block of a grant (grt_…)";
     }
     return "thing";
 }

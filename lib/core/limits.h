@@ -35,6 +35,8 @@
 #define VOUCHER_DOMAIN_MAX 253
 #define VOUCHER_RECORD_REST_MAX 512u   /* of its record: ids, key, dates, network, their tags */
 #define WITHDRAWAL_SIZE_MAX 512u       /* the packed envelope */
+#define GRANT_SIZE_MAX (6u * KIB)      /* with all its blocks and their certificates */
+#define GRANT_BLOCK_SIZE_MAX 1536u     /* the packed envelope */
 #define AUDIT_CHECKPOINT_SIZE_MAX 512u /* the packed envelope */
 #define AUDIT_PAGE_SIZE_MAX (128u * KIB)
 #define AUDIT_DETAIL_MAX 256
@@ -47,6 +49,8 @@
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
 #define PECK_SCOPES_MAX 16
+#define GRANT_BLOCKS_MAX 8             /* of one grant: handed on seven times */
+#define GRANT_SCOPES_MAX 8             /* of a block */
 #define AUDIT_PAGE_ENTRIES_MAX 256
 #define PARTIALS_MAX 4096u             /* partial answers of one peck */
 #define NODE_ADDRESSES_MAX 8
@@ -82,6 +86,7 @@
 #define VOUCHER_LIFE_MS (30 * DAY_MS)
 #define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define WITHDRAWAL_LIFE_MS (VOUCHER_LIFE_MAX_MS + DAY_MS) /* outlives whatever it takes back */
+#define GRANT_LIFE_MAX_MS (365 * DAY_MS)
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define NODE_SAID_ANEW_MS SECOND_MS          /* after turns that could not be kept: the node's own record */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */

@@ -1,6 +1,7 @@
 /* seeds: writes the seed corpora. Usage: fuzz_seeds FOLDER, which gets one folder a target. */
 #include "people.h"
 
+#include "core/grant.h"
 #include "core/intake.h"
 #include "core/receipt.h"
 #include "core/reconcile.h"
@@ -493,6 +494,41 @@ static void write_texts(void)
                none);
 }
 
+/* ---- grants ---- */
+
+static struct grant_wish grant_wish_of(const struct person *issuer, const struct person *holder,
+                                       uint32_t further)
+{
+    return (struct grant_wish){.network = bytes_of_text(PEOPLE_NETWORK),
+                               .issuer = issuer->id,
+                               .key = issuer->key,
+                               .chain = issuer->chain,
+                               .holder = holder->id,
+                               .scopes = {bytes_of_text("data.*")},
+                               .scope_count = 1,
+                               .uses = 3,
+                               .further = further,
+                               .issued_ms = PEOPLE_WALL_MS,
+                               .not_after_ms = PEOPLE_WALL_MS + DAY_MS};
+}
+
+static void write_grants(void)
+{
+    struct grant_wish wish = grant_wish_of(&goose, &duck, 3);
+    struct bytes whole, narrowed;
+
+    MUST(grant_make(&wish, &memory, &whole) == GRANT_OK);
+    write_seed("grant", "first_block", bytes_of(NULL, 0), whole);
+    wish = grant_wish_of(&duck, &goose, 2);
+    wish.scopes[0] = bytes_of_text("data.read");
+    MUST(grant_narrow(whole, &wish, &memory, &narrowed) == GRANT_OK);
+    write_seed("grant", "narrowed", bytes_of(NULL, 0), narrowed);
+    wish = grant_wish_of(&goose, &duck, 1);
+    wish.scopes[0] = bytes_of_text("data.read");
+    MUST(grant_narrow(narrowed, &wish, &memory, &whole) == GRANT_OK);
+    write_seed("grant", "narrowed_twice", bytes_of(NULL, 0), whole);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2 || !identity_self_test())
@@ -504,6 +540,7 @@ int main(int count, char **arguments)
     duck = person_hatch(IDENTITY_DUCKLING, 3, &memory);
     goose = person_hatch(IDENTITY_DUCKLING, 4, &memory);
     write_envelopes();
+    write_grants();
     write_frames();
     write_sessions();
     write_requests();

@@ -160,6 +160,7 @@ START_TEST(the_signed_bytes_are_those_of_the_specification)
         {ENVELOPE_RECORD, "DUCKv1 13 duck/record/1 5 hello"},
         {ENVELOPE_ACCUSATION, "DUCKv1 17 duck/accusation/1 5 hello"},
         {ENVELOPE_VOUCHER, "DUCKv1 14 duck/voucher/1 5 hello"},
+        {ENVELOPE_GRANT, "DUCKv1 12 duck/grant/1 5 hello"},
         {ENVELOPE_WITHDRAWAL, "DUCKv1 17 duck/withdrawal/1 5 hello"},
     };
 

@@ -10,6 +10,7 @@
 #include "wire/receipt.pb-c.h"
 #include "wire/record.pb-c.h"
 #include "wire/session.pb-c.h"
+#include "wire/grant.pb-c.h"
 #include "wire/voucher.pb-c.h"
 
 #include <check.h>
@@ -59,6 +60,8 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__records_frame__descriptor,
     &duck__record_item__descriptor,
     &duck__audit_page__descriptor,
+    &duck__grant_body__descriptor,
+    &duck__grant__descriptor,
     &duck__voucher_body__descriptor,
     &duck__withdrawal_body__descriptor,
     &duck__audit_entry__descriptor,
