@@ -4,13 +4,13 @@
 #include "wire/certificate.pb-c.h"
 #include "wire/envelope.pb-c.h"
 #include "wire/gossip.pb-c.h"
+#include "wire/grant.pb-c.h"
 #include "wire/local.pb-c.h"
 #include "wire/peck.pb-c.h"
 #include "wire/perch.pb-c.h"
 #include "wire/receipt.pb-c.h"
 #include "wire/record.pb-c.h"
 #include "wire/session.pb-c.h"
-#include "wire/grant.pb-c.h"
 #include "wire/voucher.pb-c.h"
 
 #include <check.h>
