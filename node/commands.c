@@ -181,8 +181,9 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
                    strcmp(call->command->name, "run") == 0 ||
                    strcmp(call->command->name, "run-handlers") == 0 ||
                    strcmp(call->command->name, "doctor") == 0;
-    bool opens_keys =
-        strcmp(call->command->name, "operator") == 0 || strcmp(call->command->name, "rotate") == 0;
+    bool opens_keys = strcmp(call->command->name, "operator") == 0 ||
+                      strcmp(call->command->name, "rotate") == 0 ||
+                      strcmp(call->command->name, "revoke") == 0;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         const char *values[FLAGS_MAX];

@@ -91,6 +91,10 @@ json_t *json_of_message(const void *message);
 struct Duck__NamedCounter;
 const char *counter_name(const struct Duck__NamedCounter *counter, char text[COUNTER_NAME_SIZE]);
 
+/* The next key of a duckling, by `--next-key-dir` and the passphrases. `*size` 0: the node opens it. Not 0: said
+ * why; the exit status. */
+int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZE], size_t *size);
+
 extern const struct command node_commands[], network_commands[], peck_commands[],
     directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
     top_commands[], operator_commands[], handler_commands[], limits_commands[],

@@ -97,12 +97,12 @@ static int order(struct call *call, Duck__RotateOrder *rotate)
 /* ---- a duckling ---- */
 
 /* Empty: the node opens it. NULL: said why. */
-static Duck__Reply *ask_sealed(struct call *call, int *status)
+static Duck__Reply *ask_sealed(struct call *call, const char *duckling, int *status)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__NextKeyQuery query = DUCK__NEXT_KEY_QUERY__INIT;
 
-    query.duckling = (char *)(uintptr_t)call->arguments[0];
+    query.duckling = (char *)(uintptr_t)duckling;
     request.order_case = DUCK__REQUEST__ORDER_NEXT_KEY;
     request.next_key = &query;
     return ask(call, &request, status);
@@ -135,7 +135,7 @@ static int rotate_duckling(struct call *call, struct rotation *rotation)
     struct hash promise;
     struct bytes sealed;
     int status;
-    Duck__Reply *reply = ask_sealed(call, &status);
+    Duck__Reply *reply = ask_sealed(call, call->arguments[0], &status);
 
     if (!reply)
         return status;
@@ -326,6 +326,32 @@ static int rotate_node(struct call *call, struct rotation *rotation)
         }
     }
     arena_free(&arena);
+    return status;
+}
+
+int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZE], size_t *size)
+{
+    struct rotation *rotation = sodium_malloc(sizeof *rotation);
+    uint8_t seal_public[SEAL_KEY_SIZE];
+    int fault, status = 0;
+    struct bytes sealed;
+    Duck__Reply *reply;
+
+    if (!rotation)
+        memory_ran_out();
+    memset(rotation, 0, sizeof *rotation);
+    fault = read_passphrases(call, rotation);
+    if (fault)
+        status = fail(call, "passphrase", "cannot read the passphrase: %s", fault_text(fault));
+    reply = fault ? NULL : ask_sealed(call, duckling, &status);
+    if (reply) {
+        sealed = bytes_of(reply->next_key->sealed.data, reply->next_key->sealed.len);
+        status = sealed.size > 0 ? open_sealed(call, rotation, sealed, seal_public) : 0;
+        *size = sealed.size > 0 ? SEED_SIZE : 0;
+        memcpy(seed, rotation->seed, SEED_SIZE);
+        duck_reply_free(reply);
+    }
+    sodium_free(rotation);
     return status;
 }
 

@@ -178,13 +178,30 @@ static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
                    &order->duckling, refusal);
 }
 
-static bool read_revoke(const Duck__RevokeOrder *asked, struct order *order,
+static bool read_revoke(const Duck__RevokeOrder *asked, struct message *message,
                         struct local_refusal *refusal)
 {
+    struct order *order = &message->order;
+    bool is_certificate = strncmp(asked->identity, "crt_", 4) == 0;
+    bool is_bond = strncmp(asked->identity, "bnd_", 4) == 0;
     bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
 
     order->kind = ORDER_REVOKE;
     order->reason = bytes_of_text(asked->reason);
+    order->by_next_key = asked->by_next_key;
+    message->forget_seeds = true;
+    if (asked->seed.len != 0 && (asked->seed.len != SEED_SIZE || !asked->by_next_key))
+        return malformed(refusal, "seed", "the seed of the next key is 32 bytes");
+    if (asked->seed.len)
+        memcpy(order->seeds[0], asked->seed.data, SEED_SIZE);
+    sodium_memzero(asked->seed.data, asked->seed.len);
+    if (asked->by_next_key && (is_certificate || is_bond))
+        return malformed(refusal, "identity", "the next key is a duckling's: name that");
+    if (is_certificate)
+        return read_id(ID_CERTIFICATE, asked->identity, false, "identity", &order->certificate,
+                       refusal);
+    if (is_bond)
+        return read_id(ID_BOND, asked->identity, false, "identity", &order->bond, refusal);
     return read_id(is_node ? ID_NODE : ID_DUCKLING, asked->identity, false, "identity",
                    &order->duckling, refusal);
 }
@@ -687,7 +704,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_WITHDRAW:
         return read_withdraw(asked->withdraw, order, refusal);
     case DUCK__REQUEST__ORDER_REVOKE:
-        return read_revoke(asked->revoke, order, refusal);
+        return read_revoke(asked->revoke, message, refusal);
     case DUCK__REQUEST__ORDER_ROTATE:
         wish->kind = REQUEST_ROTATE;
         return read_rotate(asked->rotate, message, refusal);

@@ -376,10 +376,11 @@ static void find_next_key(struct loop *loop, struct message *message)
 {
     static const uint8_t none[SEED_SIZE];
     struct order *order = &message->order;
+    bool is_node = id_equal(&order->duckling, &loop->settings.node);
 
-    if (id_equal(&order->duckling, &loop->settings.node))
+    if (is_node && order->kind == ORDER_ROTATE)
         rotate_node_key(loop, message);
-    else if (memcmp(order->seeds[0], none, SEED_SIZE) == 0)
+    else if (!is_node && memcmp(order->seeds[0], none, SEED_SIZE) == 0)
         store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0]);
 }
 
@@ -403,7 +404,7 @@ static void look_up_order(struct loop *loop, struct message *message)
         order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
     } else if (order->kind == ORDER_BOND) {
         find_request(loop, order);
-    } else if (order->kind == ORDER_ROTATE) {
+    } else if (order->kind == ORDER_ROTATE || (order->kind == ORDER_REVOKE && order->by_next_key)) {
         find_next_key(loop, message);
     }
 }

@@ -105,6 +105,8 @@ static void note_bond(struct store_audit *audit, const struct effect *effect,
     entry->subject = bond->id;
     if (is_made)
         entry->detail = scopes_of(audit, bond->scopes, bond->scope_count);
+    else
+        entry->detail = detail_of(audit, effect->bond_reason);
 }
 
 static void note_revocation(struct store *store, const struct effect *effect,

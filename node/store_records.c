@@ -417,7 +417,8 @@ static void restore_record(struct store *store, sqlite3_stmt *statement,
     if (record->deleted || record->kind == RECORD_DUCKLING)
         record->content =
             record->deleted ? bytes_of(NULL, 0) : brief_content(statement, flags, arena);
-    else if ((record->kind == RECORD_NODE || record->kind == RECORD_METRICS) &&
+    else if ((record->kind == RECORD_NODE || record->kind == RECORD_METRICS ||
+              record->kind == RECORD_REVOCATION) &&
              !read_whole(store, number, record)) {
         log_write(LOG_WARNING, "store", "a stored record does not parse: left out");
         return;

@@ -284,7 +284,7 @@ static void resume(struct agent *agent, const struct event *event)
     agent->counters = event->start.counters;
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
-    agent->started = true;
+    agent->started = agent->looks_for_revoked = true;
     agent_recall_perches(agent);
     agent->metrics_changed = agent_has_metrics(agent);
     agent->metrics_at_ms = at->now_ms;
@@ -480,6 +480,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
 {
     if (!agent->started)
         return;
+    agent_heed_revocations(agent, at, effects);
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);
     agent_sign(agent, at, effects);

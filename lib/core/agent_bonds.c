@@ -41,32 +41,6 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
     tell_end(copy, duckling, effects);
 }
 
-struct found {
-    struct id bond;
-    bool any;
-};
-
-static void note_bond(void *context, const struct bond *bond)
-{
-    *(struct found *)context = (struct found){bond->id, true};
-}
-
-void agent_end_bonds_of(struct agent *agent, const struct id *end, struct effects *effects)
-{
-    for (;;) {
-        struct found found = {0};
-        const struct bond *bond;
-        struct id here;
-
-        bonds_each_of(agent->bonds, end, note_bond, &found); /* the table changes with each end */
-        if (!found.any)
-            return;
-        bond = bonds_find(agent->bonds, &found.bond);
-        here = id_equal(&bond->requester, end) ? bond->approver : bond->requester;
-        end_bond(agent, bond, agent_hosted(agent, &here) ? &here : end, effects);
-    }
-}
-
 /* ---- told to others ---- */
 
 static struct bytes key_of(const struct id *other, char key[RECORD_KEY_MAX])
@@ -124,6 +98,34 @@ bool agent_unpeck(struct agent *agent, const struct order *order, const struct m
     } while (bond);
     if (!bonds_between(agent->bonds, &duckling->id, &other))
         tell_ended(agent, duckling, &other, ended, at, effects);
+    return true;
+}
+
+/* ---- ended by who runs the node, or because an end is revoked ---- */
+
+static bool speaks_here(const struct agent *agent, const struct id *end)
+{
+    return agent_hosted(agent, end) && !agent_is_revoked(agent, end);
+}
+
+bool agent_revoke_bond(struct agent *agent, const struct id *bond, struct bytes reason,
+                       const struct moment *at, struct effects *effects)
+{
+    const struct bond *held = bonds_find(agent->bonds, bond);
+    size_t first = effects->count;
+    struct id here, other, id;
+
+    if (!held)
+        return false;
+    id = held->id;
+    here = speaks_here(agent, &held->approver) ? held->approver : held->requester;
+    if (!agent_hosted(agent, &here)) /* the one that is revoked alone lives here */
+        here = held->approver;
+    other = id_equal(&here, &held->approver) ? held->requester : held->approver;
+    end_bond(agent, held, &here, effects);
+    effects->list[first].bond_reason = reason;
+    if (speaks_here(agent, &here) && !bonds_between(agent->bonds, &here, &other))
+        tell_ended(agent, agent_hosted(agent, &here), &other, &id, at, effects);
     return true;
 }
 

@@ -837,7 +837,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         return;
     }
     if (duckling && agent_is_revoked(agent, &duckling->id)) {
-        refuse(effects, order, REFUSAL_CONFLICT, "this duckling is revoked, for good", "duckling");
+        refuse(effects, order, REFUSAL_CONFLICT,
+               agent_revoked_text(agent, "this duckling", &duckling->id, &effects->arena),
+               "duckling");
         return;
     }
     switch (order->kind) {

@@ -147,6 +147,7 @@ struct agent {
     struct seen *perched_refused; /* for good; ids as the beginnings of hashes */
     uint64_t perched_opened, perched_junk;
 
+    bool looks_for_revoked;       /* a life began: see agent_heed_revocations */
     struct offered_record *lost_revocations; /* said here, and not in the directory; in `memory` */
     size_t lost_revocation_count, lost_revocation_capacity;
 
@@ -229,8 +230,9 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
 /* False: this duckling has no such bond. `*ended`: it, or the first of them. */
 bool agent_unpeck(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct id *ended);
-/* All bonds with this end end here; who lives here is told. */
-void agent_end_bonds_of(struct agent *agent, const struct id *end, struct effects *effects);
+/* By whichever end lives here; the audit log says why. False: there is no such bond. */
+bool agent_revoke_bond(struct agent *agent, const struct id *bond, struct bytes reason,
+                       const struct moment *at, struct effects *effects);
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects);
 /* The node of `bond`'s other end has made a peck of `duckling` wait that this bond covers: it has the
  * bond no more. No such bond here: nothing is done. */
@@ -354,6 +356,11 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                       struct effects *effects);
 
 /* ---- agent_rotation.c ---- */
+/* A duckling's key is replaced by that of seeds[0], which must be the promised one; a promise of zero
+ * ends the chain. False: `*refusal` says why. */
+bool agent_take_over(struct agent *agent, const struct order *order, struct duckling *duckling,
+                     const struct moment *at, struct effects *effects,
+                     struct order_refusal *refusal);
 /* What is published from now on is dated behind the rotation that `chain` ends with, whatever the clock says. */
 void agent_date_behind(struct agent *agent, const struct chain *chain);
 /* `*chain`, in the effects' arena: the longer one. False: `*refusal` says why. */
@@ -381,6 +388,11 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
 void agent_restore_revocation(struct agent *agent, const struct offered_record *offered);
 void agent_say_lost_revocations(struct agent *agent, const struct moment *at,
                                 struct effects *effects);
+/* A life began: what its last one left open with somebody who is revoked, ends. */
+void agent_heed_revocations(struct agent *agent, const struct moment *at, struct effects *effects);
+/* "WHO is revoked: the reason", in `arena`; NULL: it is not. */
+const char *agent_revoked_text(const struct agent *agent, const char *who, const struct id *id,
+                               struct arena *arena);
 void agent_hang_up_revoked(const struct id *node, struct effects *effects);
 bool agent_is_revoked(const struct agent *agent, const struct id *identity);
 

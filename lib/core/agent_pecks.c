@@ -35,8 +35,8 @@ void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
 /* ---- out ---- */
 
 static enum refusal_code judge_target(const struct agent *agent, const struct peck *peck,
-                                      const struct moment *at, const char **message,
-                                      const char **field)
+                                      const struct moment *at, struct arena *arena,
+                                      const char **message, const char **field)
 {
     const struct directory_entry *entry;
 
@@ -45,15 +45,17 @@ static enum refusal_code judge_target(const struct agent *agent, const struct pe
         *message = "a duckling cannot peck itself";
         return REFUSAL_MALFORMED;
     }
-    if (agent_is_revoked(agent, &peck->to)) {
-        *message = "this duckling is revoked, for good";
+    *message = agent_revoked_text(agent, "this duckling", &peck->to, arena);
+    if (*message)
         return REFUSAL_UNKNOWN_TARGET;
-    }
     entry = directory_find(agent->directory, &peck->to, RECORD_DUCKLING);
     if (!entry || entry->deleted) {
         *message = "the directory knows no duckling of this id";
         return REFUSAL_UNKNOWN_TARGET;
     }
+    *message = agent_revoked_text(agent, "the node of this duckling", &entry->host, arena);
+    if (*message)
+        return REFUSAL_UNKNOWN_TARGET;
     if (directory_quarantined(agent->directory, &peck->to, at->wall_ms)) {
         *message = "this duckling gave one version to two records: it is left out for a day";
         return REFUSAL_UNKNOWN_TARGET;
@@ -155,7 +157,8 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         refusal->code = replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
         return;
     }
-    refusal->code = judge_target(agent, &peck, at, &refusal->message, &refusal->field);
+    refusal->code =
+        judge_target(agent, &peck, at, &effects->arena, &refusal->message, &refusal->field);
     if (refusal->code != REFUSAL_NONE ||
         !agent_judge_round(agent, &peck, thread, at, effects, refusal))
         return;
@@ -434,17 +437,18 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
     struct bond_decision decision;
     struct tray_entry entry;
     enum tray_verdict room;
+    const char *revoked;
 
     if (!target) {
         refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
                         effects);
         return true;
     }
-    if (agent_is_revoked(agent, &peck->from) || agent_is_revoked(agent, &peck->to)) {
-        refuse_for_good(agent, event, "revoked",
-                        agent_is_revoked(agent, &peck->to) ? "its target is revoked"
-                                                           : "its sender is revoked",
-                        effects);
+    revoked = agent_revoked_text(agent, "its target", &peck->to, &effects->arena);
+    if (!revoked)
+        revoked = agent_revoked_text(agent, "its sender", &peck->from, &effects->arena);
+    if (revoked) {
+        refuse_for_good(agent, event, "revoked", revoked, effects);
         return true;
     }
     if (event->peck.cancelled) {

@@ -163,6 +163,30 @@ static void take_over(struct agent *agent, struct duckling *duckling, const stru
     duckling->chain = bytes_of(memory_copy(chain.data, chain.size), chain.size);
 }
 
+bool agent_take_over(struct agent *agent, const struct order *order, struct duckling *duckling,
+                     const struct moment *at, struct effects *effects,
+                     struct order_refusal *refusal)
+{
+    struct public_key key = public_of(order->seeds[0]);
+    struct chain chain;
+    struct arena arena;
+    struct bytes longer;
+    bool holds;
+
+    arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    holds = chain_open(duckling->chain, &arena, &chain) == CERTIFICATE_TAKEN;
+    assert(holds);
+    holds = judge_identity(agent, &duckling->id, refusal) && judge_key(&chain, &key, refusal);
+    if (holds) {
+        longer = lengthen(agent, &chain, order, at, &effects->arena, refusal);
+        holds = refusal->code == REFUSAL_NONE;
+    }
+    arena_free(&arena);
+    if (holds)
+        take_over(agent, duckling, order, longer, effects);
+    return holds;
+}
+
 /* The same order again, after its answer was lost. */
 static bool is_done(const struct chain *chain, const struct public_key *key,
                     const struct hash *promise)
@@ -178,26 +202,19 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
     struct public_key key = public_of(order->seeds[0]);
     struct chain chain;
     struct arena arena;
-    struct bytes longer;
     bool holds;
 
-    arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
     holds = chain_open(duckling->chain, &arena, &chain) == CERTIFICATE_TAKEN;
     assert(holds);
     if (is_done(&chain, &key, &order->next_key_hash)) {
         arena_free(&arena);
         return true;
     }
-    holds = judge_identity(agent, &duckling->id, refusal) && judge_key(&chain, &key, refusal) &&
-            judge_promise(&chain, &order->next_key_hash, refusal);
-    if (holds) {
-        longer = lengthen(agent, &chain, order, at, &effects->arena, refusal);
-        holds = refusal->code == REFUSAL_NONE;
-    }
+    holds = judge_promise(&chain, &order->next_key_hash, refusal);
     arena_free(&arena);
-    if (!holds)
+    if (!holds || !agent_take_over(agent, order, duckling, at, effects, refusal))
         return false;
-    take_over(agent, duckling, order, longer, effects);
     say_anew(agent, duckling, at, effects);
     return true;
 }

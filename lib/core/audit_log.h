@@ -22,7 +22,7 @@ enum audit_kind {
     AUDIT_ACKNOWLEDGED = 8,  /* by the agent: it has taken it */
     AUDIT_GIVEN_BACK = 9,    /* by the agent, for another to take */
     AUDIT_BOND_MADE = 10,    /* or its terms changed; detail: scopes */
-    AUDIT_BOND_ENDED = 11,
+    AUDIT_BOND_ENDED = 11,   /* detail: why, where somebody or a revocation ended it */
     AUDIT_REVOKED = 12,      /* a duckling that lives here, or (duckling is zero) the node; detail: why */
 };
 #define AUDIT_KINDS 13

@@ -326,7 +326,7 @@ void bonds_each_of(const struct bonds *bonds, const struct id *end,
 {
     for (size_t i = 0; i < bonds->slots; i++)
         for (const struct held *held = bonds->by_id[i]; held; held = held->next_by_id)
-            if (id_equal(&held->bond.requester, end) || id_equal(&held->bond.approver, end))
+            if (!end || id_equal(&held->bond.requester, end) || id_equal(&held->bond.approver, end))
                 visit(context, &held->bond);
 }
 

@@ -54,7 +54,7 @@ const struct bond *bonds_cover(const struct bonds *bonds, const struct id *from,
 void bonds_each_changed(const struct bonds *bonds, void (*visit)(void *context, const struct bond *bond),
                         void *context);
 
-/* Those with this end. */
+/* Those with this end; NULL: all. Looks at all. */
 void bonds_each_of(const struct bonds *bonds, const struct id *end,
                    void (*visit)(void *context, const struct bond *bond), void *context);
 

@@ -203,7 +203,10 @@ struct effect {
             struct partials partials;        /* with this one, whose number is their count */
             struct bytes wire, chain;
         } partial;                           /* keep; came: without wire and chain */
-        struct bond *bond;                   /* keep, drop; what was used of it is kept apart */
+        struct {
+            struct bond *bond;               /* keep, drop; what was used of it is kept apart */
+            struct bytes bond_reason;        /* drop: for the audit log; mostly empty */
+        };
         struct bond_count count;
         struct kept_voucher *voucher;
         struct kept_trust *trust;            /* keep, drop */

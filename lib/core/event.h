@@ -89,7 +89,7 @@ enum order_kind {
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
-    ORDER_REVOKE,  /* a duckling that lives here, or the node, for good */
+    ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
 };
 
 struct order_profile {
@@ -116,7 +116,8 @@ struct order {
     struct id duckling;          /* who orders; zero where it may be left out */
     struct id with;              /* unpeck: the other end; zero: by bond */
     struct id peck;              /* answer, partial, approve, deny, cancel */
-    struct id bond;              /* unpeck, bond */
+    struct id bond;              /* unpeck, bond, revoke */
+    struct id certificate;       /* revoke: the one that speaks for whom is to be revoked */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
@@ -148,6 +149,7 @@ struct order {
     struct hash next_key_hash;   /* rotate: what the new certificate promises; seeds[0] is the key that takes over */
     struct bytes sealed_next;    /* rotate, of a duckling: the next key, for the store, which cannot open it */
     struct bytes reason;         /* revoke */
+    bool by_next_key;            /* revoke, of a duckling: seeds[0] is the key that was promised, and signs */
     bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;
@@ -236,7 +238,7 @@ struct event {
         struct kept_voucher voucher;                /* restored */
         struct bond bond;                           /* restored */
         struct bond_count thread;                   /* restored */
-        struct offered_record restored;             /* restored revocation, and restored record: of a node and of metrics whole;
+        struct offered_record restored;             /* restored revocation, and restored record: of a node, metrics, a revocation whole;
                                                        of a duckling its host and whether it accepts
                                                        pecks; of others without content; no bytes */
         struct {

@@ -271,17 +271,22 @@ void outbox_cancel(struct outbox *outbox, const struct id *peck, uint64_t now_ms
     set_next_send(outbox, slot, now_ms);
 }
 
-const struct outbox_entry *outbox_of(const struct outbox *outbox, const struct id *party)
+void outbox_each(const struct outbox *outbox,
+                 void (*visit)(void *context, const struct outbox_entry *entry), void *context)
 {
-    struct idtable_node *node = NULL;
+    const struct idtable_node *node = NULL;
 
-    while ((node = idtable_next(&outbox->table.by_id, node))) {
-        const struct outbox_entry *entry = &((struct slot *)node)->entry;
+    while ((node = idtable_next(&outbox->table.by_id, node)))
+        visit(context, &((const struct slot *)node)->entry);
+}
 
-        if (id_equal(&entry->from, party) || id_equal(&entry->to, party))
-            return entry;
-    }
-    return NULL;
+void outbox_each_to(const struct outbox *outbox, const struct id *to,
+                    void (*visit)(void *context, const struct outbox_entry *entry), void *context)
+{
+    const struct target *target = (const struct target *)idtable_find(&outbox->targets, to);
+
+    for (const struct slot *slot = target ? target->first : NULL; slot; slot = slot->after)
+        visit(context, &slot->entry);
 }
 
 void outbox_hurry(struct outbox *outbox, bool (*hosted_there)(void *context, const struct id *to),

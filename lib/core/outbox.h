@@ -41,10 +41,14 @@ bool outbox_add(struct outbox *outbox, const struct outbox_entry *entry); /* fal
 struct outbox_entry *outbox_find(struct outbox *outbox, const struct id *peck); /* until the next add or remove */
 /* The one before it in its conversation that the target's node has not taken; NULL: none. */
 const struct outbox_entry *outbox_before(struct outbox *outbox, const struct id *peck);
-/* Any that is from or to this duckling; NULL: none. Looks at all. */
-const struct outbox_entry *outbox_of(const struct outbox *outbox, const struct id *party);
 void outbox_remove(struct outbox *outbox, const struct id *peck);
 size_t outbox_count(const struct outbox *outbox);
+
+/* All of them; or, at the cost of those alone, what is for one target. */
+void outbox_each(const struct outbox *outbox,
+                 void (*visit)(void *context, const struct outbox_entry *entry), void *context);
+void outbox_each_to(const struct outbox *outbox, const struct id *to,
+                    void (*visit)(void *context, const struct outbox_entry *entry), void *context);
 
 /* It was sent, or could not be (no link): when to try next. */
 void outbox_sent(struct outbox *outbox, const struct id *peck, uint64_t now_ms);

@@ -15,7 +15,8 @@ struct pooled {
     uint16_t content_size;
     uint8_t key_size;
     struct directory_entry entry;
-    uint8_t tail[]; /* key; then the content of a node, the counters of a metrics record */
+    uint8_t tail
+        []; /* key; then the content of a node or a revocation, the counters of a metrics record */
 };
 
 struct record_pool {
@@ -126,7 +127,9 @@ static void read_duckling(struct directory_entry *entry, const struct record *re
 
 static struct pooled *make(const struct record *record)
 {
-    bool keeps_content = record->kind == RECORD_NODE && !record->deleted;
+    bool keeps_content =
+        (record->kind == RECORD_NODE && !record->deleted) ||
+        (record->kind == RECORD_REVOCATION && record->content.size <= REVOCATION_CONTENT_KEPT_MAX);
     struct pooled head = {
         .key_size = (uint8_t)record->key.size,
         .content_size = keeps_content ? (uint16_t)record->content.size : 0,

@@ -34,7 +34,8 @@ void record_pool_give_back(struct record_pool *pool, const struct directory_entr
 size_t record_pool_count(const struct record_pool *pool);
 size_t record_pool_memory(const struct record_pool *pool); /* bytes, the allocator's own included */
 
-/* Borrowed while the entry is held. The content is kept of node records that are not deleted. */
+/* Borrowed while the entry is held. The content is kept of node records that are not deleted,
+ * and of revocations that take back no voucher. */
 struct bytes directory_entry_key(const struct directory_entry *entry);
 struct bytes directory_entry_content(const struct directory_entry *entry);
 void directory_entry_metrics(const struct directory_entry *entry, struct metrics_content *metrics);

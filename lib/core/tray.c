@@ -77,18 +77,19 @@ static void part(struct tray *tray, struct party *party)
     memory_give_back(party);
 }
 
-const struct tray_entry *tray_of(const struct tray *tray, const struct id *id)
+void tray_each_of(const struct tray *tray, const struct id *party,
+                  void (*visit)(void *context, const struct tray_entry *entry), void *context)
 {
-    const struct party *party = find_party(tray, id);
-    struct idtable_node *node = NULL;
+    const struct idtable_node *node = NULL;
 
-    while (party && (node = idtable_next(&tray->table.by_id, node))) {
-        const struct slot *slot = (const struct slot *)node;
+    if (party && !find_party(tray, party))
+        return;
+    while ((node = idtable_next(&tray->table.by_id, node))) {
+        const struct tray_entry *entry = &((const struct slot *)node)->entry;
 
-        if (slot->sender == party || slot->target == party)
-            return &slot->entry;
+        if (!party || id_equal(&entry->from, party) || id_equal(&entry->to, party))
+            visit(context, entry);
     }
-    return NULL;
 }
 
 /* ---- places ---- */

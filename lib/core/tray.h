@@ -53,10 +53,11 @@ enum tray_verdict tray_add(struct tray *tray, const struct tray_entry *entry); /
  * holds. False: full, or in here already. */
 bool tray_restore(struct tray *tray, const struct tray_entry *entry);
 const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck); /* until the next change */
-/* Any that is from or to this duckling; NULL: none. */
-const struct tray_entry *tray_of(const struct tray *tray, const struct id *party);
 void tray_remove(struct tray *tray, const struct id *peck);
 size_t tray_count(const struct tray *tray);
+/* Those of which this one is sender or target; NULL: all. Looks at all, unless it has none. */
+void tray_each_of(const struct tray *tray, const struct id *party,
+                  void (*visit)(void *context, const struct tray_entry *entry), void *context);
 uint64_t tray_looks(const struct tray *tray); /* what takes with a filter cost so far: actions that were held against it */
 
 void tray_approve(struct tray *tray, const struct id *peck); /* waiting -> ready */

@@ -3,6 +3,7 @@ signed before stays provable, offline too."""
 
 import json
 import os
+import shutil
 import time
 
 from pond import Pond, run, until
@@ -92,5 +93,54 @@ def a_revoked_duckling_ends_everywhere_and_what_it_said_before_stays_provable():
         assert broken.returncode == 1 and "does not hold" in broken.stderr, broken
 
 
+def put_away(node):
+    """The next keys go where the node does not look."""
+    stick = node.state + ".stick"
+    os.mkdir(stick, 0o700)
+    for name in ("node.next.key", "ducklings.next.key"):
+        shutil.move(os.path.join(node.state, name), stick)
+    return stick
+
+
+def the_next_key_revokes_where_the_live_one_was_stolen():
+    with Pond("alice", "bob") as pond:
+        duck = pond.alice.hatch("a@example.org", "Duck")
+        stick = put_away(pond.alice)
+        wish = ("revoke", "duckling", duck.id, "--for-good", "--by-next-key")
+        done = pond.alice.command(*wish, check=False)
+        assert done.returncode == 1 and "ducklings.next.key" in done.stderr, done
+        assert not is_revoked(pond.alice, duck.id)
+        pond.alice.command(*wish, "--next-key-dir", stick)
+        until("bob knows", lambda: is_revoked(pond.bob, duck.id))
+        assert len(pond.bob.http("GET", "/beak/certificate/" + duck.id)["certificates"]) == 2
+        over = pond.alice.command("rotate", duck.id, "--next-key-dir", stick, check=False)
+        assert over.returncode == 1, over
+        pond.alice.kill()
+        pond.alice.start()
+        assert is_revoked(pond.alice, duck.id)
+
+
+def a_bond_and_a_certificate_are_revoked_by_their_ids():
+    with Pond("alice", "bob") as pond:
+        alice, bob = pond.alice, pond.bob
+        duck, friend = alice.hatch("a@example.org", "Duck"), bob.hatch("b@example.org", "Friend")
+        duck.bond_with(friend, "query")
+        [bond] = [view["bond_id"] for view in bob.json("bonds")["bonds"]]
+        bob.command("revoke", "bond", bond, "--reason", "no more", "--for-good")
+        until("alice hears", lambda: alice.json("bonds").get("bonds", []) == [])
+        [entry] = [entry for entry in bob.json("audit", "list") if entry["kind"] == "bond_ended"]
+        assert entry["detail"] == "no more", entry
+        for words, status, why in ((("bond", duck.id), 2, "is no bond"), (("egg", duck.id), 2, "is no egg"),
+                                   ((bond,), 1, "nobody who lives here"),
+                                   ((duck.id, "--by-next-key"), 1, "does not live on this node"),
+                                   (("crt_" + duck.id[4:],), 1, "nobody who lives here")):
+            done = bob.command("revoke", *words, "--for-good", check=False)
+            assert done.returncode == status and why in done.stderr, (words, done)
+        alice.command("revoke", "certificate", "crt_" + duck.id[4:], "--for-good")
+        until("bob knows", lambda: is_revoked(bob, duck.id))
+
+
 if __name__ == "__main__":
-    run(a_revoked_duckling_ends_everywhere_and_what_it_said_before_stays_provable)
+    run(the_next_key_revokes_where_the_live_one_was_stolen,
+        a_bond_and_a_certificate_are_revoked_by_their_ids,
+        a_revoked_duckling_ends_everywhere_and_what_it_said_before_stays_provable)

@@ -114,7 +114,7 @@ START_TEST(what_is_open_with_its_sender_ends_at_both_ends_and_says_why)
     ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_FAILED);
     ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->refusal, bytes_of_text("revoked")));
     ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->problem,
-                          bytes_of_text("its sender is revoked")));
+                          bytes_of_text("its sender is revoked: stolen")));
 }
 END_TEST
 
@@ -128,7 +128,7 @@ START_TEST(so_does_what_is_on_its_way_to_it)
     ck_assert_int_eq(find(&pond->bob, BOX_IN, &peck)->state, PECK_FAILED);
     ck_assert_int_eq(find(&pond->alice, BOX_OUT, &peck)->state, PECK_FAILED);
     ck_assert(bytes_equal(find(&pond->alice, BOX_OUT, &peck)->problem,
-                          bytes_of_text("its target is revoked")));
+                          bytes_of_text("its target is revoked: stolen")));
     ck_assert_int_eq(ask()->code, REFUSAL_UNKNOWN_TARGET);
 }
 END_TEST
@@ -256,6 +256,110 @@ START_TEST(a_node_that_is_revoked_has_no_links)
 }
 END_TEST
 
+/* The owner whose live key was taken: a thief has not the next one, and none comes after it. */
+START_TEST(the_next_key_revokes_and_is_the_last)
+{
+    struct order asked = {
+        .kind = ORDER_REVOKE, .duckling = duck, .by_next_key = true, .reason = bytes_of_text("x")};
+    static const struct hash none;
+    const struct offered_record *record = NULL;
+    struct chain chain;
+    struct arena arena;
+
+    memset(asked.seeds[0], LIVE, SEED_SIZE); /* the thief's */
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_NOT_ALLOWED);
+    ck_assert_uint_eq(records_of(&pond->alice, &duck, RECORD_REVOCATION), 0);
+    memset(asked.seeds[0], LIVE + 100, SEED_SIZE);
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_NONE);
+    tick(pond, 1000);
+    for (size_t i = 0; i < pond->bob.record_count; i++)
+        if (pond->bob.records[i].record.kind == RECORD_REVOCATION)
+            record = &pond->bob.records[i];
+    ck_assert_ptr_nonnull(record);
+    arena_init(&arena, MIB);
+    ck_assert_int_eq(chain_open(record->chain, &arena, &chain), CERTIFICATE_TAKEN);
+    ck_assert_uint_eq(chain.count, 2);
+    ck_assert(hash_equal(&chain.certificates[1].next_key_hash, &none));
+    arena_free(&arena);
+}
+END_TEST
+
+START_TEST(a_nodes_next_key_takes_over_before_it_revokes)
+{
+    struct order asked = {.kind = ORDER_REVOKE, .duckling = pond->alice.id, .by_next_key = true};
+
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(a_certificate_is_revoked_with_whom_it_speaks_for)
+{
+    struct order asked = {.kind = ORDER_REVOKE, .certificate = friend};
+
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_NOT_FOUND);
+    asked.certificate = duck; /* certificate 0 makes the id */
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(records_of(&pond->alice, &duck, RECORD_REVOCATION), 1);
+}
+END_TEST
+
+START_TEST(one_that_was_replaced_has_nothing_to_revoke)
+{
+    struct order rotate = {.kind = ORDER_ROTATE, .duckling = duck};
+    struct order asked = {.kind = ORDER_REVOKE, .certificate = duck};
+    struct identity_key *next;
+    struct public_key public;
+    uint8_t seed[SEED_SIZE];
+
+    memset(seed, 120, sizeof seed);
+    next = identity_key_new(seed);
+    public = identity_key_public(next);
+    identity_key_free(next);
+    rotate.next_key_hash = identity_key_hash(&public);
+    memset(rotate.seeds[0], LIVE + 100, SEED_SIZE);
+    tick(pond, 1000);
+    ck_assert_int_eq(order(pond, &pond->alice, &rotate)->code, REFUSAL_NONE);
+    ck_assert_int_eq(order(pond, &pond->alice, &asked)->code, REFUSAL_CONFLICT);
+}
+END_TEST
+
+START_TEST(a_bond_is_revoked_at_either_end_by_its_id)
+{
+    struct order asked = {.kind = ORDER_REVOKE, .reason = bytes_of_text("no more")};
+
+    asked.bond = bond(pond, &duck, &friend);
+    ck_assert_int_eq(order(pond, _i ? &pond->alice : &pond->bob, &asked)->code, REFUSAL_NONE);
+    tick(pond, 1000);
+    ck_assert_uint_eq(pond->alice.bonds_ended, 1);
+    ck_assert_uint_eq(pond->bob.bonds_ended, 1);
+    ck_assert_int_eq(order(pond, &pond->bob, &asked)->code, REFUSAL_NOT_FOUND);
+}
+END_TEST
+
+/* The last life was cut off between the record and what ends with it. */
+START_TEST(a_new_life_ends_what_the_last_one_left_open)
+{
+    struct event restored = {.kind = EVENT_RESTORED_SENT}, resume = {.kind = EVENT_RESUME};
+    struct id peck = ask()->peck;
+    struct kept_peck *kept = find(&pond->alice, BOX_OUT, &peck);
+
+    revoke(&pond->bob, &friend);
+    ck_assert_int_eq(kept->state, PECK_FAILED);
+    restored.sent = (struct outbox_entry){.peck = peck,
+                                          .hash = kept->hash,
+                                          .from = duck,
+                                          .to = friend,
+                                          .kind = PECK_ACTION,
+                                          .state = PECK_SENT,
+                                          .expires_ms = pond->at.wall_ms + HOUR_MS};
+    kept->state = PECK_SENT;
+    turn(pond, &pond->alice, &restored);
+    ck_assert_int_eq(kept->state, PECK_SENT);
+    turn(pond, &pond->alice, &resume);
+    ck_assert_int_eq(kept->state, PECK_FAILED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_revoke");
@@ -278,6 +382,12 @@ int main(void)
     tcase_add_test(tests, a_reason_is_text_of_so_many_bytes_and_not_one_more);
     tcase_add_test(tests, what_the_directory_lost_is_taken_again_and_passed_on);
     tcase_add_test(tests, a_node_that_is_revoked_has_no_links);
+    tcase_add_test(tests, the_next_key_revokes_and_is_the_last);
+    tcase_add_test(tests, a_nodes_next_key_takes_over_before_it_revokes);
+    tcase_add_test(tests, a_certificate_is_revoked_with_whom_it_speaks_for);
+    tcase_add_test(tests, one_that_was_replaced_has_nothing_to_revoke);
+    tcase_add_loop_test(tests, a_bond_is_revoked_at_either_end_by_its_id, 0, 2);
+    tcase_add_test(tests, a_new_life_ends_what_the_last_one_left_open);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
