@@ -134,6 +134,14 @@ static void refute(struct agent *agent, struct version version, const struct mom
     agent_publish_node(agent, at, effects);
 }
 
+static void say_anew(struct agent *agent, const struct moment *at, struct effects *effects)
+{
+    if (agent->leaving || agent->stopping)
+        return;
+    agent_log(effects, LOG_INFO, "many who were dead are alive: this node says its record anew");
+    agent_publish_node(agent, at, effects);
+}
+
 static void tell_changed(const struct gossip_output *output, struct effects *effects)
 {
     struct effect *effect = effects_add(effects, EFFECT_MEMBER_CHANGED);
@@ -199,6 +207,9 @@ static void heed(struct agent *agent, const struct gossip_output *output, const 
         break;
     case GOSSIP_REFUTE:
         refute(agent, output->version, at, effects);
+        break;
+    case GOSSIP_HEALED:
+        say_anew(agent, at, effects);
         break;
     case GOSSIP_CHANGED:
         tell_changed(output, effects);

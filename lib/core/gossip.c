@@ -187,6 +187,7 @@ void gossip_set_state(struct gossip *gossip, struct peer *peer, enum gossip_stat
     if (peer->state == state)
         return;
     gossip->not_live -= !gossip_is_live(peer);
+    gossip->revived += peer->state == GOSSIP_DEAD && state == GOSSIP_ALIVE;
     peer->state = (uint8_t)state;
     gossip->not_live += !gossip_is_live(peer);
     gossip->dial_wake_ms = 0;

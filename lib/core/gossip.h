@@ -62,6 +62,10 @@
 #define GOSSIP_ACCUSED_PER_MEMBER_MAX ACTIVE_LINKS_MAX /* whom one accuser can have under suspicion */
 #define GOSSIP_ACCUSATIONS_SEEN 256u             /* remembered, so that each is passed on once */
 #define GOSSIP_REFUTE_EVERY_MS SECOND_MS         /* at most so often */
+#define GOSSIP_HEAL_SHARE 8u                     /* of the living: so many of the dead … */
+#define GOSSIP_HEAL_MIN 2u                       /* … and no fewer than these … */
+#define GOSSIP_HEAL_WITHIN_MS (5 * SECOND_MS)    /* … are alive again within so long: a cut has healed */
+#define GOSSIP_HEAL_EVERY_MS (30 * SECOND_MS)    /* at most so often */
 
 #define GOSSIP_MEMBER_BYTES_MAX 48u              /* of a known, unlinked, live member */
 
@@ -170,6 +174,7 @@ enum gossip_output_kind {
     GOSSIP_ACCUSE,       /* node: sign it, then gossip_take_accusation */
     GOSSIP_ACCUSE_AGAIN, /* node, which is dead here: sign it, and pass it on */
     GOSSIP_REFUTE,       /* publish the own node record anew, above `version` */
+    GOSSIP_HEALED,       /* a cut healed: this node may be dead on its other side, and says its record anew */
     GOSSIP_CHANGED,      /* node has another state now, or is new */
 };
 

@@ -143,6 +143,9 @@ struct gossip {
     size_t seen_next;
     uint64_t refuted_ms, refute_ms; /* the last; the one that is due, MOMENT_NEVER */
     struct version refute_version;
+    size_t revived;                 /* members that were dead and are alive, since the last look */
+    size_t heal_count;              /* and within the time that began at… */
+    uint64_t heal_began_ms, healed_ms; /* the last time that it was said; 0: never */
 
     struct queued *queue;
     size_t queue_first, queue_count, queue_capacity, answers;

@@ -462,9 +462,34 @@ static void refute_turn(struct gossip *gossip, uint64_t now_ms)
     gossip_say(gossip, GOSSIP_REFUTE, &gossip->settings.self)->version = gossip->refute_version;
 }
 
+/* Accusations are told once and live for a minute. Whoever was cut off with some others and finds an
+ * eighth of the network alive again was dead for it, and may still be, where none of its links leads. */
+static void heal_turn(struct gossip *gossip, uint64_t now_ms)
+{
+    size_t enough = gossip_live(gossip) / GOSSIP_HEAL_SHARE;
+
+    if (gossip->revived == 0)
+        return;
+    if (gossip->heal_count == 0 || now_ms >= gossip->heal_began_ms + GOSSIP_HEAL_WITHIN_MS) {
+        gossip->heal_began_ms = now_ms;
+        gossip->heal_count = 0;
+    }
+    gossip->heal_count += gossip->revived;
+    gossip->revived = 0;
+    if (gossip->heal_count < GOSSIP_HEAL_MIN || gossip->heal_count < enough)
+        return;
+    gossip->heal_count = 0;
+    if ((gossip->healed_ms && now_ms < gossip->healed_ms + GOSSIP_HEAL_EVERY_MS) ||
+        (gossip->refuted_ms && now_ms < gossip->refuted_ms + GOSSIP_HEAL_WITHIN_MS))
+        return; /* it was said lately */
+    gossip->healed_ms = now_ms;
+    gossip_say(gossip, GOSSIP_HEALED, &gossip->settings.self);
+}
+
 void gossip_suspicion_turn(struct gossip *gossip, uint64_t now_ms)
 {
     refute_turn(gossip, now_ms);
+    heal_turn(gossip, now_ms);
     if (gossip->suspicion_wake_ms > now_ms)
         return;
     gossip->suspicion_wake_ms = MOMENT_NEVER;

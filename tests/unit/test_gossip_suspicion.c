@@ -612,6 +612,82 @@ START_TEST(an_accusation_of_this_node_is_refuted_at_once_and_costs_health)
 }
 END_TEST
 
+#define KILLED_MS 6000ull
+
+/* Three accusers each. */
+static void kill_first(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t accuser = 20; accuser < 23; accuser++)
+            accuse(accuser, i);
+    pass(KILLED_MS);
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert_int_eq(member(i).state, GOSSIP_DEAD);
+    forget_said();
+}
+
+static void revive(uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        ck_assert(learn(i));
+    settle();
+}
+
+/* Of 32, 28 live after these; an eighth of whom come back with the third. */
+START_TEST(who_finds_an_eighth_of_the_network_alive_again_says_its_record_anew)
+{
+    learn_nodes(32);
+    kill_first(6);
+    revive(0, 2);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 0);
+    revive(2, 4);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 1);
+    ck_assert_uint_eq(count_kind(GOSSIP_REFUTE), 0);
+    ck_assert_uint_eq(figures().health, 0); /* it was not slow */
+}
+END_TEST
+
+START_TEST(who_finds_them_one_after_the_other_does_not)
+{
+    learn_nodes(32);
+    kill_first(6);
+    for (uint32_t i = 0; i < 6; i++) {
+        revive(i, i + 1);
+        pass(GOSSIP_HEAL_WITHIN_MS);
+    }
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 0);
+}
+END_TEST
+
+START_TEST(one_that_restarts_heals_nothing_however_few_there_are)
+{
+    learn_nodes(3);
+    accuse(1, 0);
+    accuse(2, 0);
+    pass(KILLED_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    forget_said();
+    revive(0, 1);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 0);
+}
+END_TEST
+
+START_TEST(it_is_said_at_most_every_half_a_minute)
+{
+    learn_nodes(32);
+    kill_first(6);
+    revive(0, 6);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 1);
+    pass(GOSSIP_HEAL_EVERY_MS - KILLED_MS - 1);
+    kill_first(6);
+    revive(0, 6);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 0);
+    kill_first(6);
+    revive(0, 6);
+    ck_assert_uint_eq(count_kind(GOSSIP_HEALED), 1);
+}
+END_TEST
+
 START_TEST(refutations_come_at_most_once_a_second)
 {
     struct gossip_accusation word;
@@ -771,6 +847,10 @@ static TCase *lives(void)
     tcase_add_test(tcase, the_accused_is_told_first);
     tcase_add_test(tcase, ones_own_goes_to_all_and_anothers_to_a_budget_but_not_back);
     tcase_add_test(tcase, an_accusation_of_this_node_is_refuted_at_once_and_costs_health);
+    tcase_add_test(tcase, who_finds_an_eighth_of_the_network_alive_again_says_its_record_anew);
+    tcase_add_test(tcase, who_finds_them_one_after_the_other_does_not);
+    tcase_add_test(tcase, one_that_restarts_heals_nothing_however_few_there_are);
+    tcase_add_test(tcase, it_is_said_at_most_every_half_a_minute);
     tcase_add_test(tcase, refutations_come_at_most_once_a_second);
     tcase_add_test(tcase, a_version_that_was_never_published_is_refuted_but_not_outbid);
     tcase_add_test(tcase, who_left_is_not_accused_dialled_or_counted_and_may_come_back);

@@ -290,6 +290,9 @@ static void carry_out(uint32_t number, const struct gossip_output *output)
             pond.ducks[number].versions[number] = output->version.ms;
         publish(number);
         break;
+    case GOSSIP_HEALED:
+        publish(number);
+        break;
     case GOSSIP_CHANGED:
         note_state(number, output);
         break;
