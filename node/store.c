@@ -396,14 +396,19 @@ static int check_node(struct store *store)
     return fault;
 }
 
+void store_derive_key(uint8_t *key, uint64_t which, const uint8_t *storage_key)
+{
+    crypto_kdf_derive_from_key(key, crypto_aead_xchacha20poly1305_ietf_KEYBYTES, which + 1,
+                               "duckseed", storage_key);
+}
+
 static void derive_keys(struct store *store, const uint8_t *storage_key)
 {
     store->keys = sodium_malloc(STORE_KEYS * crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
     assert(store->keys);
     for (uint64_t i = 0; i < STORE_KEYS; i++)
-        crypto_kdf_derive_from_key(store->keys + i * crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
-                                   crypto_aead_xchacha20poly1305_ietf_KEYBYTES, i + 1, "duckseed",
-                                   storage_key);
+        store_derive_key(store->keys + i * crypto_aead_xchacha20poly1305_ietf_KEYBYTES, i,
+                         storage_key);
 }
 
 static int remember_log_pages(void *context, sqlite3 *database, const char *name, int pages)

@@ -308,6 +308,10 @@ struct bytes store_view_revocation(struct store_reader *reader, const struct id 
 struct bytes store_view_next_key(struct store_reader *reader, const struct id *duckling,
                                  struct arena *arena);
 
+/* Its key, opened with the storage key of node.key. False: it does not live here, or this is another node's. */
+bool store_view_live_seed(struct store_reader *reader, const uint8_t *storage_key,
+                          const struct id *duckling, uint8_t seed[SEED_SIZE]);
+
 /* Is it one of those after the first of `owner`, in the chain that came with a record? */
 bool store_view_has_certificate(struct store_reader *reader, const struct id *owner,
                                 const struct id *certificate);

@@ -187,16 +187,22 @@ static void seal_seed(const struct store *store, const struct id *id, enum which
                                                store->keys + which * KEY_SIZE);
 }
 
-static bool unseal_seed(const struct store *store, const struct id *id, enum which_seed which,
+static bool unseal_with(const uint8_t *key, const struct id *id, enum which_seed which,
                         struct bytes sealed, uint8_t seed[SEED_SIZE])
 {
     uint8_t memory[ID_SIZE + 1];
     struct bytes context = seed_context(id, which, memory);
 
     return sealed.size == SEALED_SEED_SIZE &&
-           crypto_aead_xchacha20poly1305_ietf_decrypt(
-               seed, NULL, NULL, sealed.data + NONCE_SIZE, SEALED_SEED_SIZE - NONCE_SIZE,
-               context.data, context.size, sealed.data, store->keys + which * KEY_SIZE) == 0;
+           crypto_aead_xchacha20poly1305_ietf_decrypt(seed, NULL, NULL, sealed.data + NONCE_SIZE,
+                                                      SEALED_SEED_SIZE - NONCE_SIZE, context.data,
+                                                      context.size, sealed.data, key) == 0;
+}
+
+static bool unseal_seed(const struct store *store, const struct id *id, enum which_seed which,
+                        struct bytes sealed, uint8_t seed[SEED_SIZE])
+{
+    return unseal_with(store->keys + which * KEY_SIZE, id, which, sealed, seed);
 }
 
 static struct id pre_key_name(const uint8_t *public)
@@ -319,6 +325,27 @@ bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_
     store_bind_id(statement, 1, duckling);
     while (store_next_row(&store->connection, statement))
         is_opened = unseal_seed(store, duckling, SEED_NEXT, store_column_bytes(statement, 0), seed);
+    return is_opened;
+}
+
+/* A key of its own: what holds the others is the node's, which need not run. */
+bool store_view_live_seed(struct store_reader *reader, const uint8_t *storage_key,
+                          const struct id *duckling, uint8_t seed[SEED_SIZE])
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_LIVE,
+                      "SELECT h.seed FROM hosted h JOIN identity i ON i.number = h.identity "
+                      "WHERE i.id = ?1");
+    uint8_t *key = sodium_malloc(KEY_SIZE);
+    bool is_opened = false;
+
+    if (!key)
+        memory_ran_out();
+    store_derive_key(key, SEED_LIVE, storage_key);
+    store_bind_id(statement, 1, duckling);
+    while (store_next_row(&reader->connection, statement))
+        is_opened = unseal_with(key, duckling, SEED_LIVE, store_column_bytes(statement, 0), seed);
+    sodium_free(key);
     return is_opened;
 }
 

@@ -150,6 +150,7 @@ enum statement {
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_REVOCATION,
     STATEMENT_VIEW_NEXT,
+    STATEMENT_VIEW_LIVE,
     STATEMENT_VIEW_CERTIFICATE,
     STATEMENT_VIEW_HAS_CERTIFICATE,
     STATEMENT_VIEW_NODE,
@@ -395,6 +396,8 @@ int store_restore_revocations(struct store *store, const struct restoring *resto
 int store_restore_perches(struct store *store, const struct restoring *restoring); /* after the pecks */
 
 /* ---- store_identities.c: as seeds are sealed ---- */
+/* Of the store's keys the one of this number, from the storage key. */
+void store_derive_key(uint8_t *key, uint64_t which, const uint8_t *storage_key);
 void store_seal_pre_key(const struct store *store, const uint8_t *public, const uint8_t *secret,
                         uint8_t sealed[SEALED_SEED_SIZE]);
 bool store_unseal_pre_key(const struct store *store, const uint8_t *public, struct bytes sealed,

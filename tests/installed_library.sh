@@ -12,3 +12,6 @@ read -ra flags <<< "$flags"
 cc "$1/lib/client/example_agent.c" "${flags[@]}" -o "$folder/agent"
 said=$(DUCKNODE_SOCKET=$folder/none "$folder/agent" 2>&1) && exit 1
 grep -q "is ducknode running" <<< "$said"
+cc "$1/lib/client/example_grant.c" "${flags[@]}" -o "$folder/grant"
+said=$("$folder/grant" "$folder/none" text dkl_x ask 2>&1) && exit 1
+grep -q "key's file cannot be opened" <<< "$said"

@@ -823,6 +823,26 @@ START_TEST(a_node_record_is_seen)
 }
 END_TEST
 
+/* By whoever has the storage key, and no node. */
+START_TEST(the_key_of_a_duckling_that_lives_here_opens_with_the_storage_key_alone)
+{
+    struct effect keep = {.kind = EFFECT_KEEP_DUCKLING};
+    struct hosted hosted = {.id = bed.bob.id, .chain = bed.bob.chain};
+    uint8_t other[32], seed[SEED_SIZE];
+
+    memcpy(hosted.seed, bed.bob.seed, SEED_SIZE);
+    memcpy(hosted.next_seed, bed.bob.next_seed, SEED_SIZE);
+    keep.duckling = &hosted;
+    bed_keep(&bed, &keep, 1);
+    ck_assert(store_view_live_seed(reader, bed.storage_key, &bed.bob.id, seed));
+    ck_assert_mem_eq(seed, bed.bob.seed, SEED_SIZE);
+    ck_assert(!store_view_live_seed(reader, bed.storage_key, &bed.alice.id, seed));
+    memcpy(other, bed.storage_key, sizeof other);
+    other[31] ^= 1;
+    ck_assert(!store_view_live_seed(reader, other, &bed.bob.id, seed));
+}
+END_TEST
+
 START_TEST(an_identity_without_a_chain_has_none)
 {
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0}); /* Alice is only named */
@@ -899,6 +919,7 @@ int main(void)
     tcase_add_test(cases, a_small_arena_shortens_a_page_of_the_directory_without_a_gap);
     tcase_add_test(cases, a_node_record_is_seen);
     tcase_add_test(cases, an_identity_without_a_chain_has_none);
+    tcase_add_test(cases, the_key_of_a_duckling_that_lives_here_opens_with_the_storage_key_alone);
     tcase_add_test(cases, hosted_ducklings_are_listed);
     tcase_add_test(cases, a_reader_cannot_write);
     tcase_add_test(cases, a_reader_of_nothing_is_refused);
