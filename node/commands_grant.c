@@ -1,7 +1,9 @@
 /* Grants: leave to peck a duckling, handed on from holder to holder.
  *
- * No node is asked: a grant is checked by what it says alone. Whoever signs is a duckling of this state
+ * To make, narrow and check one no node is asked: it is judged by what it says alone. Only `revoke` and `list` go to
+ * the node. Whoever signs is a duckling of this state
  * folder, whose key is opened with node.key, or has a file of its own that `grant key` wrote. */
+#include "client/duck_client.h"
 #include "client/duck_grant.h"
 #include "clock.h"
 #include "commands.h"
@@ -9,6 +11,7 @@
 #include "fault.h"
 #include "keyfile.h"
 #include "store.h"
+#include "wire/local.pb-c.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,8 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define REVOCATION_WAIT_MS 10000u /* for the node of the target */
+
 static const struct command_flag grant_flags[] = {
-    {"from", "DUCKLING", "who signs (narrow: the grant's holder); verify: who pecks"},
+    {"from", "DUCKLING", "who signs (narrow: the grant's holder) or revokes; verify: who pecks"},
     {"to", "DUCKLING", "make, narrow: who may use it; verify: who is pecked"},
     {"scope", "SCOPE",
      "an action, or \"data.*\" (repeatable, at most 8; narrow: by default as it is)"},
@@ -26,6 +31,7 @@ static const struct command_flag grant_flags[] = {
     {"until", "TIME",
      "its end, as 2026-01-31T12:00:00Z or +SECONDS from now (default: make: a day; "
      "narrow: as it is)"},
+    {"block", "BLOCK", "revoke: this one (grt_…; default: the last that --from signed)"},
     {"action", "ACTION", "verify: would it be allowed, as far as the grant says?"},
     {"at", "TIME", "verify: then (default: now)"},
     {"key", "FILE", "make, narrow: the signer's key, as `grant key` wrote it"},
@@ -362,27 +368,191 @@ static int narrow(struct call *call)
     return status;
 }
 
+/* ---- with the node ---- */
+
+/* --block, or the last that --from (by default who signed the last one) signed. */
+static bool choose_block(const struct call *call, const struct duck_grant *grant,
+                         struct duck_grant_part *chosen, size_t *number)
+{
+    const char *block = call_flag(call, "block"), *from = call_flag(call, "from");
+    struct duck_grant_part part;
+    bool is_found = false;
+
+    for (size_t i = 0; duck_grant_block(grant, i, &part); i++)
+        if (block ? !strcmp(block, part.id) : !from || !strcmp(from, part.issuer)) {
+            *chosen = part;
+            *number = i;
+            is_found = true;
+        }
+    return is_found;
+}
+
+static struct bytes cut_grant(const struct duck_grant *grant, size_t count, struct arena *arena)
+{
+    struct grant *opened = arena_take(arena, sizeof *opened);
+    size_t size;
+    const void *data = duck_grant_bytes(grant, &size);
+
+    if (!opened || grant_open(bytes_of(data, size), arena, opened, NULL) != GRANT_OK)
+        memory_ran_out(); /* it was opened before */
+    return grant_cut(opened, count, arena);
+}
+
+static ProtobufCBinaryData bytes_for(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
+}
+
+static int order_revocation(struct call *call, const char *target, struct bytes wire)
+{
+    Duck__GrantRevokeOrder revocation = DUCK__GRANT_REVOKE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    int status;
+
+    revocation.duckling = (char *)(uintptr_t)target;
+    revocation.grant = bytes_for(wire);
+    request.order_case = DUCK__REQUEST__ORDER_REVOKE_GRANT;
+    request.revoke_grant = &revocation;
+    reply = ask(call, &request, &status);
+    if (!reply)
+        return status;
+    duck_reply_free(reply);
+    return 0;
+}
+
+/* Who is not the target tells it so: kept, tried until it is there, and answered by its node. */
+static int send_revocation(struct call *call, const char *from, const char *target,
+                           struct bytes wire, bool *is_done)
+{
+    Duck__SendOrder send = DUCK__SEND_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    const Duck__PeckView *peck;
+    Duck__Reply *reply;
+    int status;
+
+    send.from = (char *)(uintptr_t)from;
+    send.to = (char *)(uintptr_t)target;
+    send.kind = PECK_ACTION;
+    send.action = bytes_for(bytes_of_text(GRANT_REVOKE_ACTION));
+    send.payload = bytes_for(bytes_of_text("{}"));
+    send.grant = bytes_for(wire);
+    send.expires_in_ms = PECK_LIFE_MAX_MS;
+    send.wait_for = DUCK__WAIT_FOR__WAIT_DONE;
+    send.wait_ms = REVOCATION_WAIT_MS;
+    request.order_case = DUCK__REQUEST__ORDER_SEND;
+    request.send = &send;
+    reply = ask(call, &request, &status);
+    if (!reply)
+        return status;
+    peck = reply->peck;
+    *is_done = !strcmp(peck->state, "answered");
+    if (!strcmp(peck->state, "failed") || !strcmp(peck->state, "denied"))
+        status = fail(call, *peck->refusal ? peck->refusal : "not_allowed", "%.*s",
+                      (int)peck->problem.len, (const char *)peck->problem.data);
+    duck_reply_free(reply);
+    return status;
+}
+
+static void say_revoked(const struct call *call, const char *block, bool is_done)
+{
+    if (call->json)
+        print_json(json_pack("{s:s, s:b}", "block", block, "revoked", is_done));
+    else if (is_done)
+        printf("%s is revoked, and all that was made of it\n", block);
+    else
+        printf("%s: the target's node is not there; it is told when it is, within 7 days\n", block);
+}
+
+static int revoke(struct call *call)
+{
+    const char *from = call_flag(call, "from");
+    struct duck_grant_part whole, part = {0};
+    struct duck_grant *grant;
+    struct arena arena;
+    bool is_done = true;
+    size_t number = 0;
+    int status = 0;
+
+    grant = read_grant(call, &status);
+    if (!grant)
+        return status;
+    arena_init(&arena, SIZE_MAX);
+    duck_grant_whole(grant, &whole);
+    if (!choose_block(call, grant, &part, &number)) {
+        status = fail(call, "not_found", "the grant has no such block");
+    } else {
+        struct bytes wire = cut_grant(grant, number + 1, &arena);
+
+        from = from ? from : part.issuer;
+        status = strcmp(from, whole.issuer)
+                     ? send_revocation(call, from, whole.issuer, wire, &is_done)
+                     : order_revocation(call, whole.issuer, wire);
+        if (status == 0)
+            say_revoked(call, part.id, is_done);
+    }
+    arena_free(&arena);
+    duck_grant_free(grant);
+    return status;
+}
+
+static void print_view(const Duck__GrantView *block)
+{
+    char at[32];
+
+    printf("%s\tof %s for %s", block->block_id, block->issuer, block->holder);
+    if (block->uses > 0)
+        printf("\tused %" PRIu64 " of %" PRIu64, block->used, block->uses);
+    if (block->revoked_ms > 0)
+        printf("\trevoked %s", time_text(block->revoked_ms, at));
+    printf("\tuntil %s\n", time_text(block->not_after_ms, at));
+}
+
+static int list(struct call *call)
+{
+    const char *duckling = call->argument_count > 1 ? call->arguments[1] : "";
+    Duck__GrantsQuery query = DUCK__GRANTS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    int status;
+
+    query.duckling = (char *)(uintptr_t)duckling;
+    request.order_case = DUCK__REQUEST__ORDER_GRANTS;
+    request.grants = &query;
+    reply = ask(call, &request, &status);
+    if (!reply)
+        return status;
+    if (call->json)
+        print_json(json_of_message(reply->grants));
+    else
+        for (size_t i = 0; i < reply->grants->n_blocks; i++)
+            print_view(reply->grants->blocks[i]);
+    duck_reply_free(reply);
+    return 0;
+}
+
 static int grant(struct call *call)
 {
     static const struct {
         const char *name;
         int (*run)(struct call *call);
-    } words[] = {
-        {"make", make}, {"narrow", narrow}, {"show", show}, {"verify", verify}, {"key", write_key}};
+    } words[] = {{"make", make},     {"narrow", narrow}, {"show", show}, {"verify", verify},
+                 {"key", write_key}, {"revoke", revoke}, {"list", list}};
 
     if (!identity_self_test())
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(call->arguments[0], words[i].name) == 0)
             return words[i].run(call);
-    return fail(call, "usage", "it can make, narrow, show, verify, key, not %s",
+    return fail(call, "usage", "it can make, narrow, show, verify, key, revoke, list, not %s",
                 call->arguments[0]);
 }
 
 const struct command grant_commands[] = {
-    {"grant", "make | narrow FILE | show FILE | verify FILE | key DUCKLING", 1, 2,
-     "Let others peck a duckling, as a file that each holder can narrow for the next; no node is "
-     "asked.",
+    {"grant", "make|narrow|show|verify|key|revoke|list [FILE|DUCKLING]", 1, 2,
+     "Let others peck a duckling, as a file that each holder can narrow for the next; only revoke "
+     "and "
+     "list ask a node.",
      grant_flags,
      "ducknode grant make --from dkl_… --to dkl_… --scope data.* --further 1 --out leave", grant},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},

@@ -1,5 +1,6 @@
 /* Pecks, from the command line. */
 #include "client/duck_client.h"
+#include "client/duck_grant.h"
 #include "commands.h"
 #include "core/binary_data.h"
 #include "wire/local.pb-c.h"
@@ -203,10 +204,28 @@ static const struct command_flag peck_flags[] = {
     {"key", "TEXT", "idempotency key: the same key sends once"},
     {"expires-in", "SECONDS",
      "how long it may take (default: a day; an owner has ten minutes of it)"},
+    {"grant", "FILE", "a grant of the target that lets the sender do this (see `ducknode grant`)"},
     {"wait", "SECONDS", "for the answer, at most 30 (default: 10; 0: do not wait)"},
     {"stream", NULL, "print the parts of the answer as they come, then the whole of it"},
     {NULL, NULL, NULL},
 };
+
+static int send_peck(struct call *call, Duck__Request *request)
+{
+    struct duck_grant *grant;
+    int status;
+
+    if (!call_has(call, "grant"))
+        return call_has(call, "stream") ? send_and_stream(call, request) : show(call, request);
+    grant = call_grant(call, call_flag(call, "grant"), &status);
+    if (!grant)
+        return status;
+    request->send->grant.data =
+        (uint8_t *)(uintptr_t)duck_grant_bytes(grant, &request->send->grant.len);
+    status = call_has(call, "stream") ? send_and_stream(call, request) : show(call, request);
+    duck_grant_free(grant);
+    return status;
+}
 
 static int peck(struct call *call)
 {
@@ -244,7 +263,7 @@ static int peck(struct call *call)
     send.wait_ms = wait_ms;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
     request.send = &send;
-    return call_has(call, "stream") ? send_and_stream(call, &request) : show(call, &request);
+    return send_peck(call, &request);
 }
 
 static const struct command_flag pecks_flags[] = {

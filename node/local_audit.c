@@ -24,9 +24,10 @@ static Duck__AuditView *compose(struct local_view *view, const struct stored_aud
     const struct audit_entry *entry = &stored->entry;
     Duck__AuditView *composed = local_new(view, sizeof *composed);
     bool is_of_duckling = entry->kind == AUDIT_HATCHED || entry->kind == AUDIT_REVOKED;
-    enum id_kind subject = is_of_duckling            ? ID_DUCKLING
-                           : is_of_bond(entry->kind) ? ID_BOND
-                                                     : ID_PECK;
+    enum id_kind subject = is_of_duckling                       ? ID_DUCKLING
+                           : entry->kind == AUDIT_GRANT_REVOKED ? ID_GRANT
+                           : is_of_bond(entry->kind)            ? ID_BOND
+                                                                : ID_PECK;
 
     duck__audit_view__init(composed);
     composed->number = stored->number;
@@ -47,9 +48,11 @@ static Duck__AuditView *compose(struct local_view *view, const struct stored_aud
 static bool read_subject(struct local_view *view, const char *text, struct id *subject, void *reply)
 {
     if (!*text || id_parse(ID_PECK, bytes_of_text(text), subject) ||
-        id_parse(ID_BOND, bytes_of_text(text), subject))
+        id_parse(ID_BOND, bytes_of_text(text), subject) ||
+        id_parse(ID_GRANT, bytes_of_text(text), subject))
         return true;
-    local_problem(view, reply, REFUSAL_MALFORMED, "this is no id of a peck or a bond", "subject");
+    local_problem(view, reply, REFUSAL_MALFORMED,
+                  "this is no id of a peck, a bond or a block of a grant", "subject");
     return false;
 }
 

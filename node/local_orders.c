@@ -235,6 +235,27 @@ static bool read_withdraw(const Duck__WithdrawOrder *asked, struct order *order,
     return true;
 }
 
+/* ---- grants ---- */
+
+static bool read_grant(ProtobufCBinaryData asked, struct peck *peck, struct local_refusal *refusal)
+{
+    peck->grant = bytes_in(asked);
+    if (peck->grant.size > GRANT_SIZE_MAX)
+        return refuse(refusal, REFUSAL_TOO_LARGE, "grant", "a grant is at most 6144 bytes");
+    return true;
+}
+
+static bool read_grant_revocation(const Duck__GrantRevokeOrder *asked, struct order *order,
+                                  struct local_refusal *refusal)
+{
+    order->kind = ORDER_REVOKE_GRANT;
+    if (!read_grant(asked->grant, &order->send, refusal))
+        return false;
+    if (order->send.grant.size == 0)
+        return malformed(refusal, "grant", "which grant?");
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
 /* ---- pecks out ---- */
 
 static bool read_action(const Duck__SendOrder *asked, struct peck *peck,
@@ -251,7 +272,7 @@ static bool read_action(const Duck__SendOrder *asked, struct peck *peck,
         return malformed(refusal, "scopes", "an action has no scopes: a bond request has");
     if (asked->message.len > 0)
         return malformed(refusal, "message", "an action has no message: a bond request has");
-    return true;
+    return read_grant(asked->grant, peck, refusal);
 }
 
 static bool read_scopes(const ProtobufCBinaryData *scopes, size_t count, struct bytes *list,
@@ -283,6 +304,8 @@ static bool read_bond_request(const Duck__SendOrder *asked, struct peck *peck,
         return malformed(refusal, "action", "a bond request has no action, it has scopes");
     if (asked->payload.len > 0)
         return malformed(refusal, "payload", "a bond request has no payload");
+    if (asked->grant.len > 0)
+        return malformed(refusal, "grant", "a grant is for an action, not for a bond request");
     return true;
 }
 
@@ -703,6 +726,8 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_trust(asked->trust, order, refusal);
     case DUCK__REQUEST__ORDER_WITHDRAW:
         return read_withdraw(asked->withdraw, order, refusal);
+    case DUCK__REQUEST__ORDER_REVOKE_GRANT:
+        return read_grant_revocation(asked->revoke_grant, order, refusal);
     case DUCK__REQUEST__ORDER_REVOKE:
         return read_revoke(asked->revoke, message, refusal);
     case DUCK__REQUEST__ORDER_ROTATE:
@@ -727,6 +752,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_STATUS:
     case DUCK__REQUEST__ORDER_PECKS:
     case DUCK__REQUEST__ORDER_BONDS:
+    case DUCK__REQUEST__ORDER_GRANTS:
     case DUCK__REQUEST__ORDER_DIRECTORY:
     case DUCK__REQUEST__ORDER_CERTIFICATE:
     case DUCK__REQUEST__ORDER_PEERS:

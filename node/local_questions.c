@@ -211,6 +211,8 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         view_status(view, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_PECKS)
         local_view_pecks(view, asked->pecks, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_GRANTS)
+        local_view_grants(view, asked->grants, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_BONDS)
         local_view_bonds(view, asked->bonds, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_DIRECTORY)

@@ -384,11 +384,22 @@ static void find_next_key(struct loop *loop, struct message *message)
         store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0]);
 }
 
+/* The keys that signed it are compared with those that are known here. */
+static void open_grant(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+
+    if (order->send.grant.size > 0 && loop->settings.intake)
+        intake_open_grant(loop->settings.intake, order->send.grant, &message->arena, &order->grant);
+}
+
 static void look_up_order(struct loop *loop, struct message *message)
 {
     struct order *order = &message->order;
     struct peck peck;
 
+    if (order->kind == ORDER_SEND || order->kind == ORDER_REVOKE_GRANT)
+        open_grant(loop, message);
     if (order->kind == ORDER_SEND) {
         find_thread(loop, message);
         find_earlier(loop, order);
@@ -465,6 +476,7 @@ static bool can_be_said_again(const struct effect *effect)
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
            effect->kind == EFFECT_DROP_PERCHED || effect->kind == EFFECT_KEEP_DEPOSIT ||
            effect->kind == EFFECT_KEEP_COUNT || /* beside the pecks that it counts */
+           effect->kind == EFFECT_DROP_GRANT ||
            effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
 }
 

@@ -283,6 +283,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_BOND:
         case EFFECT_DROP_BOND:
         case EFFECT_KEEP_COUNT:
+        case EFFECT_KEEP_GRANT:
+        case EFFECT_DROP_GRANT:
         case EFFECT_KEEP_RECORD:
         case EFFECT_DROP_RECORD:
         case EFFECT_KEEP_PROOF:

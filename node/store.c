@@ -22,6 +22,7 @@
 #include "log.h"
 #include "node_1.sql.h"
 #include "node_10.sql.h"
+#include "node_11.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -43,8 +44,8 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_node_1, schema_node_2, schema_node_3, schema_node_4, schema_node_5,
-    schema_node_6, schema_node_7, schema_node_8, schema_node_9, schema_node_10};
+    schema_node_1, schema_node_2, schema_node_3, schema_node_4,  schema_node_5, schema_node_6,
+    schema_node_7, schema_node_8, schema_node_9, schema_node_10, schema_node_11};
 
 /* ---- a connection ---- */
 
@@ -563,6 +564,7 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_PARTIAL] = store_keep_partial,   [EFFECT_KEEP_TIER] = store_keep_tier,
         [EFFECT_KEEP_KEY] = store_keep_key,           [EFFECT_KEEP_PRE_KEY] = store_keep_pre_key,
         [EFFECT_DROP_PRE_KEY] = store_drop_pre_key,   [EFFECT_KEEP_PERCHED] = store_keep_perched,
+        [EFFECT_KEEP_GRANT] = store_keep_grant,       [EFFECT_DROP_GRANT] = store_drop_grant,
         [EFFECT_DROP_PERCHED] = store_drop_perched,   [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
     };
 
@@ -709,6 +711,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_pins(store, &restoring);
     if (!fault)
         fault = store_restore_threads(store, &restoring);
+    if (!fault)
+        fault = store_restore_grants(store, &restoring);
     if (!fault)
         fault = store_restore_records(store, &restoring);
     if (!fault)

@@ -227,6 +227,10 @@ bool store_view_bond(struct store_reader *reader, const struct id *id, struct ar
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
 
+/* Blocks of grants by `root` (zero: by any duckling) that were used or revoked; who ends first comes first. */
+size_t store_view_grants(struct store_reader *reader, const struct id *root, struct grant_row *rows,
+                         size_t max);
+
 /* Does an operator that this node trusts vouch for it? */
 bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
 /* Vouchers that it carries, of operators that this node trusts, who took them back. */

@@ -128,6 +128,21 @@ static void note_revocation(struct store *store, const struct effect *effect,
         entry->duckling = entry->subject = record->owner;
 }
 
+static void note_grant(struct store_audit *audit, const struct effect *effect,
+                       struct audit_entry *entry)
+{
+    const struct grant_change *change = effect->grant;
+    char block[ID_TEXT_SIZE];
+
+    entry->kind = change->is_revocation ? AUDIT_GRANT_REVOKED : AUDIT_GRANT_USED;
+    entry->at_ms = change->at_ms;
+    entry->duckling = change->root;
+    entry->with = change->with;
+    entry->subject = change->is_revocation ? change->block : change->peck;
+    if (!change->is_revocation)
+        entry->detail = detail_of(audit, bytes_of_text(id_text(ID_GRANT, &change->block, block)));
+}
+
 static bool is_own_revocation(const struct effect *effect)
 {
     return effect->kind == EFFECT_KEEP_RECORD && effect->record.own &&
@@ -148,6 +163,8 @@ static bool note(struct store *store, const struct effect *effect, struct audit_
         note_receipt(effect, entry);
     else if (effect->kind == EFFECT_KEEP_BOND || effect->kind == EFFECT_DROP_BOND)
         note_bond(audit, effect, entry);
+    else if (effect->kind == EFFECT_KEEP_GRANT)
+        note_grant(audit, effect, entry);
     else if (is_own_revocation(effect))
         note_revocation(store, effect, entry);
     else

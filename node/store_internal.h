@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 10
+#define STORE_VERSION 11
 #define STORE_DIRECTORY_VERSION 3 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -44,6 +44,8 @@ enum statement {
     STATEMENT_BOND_USE,
     STATEMENT_BOND_THREAD,
     STATEMENT_BOND_THREADS_DROP,
+    STATEMENT_GRANT_KEEP,
+    STATEMENT_GRANT_DROP,
     STATEMENT_COUNTERS,
     STATEMENT_FLOOR,
     STATEMENT_PIN_ADD,
@@ -146,6 +148,7 @@ enum statement {
     STATEMENT_VIEW_PARTIALS,
     STATEMENT_VIEW_NUMBER,
     STATEMENT_VIEW_BONDS,
+    STATEMENT_VIEW_GRANTS,
     STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_REVOCATION,
@@ -409,6 +412,11 @@ int store_drop_bond(struct store *store, const struct effect *effect);
 int store_keep_count(struct store *store, const struct effect *effect);
 int store_restore_bonds(struct store *store, const struct restoring *restoring);
 int store_restore_threads(struct store *store, const struct restoring *restoring);
+
+/* ---- store_grants.c ---- */
+int store_keep_grant(struct store *store, const struct effect *effect);
+int store_drop_grant(struct store *store, const struct effect *effect);
+int store_restore_grants(struct store *store, const struct restoring *restoring);
 void store_read_bond(sqlite3_stmt *statement, struct bond *bond); /* borrows from the row */
 #define STORE_BOND_COLUMNS                                                                         \
     "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms, b.per_minute, b.per_day, b.budget, "  \

@@ -1,4 +1,5 @@
 #include "duck_client.h"
+#include "duck_grant.h"
 
 #include "answers.h"
 #include "connection.h"
@@ -197,10 +198,14 @@ struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, e
     ProtobufCBinaryData *scopes = list_for(peck->scopes, peck->scope_count);
     Duck__SendOrder order = DUCK__SEND_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_grant *grant = peck->grant ? duck_grant_open(peck->grant, NULL) : NULL;
     struct duck_answer *answer;
 
     order.from = string_for(peck->from);
     order.to = string_for(peck->to);
+    order.grant = bytes_for(peck->grant); /* which the node refuses, if it is none */
+    if (grant)
+        order.grant.data = (uint8_t *)(uintptr_t)duck_grant_bytes(grant, &order.grant.len);
     order.kind = peck->action ? 1 : 2;
     order.action = bytes_for(peck->action);
     order.payload = bytes_for(!peck->action ? NULL : peck->payload ? peck->payload : "{}");
@@ -218,6 +223,7 @@ struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, e
     request.send = &order;
     answer = ask(duck, &request, wait_ms);
     memory_give_back(scopes);
+    duck_grant_free(grant);
     return answer;
 }
 

@@ -23,7 +23,7 @@ struct duck_answer;
 
 /* Problem codes (duck_code): stable.
  *   malformed, too_large, not_found, not_hosted_here, unknown_target, not_allowed, conflict,
- *   idempotency_key_reused, busy, expired, pecks_refused, bond_rounds, bond_cooling_down,
+ *   idempotency_key_reused, busy, expired, pecks_refused, grant_refused, bond_rounds, bond_cooling_down,
  *   store_failed                                                        from the node
  *   unreachable   the node does not run, or went away before it answered: whether an order was
  *                 carried out is then not known; send again with the same idempotency key
@@ -69,6 +69,7 @@ struct duck_peck {
     const char *message;
     const char *thread, *reply_to, *idempotency_key, *trace; /* NULL: none */
     uint64_t expires_in_ms;           /* 0: 24 h */
+    const char *grant;                /* of `to`, that lets `from` do this, as duck_grant.h has it; NULL: none */
 };
 
 /* Sends, and waits up to wait_ms (at most 30,000) for what `wait` names. The answer tells the state

@@ -370,6 +370,12 @@ const char *duck_grant_text(const struct duck_grant *grant)
     return grant->text;
 }
 
+const void *duck_grant_bytes(const struct duck_grant *grant, size_t *size)
+{
+    *size = grant->grant.wire.size;
+    return grant->grant.wire.data;
+}
+
 const char *duck_grant_network(const struct duck_grant *grant)
 {
     return grant->network;

@@ -69,6 +69,8 @@ void duck_grant_free(struct duck_grant *grant); /* NULL is fine */
  * ends and blanks around the text are passed over. */
 struct duck_grant *duck_grant_open(const char *text, const char **problem);
 const char *duck_grant_text(const struct duck_grant *grant);
+/* The packed Grant, as orders of the local API carry it. */
+const void *duck_grant_bytes(const struct duck_grant *grant, size_t *size);
 const char *duck_grant_network(const struct duck_grant *grant);
 
 /* Would it let `from` peck `to` with this action at `wall_ms` (0: now)? False: `*problem`. */

@@ -206,6 +206,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->news = news_new(NEWS_SLOTS_MAX, seed);
     agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
+    agent->grants = grants_new(GRANT_ROWS_MAX, GRANT_ROWS_PER_GRANT_MAX);
     agent->tray = tray_new(TRAY_MAX);
     agent_init_perches(agent);
     agent->node_refresh_at_ms = MOMENT_NEVER;
@@ -227,6 +228,7 @@ void agent_free(struct agent *agent)
     arena_free(&agent->contact_memory);
     outbox_free(agent->outbox);
     bonds_free(agent->bonds);
+    grants_free(agent->grants);
     tray_free(agent->tray);
     memory_give_back(agent->pecks);
     memory_give_back(agent->receipts);
@@ -357,6 +359,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_THREAD:
         bonds_restore_thread(agent->bonds, &event->thread);
         break;
+    case EVENT_RESTORED_GRANT:
+        grants_restore(agent->grants, &event->grant);
+        break;
     case EVENT_RESTORED_RECORD:
         agent_restore_record(agent, &event->restored, &event->at);
         break;
@@ -483,6 +488,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_heed_revocations(agent, at, effects);
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);
+    agent_forget_grants(agent, at, effects);
     agent_sign(agent, at, effects);
     agent_keep_counts(agent, effects);
     agent_settle_perches(agent, at, effects);

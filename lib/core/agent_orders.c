@@ -811,11 +811,23 @@ static void revoke(struct agent *agent, const struct order *order, const struct 
         refuse(effects, order, refusal.code, refusal.message, refusal.field);
 }
 
+static void revoke_grant(struct agent *agent, const struct order *order, const struct moment *at,
+                         struct effects *effects)
+{
+    const char *message;
+    enum refusal_code code = agent_revoke_own(agent, order, at, effects, &message);
+
+    if (code == REFUSAL_NONE)
+        reply(effects, order);
+    else
+        refuse(effects, order, code, message, "grant");
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
            kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
-           kind == ORDER_RENEW;
+           kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -884,6 +896,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_BOND:
         change_bond(agent, order, at, effects);
+        break;
+    case ORDER_REVOKE_GRANT:
+        revoke_grant(agent, order, at, effects);
         break;
     case ORDER_JOIN:
         join(agent, order, effects);

@@ -8,6 +8,7 @@
 #include "deposits.h"
 #include "directory.h"
 #include "gossip.h"
+#include "grants.h"
 #include "idtable.h"
 #include "intake.h"
 #include "introduction.h"
@@ -45,6 +46,7 @@ struct unsigned_peck {
     uint64_t ticket;
     struct bytes thread; /* that it belongs to */
     struct sender_rank rank;
+    struct opened_grant grant;
 };
 
 struct unsigned_receipt {
@@ -97,6 +99,7 @@ struct agent {
     struct directory *directory;
     struct gossip *gossip;
     struct bonds *bonds;
+    struct grants *grants;
     struct outbox *outbox;
     struct tray *tray;
 
@@ -274,6 +277,24 @@ bool agent_change_bond(struct agent *agent, const struct order *order, const str
                        const struct moment *at, struct effects *effects);
 void agent_hear_terms(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_tell_terms(struct agent *agent, const struct id *node, struct effects *effects);
+
+/* ---- agent_grants.c ---- */
+bool agent_is_revocation(const struct peck *peck);
+/* Is this peck allowed under its grant, as far as this node can tell? Where the target lives that is all
+ * there is to know. Of a revocation: may its sender say it? */
+enum grant_verdict agent_judge_grant(const struct agent *agent, const struct peck *peck,
+                                     const struct opened_grant *opened, const struct moment *at);
+void agent_use_grant(struct agent *agent, const struct peck *peck, const struct grant *grant,
+                     const struct moment *at, struct effects *effects);
+/* The last block. GRANT_OK or GRANT_NO_ROOM. */
+enum grant_verdict agent_revoke_grant(struct agent *agent, const struct peck *peck,
+                                      const struct grant *grant, const struct moment *at,
+                                      struct effects *effects);
+enum refusal_code agent_revoke_own(struct agent *agent, const struct order *order,
+                                   const struct moment *at, struct effects *effects,
+                                   const char **message);
+void agent_forget_grants(struct agent *agent, const struct moment *at, struct effects *effects);
+
 /* ---- agent_vouchers.c ---- */
 void agent_restore_voucher(struct agent *agent, const struct kept_voucher *kept);
 void agent_free_vouchers(struct duckling *duckling);

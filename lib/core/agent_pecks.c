@@ -60,7 +60,7 @@ static enum refusal_code judge_target(const struct agent *agent, const struct pe
         *message = "this duckling gave one version to two records: it is left out for a day";
         return REFUSAL_UNKNOWN_TARGET;
     }
-    if (!entry->accepts_pecks &&
+    if (!entry->accepts_pecks && peck->grant.size == 0 &&
         !bonds_cover(agent->bonds, &peck->from, &peck->to, peck->action, at->wall_ms)) {
         *message = "this duckling accepts no pecks";
         return REFUSAL_PECKS_REFUSED;
@@ -131,6 +131,24 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
     return REFUSAL_NONE;
 }
 
+/* What its target's node would refuse, as far as this one can tell. */
+static enum refusal_code judge_own_grant(const struct agent *agent, const struct order *order,
+                                         const struct moment *at, const char **message,
+                                         const char **field)
+{
+    enum grant_verdict verdict;
+
+    if (order->send.grant.size == 0 ||
+        (!agent_is_revocation(&order->send) &&
+         bonds_cover(agent->bonds, &order->send.from, &order->send.to, order->send.action,
+                     at->wall_ms)))
+        return REFUSAL_NONE;
+    verdict = agent_judge_grant(agent, &order->send, &order->grant, at);
+    *message = grant_verdict_text(verdict);
+    *field = "grant";
+    return verdict == GRANT_OK ? REFUSAL_NONE : REFUSAL_GRANT;
+}
+
 static struct id covering_bond(const struct agent *agent, const struct peck *peck,
                                const struct moment *at)
 {
@@ -159,6 +177,8 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     }
     refusal->code =
         judge_target(agent, &peck, at, &effects->arena, &refusal->message, &refusal->field);
+    if (refusal->code == REFUSAL_NONE)
+        refusal->code = judge_own_grant(agent, order, at, &refusal->message, &refusal->field);
     if (refusal->code != REFUSAL_NONE ||
         !agent_judge_round(agent, &peck, thread, at, effects, refusal))
         return;
@@ -199,6 +219,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         .ticket = order->ticket,
         .thread = thread,
         .rank = order->rank,
+        .grant = order->grant,
     };
 }
 
@@ -213,6 +234,7 @@ static void receive_here(struct agent *agent, const struct unsigned_peck *sent, 
     event.peck.chain = sent->from->chain;
     event.peck.thread = sent->thread;
     event.peck.rank = sent->rank;
+    event.peck.grant = sent->grant;
     agent_receive_peck(agent, &event, effects);
 }
 
@@ -355,15 +377,15 @@ static bool is_open(const struct duckling *target, struct bytes action)
     return false;
 }
 
-/* Default deny: only a bond that covers the action lets it run unasked, or the target's owner, who
+/* Default deny: only a bond that covers the action lets it run unasked, a grant that allows it, or the target's owner, who
  * opened it to all of a tier. */
 static enum peck_state first_state(const struct agent *agent, const struct duckling *target,
                                    const struct peck *peck, const struct bond_decision *decision,
-                                   const struct sender_rank *rank)
+                                   bool is_granted, const struct sender_rank *rank)
 {
     if (peck->kind != PECK_ACTION)
         return PECK_PENDING;
-    if (decision->verdict == BOND_ADMITS)
+    if (decision->verdict == BOND_ADMITS || is_granted)
         return PECK_TAKEN;
     if (agent->settings.bond_own && agent_hosted(agent, &peck->from))
         return PECK_TAKEN;
@@ -427,6 +449,36 @@ static void keep_received(const struct event *event, enum peck_state state, stru
     effect->peck.chain = event->peck.chain;
 }
 
+/* Whoever names a grant that does not allow the action hears so at once: no owner is asked. */
+static bool refuse_by_grant(struct agent *agent, const struct event *event,
+                            enum grant_verdict verdict, struct effects *effects)
+{
+    struct peck_refusal refusal = {.code = "grant_refused",
+                                   .reason = grant_verdict_text(verdict),
+                                   .final = verdict != GRANT_NO_ROOM};
+
+    refuse(agent, event, &refusal, effects);
+    return refusal.final;
+}
+
+/* The node answers it in its target's name; no agent is asked. */
+static bool take_revocation(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    const struct peck *peck = &event->peck.peck;
+    struct tray_entry entry = entry_of(peck, PECK_TAKEN, &event->at);
+    enum grant_verdict verdict = agent_judge_grant(agent, peck, &event->peck.grant, &event->at);
+
+    if (verdict == GRANT_OK)
+        verdict = agent_revoke_grant(agent, peck, event->peck.grant.grant, &event->at, effects);
+    if (verdict != GRANT_OK)
+        return refuse_by_grant(agent, event, verdict, effects);
+    keep_received(event, PECK_TAKEN, agent_thread_of(peck, event->peck.thread), effects);
+    agent_say_done(agent, &entry, PECK_ANSWERED, bytes_of_text("{\"revoked\":true}"),
+                   bytes_of(NULL, 0), &event->at, 0, effects)
+        ->node = event->node;
+    return true;
+}
+
 bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct peck *peck = &event->peck.peck;
@@ -438,6 +490,7 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
     struct tray_entry entry;
     enum tray_verdict room;
     const char *revoked;
+    bool is_granted;
 
     if (!target) {
         refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
@@ -464,12 +517,22 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
         refuse_for_good(agent, event, "retired_key", "its sender's key was retired since", effects);
         return true;
     }
+    if (agent_is_revocation(peck))
+        return take_revocation(agent, event, effects);
     decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
     if (refusal.code) {
         refuse(agent, event, &refusal, effects);
         return refusal.final;
     }
-    entry = entry_of(peck, first_state(agent, target, peck, &decision, &event->peck.rank), at);
+    is_granted = decision.verdict == BOND_COVERS_NOT && peck->grant.size > 0;
+    if (is_granted) {
+        enum grant_verdict verdict = agent_judge_grant(agent, peck, &event->peck.grant, at);
+
+        if (verdict != GRANT_OK)
+            return refuse_by_grant(agent, event, verdict, effects);
+    }
+    entry = entry_of(
+        peck, first_state(agent, target, peck, &decision, is_granted, &event->peck.rank), at);
     if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
         event->peck.rank.tier < (int)target->profile.least_tier) {
         refuse_by_tier(agent, event, target, effects);
@@ -487,6 +550,8 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
     }
     if (decision.verdict == BOND_ADMITS)
         bonds_count_action(agent->bonds, &decision.bond->id, at->wall_ms);
+    if (is_granted)
+        agent_use_grant(agent, peck, event->peck.grant.grant, at, effects);
     agent_count_peck(agent, peck, thread, at, effects);
     keep_received(event, entry.state, thread, effects);
     agent->counters.pecks++;

@@ -43,6 +43,8 @@ const char *audit_kind_name(enum audit_kind kind)
         [AUDIT_BOND_MADE] = "bond_made",
         [AUDIT_BOND_ENDED] = "bond_ended",
         [AUDIT_REVOKED] = "revoked",
+        [AUDIT_GRANT_USED] = "grant_used",
+        [AUDIT_GRANT_REVOKED] = "grant_revoked",
     };
 
     return (size_t)kind < AUDIT_KINDS && names[kind] ? names[kind] : "";

@@ -24,8 +24,10 @@ enum audit_kind {
     AUDIT_BOND_MADE = 10,    /* or its terms changed; detail: scopes */
     AUDIT_BOND_ENDED = 11,   /* detail: why, where somebody or a revocation ended it */
     AUDIT_REVOKED = 12,      /* a duckling that lives here, or (duckling is zero) the node; detail: why */
+    AUDIT_GRANT_USED = 13,   /* by the peck that came before it; detail: the id of the grant's last block */
+    AUDIT_GRANT_REVOKED = 14, /* a block (the subject) of a grant by a duckling that lives here */
 };
-#define AUDIT_KINDS 13
+#define AUDIT_KINDS 15
 
 struct audit_entry {
     enum audit_kind kind;

@@ -25,6 +25,8 @@ enum effect_kind {
     EFFECT_KEEP_BOND,
     EFFECT_DROP_BOND,
     EFFECT_KEEP_COUNT, /* of a bond: what was used of it, or the rounds of a thread */
+    EFFECT_KEEP_GRANT, /* what was used or revoked; also where no row changed, for the audit log */
+    EFFECT_DROP_GRANT, /* of a block whose time is over */
     EFFECT_KEEP_RECORD,
     EFFECT_DROP_RECORD,
     EFFECT_KEEP_PROOF,
@@ -107,6 +109,7 @@ enum refusal_code {
     REFUSAL_PECKS_REFUSED,     /* "pecks_refused": the target accepts none */
     REFUSAL_BOND_ROUNDS,       /* "bond_rounds": the thread has had all its rounds */
     REFUSAL_BOND_COOLING_DOWN, /* "bond_cooling_down": the same, for a while */
+    REFUSAL_GRANT,             /* "grant_refused": it does not allow this; the message says why */
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
@@ -208,6 +211,8 @@ struct effect {
             struct bytes bond_reason;        /* drop: for the audit log; mostly empty */
         };
         struct bond_count count;
+        const struct grant_change *grant;    /* keep */
+        struct id dropped_grant;             /* drop: the block */
         struct kept_voucher *voucher;
         struct kept_trust *trust;            /* keep, drop */
         struct {

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "bond.h"
 #include "certificate.h"
+#include "grants.h"
 #include "moment.h"
 #include "noise.h"
 #include "outbox.h"
@@ -21,6 +22,7 @@ enum event_kind {
     EVENT_RESTORED_DUCKLING,
     EVENT_RESTORED_BOND,
     EVENT_RESTORED_THREAD, /* of a bond that was restored before */
+    EVENT_RESTORED_GRANT,  /* what was used or revoked of a block */
     EVENT_RESTORED_RECORD,
     EVENT_RESTORED_MARK,
     EVENT_RESTORED_PROOF,
@@ -88,6 +90,7 @@ enum order_kind {
     ORDER_WITHDRAW, /* tell the network that an operator took vouchers back */
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
+    ORDER_REVOKE_GRANT, /* the last block of one, by its root, that lives here; others go by peck, see agent_grants.c */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
     ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
 };
@@ -110,6 +113,12 @@ struct sender_rank {
     const char *missing;         /* for the tiers above: names with commas between; NULL: not looked up */
 };
 
+/* A grant that came with a peck or an order, and what the intake found of it. */
+struct opened_grant {
+    const struct grant *grant;   /* NULL: none, or it does not hold */
+    enum grant_verdict verdict;
+};
+
 struct order {
     uint64_t ticket;             /* names the reply */
     enum order_kind kind;
@@ -121,7 +130,7 @@ struct order {
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
-                                    reply_to, idempotency_key, trace */
+                                    reply_to, idempotency_key, trace, grant; revoke grant: grant */
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take, renew */
@@ -153,6 +162,7 @@ struct order {
     bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;
+    struct opened_grant grant;   /* send, revoke grant: send.grant, opened */
     struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
     struct {                     /* send: a peck of the same idempotency key; answer, partial, approve, deny,
                                     cancel: the peck itself; bond: the request. What the store holds of it */
@@ -238,6 +248,7 @@ struct event {
         struct kept_voucher voucher;                /* restored */
         struct bond bond;                           /* restored */
         struct bond_count thread;                   /* restored */
+        struct grant_row grant;                     /* restored */
         struct offered_record restored;             /* restored revocation, and restored record: of a node, metrics, a revocation whole;
                                                        of a duckling its host and whether it accepts
                                                        pecks; of others without content; no bytes */
@@ -280,6 +291,7 @@ struct event {
             enum peck_state known_state;
             struct bytes thread;                    /* of the peck that it replies to, as order.held */
             struct sender_rank rank;                /* where agent_judges_by_tier */
+            struct opened_grant grant;              /* peck.grant */
             struct perched *perched;                /* NULL: it came over a link; else `node` is the perch */
         } peck;
         struct {

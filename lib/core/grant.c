@@ -4,6 +4,8 @@
 #include "peck.h"
 #include "wire/grant.pb-c.h"
 
+#include <assert.h>
+
 const char *grant_verdict_text(enum grant_verdict verdict)
 {
     switch (verdict) {
@@ -294,6 +296,24 @@ static struct bytes seal_block(const struct grant_wish *wish, const struct hash 
         return bytes_of(NULL, 0);
     return envelope_seal(ENVELOPE_GRANT, &wish->issuer, wish->key,
                          bytes_of(data, duck__grant_body__pack(&message, data)), arena, NULL);
+}
+
+struct bytes grant_cut(const struct grant *grant, size_t count, struct arena *arena)
+{
+    ProtobufCBinaryData blocks[GRANT_BLOCKS_MAX], chains[GRANT_BLOCKS_MAX];
+    Duck__Grant message = DUCK__GRANT__INIT;
+    uint8_t *data;
+
+    assert(count > 0 && count <= grant->count);
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = lent(grant->wires[i]);
+        chains[i] = lent(grant->chains[i]);
+    }
+    message.n_blocks = message.n_chains = count;
+    message.blocks = blocks;
+    message.chains = chains;
+    data = arena_take(arena, duck__grant__get_packed_size(&message));
+    return data ? bytes_of(data, duck__grant__pack(&message, data)) : bytes_of(NULL, 0);
 }
 
 static enum grant_verdict pack(const struct grant *before, const struct grant_wish *wish,

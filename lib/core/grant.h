@@ -60,6 +60,10 @@ enum grant_verdict {
     GRANT_WIDER,          /* the new block says more than the grant allows */
 };
 
+/* A peck of this action that carries a grant revokes the grant's last block; its sender must be that
+ * block's issuer. The root's node carries it out: no agent hears of it. */
+#define GRANT_REVOKE_ACTION "grant.revoke"
+
 const char *grant_verdict_text(enum grant_verdict verdict);
 
 /* What a block says; grant_make and grant_narrow sign it. */
@@ -92,6 +96,9 @@ enum grant_verdict grant_narrow(struct bytes grant, const struct grant_wish *wis
  * NULL) becomes the number of the block that does not, from 0. */
 enum grant_verdict grant_open(struct bytes wire, struct arena *arena, struct grant *grant,
                               size_t *at);
+
+/* The same, up to its block `count` - 1. .data NULL: the arena's budget. */
+struct bytes grant_cut(const struct grant *grant, size_t count, struct arena *arena);
 
 /* What somebody wants to do under a grant that was opened. */
 struct grant_use {

@@ -343,6 +343,43 @@ static void *unpack(const ProtobufCMessageDescriptor *descriptor, struct bytes b
                                      body.data);
 }
 
+/* A longer chain of an issuer, or another one, that is known here: the one in the grant is not its
+ * last word. */
+static bool is_outgrown(struct intake *intake, const struct grant *grant)
+{
+    bool found = false;
+
+    enter(intake);
+    for (size_t i = 0; i < grant->count && !found; i++) {
+        struct bytes held = keyring_chain(intake->settings.keyring, &grant->blocks[i].issuer);
+        size_t count = held.data ? chain_count(held) : 0, named = chain_count(grant->chains[i]);
+        struct id last = count == named ? chain_last(held) : (struct id){0};
+        struct id last_named = chain_last(grant->chains[i]);
+
+        found = count > named || (count == named && !id_equal(&last, &last_named));
+    }
+    leave(intake);
+    return found;
+}
+
+void intake_open_grant(struct intake *intake, struct bytes wire, struct arena *arena,
+                       struct opened_grant *opened)
+{
+    struct grant *grant = arena_take(arena, sizeof *grant);
+
+    *opened = (struct opened_grant){.verdict = GRANT_TOO_LARGE};
+    if (!grant)
+        return;
+    opened->verdict = grant_open(wire, arena, grant, NULL);
+    if (opened->verdict != GRANT_OK)
+        return;
+    intake->alone += grant->count;
+    if (is_outgrown(intake, grant))
+        opened->verdict = GRANT_RETIRED_KEY;
+    else
+        opened->grant = grant;
+}
+
 static enum intake_verdict open_peck(struct intake *intake, struct bytes body, uint64_t wall_ms,
                                      struct arena *arena, struct event *event, struct id *name,
                                      char reason[REASON_SIZE])
@@ -383,6 +420,8 @@ static enum intake_verdict open_peck(struct intake *intake, struct bytes body, u
     if (!is_within(&period, event->peck.peck.created_ms))
         return INTAKE_RETIRED_KEY;
     event->peck.retired = period.is_over;
+    if (event->peck.peck.grant.size > 0)
+        intake_open_grant(intake, event->peck.peck.grant, arena, &event->peck.grant);
     event->kind = EVENT_PECK;
     return INTAKE_TAKEN;
 }

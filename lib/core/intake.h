@@ -69,6 +69,11 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
                                   struct arena *arena, struct id *signer,
                                   enum identity_kind *kind, struct public_key *key);
 
+/* Opens a grant as grant_open does, and looks whether keys that signed it were replaced since, as far as
+ * is known here. */
+void intake_open_grant(struct intake *intake, struct bytes wire, struct arena *arena,
+                       struct opened_grant *opened);
+
 /* How many signatures of pecks, receipts and records were checked: a batch counts once. */
 uint64_t intake_signature_checks(const struct intake *intake);
 

@@ -88,6 +88,7 @@
 #define VOUCHER_LIFE_MAX_MS (90 * DAY_MS)
 #define WITHDRAWAL_LIFE_MS (VOUCHER_LIFE_MAX_MS + DAY_MS) /* outlives whatever it takes back */
 #define GRANT_LIFE_MAX_MS (365 * DAY_MS)
+#define GRANT_KEPT_MS DAY_MS                 /* what is known of a block outlives it: clocks are set back */
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define NODE_SAID_ANEW_MS SECOND_MS          /* after turns that could not be kept: the node's own record */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
@@ -165,6 +166,10 @@
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
 #define IDEMPOTENCY_KEYS_MAX 65536u
+
+#define GRANT_ROWS_MAX 65536u     /* blocks of grants that are counted, or were revoked */
+#define GRANT_ROWS_RESERVE(max) ((max) / 10) /* of them, for revocations by roots */
+#define GRANT_ROWS_PER_GRANT_MAX 1024u /* of one first block */
 
 /* Reconciliation. */
 /* Gossip. */

@@ -105,7 +105,8 @@ static enum peck_verdict judge_action(const struct peck *peck)
 
 static enum peck_verdict judge_bond_request(const struct peck *peck)
 {
-    if (peck->action.size > 0 || peck->payload.size > 0 || peck->scope_count == 0)
+    if (peck->action.size > 0 || peck->payload.size > 0 || peck->scope_count == 0 ||
+        peck->grant.size > 0)
         return PECK_MALFORMED;
     for (size_t i = 0; i < peck->scope_count; i++)
         if (!peck_scope_is_valid(peck->scopes[i]))
@@ -120,6 +121,7 @@ static enum peck_verdict judge(const struct peck *peck)
     enum peck_verdict verdict;
 
     if (peck->network.size == 0 || peck->network.size > NETWORK_ID_MAX ||
+        peck->grant.size > GRANT_SIZE_MAX ||
         peck->idempotency_key.size > PECK_IDEMPOTENCY_KEY_MAX ||
         (peck->trace.size != 0 && peck->trace.size != PECK_TRACE_SIZE))
         return PECK_MALFORMED;
@@ -180,6 +182,7 @@ enum peck_verdict peck_parse_named(struct bytes body, const struct hash *hash, s
     parsed.expires_ms = message->expires_ms;
     parsed.idempotency_key = borrowed(message->idempotency_key);
     parsed.trace = borrowed(message->trace);
+    parsed.grant = borrowed(message->grant);
     verdict = judge(&parsed);
     if (verdict != PECK_OK)
         return verdict;
@@ -234,6 +237,7 @@ enum peck_verdict peck_pack(struct peck *peck, struct arena *arena, struct bytes
     message.idempotency_key = lent(peck->idempotency_key);
     message.nonce = lent(bytes_of(peck->nonce, sizeof peck->nonce));
     message.trace = lent(peck->trace);
+    message.grant = lent(peck->grant);
     data = arena_take(arena, duck__peck_body__get_packed_size(&message));
     if (!data)
         return PECK_MALFORMED;
@@ -249,7 +253,7 @@ bool peck_same_content(const struct peck *left, const struct peck *right)
         left->scope_count != right->scope_count || !bytes_equal(left->action, right->action) ||
         !bytes_equal(left->payload, right->payload) ||
         !bytes_equal(left->message, right->message) || !bytes_equal(left->thread, right->thread) ||
-        !id_equal(&left->reply_to, &right->reply_to))
+        !bytes_equal(left->grant, right->grant) || !id_equal(&left->reply_to, &right->reply_to))
         return false;
     for (size_t i = 0; i < left->scope_count; i++)
         if (!bytes_equal(left->scopes[i], right->scopes[i]))

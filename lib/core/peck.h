@@ -37,6 +37,7 @@ struct peck {
     struct bytes idempotency_key;
     uint8_t nonce[8];
     struct bytes trace;
+    struct bytes grant; /* packed; not opened here, see grant.h */
 };
 
 enum peck_verdict {

@@ -136,6 +136,8 @@ struct restored {
     struct tray_entry received_entries[RESTORED_MAX];
     struct metrics_content counters;
     struct version floor;
+    size_t grants;
+    struct grant_row grant;
 };
 
 static inline void restored_take(void *context, const struct event *event)
@@ -169,6 +171,10 @@ static inline void restored_take(void *context, const struct event *event)
     case EVENT_RESTORED_THREAD:
         restored->threads++;
         restored->thread = event->thread;
+        break;
+    case EVENT_RESTORED_GRANT:
+        restored->grants++;
+        restored->grant = event->grant;
         break;
     case EVENT_RESTORED_RECORD:
         restored->records++;

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#define PLAY_GRANT_BLOCKS 4
 #define LEASE_UNTIL_MS (THINGS_WALL_MS + HOUR_MS)
 
 static const struct moment restored_at = {.now_ms = 5000, .wall_ms = THINGS_WALL_MS + MINUTE_MS};
@@ -302,6 +303,39 @@ static void hold(struct writer *writer, struct played_turn *turn, size_t number)
     writer->held = dice_below(&writer->dice, 3) ? number : 0; /* else it stays to the end */
 }
 
+/* A block is used once more, revoked, or forgotten. */
+static void use_grant(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct play *play = writer->play;
+    uint8_t block = (uint8_t)dice_below(&writer->dice, PLAY_GRANT_BLOCKS);
+    struct grant_change *change = arena_take(&play->arena, sizeof *change);
+    struct effect effect = {.kind = EFFECT_KEEP_GRANT, .grant = change};
+
+    if (dice_below(&writer->dice, 6) == 0) {
+        effect.kind = EFFECT_DROP_GRANT;
+        effect.dropped_grant = (struct id){.bytes = {6, block}};
+        add(turn, effect, block);
+        return;
+    }
+    *change = (struct grant_change){.is_revocation = number % 3 == 0,
+                                    .root = play->bob.id,
+                                    .with = play->alice.id,
+                                    .block = {.bytes = {6, block}},
+                                    .peck = {.bytes = {7, (uint8_t)number}},
+                                    .at_ms = THINGS_WALL_MS + number,
+                                    .row_count = 1};
+    change->rows[0] = (struct grant_row){.block = change->block,
+                                         .first = change->block,
+                                         .root = play->bob.id,
+                                         .issuer = play->bob.id,
+                                         .holder = play->alice.id,
+                                         .uses = 100,
+                                         .used = number,
+                                         .revoked_ms = change->is_revocation ? number : 0,
+                                         .not_after_ms = THINGS_WALL_MS + DAY_MS};
+    add(turn, effect, block);
+}
+
 static void write_turn(struct writer *writer, size_t number)
 {
     struct play *play = writer->play;
@@ -326,6 +360,8 @@ static void write_turn(struct writer *writer, size_t number)
         change_evidence(writer, turn, number);
     else if (dice_below(&writer->dice, 8) == 0)
         hold(writer, turn, number);
+    else if (dice_below(&writer->dice, 6) == 0)
+        use_grant(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
         publish(writer, turn, number);
     else if (dice_below(&writer->dice, 4) == 0)
@@ -480,6 +516,7 @@ struct expected {
     uint64_t floor_ms, voucher_until_ms, trust_until_ms;
     uint64_t perched, pre_keys; /* sums of the turns that they are of */
     struct told_tier told_tier;
+    struct grant_row grants[PLAY_GRANT_BLOCKS]; /* zero: not there */
 };
 
 static void expect_effect(struct expected *expected, const struct played_effect *played)
@@ -519,6 +556,10 @@ static void expect_effect(struct expected *expected, const struct played_effect 
         expected->pre_keys += effect->pre_key.made_ms;
     } else if (effect->kind == EFFECT_DROP_PRE_KEY) {
         expected->pre_keys -= effect->pre_key.made_ms;
+    } else if (effect->kind == EFFECT_KEEP_GRANT) {
+        expected->grants[played->subject] = effect->grant->rows[0];
+    } else if (effect->kind == EFFECT_DROP_GRANT) {
+        expected->grants[played->subject] = (struct grant_row){0};
     } else if (effect->kind == EFFECT_KEEP_KEY) {
         expected->is_rotated = true;
     } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.own) {
@@ -544,6 +585,7 @@ struct found {
     bool records_in_order, seeds_hold, is_bob, is_rotated_bob; /* key and chain, both of one time */
     uint64_t voucher_until_ms, perched, pre_keys;
     struct told_tier told_tier;
+    struct grant_row grants[PLAY_GRANT_BLOCKS];
     struct metrics_content counters;
     struct version floor;
 };
@@ -585,6 +627,8 @@ static void note_restored(void *context, const struct event *event)
         found->pre_keys += event->pre_key.made_ms;
     else if (event->kind == EVENT_RESTORED_VOUCHER)
         found->voucher_until_ms = event->voucher.not_after_ms;
+    else if (event->kind == EVENT_RESTORED_GRANT)
+        found->grants[event->grant.block.bytes[1] % PLAY_GRANT_BLOCKS] = event->grant;
     else if (event->kind == EVENT_RESTORED_BOND)
         found->bonds++;
     else if (event->kind == EVENT_RESTORED_RECORD)
@@ -686,6 +730,8 @@ static const char *check_counts(const struct found *found, const struct expected
         return "a bond is lost, or is back";
     if (found->perched != expected->perched)
         return "what is held for others is lost, or is back";
+    if (memcmp(found->grants, expected->grants, sizeof found->grants) != 0)
+        return "what was used or revoked of a grant is lost, or is back";
     if (found->pre_keys != expected->pre_keys)
         return "a pre-key is lost, or is back";
     if (found->ducklings != expected->ducklings)

@@ -3,7 +3,7 @@
  * A script is made from a seed before it is played, so that a process that saw none of it knows what must be
  * there: bob, hosted here, gets pecks of alice; his agent takes, acknowledges and answers them; he sends some
  * under idempotency keys, to which receipts come; bonds are made and end; records of this node and of others are
- * kept; sealed pecks are held for others, under pre-keys that come and go; bob is vouched for, his operator is trusted and takes back, his tier is told. Between turns come
+ * kept; sealed pecks are held for others, under pre-keys that come and go; blocks of his grants are used and revoked; bob is vouched for, his operator is trusted and takes back, his tier is told. Between turns come
  * checkpoints and restarts. Each turn keeps its number among the counters.
  *
  * As in node/loop.c what a turn promises is told after store_sync, and a turn of which all is said again when

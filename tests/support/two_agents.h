@@ -56,7 +56,8 @@ struct node {
     struct offered_record records[PECKS_MAX];
     size_t record_count;
     size_t bonds_made, bonds_ended, ends_told, refused_frames;
-    size_t terms_told, limits_told, counts_kept;
+    size_t terms_told, limits_told, counts_kept, grants_kept;
+    struct grant_change last_grant;
     size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
     struct bond_count last_use, last_thread; /* as they were kept last */
@@ -159,6 +160,10 @@ static inline void keep(struct node *node, const struct effect *effect)
     case EFFECT_KEEP_COUNT:
         node->counts_kept++;
         *(effect->count.is_thread ? &node->last_thread : &node->last_use) = effect->count;
+        break;
+    case EFFECT_KEEP_GRANT:
+        node->grants_kept++;
+        node->last_grant = *effect->grant;
         break;
     default:
         break;
@@ -423,6 +428,8 @@ static inline const struct reply *order(struct pond *pond, struct node *node, st
         order->held.thread = thread_of(node, &order->send);
         order_join_thread(order);
     }
+    if (order->send.grant.size > 0)
+        intake_open_grant(node->intake, order->send.grant, &node->memory, &order->grant);
     if (order->kind == ORDER_BOND && request) {
         order->held.found = true;
         order->held.hash = request->hash;

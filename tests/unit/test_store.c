@@ -968,7 +968,8 @@ static const char back_to_version_2[] =
     "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
     "ALTER TABLE hosted DROP COLUMN open_actions;"
     "ALTER TABLE peck DROP COLUMN conversation;"
-    "DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP TABLE deposit;"
+    "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
+    "TABLE deposit;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)
@@ -1016,11 +1017,61 @@ END_TEST
 
 /* ---- restarts ---- */
 
+static struct grant_change grant_used(uint8_t block, uint64_t used, uint64_t revoked_ms)
+{
+    struct grant_change change = {.root = bed.bob.id, .row_count = 1};
+
+    change.block = (struct id){.bytes = {9, block}};
+    change.peck = (struct id){.bytes = {8}};
+    change.is_revocation = revoked_ms > 0;
+    change.rows[0] = (struct grant_row){.block = change.block,
+                                        .first = {.bytes = {9}},
+                                        .root = bed.bob.id,
+                                        .issuer = bed.alice.id,
+                                        .holder = bed.node.id,
+                                        .uses = 7,
+                                        .used = used,
+                                        .revoked_ms = revoked_ms,
+                                        .not_after_ms = THINGS_WALL_MS + block};
+    return change;
+}
+
+START_TEST(what_was_used_and_revoked_of_grants_comes_back)
+{
+    struct grant_change changes[] = {grant_used(2, 1, 0), grant_used(1, 1, 0), grant_used(2, 3, 5)};
+    struct effect effects[4] = {{.kind = EFFECT_KEEP_GRANT, .grant = &changes[0]},
+                                {.kind = EFFECT_KEEP_GRANT, .grant = &changes[1]},
+                                {.kind = EFFECT_KEEP_GRANT, .grant = &changes[2]},
+                                {.kind = EFFECT_DROP_GRANT}};
+    struct store_reader *reader;
+    struct grant_row rows[3];
+    struct restored restored;
+
+    bed_keep(&bed, effects, 3);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.count, 2);
+    ck_assert_int_eq(restored.kinds[1], EVENT_RESTORED_GRANT);
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, rows, 3), 2);
+    ck_assert_mem_eq(&rows[0], &changes[1].rows[0], sizeof rows[0]); /* ends first */
+    ck_assert_mem_eq(&rows[1], &changes[2].rows[0], sizeof rows[1]);
+    ck_assert_uint_eq(store_view_grants(reader, &(struct id){0}, rows, 1), 1);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.alice.id, rows, 3), 0);
+    effects[3].dropped_grant = changes[0].block;
+    bed_keep(&bed, &effects[3], 1);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, rows, 3), 1);
+    store_reader_close(reader);
+}
+END_TEST
+
 START_TEST(what_is_restored_comes_in_the_order_of_events)
 {
     struct hosted hosted = bob_hosted();
+    struct grant_change change = grant_used(1, 1, 0);
     struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
-    struct effect effects[7] = {
+    struct effect effects[8] = {
         {.kind = EFFECT_KEEP_BOND, .bond = &bond},
         {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
         make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena),
@@ -1028,6 +1079,7 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
         make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena),
         {.kind = EFFECT_KEEP_PROOF},
         {.kind = EFFECT_KEEP_COUNT, .count = {.bond = bond.id, .is_thread = true}},
+        {.kind = EFFECT_KEEP_GRANT, .grant = &change},
     };
     struct restored restored;
 
@@ -1039,10 +1091,10 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 
     bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
-    bed_keep(&bed, effects, 7);
+    bed_keep(&bed, effects, 8);
     bed_restore(&bed, &later, &restored);
-    ck_assert_uint_eq(restored.count, 8);
-    for (size_t i = 0; i < 8; i++)
+    ck_assert_uint_eq(restored.count, 9);
+    for (size_t i = 0; i < 9; i++)
         ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
 }
 END_TEST
@@ -1386,6 +1438,7 @@ int main(void)
     tcase_add_test(cases, bonds_of_version_2_have_no_limits_and_live_on);
     tcase_add_test(cases, counters_come_back);
     tcase_add_test(cases, what_is_restored_comes_in_the_order_of_events);
+    tcase_add_test(cases, what_was_used_and_revoked_of_grants_comes_back);
     tcase_add_test(cases, sent_pecks_that_await_a_receipt_are_due_at_once);
     tcase_add_test(cases, received_pecks_come_back_to_their_place_in_order_of_arrival);
     tcase_add_test(cases, open_pecks_come_back_though_they_are_filed);

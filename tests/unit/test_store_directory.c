@@ -866,7 +866,8 @@ static const char back_to_version_1[] =
     "DROP TABLE voucher; DROP TABLE trust; ALTER TABLE hosted DROP COLUMN least_tier;"
     "ALTER TABLE hosted DROP COLUMN open_actions;"
     "ALTER TABLE peck DROP COLUMN conversation;"
-    "DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP TABLE deposit;"
+    "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
+    "TABLE deposit;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)
