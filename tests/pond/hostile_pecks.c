@@ -5,7 +5,8 @@
 
 #define PARTIALS_MAX_OF_FOX 8u
 
-static const char *const actions[] = {"query", "query", "query.more", "quer", "queryx", "delete"};
+static const char *const actions[] = {"query",  "query",  "query.more",  "quer",
+                                      "queryx", "delete", "grant.revoke"};
 
 static struct bytes seal(struct pond *pond, const struct author *author, struct peck *peck,
                          struct arena *arena)
@@ -50,6 +51,8 @@ static void ask(struct pond *pond, struct pond_node *node, const struct author *
     peck.action =
         bytes_of_text(actions[dice_below(&pond->hostile_dice, sizeof actions / sizeof *actions)]);
     peck.payload = bytes_of_text("{}");
+    if (dice_below(&pond->hostile_dice, 3) == 0) /* whoever holds it */
+        peck.grant = grants_any_wire(pond, &pond->hostile_dice);
     wire = seal(pond, author, &peck, arena);
     send(pond, node, host, author->chain, wire, arena);
     if (author->key == hostile->duck.key)

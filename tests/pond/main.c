@@ -215,6 +215,9 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->answered, (unsigned long long)figures->fox_pecks,
            (unsigned long long)figures->fox_pecks_covered,
            (unsigned long long)figures->fox_pecks_handed_out);
+    printf("grants: %llu made or narrowed, %llu revoked by pecks; %llu pecks taken under one\n",
+           (unsigned long long)figures->grants, (unsigned long long)figures->grants_revoked,
+           (unsigned long long)figures->pecks_granted);
     printf("vouchers: %llu held in the end, %llu of them taken back\n",
            (unsigned long long)figures->vouchers, (unsigned long long)figures->vouchers_void);
     printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
@@ -341,6 +344,9 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->cancelled += one.cancelled;
     sum->brought += one.brought;
     sum->collected += one.collected;
+    sum->grants += one.grants;
+    sum->grants_revoked += one.grants_revoked;
+    sum->pecks_granted += one.pecks_granted;
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;

@@ -51,6 +51,7 @@ struct pond *pond_new(const struct pond_wish *wish)
     pond->records = records_new();
     pond->record_pool = record_pool_new(pool_seed);
     pond->life = life_new();
+    pond->grants = grants_of_pond_new();
     pond->operators = operators_new(wish->seed);
     for (uint32_t i = 0; i < pond->count; i++)
         node_born(pond, i, i >= wish->nodes);
@@ -88,6 +89,7 @@ void pond_free(struct pond *pond)
     memory_give_back(pond->cuts.side);
     memory_give_back(pond->queue.heap);
     life_free(pond->life);
+    grants_of_pond_free(pond->grants);
     operators_free(pond->operators);
     frames_free(pond->frames);
     records_free(pond->records);

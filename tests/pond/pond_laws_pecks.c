@@ -55,11 +55,11 @@ static void judge_received(struct pond *pond, struct pond_node *node, const stru
     pond->sums.fox_pecks += owner && owner->hostile;
     if (effect->peck.state != PECK_TAKEN)
         return;
-    watched->covered = is_covered(pond, node, effect);
+    watched->covered = is_covered(pond, node, effect) || laws_judge_granted(pond, node, effect);
     pond->sums.fox_pecks_covered += owner && owner->hostile;
     if (!watched->covered)
-        law_broken(pond, "no action runs without bond or approval",
-                   "%s takes a peck for its agent, and no bond covers it", node->name);
+        law_broken(pond, "no action runs without bond, grant or approval",
+                   "%s takes a peck for its agent, and no bond or grant covers it", node->name);
 }
 
 void laws_judge_peck(struct pond *pond, struct pond_node *node, const struct effect *effect,
@@ -110,7 +110,7 @@ void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct
                        watched->answered ? "answered" : "acknowledged");
         if (!peck || peck->kind != PECK_ACTION || peck->state == PECK_PENDING ||
             !(watched->covered || watched->approved))
-            law_broken(pond, "no action runs without bond or approval",
+            law_broken(pond, "no action runs without bond, grant or approval",
                        "%s hands out what nobody approved", node->name);
     }
 }
@@ -182,6 +182,8 @@ void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct e
                    is_honest(pond, &effect->receipt.with) ? "a duck" : "a fox");
     if (receipt.state == PECK_CANCELLED && !laws_watch(pond, &effect->receipt.peck)->cancelled)
         law_broken(pond, "no peck is taken back but by its sender", "%s has one", node->name);
+    if (receipt.state == PECK_ANSWERED)
+        laws_hear_revoked(pond, peck);
     pond->sums.cancelled += receipt.state == PECK_CANCELLED;
     pond->sums.answers_in_parts += receipt.partials > 0;
     arena_free(&arena);

@@ -14,6 +14,7 @@
 struct asked { /* by ticket: what an answer is about */
     enum order_kind kind;
     struct id duckling, peck;
+    uint64_t grant;
 };
 
 struct life {
@@ -43,8 +44,8 @@ void life_free(struct life *life)
     memory_give_back(life);
 }
 
-static struct order *ask(struct pond *pond, struct message *message, enum order_kind kind,
-                         const struct id *duckling)
+struct order *life_ask(struct pond *pond, struct message *message, enum order_kind kind,
+                       const struct id *duckling)
 {
     struct life *life = pond->life;
     struct order *order = node_order(message, kind, duckling);
@@ -56,6 +57,17 @@ static struct order *ask(struct pond *pond, struct message *message, enum order_
     life->asked[pond->ticket] = (struct asked){.kind = kind, .duckling = *duckling};
     order->ticket = ++pond->ticket;
     return order;
+}
+
+static struct order *ask(struct pond *pond, struct message *message, enum order_kind kind,
+                         const struct id *duckling)
+{
+    return life_ask(pond, message, kind, duckling);
+}
+
+void life_about_grant(struct pond *pond, uint64_t number)
+{
+    pond->life->asked[pond->ticket - 1].grant = number;
 }
 
 static void about(struct pond *pond, const struct id *peck)
@@ -382,6 +394,10 @@ void life_step(struct pond *pond)
     }
     if (!pond->wish.pecks)
         return;
+    if (dice_below(&pond->life_dice, 8) == 0) {
+        grants_step(pond);
+        return;
+    }
     switch (dice_below(&pond->life_dice, 16)) {
     case 0:
         if (dice_below(&pond->life_dice, 2)) {
@@ -461,6 +477,8 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
                        "%s says number %u after %u", node->name, reply->reply.number,
                        watched->partials_said);
         watched->partials_said = reply->reply.number;
+    } else if (asked.kind == ORDER_REVOKE_GRANT) {
+        grants_hear_revoked(pond, asked.grant);
     } else if (asked.kind == ORDER_UNPECK) {
         struct watched *bond = laws_watch(pond, &reply->reply.bond);
 

@@ -306,6 +306,9 @@ static void look_up(struct pond *pond, struct pond_node *node, struct message *m
     if (event->kind != EVENT_ORDER)
         return;
     order = (struct order *)(uintptr_t)event->order;
+    if (order->send.grant.size > 0)
+        intake_open_grant(frames_intake(pond->frames), order->send.grant, &message->arena,
+                          &order->grant);
     if (order->kind == ORDER_SEND) {
         order->held.thread = thread_of(node, &order->send, &message->arena);
         order_join_thread(order);

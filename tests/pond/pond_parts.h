@@ -163,6 +163,8 @@ struct pond_store {
     size_t duckling_count, duckling_capacity;
     struct bond *bonds;
     size_t bond_count, bond_capacity;
+    struct grant_row *grants;
+    size_t grant_count, grant_capacity;
     struct bond_count *threads;
     size_t thread_count, thread_capacity;
     struct idtable pecks[2];     /* by box - 1 */
@@ -377,6 +379,7 @@ struct watched {
     bool ordered, taken_said, approved, covered, acknowledged, answered;
     uint64_t bond_until_ms;      /* wall: of the bond that its approval made; 0: as long as bonds last */
     bool bond_ended;             /* by its approver */
+    uint64_t grant;              /* that it was taken under; 0: none */
 };
 
 /* ---- tracked changes ---- */
@@ -415,6 +418,7 @@ struct pond {
     uint64_t split_until_us;
     struct idtable watched;
     struct life *life;
+    struct pond_grants *grants;
     struct operators *operators;
     uint64_t ticket, looked_at_ms;
     struct change *changes;
@@ -485,6 +489,18 @@ void operators_withdraw(struct pond *pond, struct pond_node *node, size_t number
                         const struct id *duckling);
 void operators_step(struct pond *pond, struct pond_node *any, const struct id *duckling,
                     struct pond_node *home); /* any: that is up; or NULL */
+/* ---- grants ---- */
+struct pond_grants *grants_of_pond_new(void);
+void grants_of_pond_free(struct pond_grants *grants);
+void grants_step(struct pond *pond);
+struct bytes grants_any_wire(struct pond *pond, struct dice *dice); /* empty: there is none */
+void grants_hear_revoked(struct pond *pond, uint64_t number);
+bool laws_judge_granted(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void laws_hear_revoked(struct pond *pond, const struct kept_peck *sent);
+struct order *life_ask(struct pond *pond, struct message *message, enum order_kind kind,
+                       const struct id *duckling);
+void life_about_grant(struct pond *pond, uint64_t number);
+
 struct life *life_new(void);
 void life_free(struct life *life);
 void spread_begin(struct pond *pond, struct pond_node *node, struct pooled *record);

@@ -61,6 +61,7 @@ void disk_close(struct pond_store *store)
     held_set_free(&store->records);
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
+    memory_give_back(store->grants);
     memory_give_back(store->pins);
     disk_free_perches(store);
     memory_give_back(store->threads);
@@ -170,6 +171,23 @@ static void keep_bond(struct pond_store *store, const struct bond *bond)
 }
 
 /* A power cut takes none of it back: then more was used than is known elsewhere, never less. */
+static void drop_grant(struct pond_store *store, const struct id *block)
+{
+    for (size_t i = 0; i < store->grant_count; i++)
+        if (id_equal(&store->grants[i].block, block))
+            store->grants[i] = store->grants[--store->grant_count];
+}
+
+static void keep_grant(struct pond_store *store, const struct grant_change *change)
+{
+    for (size_t i = 0; i < change->row_count; i++) {
+        drop_grant(store, &change->rows[i].block);
+        store->grants =
+            grow(store->grants, store->grant_count, &store->grant_capacity, sizeof *store->grants);
+        store->grants[store->grant_count++] = change->rows[i];
+    }
+}
+
 static void keep_count(struct pond_store *store, const struct bond_count *count)
 {
     for (size_t i = 0; i < store->bond_count && !count->is_thread; i++)
@@ -380,6 +398,12 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
     case EFFECT_DROP_BOND:
         drop_bond(store, &effect->bond->id);
         break;
+    case EFFECT_KEEP_GRANT:
+        keep_grant(store, effect->grant);
+        break;
+    case EFFECT_DROP_GRANT:
+        drop_grant(store, &effect->dropped_grant);
+        break;
     case EFFECT_KEEP_COUNT:
         keep_count(store, &effect->count);
         break;
@@ -549,6 +573,11 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     event.kind = EVENT_RESTORED_BOND;
     for (size_t i = 0; i < store->bond_count; i++) {
         event.bond = store->bonds[i];
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_GRANT;
+    for (size_t i = 0; i < store->grant_count; i++) {
+        event.grant = store->grants[i];
         agent_step(node->agent, &event, unheard);
     }
     event.kind = EVENT_RESTORED_PIN;
