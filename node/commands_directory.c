@@ -334,6 +334,9 @@ static int directory(struct call *call)
         print_json(json_of_message(reply->directory));
     for (size_t i = 0; !call->json && i < reply->directory->n_entries; i++)
         print_entry(reply->directory->entries[i]);
+    for (size_t i = 0; !call->json && i < reply->directory->n_contradicted; i++)
+        printf("%s  in quarantine: it has two certificates of one number\n",
+               reply->directory->contradicted[i]);
     if (!call->json && reply->directory->n_entries == 0)
         printf("nobody\n");
     if (!call->json && reply->directory->next_cursor[0])

@@ -543,12 +543,37 @@ static void check_peers(struct doctor *doctor)
     duck_reply_free(reply);
 }
 
+static void check_directory(struct doctor *doctor)
+{
+    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    const Duck__DirectoryList *found;
+    Duck__Reply *reply;
+    int status;
+
+    query.limit = 1;
+    request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
+    request.directory = &query;
+    reply = ask(doctor->call, &request, &status);
+    if (!reply)
+        return; /* it was said */
+    found = reply->directory;
+    if (found->n_contradicted > 0)
+        say(doctor, "quarantine", FINDING_WARN,
+            "their next keys are known to somebody else: hatch them anew; ducknode directory names "
+            "them",
+            "%zu identities have two certificates of one number, the first: %s",
+            found->n_contradicted, found->contradicted[0]);
+    duck_reply_free(reply);
+}
+
 static void check_running(struct doctor *doctor)
 {
     check_parts(doctor);
     check_listening(doctor);
     check_gateway(doctor);
     check_peers(doctor);
+    check_directory(doctor);
     check_queues(doctor);
 }
 

@@ -12,6 +12,7 @@
 #include "store.h"
 #include "wire/local.pb-c.h"
 
+#define CONTRADICTED_LISTED_MAX 50u
 #define TIERS_COMPUTED 2u /* the highest that is: of a lobster bind nothing is known here */
 #define TRUST_IN_ANSWER_MAX 1024u
 #define STORE_PAGES_MAX 4u /* looked through for one page */
@@ -193,6 +194,25 @@ static void leave_out_dead(struct local_view *view, const Duck__DirectoryQuery *
     filter->dead_host_count = roster_gone(roster, nodes, NODES_MAX);
 }
 
+/* Nothing else of them is in the directory. */
+static void list_contradicted(struct local_view *view, const struct directory_filter *filter,
+                              Duck__DirectoryList *list)
+{
+    struct id identities[CONTRADICTED_LISTED_MAX];
+    size_t count;
+
+    if (id_is_zero(&filter->duckling)) {
+        count = store_view_contradicted(view->reader, identities, CONTRADICTED_LISTED_MAX);
+    } else {
+        identities[0] = filter->duckling;
+        count = store_view_is_contradicted(view->reader, &filter->duckling);
+    }
+    list->contradicted = local_new(view, (count + 1) * sizeof *list->contradicted);
+    for (; list->n_contradicted < count; list->n_contradicted++)
+        list->contradicted[list->n_contradicted] =
+            local_id(view, ID_DUCKLING, &identities[list->n_contradicted]);
+}
+
 void local_view_directory(struct local_view *view, const void *asked, void *reply)
 {
     const Duck__DirectoryQuery *query = asked;
@@ -210,6 +230,8 @@ void local_view_directory(struct local_view *view, const void *asked, void *repl
     stored = local_new(view, filter.limit * sizeof *stored);
     duck__directory_list__init(list);
     list->entries = local_new(view, (filter.limit + 1) * sizeof *list->entries);
+    if (filter.after == 0)
+        list_contradicted(view, &filter, list);
     for (size_t page = 0; page < STORE_PAGES_MAX && query->tier_min <= TIERS_COMPUTED; page++) {
         size_t count = store_view_directory(view->reader, &filter, &view->scratch, stored, &next);
 
@@ -304,6 +326,15 @@ static struct bytes find_chain(struct local_view *view, const Duck__CertificateQ
     return chain;
 }
 
+static void compose_contradiction(struct local_view *view, const struct chain *chain,
+                                  Duck__CertificateAnswer *composed)
+{
+    if (!store_view_is_contradicted(view->reader, &chain->identity))
+        return;
+    composed->valid = false;
+    composed->reason = (char *)"it has two certificates of one number, and is in quarantine";
+}
+
 static void compose_revocation(struct local_view *view, const struct chain *chain,
                                Duck__CertificateAnswer *composed)
 {
@@ -343,10 +374,12 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
         verdict = chain_key_at(&chain, clock_wall_ms(), &key);
     }
     composed->valid = verdict == CERTIFICATE_TAKEN;
-    if (!composed->valid)
-        composed->reason = (char *)certificate_verdict_text(verdict);
-    else
+    if (composed->valid) {
         compose_revocation(view, &chain, composed);
+        compose_contradiction(view, &chain, composed);
+    } else {
+        composed->reason = (char *)certificate_verdict_text(verdict);
+    }
     answer->answer_case = DUCK__REPLY__ANSWER_CERTIFICATE;
     answer->certificate = composed;
 }

@@ -121,6 +121,8 @@ static const struct counter {
     {"ducknode_handler_pecks_total", "result=\"lost\"", "counter", AT(handlers.lost), ""},
     {"ducknode_gossip_equivocators", "", "gauge", AT(agent.proofs),
      "Owners that gave one version to two records, and so are left out."},
+    {"ducknode_gossip_contradicted", "", "gauge", AT(agent.contradicted),
+     "Identities with two certificates of one number, of whom nothing is held."},
 };
 
 /* Counted by kind of frame; what is not named here is counted as "other". */

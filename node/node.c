@@ -286,11 +286,24 @@ static void leave_keyring(void *context)
     pthread_mutex_unlock(context);
 }
 
+static struct message *contradiction_of(const struct id *from, struct bytes one, struct bytes other)
+{
+    struct message *message = message_new(one.size + other.size + KIB);
+
+    message->event.kind = EVENT_CONTRADICTION;
+    message->event.node = *from;
+    message->event.contradiction.one = arena_copy(&message->arena, one);
+    message->event.contradiction.other = arena_copy(&message->arena, other);
+    message->size = one.size + other.size;
+    return message;
+}
+
 /* The handshake checked the introduction; whether its key is the one that speaks today is known here. */
 static bool is_outgrown(struct node *node, struct bytes wire)
 {
     enum keyring_verdict verdict = KEYRING_TAKEN;
     struct introduction introduction;
+    struct message *message = NULL;
     struct arena arena;
 
     arena_init(&arena, PARSE_BUDGET(wire.size));
@@ -299,9 +312,15 @@ static bool is_outgrown(struct node *node, struct bytes wire)
                           &introduction) == INTRODUCTION_TAKEN) {
         enter_keyring(&node->keyring_lock);
         verdict = keyring_meet(node->keyring, &introduction.chain);
+        if (verdict == KEYRING_CONTRADICTED)
+            message = contradiction_of(&introduction.chain.identity,
+                                       keyring_chain(node->keyring, &introduction.chain.identity),
+                                       introduction.chain.wire);
         leave_keyring(&node->keyring_lock);
     }
     arena_free(&arena);
+    if (message)
+        inbox_give(node->inbox, message);
     return verdict != KEYRING_TAKEN;
 }
 
@@ -382,6 +401,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
     char reason[160], text[ID_TEXT_SIZE];
     enum intake_verdict verdict;
     struct message *message;
+    struct bytes one, other;
     size_t refused;
     struct id peck;
     bool offends;
@@ -394,6 +414,8 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
     message = message_new(PARSE_BUDGET(body.size));
     verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
                           &message->arena, &message->event, &peck, &refused, reason);
+    if (intake_contradiction(node->intakes[worker], &one, &other))
+        inbox_leave(node->inbox, contradiction_of(from, one, other));
     if (refused > 0 && verdict == INTAKE_TAKEN)
         log_write(LOG_WARNING, "intake", "%zu records from %s are refused, the first: %s", refused,
                   id_text(ID_NODE, from, text), reason);

@@ -306,6 +306,9 @@ struct bytes store_view_chain_of_certificate(struct store_reader *reader, const 
 /* The record that revokes it, packed; .data NULL: none is held. */
 struct bytes store_view_revocation(struct store_reader *reader, const struct id *identity,
                                    struct arena *arena);
+/* Identities with two certificates of one number, by proofs that are held: at most `max`, in order. */
+size_t store_view_contradicted(struct store_reader *reader, struct id *identities, size_t max);
+bool store_view_is_contradicted(struct store_reader *reader, const struct id *identity);
 
 /* Of a duckling that lives here: its next key, sealed (see keyfile.h); empty: for the node itself. .data NULL:
  * it does not live here. */

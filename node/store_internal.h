@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #define STORE_VERSION 11
-#define STORE_DIRECTORY_VERSION 3 /* another one is made anew */
+#define STORE_DIRECTORY_VERSION 4 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
@@ -152,6 +152,10 @@ enum statement {
     STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_REVOCATION,
+    STATEMENT_CONTRADICTED_ADD,
+    STATEMENT_CONTRADICTED_DROP,
+    STATEMENT_VIEW_CONTRADICTED,
+    STATEMENT_VIEW_IS_CONTRADICTED,
     STATEMENT_VIEW_NEXT,
     STATEMENT_VIEW_LIVE,
     STATEMENT_VIEW_CERTIFICATE,
@@ -354,6 +358,8 @@ int store_drop_trust(struct store *store, const struct effect *effect);
 int store_keep_tier(struct store *store, const struct effect *effect);
 int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t number,
                             const struct withdrawn *withdrawn);
+int store_replace_contradicted(struct store *store, bool was_revocation, int64_t number,
+                               const struct id *identity); /* NULL, zero: nobody */
 int store_restore_vouchers(struct store *store, const struct restoring *restoring);
 
 /* ---- store_recent.c ---- */

@@ -45,3 +45,61 @@ int store_restore_revocations(struct store *store, const struct restoring *resto
     sqlite3_finalize(statement);
     return connection->fault;
 }
+
+/* ---- whom a revocation proves contradicted ---- */
+
+int store_replace_contradicted(struct store *store, bool was_revocation, int64_t number,
+                               const struct id *identity)
+{
+    sqlite3_stmt *statement;
+    int fault = 0;
+
+    if (was_revocation) {
+        statement = store_prepare(&store->directory, STATEMENT_CONTRADICTED_DROP,
+                                  "DELETE FROM contradicted WHERE record = ?1");
+        sqlite3_bind_int64(statement, 1, number);
+        fault = store_run(&store->directory, statement);
+    }
+    if (fault || !identity || id_is_zero(identity))
+        return fault;
+    statement =
+        store_prepare(&store->directory, STATEMENT_CONTRADICTED_ADD,
+                      "INSERT OR REPLACE INTO contradicted (record, identity) VALUES (?1, ?2)");
+    sqlite3_bind_int64(statement, 1, number);
+    store_bind_id(statement, 2, identity);
+    return store_run(&store->directory, statement);
+}
+
+size_t store_view_contradicted(struct store_reader *reader, struct id *identities, size_t max)
+{
+    sqlite3_stmt *statement;
+    size_t count = 0;
+
+    if (!store_reader_has_directory(reader))
+        return 0;
+    statement =
+        store_prepare(&reader->directory, STATEMENT_VIEW_CONTRADICTED,
+                      "SELECT DISTINCT identity FROM contradicted ORDER BY identity LIMIT ?1");
+    reader->directory.fault = 0;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)max);
+    while (store_next_row(&reader->directory, statement))
+        if (count < max && store_column_id(statement, 0, &identities[count]))
+            count++;
+    return count;
+}
+
+bool store_view_is_contradicted(struct store_reader *reader, const struct id *identity)
+{
+    sqlite3_stmt *statement;
+    bool is_it = false;
+
+    if (!store_reader_has_directory(reader))
+        return false;
+    statement = store_prepare(&reader->directory, STATEMENT_VIEW_IS_CONTRADICTED,
+                              "SELECT 1 FROM contradicted WHERE identity = ?1 LIMIT 1");
+    reader->directory.fault = 0;
+    store_bind_id(statement, 1, identity);
+    while (store_next_row(&reader->directory, statement))
+        is_it = true;
+    return is_it;
+}

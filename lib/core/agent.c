@@ -466,6 +466,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_ACCUSATION:
         agent_take_accusation(agent, event, effects);
         break;
+    case EVENT_CONTRADICTION:
+        agent_take_contradiction(agent, event, effects);
+        break;
     case EVENT_ORDER:
         agent_take_order(agent, event->order, &event->at, effects);
         break;
@@ -554,6 +557,7 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
     memcpy(figures->records_by_verdict, agent->records_by_verdict,
            sizeof figures->records_by_verdict);
     figures->proofs = directory_proof_count(agent->directory);
+    figures->contradicted = directory_contradicted_count(agent->directory);
     gossip_figures(agent->gossip, &figures->membership);
     directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
     for (int i = 0; i < RECORD_SETS; i++) {

@@ -87,6 +87,7 @@ struct agent_figures {
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */
     size_t proofs;            /* owners that gave one version to two records */
+    size_t contradicted;      /* identities with two certificates of one number, by proofs that are held */
     size_t live_nodes;                 /* members that are alive or suspect, with this node */
     struct gossip_figures membership;  /* probes, accusations, own health */
     struct id perches[NODE_PERCHES_MAX]; /* that hold for this node */

@@ -29,9 +29,11 @@ static void learn(struct agent *agent, const struct record *record)
     if ((record->kind != RECORD_NODE && record->kind != RECORD_REVOCATION) ||
         id_equal(&record->owner, &agent->node))
         return;
-    if (record->kind == RECORD_REVOCATION)
+    if (record->kind == RECORD_REVOCATION) {
         gossip_forget(agent->gossip, &record->owner);
-    else if (record->deleted || is_away(record))
+        if (!id_is_zero(&record->contradicted) && !id_equal(&record->contradicted, &agent->node))
+            gossip_forget(agent->gossip, &record->contradicted);
+    } else if (record->deleted || is_away(record))
         gossip_leave(agent->gossip, &record->owner, !record->deleted);
     else
         gossip_learn(agent->gossip, &record->owner, record->version);
@@ -160,6 +162,8 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
         agent_hear_of_bond(agent, &offered->record, effects);
     if (offered->record.kind == RECORD_REVOCATION)
         agent_heed_revocation(agent, &offered->record.owner, at, effects);
+    if (!id_is_zero(&offered->record.contradicted))
+        agent_heed_contradiction(agent, &offered->record.contradicted, at, effects);
     return verdict;
 }
 

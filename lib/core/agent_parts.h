@@ -150,6 +150,8 @@ struct agent {
     struct seen *perched_refused; /* for good; ids as the beginnings of hashes */
     uint64_t perched_opened, perched_junk;
 
+    uint64_t contradictions_from_ms; /* steady: a minute in which… */
+    size_t contradictions_told;   /* …so many proofs were made */
     bool looks_for_revoked;       /* a life began: see agent_heed_revocations */
     struct offered_record *lost_revocations; /* said here, and not in the directory; in `memory` */
     size_t lost_revocation_count, lost_revocation_capacity;
@@ -399,12 +401,19 @@ void agent_forget_link(struct agent *agent, const struct id *node);
 void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes chain,
                         struct effects *effects);
 
+/* ---- agent_contradiction.c ---- */
+void agent_take_contradiction(struct agent *agent, const struct event *event,
+                              struct effects *effects);
+
 /* ---- agent_revoke.c ---- */
 bool agent_revoke(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct order_refusal *refusal);
 /* A revocation was taken, by whom ever it was said: what is open with its owner ends. */
 void agent_heed_revocation(struct agent *agent, const struct id *revoked, const struct moment *at,
                            struct effects *effects);
+/* A proof was taken: the same, for whom it is about. */
+void agent_heed_contradiction(struct agent *agent, const struct id *contradicted,
+                              const struct moment *at, struct effects *effects);
 /* The store has it though the directory may not: then it is taken again, and passed on. */
 void agent_restore_revocation(struct agent *agent, const struct offered_record *offered);
 void agent_say_lost_revocations(struct agent *agent, const struct moment *at,

@@ -29,11 +29,16 @@ const char *agent_revoked_text(const struct agent *agent, const char *who, const
         agent_is_revoked(agent, id) ? directory_find(agent->directory, id, RECORD_REVOCATION)
                                     : NULL;
     struct revocation_content content = {0};
-    char *text = entry ? arena_take(arena, TEXT_SIZE) : NULL;
+    char *text = agent_is_revoked(agent, id) ? arena_take(arena, TEXT_SIZE) : NULL;
     struct arena scratch;
 
     if (!text)
         return NULL;
+    if (!entry) {
+        snprintf(text, TEXT_SIZE, "%s is in quarantine: it has two certificates of one number",
+                 who);
+        return text;
+    }
     arena_init(&scratch, PARSE_BUDGET(RECORD_SIZE_MAX));
     if (revocation_content_parse(directory_entry_content(entry), &scratch, &content) != RECORD_OK)
         content.reason = bytes_of(NULL, 0);
@@ -309,6 +314,20 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
     end_all(agent, &ends, at, effects);
     if (gossip_is_linked(agent->gossip, revoked))
         agent_hang_up_revoked(revoked, effects);
+}
+
+void agent_heed_contradiction(struct agent *agent, const struct id *contradicted,
+                              const struct moment *at, struct effects *effects)
+{
+    bool is_here = id_equal(contradicted, &agent->node) || agent_hosted(agent, contradicted);
+    char text[ID_TEXT_SIZE];
+
+    agent_log(
+        effects, is_here ? LOG_ERROR : LOG_WARNING,
+        "%s has two certificates of one number: it is in quarantine%s",
+        id_text(id_equal(contradicted, &agent->node) ? ID_NODE : ID_DUCKLING, contradicted, text),
+        is_here ? ", though it lives here: somebody has its next key" : "");
+    agent_heed_revocation(agent, contradicted, at, effects);
 }
 
 /* The directory is kept apart from pecks and bonds, and may be a turn ahead of them. */

@@ -3,6 +3,7 @@
 #include "directory.h"
 
 #include "holdings.h"
+#include "idtable.h"
 #include "marks.h"
 
 #include <assert.h>
@@ -17,7 +18,14 @@ struct directory {
     struct marks *marks;
     struct proofs *proofs;
     size_t kinds[RECORD_SKILL + 1];
+    struct idtable contradicted; /* struct contradicted */
     struct metrics_content total;
+};
+
+/* Of whom a revocation that is held proves it. */
+struct contradicted {
+    struct idtable_node by_id;
+    size_t proofs;
 };
 
 /* An offer on its way through the rules. */
@@ -36,6 +44,7 @@ struct directory *directory_new(const struct directory_settings *settings)
     directory->records_max = settings->records_max ? settings->records_max : DIRECTORY_MAX;
     directory->pool = settings->pool;
     directory->held = holdings_new(settings->seed);
+    idtable_init(&directory->contradicted);
     directory->marks =
         marks_new(settings->marks_max ? settings->marks_max : MARKS_MAX, settings->seed);
     directory->proofs =
@@ -50,6 +59,7 @@ void directory_free(struct directory *directory)
     for (size_t i = 0; i < holdings_count(directory->held); i++)
         record_pool_give_back(directory->pool, holdings_at(directory->held, (uint32_t)i));
     holdings_free(directory->held);
+    idtable_free(&directory->contradicted);
     marks_free(directory->marks);
     proofs_free(directory->proofs);
     memory_give_back(directory);
@@ -130,10 +140,21 @@ size_t directory_count_of(const struct directory *directory, const struct id *ow
     return count;
 }
 
+bool directory_contradicted(const struct directory *directory, const struct id *owner)
+{
+    return directory->contradicted.count > 0 && idtable_find(&directory->contradicted, owner);
+}
+
+size_t directory_contradicted_count(const struct directory *directory)
+{
+    return directory->contradicted.count;
+}
+
 bool directory_revoked(const struct directory *directory, const struct id *owner)
 {
     return directory->kinds[RECORD_REVOCATION] > 0 &&
-           directory_find(directory, owner, RECORD_REVOCATION) != NULL;
+           (directory_contradicted(directory, owner) ||
+            directory_find(directory, owner, RECORD_REVOCATION) != NULL);
 }
 
 bool directory_quarantined(const struct directory *directory, const struct id *owner,
@@ -183,6 +204,23 @@ static void count_metrics(struct directory *directory, const struct directory_en
     total->pageviews += sign * metrics.pageviews;
 }
 
+static void count_proof(struct directory *directory, const struct id *id, bool add)
+{
+    struct contradicted *one = (struct contradicted *)idtable_find(&directory->contradicted, id);
+
+    if (!one) {
+        assert(add);
+        one = memory_take(sizeof *one);
+        one->by_id.id = *id;
+        idtable_add(&directory->contradicted, &one->by_id);
+    }
+    one->proofs += add ? 1 : SIZE_MAX;
+    if (one->proofs > 0)
+        return;
+    idtable_remove(&directory->contradicted, &one->by_id);
+    memory_give_back(one);
+}
+
 static void count_in(struct directory *directory, const struct directory_entry *entry, bool add)
 {
     if (entry->deleted)
@@ -191,6 +229,8 @@ static void count_in(struct directory *directory, const struct directory_entry *
         directory->kinds[entry->kind] += add ? 1 : SIZE_MAX;
     if (entry->kind == RECORD_METRICS)
         count_metrics(directory, entry, add);
+    if (entry->kind == RECORD_REVOCATION && !id_is_zero(&entry->host))
+        count_proof(directory, &entry->host, add);
 }
 
 static struct directory_drop drop_of(const struct directory_entry *entry)
@@ -209,7 +249,7 @@ static void drop(struct directory *directory, uint32_t number, struct directory_
 {
     const struct directory_entry *entry = holdings_at(directory->held, number);
 
-    assert(outcome->dropped_count < RECORDS_PER_OWNER_MAX);
+    assert(outcome->dropped_count < DIRECTORY_DROPS_MAX);
     outcome->dropped[outcome->dropped_count++] = drop_of(entry);
     holdings_remove(directory->held, number);
     let_go(directory, entry);
@@ -345,10 +385,33 @@ static bool may_revoke(const struct directory *directory, const struct offer *of
 {
     size_t revocations = directory->kinds[RECORD_REVOCATION];
 
-    if (holdings_of(directory->held, &offer->record->owner, HOLDINGS_NONE) != HOLDINGS_NONE)
+    if (holdings_of(directory->held, &offer->record->owner, HOLDINGS_NONE) != HOLDINGS_NONE ||
+        holdings_of(directory->held, &offer->record->contradicted, HOLDINGS_NONE) != HOLDINGS_NONE)
         return true;
     return (offer->is_restored || revocations < REVOCATIONS_HELD_MAX(directory->records_max)) &&
            has_place(directory, offer);
+}
+
+static void drop_all_of(struct directory *directory, const struct id *owner,
+                        struct directory_outcome *outcome)
+{
+    uint32_t number;
+
+    while ((number = holdings_of(directory->held, owner, HOLDINGS_NONE)) != HOLDINGS_NONE)
+        drop(directory, number, outcome);
+}
+
+/* A proof lets go of all of whom it is about, revocations too: under the other chain nobody takes those. */
+static enum directory_verdict hold_revocation(struct directory *directory, uint32_t number,
+                                              const struct offer *offer)
+{
+    if (!id_is_zero(&offer->record->contradicted))
+        drop_all_of(directory, &offer->record->contradicted, offer->outcome);
+    if (number == HOLDINGS_NONE)
+        return add(directory, offer);
+    return replace(directory,
+                   find(directory, &offer->record->owner, RECORD_REVOCATION, offer->record->key),
+                   offer);
 }
 
 /* What it drops leaves no mark: nothing that was said before a revocation outlives it. */
@@ -363,13 +426,12 @@ static enum directory_verdict offer_revocation(struct directory *directory,
 
         if (hash_equal(&held->hash, &record->hash))
             return DIRECTORY_SAME;
-        return outranks(record, held) ? replace(directory, number, offer) : DIRECTORY_OLDER;
+        return outranks(record, held) ? hold_revocation(directory, number, offer) : DIRECTORY_OLDER;
     }
     if (!may_revoke(directory, offer))
         return DIRECTORY_FULL;
-    while ((number = holdings_of(directory->held, &record->owner, HOLDINGS_NONE)) != HOLDINGS_NONE)
-        drop(directory, number, offer->outcome);
-    return add(directory, offer);
+    drop_all_of(directory, &record->owner, offer->outcome);
+    return hold_revocation(directory, HOLDINGS_NONE, offer);
 }
 
 /* ---- offers ---- */
@@ -381,6 +443,8 @@ static enum directory_verdict judge(struct directory *directory, const struct of
     uint32_t number;
     int order;
 
+    if (directory_contradicted(directory, &record->owner))
+        return DIRECTORY_REVOKED;
     if (record->kind == RECORD_REVOCATION)
         return offer_revocation(directory, offer);
     if (directory_revoked(directory, &record->owner))

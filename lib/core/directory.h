@@ -10,6 +10,8 @@
  *   - Else of each (owner, kind, key) the newest version, ties by hash.
  *   - Of an owner the RECORDS_PER_OWNER_MAX newest of these. (A sum of bytes cannot be the bound: what
  *     a shrinking record frees would depend on what came before. 17 records have 68 KiB at most.)
+ *   - Of an identity whose certificates contradict each other, by a proof that is held (contradiction.h),
+ *     nothing is.
  *   - What ended does not come back: see marks.h. Dates are judged before: record_judge_dates.
  * Two records of one version (equivocation) are a proof against their owner, who is quarantined: its
  * records are replaced and relayed as ever, but who searches or routes leaves them out.
@@ -53,13 +55,14 @@ struct directory_drop {
     uint64_t mark_until_ms; /* wall; keep a mark of it so long (directory_restore_mark); 0: none */
 };
 
+#define DIRECTORY_DROPS_MAX (2 * RECORDS_PER_OWNER_MAX) /* of a revocation's owner, and of whom it proves contradicted */
 struct directory_outcome {
     bool taken;                     /* held now; so it is after DIRECTORY_TAKEN */
     bool proven;                    /* an equivocation not known before: keep both envelopes */
     struct hash other;              /* of an equivocation: the record that was held before the offer */
     struct directory_drop replaced; /* of the same name; its hash is zero when there was none */
     size_t dropped_count;           /* and further ones: by the owner's quota, by a revocation */
-    struct directory_drop dropped[RECORDS_PER_OWNER_MAX];
+    struct directory_drop dropped[DIRECTORY_DROPS_MAX];
 };
 
 struct directory *directory_new(const struct directory_settings *settings);
@@ -95,6 +98,10 @@ const struct directory_entry *directory_find_key(const struct directory *directo
                                                  struct bytes key);
 size_t directory_count_of(const struct directory *directory, const struct id *owner); /* entries */
 
+/* Is a proof held that it has two certificates of one number? Then nothing else of it is, and it counts as
+ * revoked. So all who hold the proof hold the same, whichever of its certificates came first. */
+bool directory_contradicted(const struct directory *directory, const struct id *owner);
+size_t directory_contradicted_count(const struct directory *directory);
 bool directory_revoked(const struct directory *directory, const struct id *owner);
 bool directory_quarantined(const struct directory *directory, const struct id *owner,
                            uint64_t wall_ms);

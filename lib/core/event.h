@@ -52,6 +52,7 @@ enum event_kind {
     EVENT_PROBE_REQUEST,
     EVENT_PROBE_NACK,
     EVENT_ACCUSATION,
+    EVENT_CONTRADICTION, /* met in whatever came: `node` is who brought the second chain */
     EVENT_RECONCILE,
     EVENT_FETCH,
     EVENT_FETCHED,
@@ -322,6 +323,9 @@ struct event {
             bool expired;                           /* good for nothing but to be refuted */
             struct bytes wire, chain;
         } accusation;
+        struct {
+            struct bytes one, other;                /* packed Chains, verified, of one identity */
+        } contradiction;
         struct {
             enum record_set set;
             uint32_t session;

@@ -4,6 +4,7 @@
 #include "intake.h"
 
 #include "binary_data.h"
+#include "contradiction.h"
 #include "voucher.h"
 #include "wire/gossip.pb-c.h"
 #include "withdrawal.h"
@@ -23,6 +24,7 @@ struct intake {
     struct hash last_hash;              /* …and then its chain is not hashed again */
     _Atomic uint64_t alone; /* signatures checked that were of one thing; read from other threads */
     uint64_t refused[INTAKE_VERDICTS];
+    struct bytes held, contradicting; /* owned: two chains of one identity; empty: none were met */
 };
 
 struct intake *intake_new(const struct intake_settings *settings)
@@ -35,11 +37,36 @@ struct intake *intake_new(const struct intake_settings *settings)
     return intake;
 }
 
+static void forget_contradiction(struct intake *intake)
+{
+    memory_give_back((void *)(uintptr_t)intake->held.data);
+    memory_give_back((void *)(uintptr_t)intake->contradicting.data);
+    intake->held = intake->contradicting = bytes_of(NULL, 0);
+}
+
+/* The first of a frame: who sends more of them will meet us again. */
+static void note_contradiction(struct intake *intake, struct bytes held, struct bytes contradicting)
+{
+    if (intake->held.size > 0 || held.size == 0)
+        return;
+    intake->held = bytes_of(memory_copy(held.data, held.size), held.size);
+    intake->contradicting =
+        bytes_of(memory_copy(contradicting.data, contradicting.size), contradicting.size);
+}
+
+bool intake_contradiction(const struct intake *intake, struct bytes *one, struct bytes *other)
+{
+    *one = intake->held;
+    *other = intake->contradicting;
+    return intake->held.size > 0;
+}
+
 void intake_free(struct intake *intake)
 {
     if (!intake)
         return;
     batch_roots_free(intake->roots);
+    forget_contradiction(intake);
     memory_give_back((void *)(uintptr_t)intake->settings.network.data);
     memory_give_back(intake);
 }
@@ -184,6 +211,8 @@ static enum intake_verdict find_signer(struct intake *intake, struct bytes chain
             return INTAKE_BAD_CHAIN;
         enter(intake);
         held = keyring_keep(ring, &opened);
+        if (held == KEYRING_CONTRADICTED)
+            note_contradiction(intake, keyring_chain(ring, &opened.identity), chain);
         if (held == KEYRING_TAKEN)
             held = keyring_find(ring, hash, at_ms, &signer->id, &signer->kind, &signer->key,
                                 &signer->dates);
@@ -686,6 +715,19 @@ static struct withdrawn read_withdrawn(const struct record *record)
     return withdrawn;
 }
 
+/* As of withdrawals: what is not proven says nothing. */
+static void read_contradicted(struct record *record)
+{
+    struct arena arena;
+
+    if (record->kind != RECORD_REVOCATION)
+        return;
+    arena_init(&arena, WITHDRAWAL_BUDGET);
+    if (contradiction_read(record, &arena, &record->contradicted) != CONTRADICTION_PROVEN)
+        record->contradicted = (struct id){0};
+    arena_free(&arena);
+}
+
 static enum intake_verdict open_record(struct intake *intake, const Duck__RecordItem *item,
                                        bool unasked, uint64_t wall_ms, struct arena *arena,
                                        struct offered_record *offered, char reason[REASON_SIZE])
@@ -738,6 +780,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     if (verdict != INTAKE_TAKEN)
         return verdict;
     offered->withdrawn = read_withdrawn(&offered->record);
+    read_contradicted(&offered->record);
     note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }
@@ -1041,6 +1084,7 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
     *refused = 0;
     memset(peck, 0, sizeof *peck);
     memset(event, 0, sizeof *event);
+    forget_contradiction(intake);
     switch (kind) {
     case FRAME_PECK:
         verdict = open_peck(intake, body, wall_ms, arena, event, peck, reason);

@@ -55,6 +55,10 @@ bool intake_admits(struct intake *intake, const struct id *node, enum frame_kind
 enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, struct bytes body,
                                 uint64_t wall_ms, struct arena *arena, struct event *event,
                                 struct id *peck, size_t *refused, char reason[160]);
+
+/* Did the last intake_open meet a chain that contradicts the one that is held? Both, packed and verified;
+ * borrowed until the next call, which forgets them. */
+bool intake_contradiction(const struct intake *intake, struct bytes *one, struct bytes *other);
 const char *intake_verdict_text(enum intake_verdict verdict);
 
 /* Is it worth a mark against the link? A peer that means well sends nothing of the kind. A chain

@@ -27,6 +27,8 @@
 #define RECORD_KEY_MAX 64
 #define BIO_MAX 1024
 #define REVOCATION_REASON_MAX 256
+#define CONTRADICTION_CERTIFICATES_MAX 16u /* of a proof; fewer fit, if they are long: RECORD_SIZE_MAX */
+#define CONTRADICTIONS_PER_MINUTE 16u      /* proofs that a node makes */
 #define REVOCATION_CONTENT_KEPT_MAX 320 /* in memory: subject, reason and date; a voucher that is taken back is longer */
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */

@@ -442,6 +442,13 @@ enum record_verdict revocation_content_parse(struct bytes content, struct arena 
     parsed.revoked_at_ms = message->revoked_at_ms;
     parsed.withdrawal = borrowed(message->withdrawal);
     parsed.chain = borrowed(message->chain);
+    parsed.trunk = borrowed(message->trunk);
+    parsed.branch = borrowed(message->branch);
+    parsed.contradicted = (struct id){0};
+    parsed.has_contradicted = message->contradicted.len > 0;
+    if (parsed.has_contradicted &&
+        !id_from_bytes(borrowed(message->contradicted), &parsed.contradicted))
+        return RECORD_BAD_CONTENT;
     if (parsed.reason.size > REVOCATION_REASON_MAX || !bytes_are_text(parsed.reason, false))
         return RECORD_BAD_CONTENT;
     *revocation = parsed;
@@ -459,6 +466,10 @@ struct bytes revocation_content_pack(const struct revocation_content *revocation
     message.revoked_at_ms = revocation->revoked_at_ms;
     message.withdrawal = lent(revocation->withdrawal);
     message.chain = lent(revocation->chain);
+    if (revocation->has_contradicted)
+        message.contradicted = lent(id_bytes(&revocation->contradicted));
+    message.trunk = lent(revocation->trunk);
+    message.branch = lent(revocation->branch);
     data = arena_take(arena, duck__revocation_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

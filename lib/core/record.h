@@ -31,6 +31,7 @@ struct record {
     uint64_t not_after_ms;
     bool deleted;
     struct bytes content;
+    struct id contradicted; /* of a revocation: whom it proves to be, by who verified it; zero: nobody */
 };
 
 struct node_content {
@@ -66,6 +67,9 @@ struct revocation_content {
     struct bytes reason;
     uint64_t revoked_at_ms; /* not after the record's version */
     struct bytes withdrawal, chain; /* mostly empty; see withdrawal.h */
+    bool has_contradicted;          /* mostly not; see contradiction.h */
+    struct id contradicted;
+    struct bytes trunk, branch;
 };
 
 #define CLAIM_BONDED "bonded"

@@ -135,6 +135,7 @@ static struct pooled *make(const struct record *record)
         .content_size = keeps_content ? (uint16_t)record->content.size : 0,
         .entry = {.hash = record->hash,
                   .owner = record->owner,
+                  .host = record->contradicted,
                   .kind = record->kind,
                   .deleted = record->deleted,
                   .version = record->version,

@@ -14,7 +14,7 @@ struct record_pool;
 struct directory_entry {
     struct hash hash;
     struct id owner;
-    struct id host;     /* of a duckling record */
+    struct id host;     /* of a duckling record; of a revocation: whom it proves contradicted, or zero */
     uint32_t kind;
     bool deleted;
     bool accepts_pecks; /* of a duckling record */

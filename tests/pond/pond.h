@@ -139,6 +139,9 @@ struct theft;
 struct theft *pond_steal(struct pond *pond, size_t node);
 void theft_free(struct theft *theft);
 size_t pond_fooled(const struct pond *pond, const struct theft *theft); /* nodes that would take its pecks now */
+/* Who has its next key too makes a second certificate of that number, and tells this node's neighbours. */
+void pond_fork(struct pond *pond, size_t from, const struct theft *theft);
+size_t pond_believers(const struct pond *pond, const struct theft *theft); /* nodes that hold anything of it */
 bool theft_is_early_provable(struct pond *pond, size_t node, const struct theft *theft);
 void pond_rotate(struct pond *pond, size_t node);
 void pond_rotate_as(struct pond *pond, size_t node, const struct theft *theft); /* by who has the live key */

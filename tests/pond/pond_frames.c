@@ -189,13 +189,18 @@ static struct opened *open_body(struct frames *frames, enum frame_kind kind, str
                                 uint64_t wall_ms)
 {
     struct opened *opened = memory_take(sizeof *opened);
+    struct bytes one, other;
 
     opened->refs = 1;
     opened->wall_ms = wall_ms;
-    arena_init(&opened->arena, PARSE_BUDGET(body.size));
+    arena_init(&opened->arena, PARSE_BUDGET(body.size + CHAIN_SIZE_MAX));
     opened->verdict =
         intake_open(frames->intake, kind, arena_copy(&opened->arena, body), wall_ms, &opened->arena,
                     &opened->event, &opened->peck, &opened->refused, opened->reason);
+    if (intake_contradiction(frames->intake, &one, &other)) {
+        opened->one = arena_copy(&opened->arena, one);
+        opened->other = arena_copy(&opened->arena, other);
+    }
     frames->pond->sums.opened++;
     return opened;
 }
@@ -236,6 +241,10 @@ static struct opened *open_listing(struct frames *frames, enum frame_kind kind,
         struct opened *part = open_pooled(frames, listing->records[i], wall_ms);
 
         opened->parts[opened->part_count++] = part;
+        if (opened->one.size == 0) {
+            opened->one = part->one;
+            opened->other = part->other;
+        }
         if (part->verdict == INTAKE_TAKEN)
             items[count++] = part->event.records.items[0];
         else if (opened->refused++ == 0)

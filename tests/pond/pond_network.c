@@ -562,6 +562,23 @@ static void refuse(struct pond *pond, struct link *link, unsigned end, const str
         network_link_down(pond, link, end, link->epoch);
 }
 
+static void meet_contradiction(struct pond *pond, struct pond_node *node,
+                               const struct pond_node *from, struct opened *opened)
+{
+    struct message *message;
+
+    if (opened->one.size == 0)
+        return;
+    message = message_make();
+    message->event.kind = EVENT_CONTRADICTION;
+    message->event.node = from->id;
+    message->event.contradiction.one = opened->one;
+    message->event.contradiction.other = opened->other;
+    message->opened = opened;
+    opened->refs++;
+    node_take(pond, node, message);
+}
+
 static void deliver(struct pond *pond, struct link *link, unsigned end, struct frame *frame)
 {
     struct pond_node *node = at_end(pond, link, end), *from = at_end(pond, link, !end);
@@ -569,6 +586,8 @@ static void deliver(struct pond *pond, struct link *link, unsigned end, struct f
 
     trace_mix(pond, (uint64_t)node->index << 32 | from->index,
               frame->shared ? frame->name : frame->size << 8 | frame->kind);
+    if (!node->hostile)
+        meet_contradiction(pond, node, from, opened);
     if (node->hostile) {
         struct event event = opened->event;
 

@@ -35,6 +35,7 @@ struct opened {                  /* what intake made of a frame: the same for al
     struct arena arena;
     struct opened **parts;       /* of a list of records: each as it was opened alone */
     size_t part_count;
+    struct bytes one, other;     /* two chains that contradict each other, if it met such */
 };
 
 struct listing {                 /* a frame of records that all nodes hold once: no bytes are made of it */

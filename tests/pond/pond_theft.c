@@ -7,7 +7,7 @@
 struct theft {
     struct id id;
     struct bytes chain, early; /* as stolen; a peck that the owner signed before */
-    uint8_t seed[SEED_SIZE];
+    uint8_t seed[SEED_SIZE], next_seed[SEED_SIZE];
     struct arena memory;
 };
 
@@ -47,6 +47,7 @@ struct theft *pond_steal(struct pond *pond, size_t node)
     theft->id = owner->id;
     theft->chain = arena_copy(&theft->memory, owner->chain);
     memcpy(theft->seed, owner->seed, SEED_SIZE);
+    memcpy(theft->next_seed, owner->next_seed, SEED_SIZE);
     theft->early =
         sign_peck(pond, theft, node_moment(pond, &pond->nodes[node]).wall_ms, &theft->memory);
     return theft;
@@ -158,4 +159,65 @@ void pond_rotate(struct pond *pond, size_t node)
 void pond_rotate_as(struct pond *pond, size_t node, const struct theft *theft)
 {
     life_rotate(pond, &pond->nodes[node], &theft->id, theft->seed);
+}
+
+/* ---- a second certificate of one number ---- */
+
+static struct bytes fork_chain(const struct theft *theft, const struct identity_key *next,
+                               uint64_t wall_ms, struct arena *arena)
+{
+    struct public_key public = identity_key_public(next);
+    struct hash promise = identity_key_hash(&public); /* any that its owner did not give */
+    struct chain chain;
+
+    if (chain_open(theft->chain, arena, &chain) != CERTIFICATE_TAKEN)
+        assert(!"what was stolen held");
+    return chain_lengthen(&chain, next, &promise, wall_ms, arena);
+}
+
+void pond_fork(struct pond *pond, size_t from, const struct theft *theft)
+{
+    uint64_t wall_ms = node_moment(pond, &pond->nodes[from]).wall_ms;
+    struct identity_key *next = identity_key_new(theft->next_seed);
+    struct duckling_content content = {.host = pond->nodes[from].id,
+                                       .display_name = bytes_of_text("Thief"),
+                                       .accepts_pecks = true};
+    struct record record = {.network = bytes_of_text(POND_NETWORK),
+                            .owner = theft->id,
+                            .kind = RECORD_DUCKLING,
+                            .version = {wall_ms, 0},
+                            .not_after_ms = wall_ms + DAY_MS};
+    struct bytes chain, wire, body;
+    struct arena arena;
+
+    arena_init(&arena, THEFT_BUDGET);
+    chain = fork_chain(theft, next, wall_ms, &arena);
+    record.content = duckling_content_pack(&content, &arena);
+    if (record_pack(&record, &arena, &body) != RECORD_OK)
+        assert(!"a thief makes records whose form holds");
+    wire = envelope_seal(ENVELOPE_RECORD, &theft->id, next, body, &arena, NULL);
+    for (size_t i = 0; i < pond->wish.nodes; i++)
+        if (i != from) /* those that are linked hear it */
+            network_send(pond, &pond->nodes[from], &pond->nodes[i].id, FRAME_RECORDS,
+                         frame_pack_records(&chain, &wire, 1, &arena));
+    identity_key_free(next);
+    arena_free(&arena);
+}
+
+size_t pond_believers(const struct pond *pond, const struct theft *theft)
+{
+    size_t believers = 0;
+
+    for (size_t i = 0; i < pond->wish.nodes; i++) {
+        bool believes = false;
+
+        for (size_t j = 0; j < records_count(pond->records); j++) {
+            const struct pooled *record = records_at(pond->records, (uint32_t)j);
+
+            believes |= id_equal(&record->owner, &theft->id) &&
+                        held_set_has(&pond->nodes[i].store.records, record);
+        }
+        believers += believes;
+    }
+    return believers;
 }

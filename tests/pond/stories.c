@@ -375,6 +375,34 @@ START_TEST(a_stolen_key_is_good_for_nothing_two_seconds_after_its_owners_rotatio
 }
 END_TEST
 
+/* Its next key was stolen as well. Nobody can tell which of the two is the owner, so all of 32 nodes let go of
+ * it, also those that the liar never spoke to, and one that was away. */
+START_TEST(an_identity_with_two_certificates_of_one_number_is_believed_nowhere)
+{
+    struct pond_wish wish = {.seed = SEED + (uint64_t)_i, .nodes = 32, .latency_us = 10000};
+    static const size_t away[] = {5, 6};
+    struct pond *pond = pond_new(&wish);
+    struct theft *theft;
+
+    ck_assert(pond_run(pond, 20 * SECOND_MS));
+    pond_hatch(pond, ALICE, "Dot");
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    theft = pond_steal(pond, ALICE);
+    pond_rotate(pond, ALICE);
+    ck_assert(pond_run(pond, 2 * SECOND_MS));
+    ck_assert_uint_eq(pond_believers(pond, theft), 32);
+    pond_split(pond, away, 2, false);
+    pond_fork(pond, 3, theft);
+    ck_assert(pond_run(pond, 2 * SECOND_MS));
+    ck_assert_uint_eq(pond_believers(pond, theft), 2);
+    pond_heal(pond);
+    ck_assert_msg(pond_run_until_agreed(pond, 60 * SECOND_MS), "%s", pond_broken(pond));
+    ck_assert_uint_eq(pond_believers(pond, theft), 0);
+    theft_free(theft);
+    pond_free(pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stories");
@@ -400,6 +428,8 @@ int main(void)
     tcase_add_test(stories, ponds_that_do_not_agree_break_the_law);
     tcase_add_loop_test(
         stories, a_stolen_key_is_good_for_nothing_two_seconds_after_its_owners_rotation, 0, 4);
+    tcase_add_loop_test(stories,
+                        an_identity_with_two_certificates_of_one_number_is_believed_nowhere, 0, 4);
     suite_add_tcase(suite, stories);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -193,7 +193,7 @@ static inline void turn(struct pond *pond, struct node *node, struct event *even
 static inline void carry(struct pond *pond, struct node *from, enum frame_kind kind, struct bytes body)
 {
     struct node *to = other(pond, from);
-    struct event event;
+    struct event event, met = {0};
     struct arena arena;
     struct id peck;
     size_t refused;
@@ -216,6 +216,11 @@ static inline void carry(struct pond *pond, struct node *from, enum frame_kind k
     arena_init(&arena, PARSE_BUDGET(body.size));
     verdict = intake_open(to->intake, kind, bytes_of(copy, body.size), pond->at.wall_ms, &arena,
                           &event, &peck, &refused, to->last_reason);
+    if (intake_contradiction(to->intake, &met.contradiction.one, &met.contradiction.other)) {
+        met.kind = EVENT_CONTRADICTION;
+        met.node = from->id;
+        turn(pond, to, &met);
+    }
     if (verdict == INTAKE_TAKEN) {
         event.node = from->id;
         if (event.kind == EVENT_PECK)

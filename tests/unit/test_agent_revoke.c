@@ -360,6 +360,75 @@ START_TEST(a_new_life_ends_what_the_last_one_left_open)
 }
 END_TEST
 
+/* The owner rotated; a thief has the next key, too, and signs another certificate of that number. */
+static struct bytes second_chain(struct bytes first)
+{
+    uint8_t seed[SEED_SIZE];
+    struct hash promise = {.bytes = {1}};
+    struct identity_key *next;
+    struct chain chain;
+    struct bytes longer;
+
+    memset(seed, LIVE + 100, sizeof seed);
+    next = identity_key_new(seed);
+    ck_assert_int_eq(chain_open(first, &pond->alice.memory, &chain), CERTIFICATE_TAKEN);
+    longer = chain_lengthen(&chain, next, &promise, pond->at.wall_ms, &pond->alice.memory);
+    identity_key_free(next);
+    return longer;
+}
+
+static void send_under(struct bytes chain, uint8_t key_seed)
+{
+    struct peck peck = action(&duck, &friend).send;
+    struct identity_key *key;
+    uint8_t seed[SEED_SIZE];
+    struct bytes body;
+
+    memset(seed, key_seed, sizeof seed);
+    key = identity_key_new(seed);
+    peck.network = bytes_of_text(NETWORK);
+    peck.created_ms = pond->at.wall_ms;
+    peck.expires_ms = pond->at.wall_ms + HOUR_MS;
+    ck_assert_int_eq(peck_pack(&peck, &pond->alice.memory, &body), PECK_OK);
+    carry(pond, &pond->alice, FRAME_PECK,
+          frame_pack_peck(chain,
+                          envelope_seal(ENVELOPE_PECK, &duck, key, body, &pond->alice.memory, NULL),
+                          &pond->alice.memory));
+    identity_key_free(key);
+}
+
+START_TEST(two_certificates_of_one_number_put_their_owner_into_quarantine_at_both_ends)
+{
+    struct order rotate = {.kind = ORDER_ROTATE, .duckling = duck, .next_key_hash = {{2}}};
+    struct order send = action(&friend, &duck);
+    struct agent_figures figures;
+    struct bytes first;
+    struct id before;
+
+    bond(pond, &duck, &friend);
+    before = ask()->peck;
+    first = find(&pond->alice, BOX_OUT, &before)->chain;
+    memset(rotate.seeds[0], LIVE + 100, SEED_SIZE);
+    ck_assert_int_eq(order(pond, &pond->alice, &rotate)->code, REFUSAL_NONE);
+    tick(pond, 1000);
+    ck_assert_int_eq(order(pond, &pond->bob, &send)->code, REFUSAL_NONE);
+    send_under(second_chain(first), LIVE + 100);
+    for (int i = 0; i < 5; i++)
+        tick(pond, 200);
+    for (int i = 0; i < 2; i++) {
+        agent_figures(i ? pond->bob.agent : pond->alice.agent, &figures);
+        ck_assert_uint_eq(figures.contradicted, 1);
+        ck_assert_uint_eq(figures.bonds, 0);
+    }
+    ck_assert_int_eq(order(pond, &pond->bob, &send)->code, REFUSAL_UNKNOWN_TARGET);
+    ck_assert_int_eq(ask()->code, REFUSAL_CONFLICT);
+    ck_assert_int_eq(find(&pond->bob, BOX_IN, &before)->state, PECK_FAILED);
+    send_under(second_chain(first), LIVE + 100); /* again: nothing is told twice */
+    agent_figures(pond->bob.agent, &figures);
+    ck_assert_uint_eq(figures.contradicted, 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_revoke");
@@ -388,6 +457,8 @@ int main(void)
     tcase_add_test(tests, one_that_was_replaced_has_nothing_to_revoke);
     tcase_add_loop_test(tests, a_bond_is_revoked_at_either_end_by_its_id, 0, 2);
     tcase_add_test(tests, a_new_life_ends_what_the_last_one_left_open);
+    tcase_add_test(tests,
+                   two_certificates_of_one_number_put_their_owner_into_quarantine_at_both_ends);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

@@ -1,6 +1,7 @@
 /* directory.db: what it keeps beside node.db, what is left out of searches, how it is lost and made
  * anew. */
 #include "clock.h"
+#include "core/contradiction.h"
 #include "store_bed.h"
 #include "store_internal.h"
 
@@ -363,6 +364,62 @@ START_TEST(what_memory_needs_of_a_record_is_restored)
     bed_restore(&bed, &later, &restored);
     ck_assert_int_eq(metrics_content_parse(restored.record.content, &counters), RECORD_OK);
     ck_assert_uint_eq(counters.pecks, 7);
+}
+END_TEST
+
+/* Proven by the record's own bytes, after a restart too; and shown, until the proof goes. */
+START_TEST(whom_a_record_proves_contradicted_is_restored_and_shown)
+{
+    struct hash promises[2] = {{.bytes = {1}}, {.bytes = {2}}};
+    uint8_t seeds[2][SEED_SIZE] = {{1}, {2}}, next_seed[SEED_SIZE] = {9};
+    struct identity_key *key = identity_key_new(seeds[0]), *next = identity_key_new(next_seed);
+    struct public_key next_public = identity_key_public(next);
+    struct certificate_wish birth = {.kind = IDENTITY_DUCKLING,
+                                     .display_name = bytes_of_text("Duck"),
+                                     .issued_ms = THINGS_WALL_MS - DAY_MS,
+                                     .not_after_ms = THINGS_WALL_MS + CERTIFICATE_LIFE_MS,
+                                     .next_key_hash = identity_key_hash(&next_public)};
+    struct effect keep = {.kind = EFFECT_KEEP_RECORD};
+    struct offered_record *item = &keep.record.item;
+    struct chain born, chains[2];
+    struct contradiction_wish wish = {.network = bytes_of_text(THINGS_NETWORK),
+                                      .one = &chains[0],
+                                      .other = &chains[1],
+                                      .now_ms = THINGS_WALL_MS,
+                                      .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+    struct envelope envelope;
+    struct restored restored;
+    struct bytes certificate;
+    struct id duck, found[2];
+
+    certificate = certificate_make(&birth, key, &bed.arena, &duck);
+    ck_assert_int_eq(chain_open(chain_pack(&certificate, 1, &bed.arena), &bed.arena, &born),
+                     CERTIFICATE_TAKEN);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(
+            chain_open(chain_lengthen(&born, next, &promises[i], THINGS_WALL_MS, &bed.arena),
+                       &bed.arena, &chains[i]),
+            CERTIFICATE_TAKEN);
+    identity_key_free(key);
+    identity_key_free(next);
+    ck_assert_int_eq(contradiction_make(&wish, &bed.arena, &item->wire, &item->chain),
+                     CONTRADICTION_PROVEN);
+    ck_assert_int_eq(envelope_parse(item->wire, ENVELOPE_RECORD, &bed.arena, &envelope),
+                     ENVELOPE_TAKEN);
+    ck_assert_int_eq(record_parse(envelope.body, &bed.arena, &item->record), RECORD_OK);
+    item->record.contradicted = duck;
+    bed_keep(&bed, &keep, 1);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.records, 1);
+    ck_assert(id_equal(&restored.record.contradicted, &duck));
+    ck_assert_uint_eq(store_view_contradicted(reader, found, 2), 1);
+    ck_assert(id_equal(&found[0], &duck));
+    ck_assert(store_view_is_contradicted(reader, &duck));
+    ck_assert(!store_view_is_contradicted(reader, &bed.bob.id));
+    keep.record.dropped = item->record.hash;
+    keep.kind = EFFECT_DROP_RECORD;
+    bed_keep(&bed, &keep, 1);
+    ck_assert_uint_eq(store_view_contradicted(reader, found, 2), 0);
 }
 END_TEST
 
@@ -930,6 +987,7 @@ int main(void)
     tcase_add_test(cases, an_owner_has_as_many_records_as_it_may);
     tcase_add_test(cases, of_two_chains_the_longer_is_shown_wherever_it_is);
     tcase_add_test(cases, what_memory_needs_of_a_record_is_restored);
+    tcase_add_test(cases, whom_a_record_proves_contradicted_is_restored_and_shown);
     tcase_add_test(cases, a_dropped_record_leaves_the_mark_that_is_asked_for);
     tcase_add_test(cases, a_mark_is_never_lowered_and_goes_when_its_time_is_over);
     tcase_add_test(cases, a_proof_comes_back_with_both_hashes);

@@ -1,4 +1,4 @@
--- directory.db, version 3: what gossip brought. All of it can be fetched again, so a file that is
+-- directory.db, version 4: what gossip brought. All of it can be fetched again, so a file that is
 -- lost or damaged is made anew.
 --
 -- Made to be appended to. Records are numbered: 32 numbers for each identity, its records among
@@ -96,6 +96,13 @@ CREATE TABLE withdrawn (
     until_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX withdrawn_voucher ON withdrawn (operator, subject, until_ms);
+
+-- Whom a revocation proves to have two certificates of one number: nothing else of it is here.
+CREATE TABLE contradicted (
+    record INTEGER PRIMARY KEY,
+    identity BLOB NOT NULL
+) STRICT;
+CREATE INDEX contradicted_identity ON contradicted (identity);
 
 -- How high a record that has ended had come: nothing at or below it is taken until then.
 CREATE TABLE mark (
