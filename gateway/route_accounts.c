@@ -21,6 +21,29 @@ static void tell_beak_key(struct exchange *exchange)
     exchange_answer(exchange, 200, object);
 }
 
+static void tell_identity(struct exchange *exchange)
+{
+    const Duck__RotateAnswer *rotated = exchange->reply->rotate;
+    json_t *object = json_object();
+
+    reply_word(object, "duckling_id", rotated->identity);
+    reply_word(object, "certificate_id", rotated->certificate_id);
+    reply_base64(object, "chain", bytes_of(rotated->chain.data, rotated->chain.len));
+    exchange_answer(exchange, 200, object);
+}
+
+static void rotate_identity(struct exchange *exchange)
+{
+    Duck__RotateOrder order = DUCK__ROTATE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.identity = exchange->acting_text;
+    order.by_node = true;
+    request.order_case = DUCK__REQUEST__ORDER_ROTATE;
+    request.rotate = &order;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_ROTATE, 0, tell_identity);
+}
+
 void route_rotate(struct exchange *exchange)
 {
     const char *what = "beak_key";
@@ -28,8 +51,13 @@ void route_rotate(struct exchange *exchange)
 
     if (!form_text(exchange, "what", FORM_OPTIONAL, 32, &what) || !exchange_acting(exchange, true))
         return;
+    if (!strcmp(what, "identity")) {
+        rotate_identity(exchange);
+        return;
+    }
     if (strcmp(what, "beak_key")) {
-        form_refuse(exchange, "bad_member", "what", "what can be rotated here is \"beak_key\"");
+        form_refuse(exchange, "bad_member", "what",
+                    "what can be rotated is \"beak_key\" or \"identity\"");
         return;
     }
     errand = errand_new(exchange, 200);

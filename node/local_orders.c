@@ -162,6 +162,12 @@ static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
 
     order->kind = ORDER_ROTATE;
     message->forget_seeds = true;
+    order->by_node = asked->by_node;
+    if (asked->by_node &&
+        (is_node || asked->seed.len || asked->next_key_hash.len || asked->sealed_next.len))
+        return malformed(refusal, "by_node", "the node opens and makes a duckling's keys itself");
+    if (asked->by_node)
+        return read_id(ID_DUCKLING, asked->identity, false, "identity", &order->duckling, refusal);
     if (asked->seed.len != SEED_SIZE && (asked->seed.len != 0 || is_node))
         return malformed(refusal, "seed", "the seed of the key that takes over is 32 bytes");
     if (asked->seed.len)

@@ -376,12 +376,17 @@ static void find_next_key(struct loop *loop, struct message *message)
 {
     static const uint8_t none[SEED_SIZE];
     struct order *order = &message->order;
-    bool is_node = id_equal(&order->duckling, &loop->settings.node);
+    bool is_node = id_equal(&order->duckling, &loop->settings.node), is_opened = false;
+    struct bytes sealed = {0};
 
     if (is_node && order->kind == ORDER_ROTATE)
         rotate_node_key(loop, message);
     else if (!is_node && memcmp(order->seeds[0], none, SEED_SIZE) == 0)
-        store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0]);
+        is_opened =
+            store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0], &sealed);
+    if (order->by_node && loop->settings.open_next && (is_opened || sealed.size > 0))
+        order->is_opened = loop->settings.open_next(
+            loop->settings.context, is_opened ? bytes_of(NULL, 0) : sealed, order, &message->arena);
 }
 
 /* The keys that signed it are compared with those that are known here. */

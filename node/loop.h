@@ -28,6 +28,9 @@ struct loop_settings {
     struct identity_key *node_key;   /* the agent's, to be replaced when it is rotated */
     int (*keep_chain)(void *context, struct bytes chain); /* of the node, and the key that was prepared (keyfile.h);
                                                              NULL: the node cannot be rotated */
+    /* Of a duckling whose next key is sealed, or lies in the store (`sealed` is empty: seeds[0] of the order is it then):
+     * opens it, and makes the one after, for rotate.by_node. False: it cannot. NULL: nothing can. */
+    bool (*open_next)(void *context, struct bytes sealed, struct order *order, struct arena *arena);
     void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
     void *context;
 };

@@ -526,6 +526,51 @@ static int keep_chain(void *context, struct bytes chain)
     return fault;
 }
 
+/* The next key of a duckling, where its owner left it to the node: ducklings.next.key beside node.db, and no
+ * passphrase. */
+static int open_sealed(const struct node *node, struct bytes sealed, struct order *order,
+                       uint8_t public[SEAL_KEY_SIZE])
+{
+    uint8_t *secret = sodium_malloc(SEAL_KEY_SIZE);
+    int fault;
+
+    if (!secret)
+        memory_ran_out();
+    fault = keyfile_open_seal(node->options->state_dir, bytes_of(NULL, 0), public, secret);
+    if (!fault &&
+        (sealed.size != SEED_SIZE + crypto_box_SEALBYTES ||
+         crypto_box_seal_open(order->seeds[0], sealed.data, sealed.size, public, secret) != 0))
+        fault = FAULT_CORRUPT;
+    sodium_free(secret);
+    return fault;
+}
+
+static bool open_next(void *context, struct bytes sealed, struct order *order, struct arena *arena)
+{
+    const struct node *node = context;
+    uint8_t public[SEAL_KEY_SIZE];
+    uint8_t *next = sodium_malloc(SEED_SIZE);
+    uint8_t *sealed_next = arena_take(arena, SEED_SIZE + crypto_box_SEALBYTES);
+    struct public_key promised;
+    struct identity_key *key;
+    int fault;
+
+    if (!next)
+        memory_ran_out();
+    fault = sealed.size > 0 ? open_sealed(node, sealed, order, public)
+                            : keyfile_read_seal(node->options->state_dir, public);
+    randombytes_buf(next, SEED_SIZE);
+    if (!fault && (!sealed_next || crypto_box_seal(sealed_next, next, SEED_SIZE, public) != 0))
+        fault = FAULT_CORRUPT;
+    key = identity_key_new(next);
+    promised = identity_key_public(key);
+    identity_key_free(key);
+    sodium_free(next);
+    order->next_key_hash = identity_key_hash(&promised);
+    order->sealed_next = bytes_of(sealed_next, SEED_SIZE + crypto_box_SEALBYTES);
+    return fault == 0;
+}
+
 static int open_transport(struct node *node)
 {
     const struct options *options = node->options;
@@ -632,6 +677,7 @@ static int open_loop(struct node *node)
         .intake = node->intakes[WORKERS],
         .node_key = node->key,
         .keep_chain = keep_chain,
+        .open_next = open_next,
         .stop = stop_node,
         .context = node,
     };

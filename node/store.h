@@ -33,7 +33,8 @@ struct store_settings {
 };
 
 /* The next key of a duckling that hatched before there was a seal_key; false: this node cannot open it. */
-bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE]);
+bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE],
+                          struct bytes *sealed); /* NULL, or what is there instead; until the next call */
 
 /* Every chain of more than one certificate, from both databases: what must not be forgotten, see keyring.h. */
 int store_each_rotated(struct store *store, void (*give)(void *context, struct bytes chain),

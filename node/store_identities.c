@@ -314,7 +314,8 @@ int store_keep_key(struct store *store, const struct effect *effect)
     return store_run(&store->connection, statement);
 }
 
-bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE])
+bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_t seed[SEED_SIZE],
+                          struct bytes *sealed)
 {
     sqlite3_stmt *statement =
         store_prepare(&store->connection, STATEMENT_HOSTED_NEXT,
@@ -322,9 +323,17 @@ bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_
                       "WHERE i.id = ?1");
     bool is_opened = false;
 
+    arena_reset(&store->arena);
+    if (sealed)
+        *sealed = bytes_of(NULL, 0);
     store_bind_id(statement, 1, duckling);
-    while (store_next_row(&store->connection, statement))
-        is_opened = unseal_seed(store, duckling, SEED_NEXT, store_column_bytes(statement, 0), seed);
+    while (store_next_row(&store->connection, statement)) {
+        struct bytes kept = store_column_bytes(statement, 0);
+
+        is_opened = unseal_seed(store, duckling, SEED_NEXT, kept, seed);
+        if (!is_opened && sealed)
+            *sealed = arena_copy(&store->arena, kept);
+    }
     return is_opened;
 }
 

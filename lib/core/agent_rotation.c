@@ -273,6 +273,12 @@ bool agent_rotate(struct agent *agent, const struct order *order, const struct m
         if (!duckling)
             return refuse(refusal, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
                           "duckling");
+        if (order->by_node && !order->is_opened)
+            return refuse(
+                refusal, REFUSAL_NOT_ALLOWED,
+                "its next key lies where this node cannot open it, as it should: ducknode "
+                "rotate, with --next-key-dir",
+                "what");
         if (!rotate_duckling(agent, order, duckling, at, effects, refusal))
             return false;
         *chain = arena_copy(&effects->arena, duckling->chain);

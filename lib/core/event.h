@@ -160,6 +160,7 @@ struct order {
     struct bytes sealed_next;    /* rotate, of a duckling: the next key, for the store, which cannot open it */
     struct bytes reason;         /* revoke */
     bool by_next_key;            /* revoke, of a duckling: seeds[0] is the key that was promised, and signs */
+    bool by_node, is_opened;     /* rotate, of a duckling: the node is to open its next key, and could */
     bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;

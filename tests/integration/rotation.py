@@ -4,7 +4,7 @@ next keys lie elsewhere."""
 import os
 import shutil
 
-from pond import Pond, run, until
+from pond import Pond, Refused, run, until
 
 NEXT_KEYS = ("node.next.key", "ducklings.next.key")
 
@@ -37,6 +37,11 @@ def a_duckling_and_its_node_go_on_under_new_keys():
 
         done = alice.command("rotate", duck.id, check=False)
         assert done.returncode == 1 and "ducklings.next.key" in done.stderr, done
+        try:
+            duck.post("/beak/rotate", what="identity")
+            raise AssertionError("the node opened what it has not")
+        except Refused as problem:
+            assert (problem.status, problem.body["error"]) == (403, "not_allowed"), problem.body
         for count in (2, 3, 4):
             assert alice.json("rotate", duck.id, "--next-key-dir", stick)["identity"] == duck.id
             until("bob hears of it", lambda: speaks_of(bob, duck.id) == count)
@@ -109,6 +114,22 @@ def a_chain_says_offline_which_key_spoke_when():
         assert done.returncode == 1 and "does not hold" in done.stderr, done
 
 
-run(a_duckling_and_its_node_go_on_under_new_keys,
+def over_rest_the_node_rotates_what_was_left_to_it():
+    with Pond("alice", "bob") as pond:
+        duck, friend = pond.alice.hatch("a@example.org", "Duck"), pond.bob.hatch("b@example.org", "Friend")
+        until("bob knows the duck", lambda: speaks_of(pond.bob, duck.id) == 1)
+        duck.bond_with(friend, "query")
+        for count in (2, 3):
+            turned = duck.post("/beak/rotate", what="identity")
+            assert turned["duckling_id"] == duck.id and "beak_key" not in turned, turned
+            until("bob hears of it", lambda: speaks_of(pond.bob, duck.id) == count)
+        sent = duck.post("/beak/peck", target=friend.id, action="query", payload={})["peck_id"]
+        duck.becomes(sent, "taken")
+        pond.alice.command("rotate", duck.id)  # the command goes on from there
+        until("bob hears of it", lambda: speaks_of(pond.bob, duck.id) == 4)
+
+
+run(over_rest_the_node_rotates_what_was_left_to_it,
+    a_duckling_and_its_node_go_on_under_new_keys,
     a_rotation_that_was_cut_off_is_finished_by_the_next_start,
     a_chain_says_offline_which_key_spoke_when)

@@ -578,7 +578,7 @@ START_TEST(a_duckling_comes_back_whole)
     bed_open(&bed);
     bed_restore(&bed, &later, &restored);
     ck_assert_uint_eq(restored.ducklings, 1);
-    ck_assert(store_open_next_seed(bed.store, &bed.bob.id, next_seed));
+    ck_assert(store_open_next_seed(bed.store, &bed.bob.id, next_seed, NULL));
     ck_assert(id_equal(&restored.duckling.id, &bed.bob.id));
     ck_assert(bytes_equal(restored.duckling.chain, bed.bob.chain));
     ck_assert_mem_eq(restored.duckling.seed, bed.bob.seed, SEED_SIZE);
@@ -671,7 +671,7 @@ START_TEST(a_live_key_is_not_taken_for_the_next_one)
     bed_keep(&bed, &effect, 1);
     ck_assert_int_eq(store_execute(&bed.store->connection, "UPDATE hosted SET next_seed = seed"),
                      0);
-    ck_assert(!store_open_next_seed(bed.store, &bed.bob.id, next_seed));
+    ck_assert(!store_open_next_seed(bed.store, &bed.bob.id, next_seed, NULL));
 }
 END_TEST
 
@@ -696,7 +696,7 @@ START_TEST(after_a_rotation_key_and_chain_are_the_new_ones)
     ck_assert(bytes_equal(restored.duckling.chain, rotated.chain));
     ck_assert_mem_eq(restored.duckling.seed, bed.bob.next_seed, SEED_SIZE);
     ck_assert(bytes_equal(restored.duckling.profile.bio, bytes_of_text("two\nlines")));
-    ck_assert(!store_open_next_seed(bed.store, &bed.bob.id, next_seed));
+    ck_assert(!store_open_next_seed(bed.store, &bed.bob.id, next_seed, NULL));
 }
 END_TEST
 

@@ -327,9 +327,9 @@ export class Duck {
   export(members?: {}, how?: How): Promise<Answer>;
   /** The operator, for good; right after `auth` only. */
   eraseAccount(members?: {}, how?: How): Promise<void>;
-  /** A new beak_key, shown this once; the old one ends now. */
+  /** A new beak_key, shown this once; the old one ends now. Or, of what "identity", a new key of the duckling: certificate_id and chain instead. */
   rotate(members?: { what?: string; duckling_id?: string }, how?: Keyed):
-    Promise<{ beak_key: string; duckling_id: string }>;
+    Promise<{ beak_key: string; duckling_id: string; certificate_id?: string; chain?: string }>;
   /** The operator's ducklings. */
   spaceducks(members?: Page, how?: How): Pages<Spaceduck>;
 

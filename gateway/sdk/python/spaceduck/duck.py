@@ -173,7 +173,8 @@ class Duck:
         self._fetch("erase_account")
 
     def rotate(self, what: str | None = None, *, idempotency_key: str | None = None) -> Json:
-        """A new beak_key, shown this once; the old one ends now."""
+        """A new beak_key, shown this once; the old one ends now. Of what="identity" the duckling's own key, where
+        its node can: `certificate_id` and `chain`."""
         return self._call("rotate", given(what=what), key=idempotency_key)
 
     def spaceducks(self, *, limit: int | None = None) -> Pages:
