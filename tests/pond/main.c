@@ -223,8 +223,11 @@ static void say_faults(const struct pond_figures *figures)
     printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
            (unsigned long long)figures->answers_in_parts, (unsigned long long)figures->partials,
            (unsigned long long)figures->cancelled);
-    printf("perches: %llu pecks brought to some, %llu came from there\n",
-           (unsigned long long)figures->brought, (unsigned long long)figures->collected);
+    printf("perches: %llu pecks brought to some, %llu came from there; %llu times a duckling was "
+           "to be "
+           "revoked\n",
+           (unsigned long long)figures->brought, (unsigned long long)figures->collected,
+           (unsigned long long)figures->revoked);
 }
 
 static void say_verdicts(const struct pond_figures *figures)
@@ -342,6 +345,7 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->partials += one.partials;
     sum->answers_in_parts += one.answers_in_parts;
     sum->cancelled += one.cancelled;
+    sum->revoked += one.revoked;
     sum->brought += one.brought;
     sum->collected += one.collected;
     sum->grants += one.grants;

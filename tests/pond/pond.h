@@ -167,6 +167,7 @@ struct pond_figures {
     uint64_t refused_frames, offences, lost, dials, dials_failed;
     uint64_t crashes, power_cuts, pauses, partitions, clogs, jumps, disks_full, duplicates;
     uint64_t pecks, handed_out, answered;
+    uint64_t revoked;                          /* ducklings of honest nodes: so many orders */
     uint64_t partials, answers_in_parts, cancelled; /* as they came to whoever asked */
     uint64_t brought, collected;               /* pecks to perches; and from them, opened by their owners */
     uint64_t grants, grants_revoked, pecks_granted; /* revoked by a peck that was answered */

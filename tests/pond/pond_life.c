@@ -179,6 +179,34 @@ static void rotate(struct pond *pond, const struct duck *duck)
             life_rotate(pond, node, &duck->id, node->store.ducklings[i].next_seed);
 }
 
+static void revoke(struct pond *pond, const struct duck *duck)
+{
+    struct message *message = message_make();
+    struct order *order = ask(pond, message, ORDER_REVOKE, &duck->id);
+
+    order->reason = bytes_of_text("its key was stolen");
+    pond->sums.revoked++;
+    node_take(pond, &pond->nodes[duck->node], message);
+}
+
+static void change_identity(struct pond *pond, const struct duck *duck)
+{
+    switch (dice_below(&pond->life_dice, 16)) {
+    case 0:
+        revoke(pond, duck);
+        break;
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+        rotate(pond, duck);
+        break;
+    default:
+        life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);
+        break;
+    }
+}
+
 bool life_any_duck(struct pond *pond, struct dice *dice, struct id *id, uint32_t *node)
 {
     const struct life *life = pond->life;
@@ -408,10 +436,7 @@ void life_step(struct pond *pond)
         } else if (any_duck(pond)) {
             const struct duck *duck = &life->ducks[dice_below(&pond->life_dice, life->duck_count)];
 
-            if (dice_below(&pond->life_dice, 4) == 0)
-                rotate(pond, duck);
-            else
-                life_rename(pond, &pond->nodes[duck->node], &duck->id, NULL, false);
+            change_identity(pond, duck);
         }
         break;
     case 1:
