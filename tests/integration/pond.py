@@ -198,6 +198,15 @@ class Node:
             raise Refused(answer.status, parsed, dict(answer.getheaders()))
         return parsed
 
+    def knows(self, duckling_id):
+        """Does its directory?"""
+        try:
+            return self.http("GET", "/beak/directory/" + duckling_id)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return None
+
     def mail_code(self, email):
         return mail_code(os.path.join(self.state, "gateway", "mail"), email)
 
@@ -234,7 +243,12 @@ class Duck:
 
         return until(f"{peck_id} to become {' or '.join(states)}", look, seconds)
 
+    def knows(self, friend):
+        """When this returns, its node has heard of the other duckling."""
+        until("news of a duckling", lambda: self.node.knows(friend.id))
+
     def bond_with(self, friend, scope="query"):
+        self.knows(friend)
         asked = self.post("/beak/peck", target_duckling_id=friend.id, peck_type=scope,
                           message="may I?")
         until("the bond request", lambda: friend.get("/beak/pecks", state="pending",
