@@ -101,6 +101,6 @@ int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZ
 extern const struct command node_commands[], network_commands[], peck_commands[],
     directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
     top_commands[], operator_commands[], handler_commands[], limits_commands[],
-    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[]; /* each ends with a NULL name */
+    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[], lobster_commands[]; /* each ends with a NULL name */
 
 #endif

@@ -15,7 +15,8 @@ static ProtobufCBinaryData bytes_for(struct bytes bytes)
 
 static bool is_of_bond(enum audit_kind kind)
 {
-    return kind == AUDIT_BOND_MADE || kind == AUDIT_BOND_ENDED;
+    return kind == AUDIT_BOND_MADE || kind == AUDIT_BOND_ENDED || kind == AUDIT_LOBSTER_CONFIRMED ||
+           kind == AUDIT_LOBSTER_LIVE || kind == AUDIT_LOBSTER_ENDED;
 }
 
 static Duck__AuditView *compose(struct local_view *view, const struct stored_audit_entry *stored)

@@ -13,7 +13,6 @@
 #include "wire/local.pb-c.h"
 
 #define CONTRADICTED_LISTED_MAX 50u
-#define TIERS_COMPUTED 2u /* the highest that is: of a lobster bind nothing is known here */
 #define TRUST_IN_ANSWER_MAX 1024u
 #define STORE_PAGES_MAX 4u /* looked through for one page */
 #define SEARCH_TEXT_MAX 1024u
@@ -86,6 +85,8 @@ static struct tier_evidence weigh(struct local_view *view, const struct stored_d
     if (evidence.certificate_holds && evidence.is_hosted && evidence.is_bonded)
         evidence.is_vouched =
             store_view_vouched(view->reader, &stored->record.owner, clock_wall_ms());
+    if (evidence.is_vouched)
+        evidence.is_bound = store_view_bound(view->reader, &stored->record.owner, clock_wall_ms());
     return evidence;
 }
 
@@ -232,7 +233,7 @@ void local_view_directory(struct local_view *view, const void *asked, void *repl
     list->entries = local_new(view, (filter.limit + 1) * sizeof *list->entries);
     if (filter.after == 0)
         list_contradicted(view, &filter, list);
-    for (size_t page = 0; page < STORE_PAGES_MAX && query->tier_min <= TIERS_COMPUTED; page++) {
+    for (size_t page = 0; page < STORE_PAGES_MAX; page++) {
         size_t count = store_view_directory(view->reader, &filter, &view->scratch, stored, &next);
 
         for (size_t i = 0; i < count; i++) {

@@ -148,6 +148,7 @@ static const char *const frame_kinds[TRANSPORT_KINDS] = {
     [FRAME_COLLECT] = "collect",
     [FRAME_HELD] = "held",
     [FRAME_SETTLED] = "settled",
+    [FRAME_LOBSTER] = "lobster",
     [FRAME_GOODBYE] = "goodbye",
 };
 

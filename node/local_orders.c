@@ -663,6 +663,28 @@ static bool read_audit_news(const Duck__AuditNewsQuery *asked, struct wish *wish
     return read_wait(DUCK__WAIT_FOR__WAIT_DONE, asked->wait_ms, wish, refusal);
 }
 
+/* ---- lobster binds ---- */
+
+static bool read_lobster(const Duck__LobsterOrder *asked, struct order *order,
+                         struct local_refusal *refusal)
+{
+    bool is_list = asked->wish == DUCK__LOBSTER_WISH__LOBSTERS_LIST;
+
+    if (asked->wish > DUCK__LOBSTER_WISH__LOBSTER_BREAK)
+        return malformed(refusal, "wish", "a lobster bind is listed, begun, confirmed or broken");
+    order->kind = ORDER_LOBSTER;
+    order->lobster = (enum lobster_wish)asked->wish;
+    order->lease_ms = asked->lease_ms;
+    order->string = bytes_of_text(asked->string);
+    if (order->string.size > NAME_MAX_BYTES)
+        return malformed(refusal, "string", "the string is 8 digits");
+    if (asked->lease_ms &&
+        (asked->lease_ms < LOBSTER_LEASE_MIN_MS || asked->lease_ms > LOBSTER_LEASE_MAX_MS))
+        return malformed(refusal, "lease_ms", "a lease is 5 s to 1 h");
+    return read_id(ID_DUCKLING, asked->duckling, is_list, "duckling", &order->duckling, refusal) &&
+           read_id(ID_DUCKLING, asked->with, is_list, "with", &order->with, refusal);
+}
+
 /* ---- all ---- */
 
 static bool is_order(const Duck__Request *asked, enum request_kind kind)
@@ -739,6 +761,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_ROTATE:
         wish->kind = REQUEST_ROTATE;
         return read_rotate(asked->rotate, message, refusal);
+    case DUCK__REQUEST__ORDER_LOBSTER:
+        wish->kind = REQUEST_LOBSTER;
+        return read_lobster(asked->lobster, order, refusal);
     case DUCK__REQUEST__ORDER_LEAVE:
         order->kind = ORDER_LEAVE;
         return true;

@@ -70,6 +70,7 @@ enum request_kind {
     REQUEST_TAKE,     /* an order: a reader then answers with the pecks; may wait and order again */
     REQUEST_HATCH,
     REQUEST_ROTATE,
+    REQUEST_LOBSTER,
     REQUEST_UNPECK,
     REQUEST_BOND,     /* an order: a reader then answers with the bond */
     REQUEST_DONE,     /* an order: answered with Done */

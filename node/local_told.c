@@ -259,6 +259,44 @@ static void answer_rotated(struct request *request, const struct effect *effect)
     local_answer(request, &reply);
 }
 
+static Duck__LobsterView *compose_lobster(struct request *request, const struct lobster *lobster,
+                                          struct bytes network)
+{
+    struct arena *memory = &request->memory;
+    Duck__LobsterView *view = arena_take(memory, sizeof *view);
+    char *texts = arena_take(memory, 3 * ID_TEXT_SIZE + LOBSTER_STRING_SIZE);
+
+    duck__lobster_view__init(view);
+    view->duckling = (char *)id_text(ID_DUCKLING, &lobster->here, texts);
+    view->with = (char *)id_text(ID_DUCKLING, &lobster->there, texts + ID_TEXT_SIZE);
+    view->state = (char *)lobster_state_name(lobster->state);
+    view->lease_ms = lobster->lease_ms;
+    view->until_ms = lobster_end_ms(lobster);
+    view->began_here = lobster->began_here;
+    if (lobster->state < LOBSTER_SHOWN)
+        return view;
+    view->string = (char *)lobster_string(lobster, network, texts + 2 * ID_TEXT_SIZE);
+    view->bond_id =
+        (char *)id_text(ID_BOND, &lobster->id, texts + 2 * ID_TEXT_SIZE + LOBSTER_STRING_SIZE);
+    return view;
+}
+
+static void answer_lobsters(struct request *request, const struct effect *effect)
+{
+    Duck__LobsterList list = DUCK__LOBSTER_LIST__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    list.n_lobsters = effect->reply.lobster_count;
+    list.lobsters =
+        arena_take(&request->memory, (list.n_lobsters + 1) * sizeof(Duck__LobsterView *));
+    for (size_t i = 0; i < list.n_lobsters; i++)
+        list.lobsters[i] =
+            compose_lobster(request, &effect->reply.lobsters[i], effect->reply.network);
+    reply.answer_case = DUCK__REPLY__ANSWER_LOBSTERS;
+    reply.lobsters = &list;
+    local_answer(request, &reply);
+}
+
 static void answer_unpecked(struct request *request, const struct effect *effect)
 {
     const struct local_api *api = request->client->api;
@@ -348,6 +386,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_ROTATE:
         answer_rotated(request, effect);
+        break;
+    case REQUEST_LOBSTER:
+        answer_lobsters(request, effect);
         break;
     case REQUEST_UNPECK:
         answer_unpecked(request, effect);

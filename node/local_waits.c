@@ -221,6 +221,7 @@ static void end_wait(struct request *request)
     case REQUEST_DECIDE:
     case REQUEST_HATCH:
     case REQUEST_ROTATE:
+    case REQUEST_LOBSTER:
     case REQUEST_UNPECK:
     case REQUEST_BOND:
     case REQUEST_DONE:

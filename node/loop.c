@@ -308,15 +308,12 @@ static void find_asked(struct loop *loop, struct message *message)
     order->scope_count = peck.scope_count;
 }
 
-/* Only where somebody asks for it: a few reads for each peck. */
-static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
-                        const struct id *to, struct sender_rank *rank)
+static void rank(struct loop *loop, struct message *message, const struct id *from,
+                 struct sender_rank *rank)
 {
     struct tier_evidence evidence;
     char missing[128] = "";
 
-    if (!agent_judges_by_tier(loop->agent, to))
-        return;
     store_weigh(loop->settings.store, from, message->event.at.wall_ms, &evidence);
     evidence.certificate_holds = true; /* or the signature would not have held */
     rank->tier = tier_of(&evidence);
@@ -326,6 +323,24 @@ static void rank_sender(struct loop *loop, struct message *message, const struct
                      *missing ? ", " : "", tier_piece_name(i));
     rank->missing =
         (const char *)arena_copy(&message->arena, bytes_of(missing, strlen(missing) + 1)).data;
+}
+
+/* Only where somebody asks for it: a few reads for each peck. */
+static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
+                        const struct id *to, struct sender_rank *found)
+{
+    if (agent_judges_by_tier(loop->agent, to))
+        rank(loop, message, from, found);
+}
+
+static void rank_ends(struct loop *loop, struct message *message)
+{
+    struct order *order = &message->order;
+
+    if (order->lobster != LOBSTER_BEGIN && order->lobster != LOBSTER_CONFIRM)
+        return;
+    rank(loop, message, &order->duckling, &order->own_rank);
+    rank(loop, message, &order->with, &order->rank);
 }
 
 /* What an answer costs is counted by the action that was asked for. */
@@ -420,6 +435,8 @@ static void look_up_order(struct loop *loop, struct message *message)
         order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
     } else if (order->kind == ORDER_BOND) {
         find_request(loop, order);
+    } else if (order->kind == ORDER_LOBSTER) {
+        rank_ends(loop, message);
     } else if (order->kind == ORDER_ROTATE || (order->kind == ORDER_REVOKE && order->by_next_key)) {
         find_next_key(loop, message);
     }

@@ -298,6 +298,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_PERCHED:
         case EFFECT_DROP_PERCHED:
         case EFFECT_KEEP_DEPOSIT:
+        case EFFECT_KEEP_LOBSTER:
+        case EFFECT_DROP_LOBSTER:
         case EFFECT_KEEP_COUNTERS:
             break;
         case EFFECT_KEEP_RECEIPT:

@@ -23,6 +23,7 @@
 #include "node_1.sql.h"
 #include "node_10.sql.h"
 #include "node_11.sql.h"
+#include "node_12.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -44,8 +45,8 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_node_1, schema_node_2, schema_node_3, schema_node_4,  schema_node_5, schema_node_6,
-    schema_node_7, schema_node_8, schema_node_9, schema_node_10, schema_node_11};
+    schema_node_1, schema_node_2, schema_node_3, schema_node_4,  schema_node_5,  schema_node_6,
+    schema_node_7, schema_node_8, schema_node_9, schema_node_10, schema_node_11, schema_node_12};
 
 /* ---- a connection ---- */
 
@@ -566,6 +567,7 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_DROP_PRE_KEY] = store_drop_pre_key,   [EFFECT_KEEP_PERCHED] = store_keep_perched,
         [EFFECT_KEEP_GRANT] = store_keep_grant,       [EFFECT_DROP_GRANT] = store_drop_grant,
         [EFFECT_DROP_PERCHED] = store_drop_perched,   [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
+        [EFFECT_KEEP_LOBSTER] = store_keep_lobster,   [EFFECT_DROP_LOBSTER] = store_drop_lobster,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;
@@ -729,6 +731,8 @@ int store_restore(struct store *store, const struct moment *at,
         fault = store_restore_perches(store, &restoring);
     if (!fault)
         fault = store_restore_vouchers(store, &restoring);
+    if (!fault)
+        fault = store_restore_lobsters(store, &restoring);
     if (!fault)
         fault = read_node(store, counters, version_floor);
     if (fault)

@@ -89,6 +89,7 @@ struct tier_ground {
     unsigned unproven;       /* pieces (tier.h) that are not there, and may only not have come back: the directory is
                                 younger than records live, and this node's own end of them stands */
     struct id bonded_with;   /* whose word for the bond lives longest; zero: nobody's */
+    struct id bound_with;    /* the same of a lobster bind */
     enum vouching vouching;
     struct withdrawn withdrawn; /* when it is that: whose voucher, and when it was taken back */
     struct id operators[RECORDS_PER_OWNER_MAX]; /* whose vouchers live, counted or not */
@@ -234,6 +235,7 @@ size_t store_view_grants(struct store_reader *reader, const struct id *root, str
 
 /* Does an operator that this node trusts vouch for it? */
 bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
+bool store_view_bound(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms); /* a live lobster bind */
 /* Vouchers that it carries, of operators that this node trusts, who took them back. */
 size_t store_view_withdrawn(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms,
                             struct withdrawn *withdrawn, size_t max);

@@ -109,6 +109,28 @@ static void note_bond(struct store_audit *audit, const struct effect *effect,
         entry->detail = detail_of(audit, effect->bond_reason);
 }
 
+/* Renewals, and what was never shown, are no steps. */
+static bool note_lobster(struct store_audit *audit, const struct effect *effect,
+                         struct audit_entry *entry)
+{
+    const struct lobster *lobster = effect->lobster.lobster;
+    bool is_over = effect->kind == EFFECT_DROP_LOBSTER;
+
+    if (!effect->lobster.why || id_is_zero(&lobster->id))
+        return false;
+    if (is_over)
+        entry->kind = AUDIT_LOBSTER_ENDED;
+    else
+        entry->kind = lobster->state == LOBSTER_LIVE ? AUDIT_LOBSTER_LIVE : AUDIT_LOBSTER_CONFIRMED;
+    entry->at_ms = audit->at_ms;
+    entry->duckling = lobster->here;
+    entry->with = lobster->there;
+    entry->subject = lobster->id;
+    if (is_over)
+        entry->detail = detail_of(audit, bytes_of_text(effect->lobster.why));
+    return true;
+}
+
 static void note_revocation(struct store *store, const struct effect *effect,
                             struct audit_entry *entry)
 {
@@ -167,6 +189,8 @@ static bool note(struct store *store, const struct effect *effect, struct audit_
         note_grant(audit, effect, entry);
     else if (is_own_revocation(effect))
         note_revocation(store, effect, entry);
+    else if (effect->kind == EFFECT_KEEP_LOBSTER || effect->kind == EFFECT_DROP_LOBSTER)
+        return note_lobster(audit, effect, entry);
     else
         return effect->kind == EFFECT_KEEP_STATE && note_state(audit, effect, entry);
     return true;

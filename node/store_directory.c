@@ -8,7 +8,7 @@
  * takes the last turns and damages nothing), it is not checked at the start, and a file that is
  * lost, damaged or of another release is made anew, also while the node runs. */
 #include "clock.h"
-#include "directory_4.sql.h"
+#include "directory_5.sql.h"
 #include "log.h"
 #include "store_internal.h"
 
@@ -40,7 +40,7 @@ static int make_tables(struct store *store)
     int fault = store_execute(connection, "BEGIN IMMEDIATE");
 
     if (!fault)
-        fault = store_execute(connection, schema_directory_4);
+        fault = store_execute(connection, schema_directory_5);
     if (fault)
         return fault;
     if (sqlite3_prepare_v2(connection->database, "INSERT INTO origin VALUES (1, ?1, ?2)", -1,

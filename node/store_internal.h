@@ -7,8 +7,8 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 11
-#define STORE_DIRECTORY_VERSION 4 /* another one is made anew */
+#define STORE_VERSION 12
+#define STORE_DIRECTORY_VERSION 5 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
@@ -80,6 +80,12 @@ enum statement {
     STATEMENT_PERCHED_DROP,
     STATEMENT_PERCHED_READ,
     STATEMENT_DEPOSIT_ADD,
+    /* lobster binds */
+    STATEMENT_LOBSTER_KEEP,
+    STATEMENT_LOBSTER_DROP,
+    STATEMENT_BOUND_ADD,
+    STATEMENT_BOUND_DROP,
+    STATEMENT_TIER_BOUND,
     /* audit log */
     STATEMENT_AUDIT_PAGE_ADD,
     STATEMENT_AUDIT_CHECKPOINT_ADD,
@@ -387,6 +393,11 @@ struct restoring {
     void *context;
 };
 int store_restore_ducklings(struct store *store, const struct restoring *restoring);
+
+/* ---- store_lobsters.c ---- */
+int store_keep_lobster(struct store *store, const struct effect *effect);
+int store_drop_lobster(struct store *store, const struct effect *effect);
+int store_restore_lobsters(struct store *store, const struct restoring *restoring);
 
 /* ---- store_pins.c ---- */
 int store_keep_pin(struct store *store, const struct effect *effect);

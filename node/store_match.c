@@ -28,7 +28,7 @@ static fts5_api *find_fts5(sqlite3 *database)
 
 bool store_search_open_words(struct store_reader *reader)
 {
-    const char *options[] = {"remove_diacritics", "2"}; /* as in schema/directory_4.sql */
+    const char *options[] = {"remove_diacritics", "2"}; /* as in schema/directory_5.sql */
     fts5_api *api = find_fts5(reader->directory.database);
     fts5_tokenizer *words = memory_take(sizeof *words);
     Fts5Tokenizer *made = NULL;

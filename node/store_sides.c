@@ -1,5 +1,5 @@
 /* What searches need beside the records: of ducklings their host, their capabilities, their words; of
- * attestations of bonds, who and whom. */
+ * attestations of bonds and lobster binds, who and whom. */
 #include "core/voucher.h"
 #include "store_internal.h"
 
@@ -106,6 +106,48 @@ static bool read_bonded(const struct record *record, struct arena *arena, struct
     return true;
 }
 
+static bool read_bound(const struct record *record, struct arena *arena,
+                       struct attestation_content *content)
+{
+    return record->kind == RECORD_ATTESTATION && !record->deleted &&
+           attestation_content_parse(record->content, arena, content) == RECORD_OK &&
+           bytes_equal(content->claim, bytes_of_text(CLAIM_LOBSTER));
+}
+
+static int drop_bound(struct store *store, const struct record *record, int64_t number)
+{
+    struct attestation_content content;
+    sqlite3_stmt *statement;
+
+    if (!read_bound(record, &store->arena, &content))
+        return 0;
+    statement =
+        store_prepare(&store->directory, STATEMENT_BOUND_DROP,
+                      "DELETE FROM bound WHERE owner = ?1 AND subject = ?2 AND record = ?3");
+    store_bind_id(statement, 1, &record->owner);
+    store_bind_id(statement, 2, &content.subject);
+    sqlite3_bind_int64(statement, 3, number);
+    return store_run(&store->directory, statement);
+}
+
+static int add_bound(struct store *store, const struct record *record, int64_t number)
+{
+    struct attestation_content content;
+    sqlite3_stmt *statement;
+
+    if (!read_bound(record, &store->arena, &content))
+        return 0;
+    statement = store_prepare(&store->directory, STATEMENT_BOUND_ADD,
+                              "INSERT OR REPLACE INTO bound (owner, subject, record, not_after_ms, "
+                              "proof) VALUES (?1, ?2, ?3, ?4, ?5)");
+    store_bind_id(statement, 1, &record->owner);
+    store_bind_id(statement, 2, &content.subject);
+    sqlite3_bind_int64(statement, 3, number);
+    store_bind_number(statement, 4, record->not_after_ms);
+    store_bind_bytes(statement, 5, content.proof);
+    return store_run(&store->directory, statement);
+}
+
 static int write_bonded(struct store *store, enum statement which, const char *sql,
                         const struct record *record, int64_t number)
 {
@@ -144,6 +186,8 @@ int store_replace_sides(struct store *store, const struct held_record *held, int
         fault = write_bonded(store, STATEMENT_BONDED_DROP,
                              "DELETE FROM bonded WHERE owner = ?1 AND subject = ?2 AND record = ?3",
                              &old, number);
+        if (!fault)
+            fault = drop_bound(store, &old, number);
     }
     if (!fault)
         fault = store->directory.fault;
@@ -153,6 +197,8 @@ int store_replace_sides(struct store *store, const struct held_record *held, int
                              "INSERT OR REPLACE INTO bonded (owner, subject, record, not_after_ms, "
                              "issued_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
                              new, number);
+        if (!fault)
+            fault = add_bound(store, new, number);
     }
     return fault ? fault : change_sides(store, number, &before, &after);
 }

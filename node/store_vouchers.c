@@ -275,6 +275,28 @@ static bool weigh_bonds(struct scales *scales)
     return is_found;
 }
 
+/* Both ends say it of each other, and of the same bind. */
+static bool weigh_binds(struct scales *scales)
+{
+    sqlite3_stmt *statement =
+        store_prepare(scales->directory, STATEMENT_TIER_BOUND,
+                      "SELECT one.subject, min(one.not_after_ms, other.not_after_ms) AS until_ms "
+                      "FROM bound one JOIN bound other ON other.owner = one.subject "
+                      "AND other.subject = one.owner AND other.proof = one.proof "
+                      "WHERE one.owner = ?1 AND one.not_after_ms > ?2 "
+                      "AND other.not_after_ms > ?2 ORDER BY until_ms DESC LIMIT 1");
+    bool is_found = false;
+
+    store_bind_id(statement, 1, scales->duckling);
+    store_bind_number(statement, 2, scales->wall_ms);
+    while (store_next_row(scales->directory, statement)) {
+        is_found = store_column_id(statement, 0, &scales->ground.bound_with);
+        note_end(scales, store_column_number(statement, 1));
+    }
+    note_fault(scales);
+    return is_found;
+}
+
 static bool weigh_host(struct scales *scales, int64_t identity)
 {
     sqlite3_stmt *statement =
@@ -362,6 +384,7 @@ int store_weigh_hosted(struct store *store, const struct id *duckling, uint64_t 
     if (identity)
         weigh_vouchers(&scales);
     evidence->is_vouched = scales.ground.vouching == VOUCHING_GOOD;
+    evidence->is_bound = evidence->is_vouched && weigh_binds(&scales);
     if (!scales.fault)
         scales.ground.unproven = find_unproven(&scales, store, evidence);
     if (scales.fault)
@@ -432,6 +455,16 @@ bool store_view_vouched(struct store_reader *reader, const struct id *duckling, 
         return false;
     weigh_vouchers(&scales);
     return !scales.fault && scales.ground.vouching == VOUCHING_GOOD;
+}
+
+bool store_view_bound(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms)
+{
+    struct scales scales = {.node = &reader->connection,
+                            .directory = &reader->directory,
+                            .duckling = duckling,
+                            .wall_ms = wall_ms};
+
+    return store_reader_has_directory(reader) && weigh_binds(&scales) && !scales.fault;
 }
 
 size_t store_view_withdrawn(struct store_reader *reader, const struct id *duckling,

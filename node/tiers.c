@@ -156,7 +156,8 @@ bool tiers_some_are_unheard(const struct tiers *tiers)
 
 static bool rests_on(const struct watched *watched, const struct id *other)
 {
-    if (id_equal(&watched->ground.bonded_with, other))
+    if (id_equal(&watched->ground.bonded_with, other) ||
+        id_equal(&watched->ground.bound_with, other))
         return true;
     for (size_t i = 0; i < watched->ground.operator_count; i++)
         if (id_equal(&watched->ground.operators[i], other))

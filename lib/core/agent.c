@@ -1,7 +1,7 @@
-/* The agent is nine parts that share one state: the directory (agent_directory.c), links
+/* The agent is ten parts that share one state: the directory (agent_directory.c), links
  * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), answers that come
  * in parts (agent_partials.c), the ends of bonds (agent_bonds.c) and their limits (agent_limits.c), pecks for who is
- * away (agent_away.c), and what is held here for others (agent_perch.c). A turn:
+ * away (agent_away.c), what is held here for others (agent_perch.c), lobster binds (agent_lobster.c). A turn:
  *
  *     agent_step    one event: looks up, decides, changes memory; what is to be signed waits
  *     agent_settle  time's own business (resend, expire, refresh, dial), then all signatures of
@@ -243,6 +243,7 @@ void agent_free(struct agent *agent)
     prekeys_free(agent->prekeys);
     seen_free(agent->perched_refused);
     memory_give_back(agent->lost_revocations);
+    agent_free_lobsters(agent);
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     arena_free(&agent->memory);
     memory_give_back(agent);
@@ -393,6 +394,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_RESTORED_DEPOSIT:
         restore_deposit(agent, event);
         break;
+    case EVENT_RESTORED_LOBSTER:
+        agent_restore_lobster(agent, &event->lobster);
+        break;
     case EVENT_START:
         start(agent, event, effects);
         break;
@@ -453,6 +457,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     case EVENT_SETTLED:
         agent_take_settled(agent, event, effects);
         break;
+    case EVENT_LOBSTER:
+        agent_take_lobster(agent, event, effects);
+        break;
     case EVENT_RECORDS:
         for (size_t i = 0; i < event->records.count; i++)
             agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
@@ -498,6 +505,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_expire_perched(agent, at, effects);
     agent_refresh_records(agent, at, effects);
     agent_renew_bonded(agent, at, effects);
+    agent_settle_lobsters(agent, at, effects);
     agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);
@@ -526,6 +534,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
     wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
     wake_ms = sooner(wake_ms, agent_perches_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
+    wake_ms = sooner(wake_ms, agent_lobsters_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }
 

@@ -34,6 +34,7 @@ static void end_bond(struct agent *agent, const struct bond *bond, const struct 
     *copy = *bond;
     copy->scope_count = copy->terms.stop_word_count = 0; /* the table forgets them now */
     bonds_remove(agent->bonds, &copy->id);
+    agent_look_at_lobsters(agent);
     effects_add(effects, EFFECT_DROP_BOND)->bond = copy;
     other = id_equal(&copy->requester, duckling) ? &copy->approver : &copy->requester;
     if (agent_hosted(agent, other))

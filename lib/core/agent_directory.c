@@ -164,6 +164,7 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
         agent_heed_revocation(agent, &offered->record.owner, at, effects);
     if (!id_is_zero(&offered->record.contradicted))
         agent_heed_contradiction(agent, &offered->record.contradicted, at, effects);
+    agent_hear_of_lobster(agent, offered, at, effects);
     return verdict;
 }
 

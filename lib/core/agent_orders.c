@@ -823,6 +823,22 @@ static void revoke_grant(struct agent *agent, const struct order *order, const s
         refuse(effects, order, code, message, "grant");
 }
 
+static void bind(struct agent *agent, const struct order *order, const struct duckling *duckling,
+                 const struct moment *at, struct effects *effects)
+{
+    struct order_refusal refusal = {.message = "", .field = ""};
+    struct effect *effect;
+
+    if (!agent_lobster(agent, order, duckling, at, effects, &refusal)) {
+        refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
+    effect = reply(effects, order);
+    effect->reply.network = agent->settings.network;
+    effect->reply.lobsters =
+        agent_list_lobsters(agent, order, &effects->arena, &effect->reply.lobster_count);
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
@@ -926,6 +942,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_MEMBERS:
         list_members(agent, order, at, effects);
+        break;
+    case ORDER_LOBSTER:
+        bind(agent, order, duckling, at, effects);
         break;
     case ORDER_ROTATE:
     case ORDER_REVOKE:

@@ -156,6 +156,7 @@ struct agent {
     struct offered_record *lost_revocations; /* said here, and not in the directory; in `memory` */
     size_t lost_revocation_count, lost_revocation_capacity;
 
+    struct lobsters *lobsters;   /* binds of ducklings that live here; NULL: none */
     struct idtable linked;       /* struct linked_under: links that were introduced */
 
     struct arena contact_memory; /* of the contact that gossip asked for last */
@@ -311,6 +312,23 @@ enum refusal_code agent_trust(const struct agent *agent, const struct order *ord
 enum refusal_code agent_withdraw(struct agent *agent, const struct order *order,
                                  const struct moment *at, struct effects *effects,
                                  const char **message, const char **field);
+
+/* ---- agent_lobster.c ---- */
+void agent_free_lobsters(struct agent *agent);
+void agent_restore_lobster(struct agent *agent, const struct lobster *lobster);
+/* `duckling` NULL: none is named, or it lives elsewhere. False: `*refusal` says why. */
+bool agent_lobster(struct agent *agent, const struct order *order, const struct duckling *duckling,
+                   const struct moment *at, struct effects *effects,
+                   struct order_refusal *refusal);
+/* Those that an order is about. */
+const struct lobster *agent_list_lobsters(const struct agent *agent, const struct order *order,
+                                          struct arena *arena, size_t *count);
+void agent_take_lobster(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_hear_of_lobster(struct agent *agent, const struct offered_record *offered,
+                           const struct moment *at, struct effects *effects);
+void agent_look_at_lobsters(struct agent *agent); /* what they rest on has changed: in this turn */
+void agent_settle_lobsters(struct agent *agent, const struct moment *at, struct effects *effects);
+uint64_t agent_lobsters_wake_at_ms(const struct agent *agent, const struct moment *at);
 
 /* ---- agent_membership.c ---- */
 /* What its node record says; borrows from the agent until the next call. False: none is held. */

@@ -157,6 +157,7 @@ static void take_over(struct agent *agent, struct duckling *duckling, const stru
     hosted->sealed_next = order->sealed_next;
     effects_add(effects, EFFECT_KEEP_KEY)->duckling = hosted;
     agent->key_is_new = true;
+    agent_look_at_lobsters(agent);
     identity_key_free(duckling->key);
     duckling->key = identity_key_new(order->seeds[0]);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);

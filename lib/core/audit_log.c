@@ -45,6 +45,9 @@ const char *audit_kind_name(enum audit_kind kind)
         [AUDIT_REVOKED] = "revoked",
         [AUDIT_GRANT_USED] = "grant_used",
         [AUDIT_GRANT_REVOKED] = "grant_revoked",
+        [AUDIT_LOBSTER_CONFIRMED] = "lobster_confirmed",
+        [AUDIT_LOBSTER_LIVE] = "lobster_live",
+        [AUDIT_LOBSTER_ENDED] = "lobster_ended",
     };
 
     return (size_t)kind < AUDIT_KINDS && names[kind] ? names[kind] : "";

@@ -26,8 +26,11 @@ enum audit_kind {
     AUDIT_REVOKED = 12,      /* a duckling that lives here, or (duckling is zero) the node; detail: why */
     AUDIT_GRANT_USED = 13,   /* by the peck that came before it; detail: the id of the grant's last block */
     AUDIT_GRANT_REVOKED = 14, /* a block (the subject) of a grant by a duckling that lives here */
+    AUDIT_LOBSTER_CONFIRMED = 15, /* by the operator here; subject: the bind */
+    AUDIT_LOBSTER_LIVE = 16,      /* both ends are confirmed */
+    AUDIT_LOBSTER_ENDED = 17,     /* detail: why */
 };
-#define AUDIT_KINDS 15
+#define AUDIT_KINDS 18
 
 struct audit_entry {
     enum audit_kind kind;

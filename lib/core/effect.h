@@ -40,6 +40,8 @@ enum effect_kind {
     EFFECT_KEEP_PERCHED, /* for a node that is away */
     EFFECT_DROP_PERCHED,
     EFFECT_KEEP_DEPOSIT, /* one of our pecks is held there */
+    EFFECT_KEEP_LOBSTER, /* a step of it, see `lobster` */
+    EFFECT_DROP_LOBSTER,
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -87,6 +89,7 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_COLLECT = 22,
     FRAME_HELD = 23,
     FRAME_SETTLED = 24,
+    FRAME_LOBSTER = 25,
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };
@@ -248,6 +251,11 @@ struct effect {
             struct id peck, perch;
             uint64_t at_ms;
         } kept_deposit;
+        struct {
+            struct lobster *lobster;
+            const char *why;                 /* what happened, for the audit log; a constant; NULL: nothing that
+                                                it notes */
+        } lobster;
         const struct deposit *deposit;
         const struct perched_portion *portion; /* send perched */
         struct {
@@ -295,6 +303,9 @@ struct effect {
             size_t taken_count;
             const struct agent_member *members; /* members: see agent.h */
             size_t member_count;
+            const struct lobster *lobsters;  /* lobster: those it is about */
+            size_t lobster_count;
+            struct bytes network;            /* lobster: what their strings are made with */
         } reply;
         struct {
             enum box box;

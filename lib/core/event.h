@@ -7,6 +7,7 @@
 #include "bond.h"
 #include "certificate.h"
 #include "grants.h"
+#include "lobster.h"
 #include "moment.h"
 #include "noise.h"
 #include "outbox.h"
@@ -34,6 +35,7 @@ enum event_kind {
     EVENT_RESTORED_PERCHED,
     EVENT_RESTORED_DEPOSIT, /* after the pecks */
     EVENT_RESTORED_REVOCATION, /* said here, after the records; kept beside the directory, which may be lost */
+    EVENT_RESTORED_LOBSTER, /* after the ducklings */
     EVENT_START,
     EVENT_RESUME, /* instead of EVENT_START: the same process, after a turn that could not be kept */
     /* Links. */
@@ -61,6 +63,7 @@ enum event_kind {
     EVENT_COLLECT,
     EVENT_HELD, /* agent_open_held makes an EVENT_PECK of it, if it can */
     EVENT_SETTLED,
+    EVENT_LOBSTER,
     /* The local API. */
     EVENT_ORDER,
     /* Nothing but time. */
@@ -92,9 +95,12 @@ enum order_kind {
     ORDER_MEMBERS, /* who is there, as far as this node can tell */
     ORDER_BOND,    /* the approver changes a bond's terms, scopes or end */
     ORDER_REVOKE_GRANT, /* the last block of one, by its root, that lives here; others go by peck, see agent_grants.c */
+    ORDER_LOBSTER, /* a lobster bind: one step of its operator, or which there are */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
     ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
 };
+
+enum lobster_wish { LOBSTERS_LIST, LOBSTER_BEGIN, LOBSTER_CONFIRM, LOBSTER_BREAK };
 
 struct order_profile {
     bool set_display_name, set_bio, set_capabilities, set_accepts_pecks, set_least_tier,
@@ -124,7 +130,7 @@ struct order {
     uint64_t ticket;             /* names the reply */
     enum order_kind kind;
     struct id duckling;          /* who orders; zero where it may be left out */
-    struct id with;              /* unpeck: the other end; zero: by bond */
+    struct id with;              /* unpeck: the other end; zero: by bond. lobster: the other end */
     struct id peck;              /* answer, partial, approve, deny, cancel */
     struct id bond;              /* unpeck, bond, revoke */
     struct id certificate;       /* revoke: the one that speaks for whom is to be revoked */
@@ -134,7 +140,10 @@ struct order {
                                     reply_to, idempotency_key, trace, grant; revoke grant: grant */
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take, members */
-    uint64_t lease_ms;           /* take, renew */
+    uint64_t lease_ms;           /* take, renew; lobster: begin */
+    enum lobster_wish lobster;   /* lobster */
+    struct bytes string;         /* lobster: confirm, as the other operator said it */
+    struct sender_rank own_rank; /* lobster: of `duckling`; `rank` is of `with` */
     struct tray_filter filter;   /* take */
     const struct id *pecks;      /* ack, give back, renew */
     size_t peck_count;
@@ -383,6 +392,8 @@ struct event {
             const struct id *names;
             size_t count;
         } settled;
+        struct lobster lobster;                     /* restored */
+        struct lobster_word word;                   /* lobster */
         const struct order *order;
     };
 };

@@ -256,3 +256,25 @@ struct bytes frame_pack_settled(const struct id *names, size_t count, struct are
     frame.names = lent_names;
     return pack(&frame.base, arena);
 }
+
+struct bytes frame_pack_lobster(const struct lobster_word *word, struct bytes chain,
+                                struct arena *arena)
+{
+    Duck__LobsterFrame frame = DUCK__LOBSTER_FRAME__INIT;
+
+    frame.step = word->step;
+    frame.from = lent(id_bytes(&word->from));
+    frame.to = lent(id_bytes(&word->to));
+    frame.session = lent(bytes_of(word->session, LOBSTER_SESSION_SIZE));
+    if (word->step == LOBSTER_OFFER) {
+        frame.commitment = lent(bytes_of(word->commitment.bytes, HASH_SIZE));
+        frame.lease_ms = word->lease_ms;
+    }
+    if (word->step == LOBSTER_ANSWER || word->step == LOBSTER_REVEAL)
+        frame.nonce = lent(bytes_of(word->nonce, LOBSTER_NONCE_SIZE));
+    if (word->step == LOBSTER_OFFER || word->step == LOBSTER_ANSWER)
+        frame.chain = lent(chain);
+    if (word->step == LOBSTER_NO)
+        frame.code = lent(word->code);
+    return pack(&frame.base, arena);
+}

@@ -35,4 +35,8 @@ struct bytes frame_pack_held(const struct perch_entry *entry, struct bytes seale
                              bool has_more, struct arena *arena);
 struct bytes frame_pack_settled(const struct id *names, size_t count, struct arena *arena);
 
+/* `chain`: of word.from; with an offer and an answer. */
+struct bytes frame_pack_lobster(const struct lobster_word *word, struct bytes chain,
+                                struct arena *arena);
+
 #endif

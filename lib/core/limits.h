@@ -98,6 +98,11 @@
 #define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
 #define BOND_LIFE_MS (365 * DAY_MS)
+#define LOBSTER_LEASE_MS (15 * MINUTE_MS)    /* of a lobster bind, when none is named */
+#define LOBSTER_LEASE_MIN_MS (5 * SECOND_MS)
+#define LOBSTER_LEASE_MAX_MS HOUR_MS
+#define LOBSTER_CONFIRM_MS (10 * MINUTE_MS)  /* in which both operators confirm, or it is given up */
+#define LOBSTER_SAY_AGAIN_MS (2 * SECOND_MS) /* an offer or answer without an answer */
 #define BOND_COOL_DOWN_MAX_MS (30 * DAY_MS)
 #define BOND_TELL_EVERY_MS MINUTE_MS         /* of one limit of one bond that refuses */
 #define MUTE_LATEST_MS 253402300799999ull    /* the end of the year 9999 */
@@ -152,6 +157,7 @@
 #define TRAY_PENDING_MAX(max) ((max) / 2) /* of it, that wait for owners: strangers leave room for who has a bond */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
+#define LOBSTERS_MAX 256u         /* lobster binds of this node's ducklings, those that are begun among them */
 #define BOND_THREADS_MAX 32u      /* whose rounds one bond counts; then the least lately used is forgotten */
 #define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
 #define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */

@@ -495,8 +495,10 @@ enum record_verdict attestation_content_parse(struct bytes content, struct arena
         parsed.proof.size > (is_voucher ? VOUCHER_SIZE_MAX : NAME_MAX_BYTES) ||
         (parsed.chain.size > 0) != is_voucher)
         return RECORD_BAD_CONTENT;
-    if (bytes_equal(parsed.claim, bytes_of_text(CLAIM_BONDED)) && parsed.proof.size != ID_SIZE)
-        return RECORD_BAD_CONTENT; /* the bond's id */
+    if ((bytes_equal(parsed.claim, bytes_of_text(CLAIM_BONDED)) ||
+         bytes_equal(parsed.claim, bytes_of_text(CLAIM_LOBSTER))) &&
+        parsed.proof.size != ID_SIZE)
+        return RECORD_BAD_CONTENT; /* the bond's id, the bind's */
     *attestation = parsed;
     return RECORD_OK;
 }

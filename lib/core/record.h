@@ -73,6 +73,7 @@ struct revocation_content {
 };
 
 #define CLAIM_BONDED "bonded"
+#define CLAIM_LOBSTER "lobster-bind"
 #define CLAIM_OPERATOR_VERIFIED "operator-verified"
 
 struct attestation_content {

@@ -27,6 +27,7 @@ int tier_of(const struct tier_evidence *evidence); /* 0 to TIER_MAX, or TIER_NON
 #define TIER_PIECES 5u
 #define TIER_PIECE_BONDED 2u
 #define TIER_PIECE_VOUCHED 3u
+#define TIER_PIECE_BOUND 4u
 const char *tier_piece_name(size_t piece);
 bool tier_has_piece(const struct tier_evidence *evidence, size_t piece);
 unsigned tier_pieces(const struct tier_evidence *evidence); /* bit (1 << piece) for each that is there */

@@ -215,6 +215,23 @@ static void write_perch_frames(void)
     write_kind("intake", "settled", FRAME_SETTLED, frame_pack_settled(&alice.id, 1, &memory));
 }
 
+static void write_lobster_frames(void)
+{
+    struct lobster_word word = {
+        .step = LOBSTER_OFFER, .from = duck.id, .to = alice.id, .lease_ms = LOBSTER_LEASE_MS};
+
+    memset(word.commitment.bytes, 7, sizeof word.commitment.bytes);
+    write_kind("intake", "lobster_offer", FRAME_LOBSTER,
+               frame_pack_lobster(&word, duck.chain, &memory));
+    word.step = LOBSTER_REVEAL;
+    write_kind("intake", "lobster_reveal", FRAME_LOBSTER,
+               frame_pack_lobster(&word, duck.chain, &memory));
+    word.step = LOBSTER_NO;
+    word.code = bytes_of_text("no_bond");
+    write_kind("intake", "lobster_no", FRAME_LOBSTER,
+               frame_pack_lobster(&word, duck.chain, &memory));
+}
+
 static void write_frames(void)
 {
     const struct hash hashes[2] = {{{0}}, {{0xff}}};
@@ -269,6 +286,7 @@ static void write_frames(void)
     write_kind("intake", "records", FRAME_RECORDS, frame_pack_records(chains, records, 2, &memory));
     write_membership_frames();
     write_perch_frames();
+    write_lobster_frames();
     write_kind("intake", "ping", FRAME_PING, bytes_of_text("12345678"));
 }
 

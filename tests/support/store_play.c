@@ -30,6 +30,7 @@ struct writer {
     struct effect latest[PLAY_PECKS_MAX]; /* the last EFFECT_KEEP_PECK or _STATE of each */
     struct effect own;                    /* this node's record; kind 0: none yet */
     size_t records;
+    bool bound;  /* a lobster bind is there */
     size_t held; /* the turn whose perched peck and pre-key are there; 0: none */
 };
 
@@ -336,6 +337,25 @@ static void use_grant(struct writer *writer, struct played_turn *turn, size_t nu
     add(turn, effect, block);
 }
 
+/* Of bob with carol: another state each time, and over now and then. */
+static void bind(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct lobster *lobster = arena_take(&writer->play->arena, sizeof *lobster);
+    bool is_over = writer->bound && dice_below(&writer->dice, 3) == 0;
+    struct effect effect = {.kind = is_over ? EFFECT_DROP_LOBSTER : EFFECT_KEEP_LOBSTER};
+
+    *lobster = (struct lobster){.here = writer->play->bob.id,
+                                .there = writer->play->carol.id,
+                                .state = LOBSTER_CONFIRMED,
+                                .id = writer->play->alice.id,
+                                .lease_ms = number};
+    memset(lobster->nonce, (int)number, sizeof lobster->nonce);
+    effect.lobster.lobster = lobster;
+    effect.lobster.why = "a step";
+    add(turn, effect, 0);
+    writer->bound = !is_over;
+}
+
 static void write_turn(struct writer *writer, size_t number)
 {
     struct play *play = writer->play;
@@ -360,6 +380,8 @@ static void write_turn(struct writer *writer, size_t number)
         change_evidence(writer, turn, number);
     else if (dice_below(&writer->dice, 8) == 0)
         hold(writer, turn, number);
+    else if (dice_below(&writer->dice, 10) == 0)
+        bind(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
         use_grant(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
@@ -514,6 +536,7 @@ struct expected {
     size_t bonds, ducklings;
     bool is_rotated;
     uint64_t floor_ms, voucher_until_ms, trust_until_ms;
+    uint64_t lobster;           /* the turn that it is of; 0: there is none */
     uint64_t perched, pre_keys; /* sums of the turns that they are of */
     struct told_tier told_tier;
     struct grant_row grants[PLAY_GRANT_BLOCKS]; /* zero: not there */
@@ -548,6 +571,9 @@ static void expect_effect(struct expected *expected, const struct played_effect 
     } else if (effect->kind == EFFECT_KEEP_TIER) {
         expected->told_tier = (struct told_tier){
             .is_told = true, .tier = effect->tier.tier, .pieces = effect->tier.pieces};
+    } else if (effect->kind == EFFECT_KEEP_LOBSTER || effect->kind == EFFECT_DROP_LOBSTER) {
+        expected->lobster =
+            effect->kind == EFFECT_KEEP_LOBSTER ? effect->lobster.lobster->lease_ms : 0;
     } else if (effect->kind == EFFECT_KEEP_PERCHED) {
         expected->perched += effect->perched.entry.number;
     } else if (effect->kind == EFFECT_DROP_PERCHED) {
@@ -583,7 +609,7 @@ struct found {
     struct outbox_entry sent[PLAY_PECKS_MAX];
     size_t received_count, sent_count, bonds, ducklings, records;
     bool records_in_order, seeds_hold, is_bob, is_rotated_bob; /* key and chain, both of one time */
-    uint64_t voucher_until_ms, perched, pre_keys;
+    uint64_t voucher_until_ms, perched, pre_keys, lobster;
     struct told_tier told_tier;
     struct grant_row grants[PLAY_GRANT_BLOCKS];
     struct metrics_content counters;
@@ -621,6 +647,10 @@ static void note_restored(void *context, const struct event *event)
         found->received[found->received_count++] = event->received;
     else if (event->kind == EVENT_RESTORED_SENT && found->sent_count < PLAY_PECKS_MAX)
         found->sent[found->sent_count++] = event->sent;
+    else if (event->kind == EVENT_RESTORED_LOBSTER)
+        found->lobster = event->lobster.nonce[0] == (uint8_t)event->lobster.lease_ms
+                             ? event->lobster.lease_ms
+                             : UINT64_MAX;
     else if (event->kind == EVENT_RESTORED_PERCHED)
         found->perched += event->perched.number;
     else if (event->kind == EVENT_RESTORED_PRE_KEY)
@@ -728,6 +758,8 @@ static const char *check_counts(const struct found *found, const struct expected
 {
     if (found->bonds != expected->bonds)
         return "a bond is lost, or is back";
+    if (found->lobster != expected->lobster)
+        return "a lobster bind is not as it was kept";
     if (found->perched != expected->perched)
         return "what is held for others is lost, or is back";
     if (memcmp(found->grants, expected->grants, sizeof found->grants) != 0)

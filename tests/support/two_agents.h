@@ -38,6 +38,8 @@ struct reply {
     uint32_t number;
     size_t taken_count;
     struct id taken[8];
+    size_t lobster_count;
+    struct lobster lobster; /* the first */
 };
 
 struct node {
@@ -54,6 +56,7 @@ struct node {
     struct reply replies[REPLIES_MAX];
     size_t reply_count;
     struct offered_record records[PECKS_MAX];
+    bool lobster_records[PECKS_MAX]; /* those of lobster binds among them */
     size_t record_count;
     size_t bonds_made, bonds_ended, ends_told, refused_frames;
     size_t terms_told, limits_told, counts_kept, grants_kept;
@@ -61,6 +64,8 @@ struct node {
     size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
     struct bond_count last_use, last_thread; /* as they were kept last */
+    struct lobster last_lobster;             /* as it was kept last */
+    size_t lobsters_dropped;
     struct bond last_bond;                   /* without what it points to */
     enum intake_verdict last_refusal;
     char last_reason[160];
@@ -137,10 +142,19 @@ static inline void keep(struct node *node, const struct effect *effect)
     case EFFECT_KEEP_RECORD:
         ck_assert_uint_lt(node->record_count, PECKS_MAX);
         node->records[node->record_count] = effect->record.item;
+        node->lobster_records[node->record_count] =
+            effect->record.item.record.key.size > 8 &&
+            memcmp(effect->record.item.record.key.data, "lobster-", 8) == 0;
         node->records[node->record_count].wire =
             arena_copy(&node->memory, effect->record.item.wire);
         node->records[node->record_count++].chain =
             arena_copy(&node->memory, effect->record.item.chain);
+        break;
+    case EFFECT_KEEP_LOBSTER:
+        node->last_lobster = *effect->lobster.lobster;
+        break;
+    case EFFECT_DROP_LOBSTER:
+        node->lobsters_dropped++;
         break;
     case EFFECT_KEEP_BOND:
         node->bonds_made++;
@@ -298,6 +312,9 @@ static inline void note_reply(struct node *node, const struct effect *effect)
                             .retry_after_ms = effect->reply.retry_after_ms,
                             .number = effect->reply.number,
                             .taken_count = effect->reply.taken_count};
+    reply->lobster_count = effect->reply.lobster_count;
+    if (reply->lobster_count > 0)
+        reply->lobster = effect->reply.lobsters[0];
     for (size_t i = 0; i < effect->reply.taken_count && i < 8; i++)
         reply->taken[i] = effect->reply.taken[i];
 }

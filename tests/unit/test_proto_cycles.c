@@ -53,6 +53,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__collect_frame__descriptor,
     &duck__held_frame__descriptor,
     &duck__settled_frame__descriptor,
+    &duck__lobster_frame__descriptor,
     &duck__sealed_peck__descriptor,
     &duck__reconcile_frame__descriptor,
     &duck__fetch_frame__descriptor,

@@ -970,6 +970,7 @@ static const char back_to_version_2[] =
     "ALTER TABLE peck DROP COLUMN conversation;"
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
+    "DROP TABLE lobster;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)

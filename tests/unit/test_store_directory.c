@@ -925,6 +925,7 @@ static const char back_to_version_1[] =
     "ALTER TABLE peck DROP COLUMN conversation;"
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
+    "DROP TABLE lobster;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)

@@ -139,6 +139,19 @@ static struct effect attests(const struct author *owner, const struct author *su
                        attestation_content_pack(&content, &bed.arena), deleted, &bed.arena);
 }
 
+/* `of`: the bind that it names. */
+static struct effect binds(const struct author *owner, const struct author *subject,
+                           const struct id *of, uint64_t version_ms, bool deleted)
+{
+    struct attestation_content content = {
+        .subject = subject->id, .claim = bytes_of_text(CLAIM_LOBSTER), .proof = id_bytes(of)};
+    char text[ID_TEXT_SIZE], key[RECORD_KEY_MAX];
+
+    snprintf(key, sizeof key, CLAIM_LOBSTER ":%s", id_text(ID_DUCKLING, &subject->id, text));
+    return make_record(owner, RECORD_ATTESTATION, key, version_ms,
+                       attestation_content_pack(&content, &bed.arena), deleted, &bed.arena);
+}
+
 static void bond(void)
 {
     struct effect both[] = {attests(&bed.bob, &bed.alice, THINGS_WALL_MS, false),
@@ -344,6 +357,35 @@ static void be_vouched(void)
     trust(MOMENT_NEVER);
     expect(1, 2, "operator-verified gained");
 }
+
+START_TEST(a_lobster_bind_counts_while_both_ends_name_the_same_one)
+{
+    be_vouched();
+    keep(binds(&bed.bob, &bed.alice, &bed.node.id, THINGS_WALL_MS, false));
+    expect_nothing(); /* one end alone */
+    keep(binds(&bed.alice, &bed.bob, &bed.alice.id, THINGS_WALL_MS, false));
+    expect_nothing(); /* another bind than this end's */
+    keep(binds(&bed.alice, &bed.bob, &bed.node.id, THINGS_WALL_MS + 1, false));
+    expect(2, 3, "lobster-bind gained");
+    keep(binds(&bed.alice, &bed.bob, &bed.node.id, THINGS_WALL_MS + 2, false)); /* renewed */
+    expect_nothing();
+    restart();
+    nothing_happens();
+    keep(binds(&bed.alice, &bed.bob, &bed.node.id, THINGS_WALL_MS + 3, true));
+    expect(3, 2, "lobster-bind lost");
+}
+END_TEST
+
+START_TEST(a_lobster_bind_is_nothing_without_what_stands_below_it)
+{
+    be_vouched();
+    keep(binds(&bed.bob, &bed.alice, &bed.node.id, THINGS_WALL_MS, false));
+    keep(binds(&bed.alice, &bed.bob, &bed.node.id, THINGS_WALL_MS, false));
+    expect(2, 3, "lobster-bind gained");
+    distrust();
+    expect(3, 1, "operator-verified lost: its operator is not trusted here, lobster-bind lost");
+}
+END_TEST
 
 static void expect_taken_back(const char *date)
 {
@@ -783,6 +825,8 @@ int main(void)
     tcase_add_test(tests, what_is_known_to_have_ended_is_told_also_by_a_directory_made_anew);
     tcase_add_test(tests, what_nobody_follows_waits_for_the_first_who_does);
     tcase_add_test(tests, what_changed_and_changed_back_unheard_is_nothing_to_tell);
+    tcase_add_test(tests, a_lobster_bind_counts_while_both_ends_name_the_same_one);
+    tcase_add_test(tests, a_lobster_bind_is_nothing_without_what_stands_below_it);
     tcase_add_test(tests, a_turn_weighs_so_many_and_the_next_the_rest);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -1,4 +1,4 @@
--- directory.db, version 4: what gossip brought. All of it can be fetched again, so a file that is
+-- directory.db, version 5: what gossip brought. All of it can be fetched again, so a file that is
 -- lost or damaged is made anew.
 --
 -- Made to be appended to. Records are numbered: 32 numbers for each identity, its records among
@@ -85,6 +85,16 @@ CREATE TABLE bonded (
     record INTEGER NOT NULL,
     not_after_ms INTEGER NOT NULL,
     issued_ms INTEGER,                                -- of "operator-verified": the voucher's date
+    PRIMARY KEY (owner, subject, record)
+) STRICT, WITHOUT ROWID;
+
+-- Attestations of the claim "lobster-bind". proof: the bind, that both ends name.
+CREATE TABLE bound (
+    owner BLOB NOT NULL,
+    subject BLOB NOT NULL,
+    record INTEGER NOT NULL,
+    not_after_ms INTEGER NOT NULL,
+    proof BLOB NOT NULL CHECK (length(proof) = 20),
     PRIMARY KEY (owner, subject, record)
 ) STRICT, WITHOUT ROWID;
 
