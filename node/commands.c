@@ -18,7 +18,7 @@ static const struct command *const groups[] = {
     node_commands,    network_commands, peck_commands,    directory_commands, bond_commands,
     receipt_commands, audit_commands,   doctor_commands,  top_commands,       operator_commands,
     handler_commands, limits_commands,  event_commands,   rotate_commands,    certificate_commands,
-    revoke_commands,  grant_commands,   lobster_commands,
+    revoke_commands,  grant_commands,   lobster_commands, backup_commands,
 };
 
 /* Every command takes these. */
@@ -181,10 +181,11 @@ static bool apply_flags(struct call *call, struct options_problem *problem)
                    strcmp(call->command->name, "run") == 0 ||
                    strcmp(call->command->name, "run-handlers") == 0 ||
                    strcmp(call->command->name, "doctor") == 0;
-    bool opens_keys = strcmp(call->command->name, "operator") == 0 ||
-                      strcmp(call->command->name, "rotate") == 0 ||
-                      strcmp(call->command->name, "revoke") == 0 ||
-                      strcmp(call->command->name, "grant") == 0;
+    bool opens_keys =
+        strcmp(call->command->name, "operator") == 0 ||
+        strcmp(call->command->name, "rotate") == 0 || strcmp(call->command->name, "revoke") == 0 ||
+        strcmp(call->command->name, "grant") == 0 || strcmp(call->command->name, "backup") == 0 ||
+        strcmp(call->command->name, "restore") == 0;
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         const char *values[FLAGS_MAX];

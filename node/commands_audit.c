@@ -357,11 +357,12 @@ static int say(const struct check *check)
     id_text(ID_NODE, &check->chain.identity, node);
     time_text(reader->vouched_ms, at);
     if (check->call->json) {
-        print_json(json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:s}", "valid", 1, "node", node,
+        print_json(json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "valid", 1, "node", node,
                              "entries", (json_int_t)check->checked, "first_entry",
                              (json_int_t)reader->first_entry, "last_entry",
                              (json_int_t)reader->entries, "entries_after_last_checkpoint",
-                             (json_int_t)unsigned_entries, "signed_at", at));
+                             (json_int_t)unsigned_entries, "restored", (json_int_t)reader->restored,
+                             "signed_at", at));
         return 0;
     }
     printf("valid: %" PRIu64 " entries of %s, %" PRIu64 " to %" PRIu64 "\n", check->checked, node,
@@ -369,6 +370,11 @@ static int say(const struct check *check)
     if (reader->first_entry > 1)
         printf("  what was before entry %" PRIu64 " was cut off; the node signed what it was\n",
                reader->first_entry);
+    if (reader->restored > 0)
+        printf("  the node was restored from a backup %" PRIu64
+               " time%s: what it did between backup "
+               "and loss is not here\n",
+               reader->restored, reader->restored == 1 ? "" : "s");
     printf("  signed by the node up to entry %" PRIu64 ", %s\n", reader->vouched_entries, at);
     if (unsigned_entries > 0)
         printf("  the last %" PRIu64 " are chained, but not signed yet\n", unsigned_entries);

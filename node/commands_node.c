@@ -64,7 +64,7 @@ static int sync_parent(const char *path)
 }
 
 /* Makes a folder and those above it; the last one is for its owner alone. */
-static int make_folder(const char *path)
+int make_state_folder(const char *path)
 {
     char part[OPTIONS_PATH_SIZE];
     struct stat found;
@@ -209,7 +209,7 @@ static int init(struct call *call)
 
     if (!identity_self_test())
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
-    fault = make_folder(options->state_dir);
+    fault = make_state_folder(options->state_dir);
     if (fault)
         return fail(call, "state_dir", "cannot use %s: %s", options->state_dir, fault_text(fault));
     status = make_node(call, &sealed, &id);

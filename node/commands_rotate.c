@@ -2,6 +2,7 @@
  *
  * What rotates is here and not in the node, because the next keys are: the node has no way to open them,
  * so whoever takes its keys cannot take its identities. See keyfile.h. */
+#include "backup_files.h"
 #include "clock.h"
 #include "commands.h"
 #include "core/certificate.h"
@@ -183,6 +184,25 @@ static int read_node_chain(const struct call *call, struct arena *arena, struct 
     return 0;
 }
 
+/* The network's word outdoes what a backup has: the key that the last certificate there promises takes over. */
+static int heed_newer_chain(struct call *call, struct arena *arena, struct chain *chain)
+{
+    struct chain newer;
+    struct bytes wire;
+    int fault = newer_chain_read(call->options.state_dir, &wire);
+
+    if (fault)
+        return fail(call, "file", NEWER_CHAIN_FILE ": %s", fault_text(fault));
+    if (!wire.data)
+        return 0;
+    if (wire.size <= CHAIN_SIZE_MAX &&
+        chain_open(arena_copy(arena, wire), arena, &newer) == CERTIFICATE_TAKEN &&
+        id_equal(&newer.identity, &chain->identity) && newer.count > chain->count)
+        *chain = newer;
+    memory_give_back((void *)(uintptr_t)wire.data);
+    return 0;
+}
+
 static bool is_promised(const struct chain *chain, const uint8_t seed[SEED_SIZE])
 {
     struct hash hash = promise_of(seed);
@@ -275,6 +295,8 @@ static int commit_node(struct call *call, struct rotation *rotation, const struc
     identity_key_free(key);
     fault =
         longer.data ? keyfile_commit(KEYFILE_NODE, call->options.state_dir, longer) : FAULT_CONFIG;
+    if (!fault)
+        newer_chain_drop(call->options.state_dir);
     last = chain_last(longer);
     status = fault ? fail(call, "key", "the key is not rotated: %s", fault_text(fault))
                    : say_rotated(call, id_text(ID_NODE, &chain->identity, node),
@@ -310,8 +332,10 @@ static int rotate_node(struct call *call, struct rotation *rotation)
     struct arena arena;
     int status;
 
-    arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    arena_init(&arena, 4 * PARSE_BUDGET(CHAIN_SIZE_MAX));
     status = read_node_chain(call, &arena, &chain);
+    if (status == 0)
+        status = heed_newer_chain(call, &arena, &chain);
     if (status == 0) {
         switch (find_next(call, rotation, &chain, &status)) {
         case NEXT_FOUND:

@@ -87,6 +87,7 @@ static int restore_agent(struct loop *loop, struct event *begin)
 {
     struct agent_settings settings = loop->settings.agent;
 
+    settings.catching_up = store_is_catching_up(loop->settings.store);
     randombytes_buf(settings.dice_seed, sizeof settings.dice_seed);
     loop->agent = agent_new(&settings);
     sodium_memzero(settings.dice_seed, sizeof settings.dice_seed);
@@ -193,6 +194,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     loop->performer.transport = settings->transport;
     loop->performer.node = settings->node;
     loop->performer.stop = settings->stop;
+    loop->performer.outgrown = settings->outgrown;
     loop->performer.context = settings->context;
     loop->start = message_new(KIB);
     loop->start->event.kind = EVENT_START;

@@ -31,6 +31,7 @@ struct loop_settings {
     /* Of a duckling whose next key is sealed, or lies in the store (`sealed` is empty: seeds[0] of the order is it then):
      * opens it, and makes the one after, for rotate.by_node. False: it cannot. NULL: nothing can. */
     bool (*open_next)(void *context, struct bytes sealed, struct order *order, struct arena *arena);
+    void (*outgrown)(void *context, struct bytes chain); /* EFFECT_OUTGROWN; may be NULL */
     void (*stop)(void *context);     /* EFFECT_STOP: begins the node's orderly end; NULL: nothing does */
     void *context;
 };

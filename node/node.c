@@ -5,6 +5,7 @@
  */
 #include "node.h"
 
+#include "backup_files.h"
 #include "clock.h"
 #include "core/intake.h"
 #include "core/introduction.h"
@@ -80,6 +81,7 @@ struct node {
     pthread_t loop_thread;
     bool loop_runs;
     int loop_fault;
+    atomic_bool outgrown; /* the network says that node.key was rotated elsewhere */
 };
 
 /* ---- the process ---- */
@@ -217,6 +219,33 @@ static int open_chain(struct node *node, struct bytes passphrase)
     return fault == FAULT_FILE ? finish_rotation(node, passphrase) : fault;
 }
 
+/* What the network showed of this node's key in its last life, see backup_files.h. */
+static int heed_newer_chain(struct node *node)
+{
+    const char *folder = node->options->state_dir;
+    struct bytes newer;
+    struct chain chain;
+    struct arena arena;
+    bool is_newer;
+    int fault = newer_chain_read(folder, &newer);
+
+    if (fault || !newer.data)
+        return fault;
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    is_newer = newer.size <= CHAIN_SIZE_MAX &&
+               chain_open(newer, &arena, &chain) == CERTIFICATE_TAKEN &&
+               id_equal(&chain.identity, &node->id) && chain.count > chain_count(node->chain);
+    arena_free(&arena);
+    memory_give_back((void *)(uintptr_t)newer.data);
+    if (!is_newer)
+        return newer_chain_drop(folder);
+    log_write(LOG_ERROR, "node",
+              "this node's key was rotated after the backup that it was restored from, and counts "
+              "nowhere: "
+              "`ducknode rotate --next-key-dir …` takes over with the key that was promised then");
+    return FAULT_CONFIG;
+}
+
 static int open_identity(struct node *node)
 {
     struct passphrase *passphrase = passphrase_new();
@@ -240,6 +269,8 @@ static int open_identity(struct node *node)
         fault = open_chain(node, bytes_of(passphrase->data, passphrase->size));
     if (!fault)
         fault = open_seal(node, bytes_of(passphrase->data, passphrase->size));
+    if (!fault)
+        fault = heed_newer_chain(node);
     sodium_free(passphrase);
     return fault;
 }
@@ -461,12 +492,21 @@ static int open_store(struct node *node)
         .network = bytes_of_text(node->options->network),
         .seal_key = node->seal_key,
     };
-    int fault;
+    int fault =
+        restored_file_read(node->options->state_dir, &settings.restored_ms, &settings.alone);
 
+    if (fault) {
+        log_write(LOG_ERROR, "node", "%s/" RESTORED_FILE ": %s", node->options->state_dir,
+                  fault_text(fault));
+        return fault;
+    }
     snprintf(node->store_path, sizeof node->store_path, "%s/node.db", node->options->state_dir);
     fault = store_open(&node->store, &settings);
     if (fault)
         log_write(LOG_ERROR, "store", "cannot open %s: %s", node->store_path, fault_text(fault));
+    else if (settings.restored_ms > 0 && restored_file_drop(node->options->state_dir) != 0)
+        log_write(LOG_WARNING, "node", "%s/" RESTORED_FILE " stays: it is heeded once only",
+                  node->options->state_dir);
     return fault;
 }
 
@@ -636,6 +676,18 @@ static void stop_node(void *context)
     kill(getpid(), SIGTERM);
 }
 
+static void be_outgrown(void *context, struct bytes chain)
+{
+    struct node *node = context;
+    int fault = newer_chain_keep(node->options->state_dir, chain);
+
+    if (fault)
+        log_write(LOG_ERROR, "node", "cannot write %s/" NEWER_CHAIN_FILE ": %s",
+                  node->options->state_dir, fault_text(fault));
+    node->outgrown = true;
+    stop_node(node);
+}
+
 /* `ids` is borrowed for loop_new. */
 static void set_perches(const struct options *options, struct id ids[NODE_PERCHES_MAX],
                         struct agent_settings *settings)
@@ -679,6 +731,7 @@ static int open_loop(struct node *node)
         .keep_chain = keep_chain,
         .open_next = open_next,
         .stop = stop_node,
+        .outgrown = be_outgrown,
         .context = node,
     };
     int fault;
@@ -1128,5 +1181,5 @@ int node_run(const struct options *options)
         fault = node.loop_fault;
     if (!fault)
         log_write(LOG_INFO, "node", "stopped");
-    return fault ? 1 : 0;
+    return fault || node.outgrown ? 1 : 0;
 }

@@ -301,6 +301,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_LOBSTER:
         case EFFECT_DROP_LOBSTER:
         case EFFECT_KEEP_COUNTERS:
+        case EFFECT_KEEP_CAUGHT_UP:
+        case EFFECT_KEEP_OUTGROWN:
             break;
         case EFFECT_KEEP_RECEIPT:
         case EFFECT_KEEP_PARTIAL:
@@ -336,6 +338,10 @@ void perform(struct performer *performer, const struct effects *effects, const s
             break;
         case EFFECT_STOP:
             stops = true;
+            break;
+        case EFFECT_OUTGROWN:
+            if (performer->outgrown)
+                performer->outgrown(performer->context, effect->outgrown.chain);
             break;
         case EFFECT_REPLY:
         case EFFECT_MEMBER_CHANGED:

@@ -20,6 +20,7 @@ struct performer {
     struct local_api *api; /* may be NULL */
     struct id node;
     void (*stop)(void *context); /* may be NULL */
+    void (*outgrown)(void *context, struct bytes chain); /* may be NULL */
     void *context;
     struct arena scratch;
     struct late_receipts *late;

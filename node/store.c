@@ -24,6 +24,7 @@
 #include "node_10.sql.h"
 #include "node_11.sql.h"
 #include "node_12.sql.h"
+#include "node_13.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -45,8 +46,9 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_node_1, schema_node_2, schema_node_3, schema_node_4,  schema_node_5,  schema_node_6,
-    schema_node_7, schema_node_8, schema_node_9, schema_node_10, schema_node_11, schema_node_12};
+    schema_node_1,  schema_node_2,  schema_node_3, schema_node_4, schema_node_5,
+    schema_node_6,  schema_node_7,  schema_node_8, schema_node_9, schema_node_10,
+    schema_node_11, schema_node_12, schema_node_13};
 
 /* ---- a connection ---- */
 
@@ -324,10 +326,10 @@ static int migrate(struct store *store)
 static int add_node(struct store *store)
 {
     sqlite3_stmt *statement = NULL;
-    int result =
-        sqlite3_prepare_v2(store->connection.database,
-                           "INSERT INTO node VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
-                           -1, &statement, NULL);
+    int result = sqlite3_prepare_v2(
+        store->connection.database,
+        "INSERT INTO node VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)", -1, &statement,
+        NULL);
     int fault;
 
     if (result != SQLITE_OK)
@@ -444,9 +446,11 @@ int store_open(struct store **opened, const struct store_settings *settings)
     if (!fault)
         fault = store_execute(&store->connection, "UPDATE node SET closed = 0");
     if (!fault)
-        fault = store_load_recent(store);
-    if (!fault)
         fault = store_audit_open(store, settings);
+    if (!fault)
+        fault = store_heed_restore(store, settings);
+    if (!fault)
+        fault = store_load_recent(store);
     if (!fault)
         fault = store_directory_open(store);
     if (fault) {
@@ -554,20 +558,36 @@ typedef int (*keeper)(struct store *store, const struct effect *effect);
 static keeper keeper_of(enum effect_kind kind)
 {
     static const keeper keepers[] = {
-        [EFFECT_KEEP_DUCKLING] = store_keep_duckling, [EFFECT_KEEP_PROFILE] = store_keep_profile,
-        [EFFECT_KEEP_PECK] = store_keep_peck,         [EFFECT_KEEP_STATE] = store_keep_state,
-        [EFFECT_KEEP_RECEIPT] = store_keep_receipt,   [EFFECT_KEEP_BOND] = store_keep_bond,
-        [EFFECT_DROP_BOND] = store_drop_bond,         [EFFECT_KEEP_RECORD] = store_keep_record,
-        [EFFECT_DROP_RECORD] = store_drop_record,     [EFFECT_KEEP_PROOF] = store_keep_proof,
-        [EFFECT_KEEP_PIN] = store_keep_pin,           [EFFECT_KEEP_COUNTERS] = store_keep_counters,
-        [EFFECT_KEEP_COUNT] = store_keep_count,       [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
-        [EFFECT_KEEP_TRUST] = store_keep_trust,       [EFFECT_DROP_TRUST] = store_drop_trust,
-        [EFFECT_KEEP_PARTIAL] = store_keep_partial,   [EFFECT_KEEP_TIER] = store_keep_tier,
-        [EFFECT_KEEP_KEY] = store_keep_key,           [EFFECT_KEEP_PRE_KEY] = store_keep_pre_key,
-        [EFFECT_DROP_PRE_KEY] = store_drop_pre_key,   [EFFECT_KEEP_PERCHED] = store_keep_perched,
-        [EFFECT_KEEP_GRANT] = store_keep_grant,       [EFFECT_DROP_GRANT] = store_drop_grant,
-        [EFFECT_DROP_PERCHED] = store_drop_perched,   [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
-        [EFFECT_KEEP_LOBSTER] = store_keep_lobster,   [EFFECT_DROP_LOBSTER] = store_drop_lobster,
+        [EFFECT_KEEP_DUCKLING] = store_keep_duckling,
+        [EFFECT_KEEP_PROFILE] = store_keep_profile,
+        [EFFECT_KEEP_PECK] = store_keep_peck,
+        [EFFECT_KEEP_STATE] = store_keep_state,
+        [EFFECT_KEEP_RECEIPT] = store_keep_receipt,
+        [EFFECT_KEEP_BOND] = store_keep_bond,
+        [EFFECT_DROP_BOND] = store_drop_bond,
+        [EFFECT_KEEP_RECORD] = store_keep_record,
+        [EFFECT_DROP_RECORD] = store_drop_record,
+        [EFFECT_KEEP_PROOF] = store_keep_proof,
+        [EFFECT_KEEP_PIN] = store_keep_pin,
+        [EFFECT_KEEP_COUNTERS] = store_keep_counters,
+        [EFFECT_KEEP_COUNT] = store_keep_count,
+        [EFFECT_KEEP_VOUCHER] = store_keep_voucher,
+        [EFFECT_KEEP_TRUST] = store_keep_trust,
+        [EFFECT_DROP_TRUST] = store_drop_trust,
+        [EFFECT_KEEP_PARTIAL] = store_keep_partial,
+        [EFFECT_KEEP_TIER] = store_keep_tier,
+        [EFFECT_KEEP_KEY] = store_keep_key,
+        [EFFECT_KEEP_PRE_KEY] = store_keep_pre_key,
+        [EFFECT_DROP_PRE_KEY] = store_drop_pre_key,
+        [EFFECT_KEEP_PERCHED] = store_keep_perched,
+        [EFFECT_DROP_PERCHED] = store_drop_perched,
+        [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
+        [EFFECT_KEEP_GRANT] = store_keep_grant,
+        [EFFECT_DROP_GRANT] = store_drop_grant,
+        [EFFECT_KEEP_LOBSTER] = store_keep_lobster,
+        [EFFECT_DROP_LOBSTER] = store_drop_lobster,
+        [EFFECT_KEEP_CAUGHT_UP] = store_keep_caught_up,
+        [EFFECT_KEEP_OUTGROWN] = store_keep_outgrown,
     };
 
     return (size_t)kind < sizeof keepers / sizeof *keepers ? keepers[kind] : NULL;

@@ -30,6 +30,8 @@ struct store_settings {
     struct bytes node_chain, network;    /* borrowed for the call */
     const uint8_t *seal_key;             /* for which next keys of ducklings are sealed, see keyfile.h; NULL: they
                                             are sealed for this node itself */
+    uint64_t restored_ms;                /* wall: when a backup was put here; 0: it was not, or that is heeded already */
+    bool alone;                          /* …and no other node is waited for, see store_is_catching_up */
 };
 
 /* The next key of a duckling that hatched before there was a seal_key; false: this node cannot open it. */
@@ -39,6 +41,18 @@ bool store_open_next_seed(struct store *store, const struct id *duckling, uint8_
 /* Every chain of more than one certificate, from both databases: what must not be forgotten, see keyring.h. */
 int store_each_rotated(struct store *store, void (*give)(void *context, struct bytes chain),
                        void *context);
+
+/* What a backup brought back may be old. The first store_open after it (settings.restored_ms), in one transaction:
+ * what is numbered goes on above all that an earlier life of this node can have used (RESTORED_PER_MS numbers for each
+ * millisecond of the date); versions are above the date; pecks on their way are taken back, for what came of them is not
+ * known; received ones that are open go, for whoever still waits says them again; the audit log says that it happened.
+ *
+ * Then it catches up: until another node was heard, nothing is said for its ducklings. */
+bool store_is_catching_up(const struct store *store);
+
+/* A consistent copy of node.db, taken while a node writes there, for a backup: without pre-keys and without what is
+ * held for others. `*file` is open, at its beginning, and has no name; 0600. `scratch` is a name for a moment. */
+int store_snapshot(const char *path, const char *scratch, int *file, uint64_t *size);
 
 int store_open(struct store **opened, const struct store_settings *settings);
 void store_close(struct store *store); /* NULL is fine; checkpoints */

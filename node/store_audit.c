@@ -331,6 +331,56 @@ int store_keep_checkpoint(struct store *store, uint64_t wall_ms)
     return store_note_turn_fault(store, fault);
 }
 
+/* ---- restored ---- */
+
+/* A log that has no page yet begins behind an anchor, as one whose first pages were cut off. */
+static int keep_begin(struct store *store, uint64_t wall_ms)
+{
+    struct store_audit *audit = &store->audit;
+    struct audit_checkpoint anchor = {
+        .network = audit->network,
+        .node = store->node,
+        .page = audit->head.page,
+        .page_hash = audit->head.hash,
+        .entries = audit->head.entries,
+        .at_ms = wall_ms,
+        .is_anchor = true,
+    };
+
+    arena_reset(&store->arena);
+    return add_checkpoint(store, &anchor);
+}
+
+int store_audit_note_restore(struct store *store, uint64_t wall_ms)
+{
+    struct store_audit *audit = &store->audit;
+    uint64_t below = wall_ms * RESTORED_PER_MS;
+    bool is_empty = audit->head.page == 0;
+    int fault = 0;
+
+    if (!audit->key)
+        return 0;
+    store_audit_begin(store);
+    if (audit->head.page < below)
+        audit->head.page = below;
+    if (audit->head.entries < below)
+        audit->head.entries = below;
+    if (is_empty) {
+        audit->head.hash = hash_of(id_bytes(&store->node));
+        fault = keep_begin(store, wall_ms);
+    }
+    audit->at_ms = wall_ms;
+    audit->entries[audit->count++] = (struct audit_entry){
+        .kind = AUDIT_RESTORED, .at_ms = wall_ms, .duckling = store->node, .subject = store->node};
+    if (!fault)
+        fault = close_page(store);
+    if (!fault)
+        fault = keep_checkpoint(store, wall_ms);
+    if (fault)
+        store_audit_undo(store);
+    return fault;
+}
+
 /* ---- pruning ---- */
 
 /* The oldest checkpoint but the anchor, if it is old enough. In the store's arena. */

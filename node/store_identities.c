@@ -405,7 +405,8 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
     int result = sqlite3_prepare_v2(
         connection->database,
         "SELECT i.id, i.chain, h.seed, h.next_seed, h.display_name, h.bio, h.capabilities, "
-        "h.accepts_pecks, h.pulse_ms, h.least_tier, h.open_actions FROM hosted h JOIN identity i "
+        "h.accepts_pecks, h.pulse_ms, h.least_tier, h.open_actions, h.outgrown FROM hosted h JOIN "
+        "identity i "
         "ON i.number = h.identity "
         "ORDER BY h.identity",
         -1, &statement, NULL);
@@ -424,6 +425,7 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
         hosted->chain = store_column_bytes(statement, 1);
         read_profile(statement, &hosted->profile);
         hosted->pulse_ms = store_column_number(statement, 8);
+        hosted->outgrown = sqlite3_column_int(statement, 11) != 0;
         if (is_readable)
             restoring->give(restoring->context, &event);
         sodium_memzero(&event, sizeof event);

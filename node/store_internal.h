@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 12
+#define STORE_VERSION 13
 #define STORE_DIRECTORY_VERSION 5 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -38,6 +38,8 @@ enum statement {
     STATEMENT_HOSTED_ADD,
     STATEMENT_HOSTED_KEY,
     STATEMENT_HOSTED_NEXT,
+    STATEMENT_HOSTED_OUTGROWN,
+    STATEMENT_CAUGHT_UP,
     STATEMENT_PROFILE_CHANGE,
     STATEMENT_BOND_ADD,
     STATEMENT_BOND_DROP,
@@ -308,6 +310,7 @@ struct store {
     uint8_t *keys; /* in guarded memory: of live seeds, of next seeds, of pre-keys */
     uint8_t seal_key[32]; /* for next seeds instead… */
     bool has_seal_key;    /* …where there is one */
+    bool catching_up;     /* since it was restored */
     struct id node;
 
     bool in_turn, has_begun;
@@ -354,6 +357,14 @@ void store_audit_begin(struct store *store);
 int store_audit_note(struct store *store, const struct effect *effect); /* that was kept */
 int store_audit_close(struct store *store); /* before the commit: the open page is written */
 void store_audit_undo(struct store *store);
+
+/* Notes that this node was restored, under numbers that none of an earlier life had, and signs it. */
+int store_audit_note_restore(struct store *store, uint64_t wall_ms);
+
+/* ---- store_restored.c ---- */
+int store_heed_restore(struct store *store, const struct store_settings *settings);
+int store_keep_caught_up(struct store *store, const struct effect *effect);
+int store_keep_outgrown(struct store *store, const struct effect *effect);
 
 struct restoring;
 

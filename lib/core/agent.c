@@ -118,6 +118,7 @@ struct duckling *agent_host(struct agent *agent, const struct hosted *hosted)
     duckling->chain =
         bytes_of(memory_copy(hosted->chain.data, hosted->chain.size), hosted->chain.size);
     duckling->pulse_ms = hosted->pulse_ms;
+    duckling->outgrown = hosted->outgrown;
     duckling->refresh_at_ms = MOMENT_NEVER;
     arena_init(&duckling->profile_memory, 0);
     agent_keep_profile(duckling, &hosted->profile);
@@ -143,6 +144,7 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
     struct bytes *addresses;
 
     agent->settings = *settings;
+    agent->catching_up = settings->catching_up;
     arena_init(memory, 8 * KIB);
     agent->settings.network = arena_copy(memory, settings->network);
     agent->settings.node_chain =
@@ -345,8 +347,18 @@ static void restore_deposit(struct agent *agent, const struct event *event)
         deposits_restore(agent->deposits, &entry->hash, &event->kept_deposit.perch);
 }
 
+/* A key that is nobody's signs nothing; and a node that has no key has nothing to do but end. */
+static bool is_over(const struct agent *agent, const struct event *event, struct effects *effects)
+{
+    if (agent->outgrown && event->kind == EVENT_ORDER && event->order->kind == ORDER_STOP)
+        effects_add(effects, EFFECT_STOP);
+    return agent->outgrown;
+}
+
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects)
 {
+    if (is_over(agent, event, effects))
+        return;
     switch (event->kind) {
     case EVENT_RESTORED_DUCKLING:
         agent_host(agent, &event->duckling);
@@ -421,8 +433,10 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
             agent_take_perched(agent, event, effects);
         else if (event->peck.known)
             agent_receive_again(agent, event, effects);
-        else
+        else if (!agent->catching_up || event->peck.cancelled)
             agent_receive_peck(agent, event, effects);
+        else
+            agent->turned_away = true; /* it comes again, over another link */
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);
@@ -487,13 +501,15 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
 /* Pecks before receipts: a peck between two ducklings of this node is received right here. */
 void agent_sign(struct agent *agent, const struct moment *at, struct effects *effects)
 {
+    if (agent->outgrown)
+        return;
     agent_sign_pecks(agent, at, effects);
     agent_sign_receipts(agent, at, effects);
 }
 
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects)
 {
-    if (!agent->started)
+    if (!agent->started || agent->outgrown)
         return;
     agent_heed_revocations(agent, at, effects);
     agent_resend_and_expire(agent, at, effects);
@@ -526,7 +542,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
 {
     uint64_t wake_ms = gossip_wake_at_ms(agent->gossip);
 
-    if (!agent->started)
+    if (!agent->started || agent->outgrown)
         return MOMENT_NEVER;
     wake_ms = sooner(wake_ms, outbox_wake_at_ms(agent->outbox, at));
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));

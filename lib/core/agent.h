@@ -35,6 +35,8 @@ struct agent_settings {
     const struct id *perches;              /* that hold pecks for this node while it is away… */
     size_t perch_count;                    /* …at most NODE_PERCHES_MAX; 0: none, unless… */
     bool choose_perches;                   /* …they are chosen among living neighbours */
+    bool catching_up;                      /* restored from a backup: says nothing for its ducklings before it has
+                                              heard another node, see agent_restored.c */
     bool is_perch;                         /* it holds pecks for nodes that name it */
     struct perch_settings perch;           /* how much */
 };

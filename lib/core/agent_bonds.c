@@ -133,7 +133,8 @@ bool agent_revoke_bond(struct agent *agent, const struct id *bond, struct bytes 
 /* ---- ended by the other end ---- */
 
 /* The record was taken: it is newer than what its owner said before. A bond that was made after it
- * lives on, as when two ducklings bond anew and an old word comes round late. */
+ * lives on, as when two ducklings bond anew and an old word comes round late. An owner who lives here said
+ * so in an earlier life of this node, whose store is lost. */
 void agent_hear_of_bond(struct agent *agent, const struct record *record, struct effects *effects)
 {
     static const char claim[] = "bonded:";
@@ -141,7 +142,7 @@ void agent_hear_of_bond(struct agent *agent, const struct record *record, struct
     const struct bond *bond;
     struct bytes proof;
     struct arena arena;
-    struct id here;
+    struct id other, here;
 
     if (record->kind != RECORD_ATTESTATION || !record->deleted ||
         record->key.size <= sizeof claim - 1 ||
@@ -149,14 +150,15 @@ void agent_hear_of_bond(struct agent *agent, const struct record *record, struct
         !id_parse(
             ID_DUCKLING,
             bytes_of(record->key.data + sizeof claim - 1, record->key.size + 1 - sizeof claim),
-            &here) ||
-        !agent_hosted(agent, &here))
+            &other) ||
+        (!agent_hosted(agent, &other) && !agent_hosted(agent, &record->owner)))
         return;
+    here = agent_hosted(agent, &other) ? other : record->owner;
     arena_init(&arena, PARSE_BUDGET(RECORD_SIZE_MAX));
     if (attestation_content_parse(record->content, &arena, &content) != RECORD_OK)
         content.proof = bytes_of(NULL, 0);
     proof = content.proof;
-    while ((bond = bonds_between(agent->bonds, &record->owner, &here)) &&
+    while ((bond = bonds_between(agent->bonds, &record->owner, &other)) &&
            (bond->made_ms <= record->version.ms || bytes_equal(proof, id_bytes(&bond->id))))
         end_bond(agent, bond, &here, effects);
     arena_free(&arena);
@@ -233,6 +235,8 @@ void agent_renew_bonded(struct agent *agent, const struct moment *at, struct eff
 {
     struct renewal renewal = {.agent = agent, .at = at, .effects = effects};
 
+    if (agent->catching_up)
+        return; /* or it would say anew what was ended since */
     bonds_renew(agent->bonds, at->now_ms, renew, &renewal);
 }
 
@@ -260,7 +264,7 @@ void agent_end_bonds_over(struct agent *agent, const struct moment *at, struct e
 uint64_t agent_bonds_wake_at_ms(const struct agent *agent, const struct moment *at)
 {
     uint64_t end_ms = bonds_next_end_ms(agent->bonds);
-    uint64_t renewal_ms = bonds_next_renewal_ms(agent->bonds);
+    uint64_t renewal_ms = agent->catching_up ? MOMENT_NEVER : bonds_next_renewal_ms(agent->bonds);
 
     if (end_ms == MOMENT_NEVER)
         return renewal_ms;

@@ -187,6 +187,7 @@ static void outbid(struct agent *agent, const struct record *record, const struc
 
     if (held && hash_equal(&held->hash, &record->hash))
         return;
+    agent_adopt(agent, record, effects);
     if (version_compare(record->version, agent->last_version) <= 0)
         return;
     agent->last_version = record->version;
@@ -196,7 +197,7 @@ static void outbid(struct agent *agent, const struct record *record, const struc
         agent_publish_node(agent, at, effects);
     else if (record->kind == RECORD_METRICS)
         agent->metrics_changed = true;
-    else if (record->kind == RECORD_DUCKLING && duckling)
+    else if (record->kind == RECORD_DUCKLING && duckling && !agent->catching_up)
         agent_publish_duckling(agent, duckling, at, effects);
 }
 
@@ -218,7 +219,8 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
         news_heard(agent->news, record, from);
         return false;
     }
-    if (is_own(agent, &record->owner) && is_outbid(record->kind)) {
+    if (is_own(agent, &record->owner) && !agent_heed_newer_key(agent, offered, effects) &&
+        is_outbid(record->kind)) {
         outbid(agent, record, at, effects);
         return false;
     }
@@ -255,6 +257,8 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
     if (statement->kind != RECORD_REVOCATION &&
         agent_is_revoked(agent, by ? &by->id : &agent->node))
         return; /* nobody would take it */
+    if (by ? by->outgrown : agent->outgrown)
+        return;
     agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
     record->owner = by ? by->id : agent->node;
@@ -435,9 +439,9 @@ void agent_refresh_records(struct agent *agent, const struct moment *at, struct 
         agent_publish_node(agent, at, effects);
         agent->metrics_changed = agent->metrics_changed || agent_has_metrics(agent);
     }
-    if (agent->ducklings_refresh_at_ms <= at->now_ms)
+    if (agent->ducklings_refresh_at_ms <= at->now_ms && !agent->catching_up)
         refresh_ducklings(agent, at, effects);
-    if (agent->metrics_changed && agent->metrics_at_ms <= at->now_ms)
+    if (agent->metrics_changed && !agent->catching_up && agent->metrics_at_ms <= at->now_ms)
         agent_publish_metrics(agent, at, effects);
     if (directory_next_expiry_ms(agent->directory) < at->wall_ms)
         expire_records(agent, at, effects);
@@ -448,9 +452,9 @@ uint64_t agent_directory_wake_at_ms(const struct agent *agent, const struct mome
     uint64_t wake_ms = agent->node_refresh_at_ms;
     uint64_t expiry_ms = directory_next_expiry_ms(agent->directory);
 
-    if (agent->ducklings_refresh_at_ms < wake_ms)
+    if (agent->ducklings_refresh_at_ms < wake_ms && !agent->catching_up)
         wake_ms = agent->ducklings_refresh_at_ms;
-    if (agent->metrics_changed && agent->metrics_at_ms < wake_ms)
+    if (agent->metrics_changed && !agent->catching_up && agent->metrics_at_ms < wake_ms)
         wake_ms = agent->metrics_at_ms;
     if (expiry_ms != MOMENT_NEVER) {
         uint64_t in_ms = expiry_ms > at->wall_ms ? expiry_ms - at->wall_ms : 0;

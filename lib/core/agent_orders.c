@@ -128,7 +128,7 @@ static void hatch(struct agent *agent, const struct order *order, const struct m
     effect->reply.chain = hosted->chain;
 }
 
-static void keep_profile(struct duckling *duckling, struct effects *effects)
+void agent_store_profile(struct duckling *duckling, struct effects *effects)
 {
     struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
 
@@ -169,7 +169,7 @@ static void change_profile(struct agent *agent, const struct order *order,
         merged.open_action_count = wish->open_action_count;
     }
     agent_keep_profile(duckling, &merged);
-    keep_profile(duckling, effects);
+    agent_store_profile(duckling, effects);
     agent_publish_duckling(agent, duckling, at, effects);
     reply(effects, order);
 }
@@ -185,7 +185,7 @@ static void pulse(struct agent *agent, const struct order *order, struct ducklin
         agent->metrics_changed = true;
     duckling->pulse_ms = at->wall_ms;
     if (!entry || entry->version.ms + MINUTE_MS <= at->wall_ms) {
-        keep_profile(duckling, effects);
+        agent_store_profile(duckling, effects);
         agent_publish_duckling(agent, duckling, at, effects);
     }
     reply(effects, order);
@@ -850,7 +850,12 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                       struct effects *effects)
 {
     struct duckling *duckling = agent_hosted(agent, &order->duckling);
+    struct order_refusal refusal;
 
+    if (!agent_may_speak(agent, order, &refusal)) {
+        refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
     if (order->kind == ORDER_ROTATE) { /* a node can be meant, too */
         rotate(agent, order, at, effects);
         return;

@@ -35,6 +35,8 @@ struct duckling {
     size_t voucher_count;
     uint64_t pulse_ms;            /* wall */
     uint64_t refresh_at_ms;       /* steady: its record is published again */
+    struct version adopted;       /* of the record whose profile it took over, while the agent catches up */
+    bool outgrown;                /* its key was rotated elsewhere: it says nothing any more */
 };
 
 /* What this turn says and agent_settle signs. Everything they point to lives in the turn's effects
@@ -109,6 +111,10 @@ struct agent {
     struct metrics_content counters;
     bool counters_changed, metrics_changed, started;
     bool key_is_new;             /* of somebody here, in this turn */
+    bool catching_up;            /* restored, and no other node was heard yet… */
+    unsigned heard_sets;         /* …but these sets of one: bit (set - 1) */
+    bool turned_away;            /* …and pecks came meanwhile that cannot be judged yet */
+    bool outgrown;               /* this node's key was rotated elsewhere: it does nothing any more */
     uint64_t metrics_at_ms;      /* steady: not published before */
     uint64_t node_refresh_at_ms; /* steady */
     uint64_t ducklings_refresh_at_ms; /* steady: not later than any duckling's */
@@ -482,5 +488,17 @@ struct ending {
 };
 void agent_end_sent(struct agent *agent, const struct outbox_entry *entry,
                     const struct ending *ending, const struct moment *at, struct effects *effects);
+
+/* ---- agent_restored.c ---- */
+
+/* A record of ours, of an earlier life: takes over what is newer in it. */
+void agent_adopt(struct agent *agent, const struct record *record, struct effects *effects);
+void agent_note_heard(struct agent *agent, enum record_set set, const struct moment *at,
+                      struct effects *effects);
+/* True: it shows that the key of its owner, who lives here, is none any more. */
+bool agent_heed_newer_key(struct agent *agent, const struct offered_record *offered, struct effects *effects);
+void agent_tell_outgrown(struct agent *agent, const struct id *node, struct effects *effects);
+bool agent_may_speak(const struct agent *agent, const struct order *order, struct order_refusal *refusal);
+void agent_store_profile(struct duckling *duckling, struct effects *effects); /* agent_orders.c */
 
 #endif

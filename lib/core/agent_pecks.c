@@ -508,6 +508,19 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
         refuse_for_good(agent, event, "cancelled", "its sender took it back", effects);
         return true;
     }
+    if (target->outgrown) {
+        refuse_for_good(agent, event, "retired_key", "its target's node has no key for it any more",
+                        effects);
+        return true;
+    }
+    if (event->peck.partials > 0) {
+        refuse_for_good(
+            agent, event, "answer_lost",
+            "its target's node was restored from a backup, and lost the answer that it had "
+            "begun to say",
+            effects);
+        return true;
+    }
     if (peck->expires_ms <= at->wall_ms) {
         refuse_for_good(agent, event, "expired", "its time is over", effects);
         return true;

@@ -335,6 +335,7 @@ bool agent_note_link(struct agent *agent, const struct event *event, size_t cert
     struct linked_under *under;
 
     if (event->link.is_outgrown) {
+        agent_tell_outgrown(agent, &event->node, effects);
         hang_up(&event->node, effects);
         return false;
     }

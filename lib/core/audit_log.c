@@ -48,6 +48,7 @@ const char *audit_kind_name(enum audit_kind kind)
         [AUDIT_LOBSTER_CONFIRMED] = "lobster_confirmed",
         [AUDIT_LOBSTER_LIVE] = "lobster_live",
         [AUDIT_LOBSTER_ENDED] = "lobster_ended",
+        [AUDIT_RESTORED] = "restored",
     };
 
     return (size_t)kind < AUDIT_KINDS && names[kind] ? names[kind] : "";
@@ -347,6 +348,14 @@ static enum audit_verdict heed_checkpoints(struct audit_reader *reader)
     return AUDIT_OK;
 }
 
+/* After a restore numbers are left out; pages are not: it names the one before by its hash. */
+static bool follows(const struct audit_reader *reader, const struct audit_page *page)
+{
+    if (page->entries[0].kind == AUDIT_RESTORED)
+        return page->number > reader->pages && page->first > reader->entries;
+    return page->number == reader->pages + 1 && page->first == reader->entries + 1;
+}
+
 enum audit_verdict audit_reader_take(struct audit_reader *reader, struct bytes body,
                                      struct arena *arena, struct audit_page *page)
 {
@@ -358,12 +367,13 @@ enum audit_verdict audit_reader_take(struct audit_reader *reader, struct bytes b
         return verdict;
     if (!id_equal(&page->node, &reader->node->identity))
         return AUDIT_OTHER_NODE;
-    if (page->number != reader->pages + 1 || page->first != reader->entries + 1)
+    if (!follows(reader, page))
         return AUDIT_OUT_OF_ORDER;
     if (!hash_equal(&page->previous, &reader->hash))
         return AUDIT_BROKEN;
+    reader->restored += page->entries[0].kind == AUDIT_RESTORED;
     reader->pages = page->number;
-    reader->entries += page->count;
+    reader->entries = page->first + page->count - 1;
     reader->hash = audit_page_hash(body);
     return heed_checkpoints(reader);
 }

@@ -29,8 +29,10 @@ enum audit_kind {
     AUDIT_LOBSTER_CONFIRMED = 15, /* by the operator here; subject: the bind */
     AUDIT_LOBSTER_LIVE = 16,      /* both ends are confirmed */
     AUDIT_LOBSTER_ENDED = 17,     /* detail: why */
+    AUDIT_RESTORED = 18,     /* the node, from a backup; first on its page, whose numbers leave out those that
+                                the life that was lost may have used */
 };
-#define AUDIT_KINDS 18
+#define AUDIT_KINDS 19
 
 struct audit_entry {
     enum audit_kind kind;
@@ -93,6 +95,7 @@ struct audit_reader {
     uint64_t pages, entries;       /* the numbers of the last ones */
     uint64_t first_entry, first_page; /* of what there is; 0: nothing yet */
     struct hash hash;              /* of the last page */
+    uint64_t restored;             /* times that the node was restored from a backup */
     uint64_t vouched_entries;      /* up to here the node has signed */
     uint64_t vouched_ms;           /* Unix time of that checkpoint */
     size_t next_checkpoint;

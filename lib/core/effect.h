@@ -42,6 +42,8 @@ enum effect_kind {
     EFFECT_KEEP_DEPOSIT, /* one of our pecks is held there */
     EFFECT_KEEP_LOBSTER, /* a step of it, see `lobster` */
     EFFECT_DROP_LOBSTER,
+    EFFECT_KEEP_CAUGHT_UP, /* another node was heard since this one was restored */
+    EFFECT_KEEP_OUTGROWN,  /* of a duckling that lives here: its key was rotated elsewhere */
     EFFECT_KEEP_COUNTERS,
     /* To other nodes. */
     EFFECT_SEND,
@@ -63,6 +65,7 @@ enum effect_kind {
     EFFECT_TIER_CHANGED,
     /* To this process: end, as if it had been told to. */
     EFFECT_STOP,
+    EFFECT_OUTGROWN, /* this node's key was rotated elsewhere: keep the chain that shows it, and end */
     /* To the log. */
     EFFECT_LOG,
 };
@@ -209,6 +212,10 @@ struct effect {
             struct partials partials;        /* with this one, whose number is their count */
             struct bytes wire, chain;
         } partial;                           /* keep; came: without wire and chain */
+        struct {
+            struct id duckling;              /* keep */
+            struct bytes chain;              /* of the node, packed */
+        } outgrown;
         struct {
             struct bond *bond;               /* keep, drop; what was used of it is kept apart */
             struct bytes bond_reason;        /* drop: for the audit log; mostly empty */

@@ -205,6 +205,7 @@ struct hosted {
     struct bytes sealed_next;              /* rotated: the next seed instead */
     struct order_profile profile;          /* as published */
     uint64_t pulse_ms;                     /* wall: last proof of life */
+    bool outgrown;                         /* its key was rotated elsewhere */
 };
 
 /* What an operator signed about a duckling that lives here. */

@@ -107,6 +107,8 @@
 #define BOND_TELL_EVERY_MS MINUTE_MS         /* of one limit of one bond that refuses */
 #define MUTE_LATEST_MS 253402300799999ull    /* the end of the year 9999 */
 #define AUDIT_CHECKPOINT_MS SECOND_MS         /* what was kept is signed for within it */
+#define RESTORED_PER_MS 1024u                 /* what a node numbers goes on, after a restore, at so many for each
+                                                 millisecond since 1970: no life uses as many, and 2^53 is far */
 #define LEASE_MS (60 * SECOND_MS)
 #define LEASE_MIN_MS SECOND_MS
 #define LEASE_MAX_MS HOUR_MS

@@ -971,6 +971,8 @@ static const char back_to_version_2[] =
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
     "DROP TABLE lobster;"
+    "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
+    "ALTER TABLE hosted DROP COLUMN outgrown;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)

@@ -926,6 +926,8 @@ static const char back_to_version_1[] =
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
     "DROP TABLE lobster;"
+    "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
+    "ALTER TABLE hosted DROP COLUMN outgrown;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)
