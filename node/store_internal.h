@@ -161,6 +161,7 @@ enum statement {
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_REVOCATION,
     STATEMENT_CONTRADICTED_ADD,
+    STATEMENT_CONTRADICTED_HAS,
     STATEMENT_CONTRADICTED_DROP,
     STATEMENT_VIEW_CONTRADICTED,
     STATEMENT_VIEW_IS_CONTRADICTED,
@@ -375,6 +376,7 @@ int store_drop_trust(struct store *store, const struct effect *effect);
 int store_keep_tier(struct store *store, const struct effect *effect);
 int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t number,
                             const struct withdrawn *withdrawn);
+bool store_has_contradicted(struct store *store, int64_t number); /* kept with the record */
 int store_replace_contradicted(struct store *store, bool was_revocation, int64_t number,
                                const struct id *identity); /* NULL, zero: nobody */
 int store_restore_vouchers(struct store *store, const struct restoring *restoring);

@@ -401,10 +401,13 @@ static bool read_whole(struct store *store, int64_t number, struct record *recor
     return store_read_held(store, number, record);
 }
 
-/* Proven anew: whether it was is not kept. */
-static void read_contradicted(struct record *record)
+/* Proven anew, if it was when it was kept: what its carrier's chain was is not looked at here. */
+static void read_contradicted(struct store *store, int64_t number, struct record *record)
 {
     struct arena arena;
+
+    if (!store_has_contradicted(store, number))
+        return;
 
     arena_init(&arena, PARSE_BUDGET(4 * RECORD_SIZE_MAX));
     if (contradiction_read(record, &arena, &record->contradicted) != CONTRADICTION_PROVEN)
@@ -442,7 +445,7 @@ static void restore_record(struct store *store, sqlite3_stmt *statement,
         return;
     }
     if (record->kind == RECORD_REVOCATION)
-        read_contradicted(record);
+        read_contradicted(store, number, record);
     restoring->give(restoring->context, &event);
 }
 

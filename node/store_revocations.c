@@ -70,6 +70,18 @@ int store_replace_contradicted(struct store *store, bool was_revocation, int64_t
     return store_run(&store->directory, statement);
 }
 
+bool store_has_contradicted(struct store *store, int64_t number)
+{
+    sqlite3_stmt *statement = store_prepare(&store->directory, STATEMENT_CONTRADICTED_HAS,
+                                            "SELECT 1 FROM contradicted WHERE record = ?1");
+    bool has = false;
+
+    sqlite3_bind_int64(statement, 1, number);
+    while (store_next_row(&store->directory, statement))
+        has = true;
+    return has;
+}
+
 size_t store_view_contradicted(struct store_reader *reader, struct id *identities, size_t max)
 {
     sqlite3_stmt *statement;

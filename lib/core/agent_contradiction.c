@@ -43,22 +43,22 @@ static void tell(struct agent *agent, const struct contradiction_wish *wish,
 void agent_take_contradiction(struct agent *agent, const struct event *event,
                               struct effects *effects)
 {
-    uint8_t seeds[2][SEED_SIZE];
+    uint8_t seed[SEED_SIZE];
     struct chain one, other;
     struct contradiction_wish wish = {.network = agent->settings.network,
                                       .one = &one,
                                       .other = &other,
                                       .now_ms = event->at.wall_ms,
-                                      .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+                                      .seed = seed};
     struct arena arena;
 
     arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
     if (chain_open(event->contradiction.one, &arena, &one) == CERTIFICATE_TAKEN &&
         !directory_contradicted(agent->directory, &one.identity) && may_tell(agent, &event->at) &&
         chain_open(event->contradiction.other, &arena, &other) == CERTIFICATE_TAKEN) {
-        dice_fill(&agent->dice, seeds, sizeof seeds);
+        dice_fill(&agent->dice, seed, sizeof seed);
         tell(agent, &wish, &event->at, effects);
-        sodium_memzero(seeds, sizeof seeds);
+        sodium_memzero(seed, sizeof seed);
     }
     arena_free(&arena);
 }

@@ -19,6 +19,22 @@ const char *contradiction_verdict_text(enum contradiction_verdict verdict)
 
 /* ---- reading ---- */
 
+bool contradiction_carries(struct bytes chain)
+{
+    static const struct hash none;
+    struct arena arena;
+    struct chain opened;
+    bool carries;
+
+    if (chain_count(chain) != 1)
+        return false;
+    arena_init(&arena, PARSE_BUDGET(CERTIFICATE_SIZE_MAX));
+    carries = chain_open(chain, &arena, &opened) == CERTIFICATE_TAKEN &&
+              hash_equal(&opened.certificates[0].next_key_hash, &none);
+    arena_free(&arena);
+    return carries;
+}
+
 /* The other chain is the one up to its last certificate, and then `branch`. */
 static enum contradiction_verdict judge(const struct revocation_content *content,
                                         struct arena *arena)
@@ -59,23 +75,19 @@ enum contradiction_verdict contradiction_read(const struct record *record, struc
 
 /* ---- making ---- */
 
-/* The identity that carries it: born to be revoked. */
+/* The identity that carries it: born to be revoked. It promises no key. */
 static struct bytes make_carrier(const struct contradiction_wish *wish,
                                  const struct identity_key *key, struct arena *arena,
                                  struct id *carrier)
 {
-    struct identity_key *next = identity_key_new(wish->seeds[1]);
-    struct public_key next_public = identity_key_public(next);
     struct certificate_wish birth = {
         .kind = IDENTITY_OPERATOR,
         .display_name = bytes_of_text("contradiction"),
         .issued_ms = wish->now_ms,
         .not_after_ms = wish->now_ms + CERTIFICATE_LIFE_MS,
-        .next_key_hash = identity_key_hash(&next_public),
     };
     struct bytes certificate = certificate_make(&birth, key, arena, carrier);
 
-    identity_key_free(next);
     return chain_pack(&certificate, 1, arena);
 }
 
@@ -123,7 +135,7 @@ enum contradiction_verdict contradiction_make(const struct contradiction_wish *w
         return CONTRADICTION_AGREES;
     if (count > CONTRADICTION_CERTIFICATES_MAX)
         return CONTRADICTION_TOO_LARGE;
-    key = identity_key_new(wish->seeds[0]);
+    key = identity_key_new(wish->seed);
     *chain = make_carrier(wish, key, arena, &record.owner);
     content.subject = record.owner;
     record.content = revocation_content_pack(&content, arena);

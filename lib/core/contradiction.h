@@ -22,7 +22,14 @@ enum contradiction_verdict {
 
 const char *contradiction_verdict_text(enum contradiction_verdict verdict);
 
-/* Of whom a record proves it, that was itself verified: verifies both chains. Written only when PROVEN. */
+/* May the owner of this chain, which was verified, carry a proof? Only who has one certificate, and promised no
+ * key after it: nobody can contradict it. Else two carriers could prove each other contradicted, and what
+ * is held would depend on which of them came first; or one proof would be taken by some, and not by
+ * those that know another chain of its carrier. */
+bool contradiction_carries(struct bytes chain);
+
+/* Of whom a record proves it, that was itself verified, as was its carrier: verifies both chains. Written only
+ * when PROVEN. */
 enum contradiction_verdict contradiction_read(const struct record *record, struct arena *arena,
                                               struct id *contradicted);
 
@@ -30,7 +37,7 @@ struct contradiction_wish {
     struct bytes network;
     const struct chain *one, *other;   /* verified, of one identity */
     uint64_t now_ms;                   /* wall */
-    const uint8_t (*seeds)[SEED_SIZE]; /* two, of chance; wiped by the caller */
+    const uint8_t *seed;               /* SEED_SIZE bytes of chance, wiped by the caller */
 };
 
 /* Makes the record and its owner's chain, in `arena`. */

@@ -716,14 +716,15 @@ static struct withdrawn read_withdrawn(const struct record *record)
 }
 
 /* As of withdrawals: what is not proven says nothing. */
-static void read_contradicted(struct record *record)
+static void read_contradicted(struct record *record, struct bytes chain)
 {
     struct arena arena;
 
     if (record->kind != RECORD_REVOCATION)
         return;
     arena_init(&arena, WITHDRAWAL_BUDGET);
-    if (contradiction_read(record, &arena, &record->contradicted) != CONTRADICTION_PROVEN)
+    if (!contradiction_carries(chain) ||
+        contradiction_read(record, &arena, &record->contradicted) != CONTRADICTION_PROVEN)
         record->contradicted = (struct id){0};
     arena_free(&arena);
 }
@@ -780,7 +781,7 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     if (verdict != INTAKE_TAKEN)
         return verdict;
     offered->withdrawn = read_withdrawn(&offered->record);
-    read_contradicted(&offered->record);
+    read_contradicted(&offered->record, offered->chain);
     note_seen(intake, intake->settings.seen, &envelope.hash);
     return INTAKE_TAKEN;
 }

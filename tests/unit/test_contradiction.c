@@ -1,6 +1,7 @@
 /* The proof that an identity has two certificates of one number, and what it does in a directory. */
 #include "core/contradiction.h"
 #include "core/directory.h"
+#include "core/intake.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 static struct arena memory;
 static struct chain one, other; /* alike up to their last certificate */
-static uint8_t seeds[2][SEED_SIZE];
+static uint8_t carrier_seed[SEED_SIZE];
 
 static struct identity_key *key_of(uint8_t byte)
 {
@@ -72,8 +73,7 @@ static void set_up(void)
     first = born(1);
     one = rotated(&first, 2, 3);
     other = rotated(&first, 2, 4);
-    memset(seeds[0], 50, SEED_SIZE);
-    memset(seeds[1], 51, SEED_SIZE);
+    memset(carrier_seed, 50, SEED_SIZE);
 }
 
 static void tear_down(void)
@@ -88,7 +88,7 @@ static enum contradiction_verdict make(const struct chain *left, const struct ch
                                       .one = left,
                                       .other = right,
                                       .now_ms = DAYS(2),
-                                      .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+                                      .seed = carrier_seed};
     struct bytes wire, chain;
     struct envelope envelope;
     enum contradiction_verdict verdict = contradiction_make(&wish, &memory, &wire, &chain);
@@ -100,7 +100,8 @@ static enum contradiction_verdict make(const struct chain *left, const struct ch
     ck_assert_uint_le(wire.size, RECORD_SIZE_MAX);
     ck_assert_int_eq(envelope_parse(wire, ENVELOPE_RECORD, &memory, &envelope), ENVELOPE_TAKEN);
     ck_assert_int_eq(record_parse(envelope.body, &memory, record), RECORD_OK);
-    seeds[0][0]++; /* the next one has another carrier */
+    ck_assert(contradiction_carries(chain));
+    carrier_seed[0]++; /* the next one has another carrier */
     return verdict;
 }
 
@@ -212,6 +213,50 @@ START_TEST(what_does_not_hold_proves_nothing)
 }
 END_TEST
 
+/* Two that have next keys could prove each other contradicted: whoever comes first would put the other out. */
+START_TEST(who_promised_a_key_or_was_rotated_carries_no_proof)
+{
+    struct keyring *ring = keyring_new(8);
+    struct intake *intake =
+        intake_new(&(struct intake_settings){.network = bytes_of_text("pond"), .keyring = ring});
+    struct bytes wires[2] = {one.certificates[0].wire, one.certificates[1].wire};
+    struct chain carrier = born(90);
+    struct identity_key *key = key_of(90);
+    struct revocation_content content = {.subject = carrier.identity,
+                                         .revoked_at_ms = DAYS(2),
+                                         .has_contradicted = true,
+                                         .contradicted = one.identity,
+                                         .trunk = chain_pack(wires, 2, &memory),
+                                         .branch = other.certificates[1].wire};
+    struct record record = {.network = bytes_of_text("pond"),
+                            .owner = carrier.identity,
+                            .kind = RECORD_REVOCATION,
+                            .version = {DAYS(2), 0},
+                            .not_after_ms = DAYS(2) + REVOCATION_LIFE_MAX_MS,
+                            .content = revocation_content_pack(&content, &memory)};
+    struct bytes body, wire;
+    struct event event;
+    struct id peck;
+    char reason[160];
+    size_t refused;
+
+    ck_assert(!contradiction_carries(carrier.wire));
+    ck_assert(!contradiction_carries(one.wire));
+    ck_assert(!contradiction_carries(bytes_of(NULL, 0)));
+    ck_assert_int_eq(record_pack(&record, &memory, &body), RECORD_OK);
+    wire = envelope_seal(ENVELOPE_RECORD, &carrier.identity, key, body, &memory, NULL);
+    ck_assert_int_eq(intake_open(intake, FRAME_RECORDS,
+                                 frame_pack_records(&carrier.wire, &wire, 1, &memory), DAYS(2),
+                                 &memory, &event, &peck, &refused, reason),
+                     INTAKE_TAKEN);
+    ck_assert_uint_eq(event.records.count, 1); /* it revokes its own owner, and no more */
+    ck_assert(id_is_zero(&event.records.items[0].record.contradicted));
+    identity_key_free(key);
+    intake_free(intake);
+    keyring_free(ring);
+}
+END_TEST
+
 /* ---- in a directory ---- */
 
 static struct record said_by(const struct id *owner, enum record_kind kind)
@@ -293,6 +338,7 @@ int main(void)
     tcase_add_test(tests, a_longer_chain_contradicts_nobody);
     tcase_add_test(tests, a_record_has_room_for_so_many_certificates);
     tcase_add_test(tests, what_does_not_hold_proves_nothing);
+    tcase_add_test(tests, who_promised_a_key_or_was_rotated_carries_no_proof);
     tcase_add_test(tests, whatever_comes_first_the_same_is_held);
     tcase_add_test(tests, a_proof_that_ends_ends_the_quarantine);
     suite_add_tcase(suite, tests);

@@ -386,7 +386,7 @@ START_TEST(whom_a_record_proves_contradicted_is_restored_and_shown)
                                       .one = &chains[0],
                                       .other = &chains[1],
                                       .now_ms = THINGS_WALL_MS,
-                                      .seeds = (const uint8_t(*)[SEED_SIZE])seeds};
+                                      .seed = seeds[1]};
     struct envelope envelope;
     struct restored restored;
     struct bytes certificate;
