@@ -17,7 +17,7 @@ void hostile_born(struct pond *pond, struct pond_node *node)
     node->hostile = memory_take(sizeof *node->hostile);
     arena_init(&node->hostile->memory, 16 * MIB);
     arena_init(&node->hostile->own, 16 * MIB);
-    for (unsigned habit = 1; habit <= HABIT_REVOKE; habit <<= 1)
+    for (unsigned habit = 1; habit <= HABIT_CONTRADICT; habit <<= 1)
         if ((pond->wish.habits & habit) && (pond->wish.steady || dice_below(dice, 2)))
             node->hostile->habits |= habit;
     node->hostile->victim = (uint32_t)dice_below(dice, pond->wish.nodes);
@@ -38,6 +38,8 @@ void hostile_free(struct hostile *hostile)
     identity_key_free(hostile->duck.key);
     identity_key_free(hostile->flier.key);
     identity_key_free(hostile->leaver.key);
+    identity_key_free(hostile->twin.key);
+    identity_key_free(hostile->twin_next);
     memory_give_back(hostile);
 }
 
@@ -49,10 +51,12 @@ struct author fox_author(const struct pond_node *node)
 }
 
 /* The key is the caller's to free. */
-struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity_kind kind,
-                        struct arena *arena)
+struct author fox_hatch_promising(struct pond *pond, struct pond_node *node,
+                                  enum identity_kind kind, const struct hash *promise,
+                                  struct arena *arena)
 {
     struct certificate_wish wish = {.kind = kind,
+                                    .next_key_hash = *promise,
                                     .display_name = bytes_of_text("nobody"),
                                     .issued_ms = POND_BORN_MS - HOUR_MS,
                                     .not_after_ms = POND_BORN_MS + CERTIFICATE_LIFE_MS};
@@ -66,6 +70,14 @@ struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity
     author.chain = chain_pack(&certificate, 1, arena);
     records_add_owner(pond->records, &author.id, node->index, true);
     return author;
+}
+
+struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity_kind kind,
+                        struct arena *arena)
+{
+    static const struct hash none;
+
+    return fox_hatch_promising(pond, node, kind, &none, arena);
 }
 
 static void introduce(struct pond *pond, struct pond_node *node)
@@ -157,6 +169,8 @@ static void misbehave(struct pond *pond, struct pond_node *node, const struct id
         fox_peck(pond, node, &arena);
     else if (habit == HABIT_REVOKE)
         fox_revoke(pond, node, to, &arena);
+    else if (habit == HABIT_CONTRADICT)
+        fox_contradict(pond, node, to, &arena);
     else
         fox_crowd(pond, node, &pond->nodes[node->hostile->victim].id, &arena);
     arena_free(&arena);

@@ -35,6 +35,10 @@ struct hostile {
     struct author duck, flier; /* keys and chains of its own; made when it first lives */
     struct author leaver;      /* that it will revoke; no key: nobody */
     uint64_t leaver_told_ms;   /* wall */
+    struct author twin;        /* whose key it will rotate in two ways; no key: nobody */
+    struct identity_key *twin_next;
+    uint64_t twin_told_ms;     /* wall */
+    size_t twins;
     struct seen seen[SEEN_MAX];
     size_t seen_count;
     struct fly flies[FLIES_MAX];
@@ -56,6 +60,10 @@ static inline uint64_t fox_wall_ms(const struct pond *pond)
 struct author fox_author(const struct pond_node *node);
 struct author fox_hatch(struct pond *pond, struct pond_node *node, enum identity_kind kind,
                         struct arena *arena);
+/* The hash of the key that its certificate commits to. */
+struct author fox_hatch_promising(struct pond *pond, struct pond_node *node,
+                                  enum identity_kind kind, const struct hash *promise,
+                                  struct arena *arena);
 void fox_send(struct pond *pond, struct pond_node *node, const struct id *to, uint8_t kind,
               struct bytes body);
 const struct seen *fox_any_seen(struct pond *pond, const struct hostile *hostile);
@@ -79,6 +87,8 @@ void fox_let_fly(struct pond *pond, struct pond_node *node, const struct id *to,
                  struct arena *arena);
 void fox_revoke(struct pond *pond, struct pond_node *node, const struct id *to,
                 struct arena *arena);
+void fox_contradict(struct pond *pond, struct pond_node *node, const struct id *to,
+                    struct arena *arena);
 void fox_crowd(struct pond *pond, struct pond_node *node, const struct id *to, struct arena *arena);
 
 /* ---- hostile_words.c ---- */

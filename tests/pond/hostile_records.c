@@ -5,6 +5,7 @@
 #define FLY_MIN_MS 2000u
 #define FLY_MAX_MS 12000u
 #define CROWD 4u              /* made-up nodes a time */
+#define TWINS_MAX 8u          /* of one fox */
 #define LEAVER_KNOWN_MS 5000u /* by then all have heard of who is to be revoked */
 
 /* ---- of its own making ---- */
@@ -267,6 +268,68 @@ void fox_revoke(struct pond *pond, struct pond_node *node, const struct id *to, 
     fox_send_record(pond, node, to, leaver->chain, wire, arena);
     identity_key_free(leaver->key);
     *leaver = (struct author){0};
+}
+
+/* ---- one key, rotated twice ---- */
+
+static void hatch_twin(struct pond *pond, struct pond_node *node, const struct id *to,
+                       struct arena *arena)
+{
+    struct hostile *hostile = node->hostile;
+    struct public_key public;
+    uint8_t seed[SEED_SIZE];
+    struct hash promise;
+
+    dice_fill(&pond->hostile_dice, seed, sizeof seed);
+    hostile->twin_next = identity_key_new(seed);
+    public = identity_key_public(hostile->twin_next);
+    promise = identity_key_hash(&public);
+    hostile->twin = fox_hatch_promising(pond, node, IDENTITY_DUCKLING, &promise, &hostile->own);
+    hostile->twin_told_ms = fox_wall_ms(pond);
+    fox_send_record(pond, node, to, hostile->twin.chain,
+                    fox_duckling_record(pond, node, &hostile->twin, arena), arena);
+}
+
+static struct author rotate_twin(struct pond *pond, const struct hostile *hostile, uint8_t way,
+                                 struct arena *arena)
+{
+    struct author author = {.id = hostile->twin.id, .key = hostile->twin_next};
+    struct hash promise = {{way}};
+    struct chain chain;
+
+    if (chain_open(hostile->twin.chain, arena, &chain) != CERTIFICATE_TAKEN)
+        assert(!"what it hatched holds");
+    author.chain = chain_lengthen(&chain, hostile->twin_next, &promise, fox_wall_ms(pond), arena);
+    return author;
+}
+
+void fox_contradict(struct pond *pond, struct pond_node *node, const struct id *to,
+                    struct arena *arena)
+{
+    struct hostile *hostile = node->hostile;
+    struct author ways[2];
+
+    if (!hostile->twin.key) {
+        if (hostile->twins++ < TWINS_MAX)
+            hatch_twin(pond, node, to, arena);
+        return;
+    }
+    if (fox_wall_ms(pond) < hostile->twin_told_ms + LEAVER_KNOWN_MS)
+        return;
+    for (uint8_t way = 0; way < 2; way++)
+        ways[way] = rotate_twin(pond, hostile, (uint8_t)(way + 1), arena);
+    for (size_t i = 0; i < node->link_count; i++) {
+        const struct link *link = node->links[i];
+        uint32_t other = link->nodes[link->nodes[0] == node->index];
+        const struct author *way = &ways[i % 2];
+
+        fox_send_record(pond, node, &pond->nodes[other].id, way->chain,
+                        fox_duckling_record(pond, node, way, arena), arena);
+    }
+    identity_key_free(hostile->twin.key);
+    identity_key_free(hostile->twin_next);
+    hostile->twin = (struct author){0};
+    hostile->twin_next = NULL;
 }
 
 /* ---- records that end soon ---- */

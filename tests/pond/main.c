@@ -28,11 +28,19 @@ static const struct named_bit faults[] = {{"loss", FAULT_LOSS},
                                           {"all", FAULT_ALL},
                                           {NULL, 0}};
 
-static const struct named_bit habits[] = {
-    {"forge", HABIT_FORGE},   {"replay", HABIT_REPLAY},   {"equivocate", HABIT_EQUIVOCATE},
-    {"flood", HABIT_FLOOD},   {"eclipse", HABIT_ECLIPSE}, {"lie", HABIT_LIE},
-    {"accuse", HABIT_ACCUSE}, {"fly", HABIT_FLY},         {"peck", HABIT_PECK},
-    {"revoke", HABIT_REVOKE}, {"all", HABIT_ALL},         {NULL, 0}};
+static const struct named_bit habits[] = {{"forge", HABIT_FORGE},
+                                          {"replay", HABIT_REPLAY},
+                                          {"equivocate", HABIT_EQUIVOCATE},
+                                          {"flood", HABIT_FLOOD},
+                                          {"eclipse", HABIT_ECLIPSE},
+                                          {"lie", HABIT_LIE},
+                                          {"accuse", HABIT_ACCUSE},
+                                          {"fly", HABIT_FLY},
+                                          {"peck", HABIT_PECK},
+                                          {"revoke", HABIT_REVOKE},
+                                          {"contradict", HABIT_CONTRADICT},
+                                          {"all", HABIT_ALL},
+                                          {NULL, 0}};
 
 struct options {
     struct pond_wish wish;
@@ -220,6 +228,8 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->pecks_granted);
     printf("vouchers: %llu held in the end, %llu of them taken back\n",
            (unsigned long long)figures->vouchers, (unsigned long long)figures->vouchers_void);
+    printf("contradictions: %llu identities in quarantine in the end\n",
+           (unsigned long long)figures->contradicted);
     printf("answers in parts: %llu, of all parts %llu came; %llu taken back from their targets\n",
            (unsigned long long)figures->answers_in_parts, (unsigned long long)figures->partials,
            (unsigned long long)figures->cancelled);
@@ -354,6 +364,7 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;
+    sum->contradicted += one.contradicted;
     sum->vouchers += one.vouchers;
     sum->vouchers_void += one.vouchers_void;
     sum->turns += one.turns;

@@ -39,8 +39,9 @@ enum habit {                     /* bits of pond_wish.habits: what hostile nodes
     HABIT_ACCUSE = 1 << 6,       /* whoever answers; of versions old, held, and never published */
     HABIT_FLY = 1 << 7,          /* records that end soon, and then older ones of their name */
     HABIT_PECK = 1 << 8,         /* pecks without a bond, beyond it, after it, in others' names, again */
-    HABIT_ALL = (1 << 9) - 1,
     HABIT_REVOKE = 1 << 9,       /* hatches, and revokes when all know it: no offence, but its way is followed */
+    HABIT_CONTRADICT = 1 << 10,  /* rotates a duckling's key twice, and tells one half this and the other half that */
+    HABIT_ALL = ((1 << 9) - 1) | HABIT_CONTRADICT,
 };
 
 struct pond_wish {
@@ -172,6 +173,7 @@ struct pond_figures {
     uint64_t brought, collected;               /* pecks to perches; and from them, opened by their owners */
     uint64_t grants, grants_revoked, pecks_granted; /* revoked by a peck that was answered */
     uint64_t fox_pecks, fox_pecks_covered, fox_pecks_handed_out; /* of hostile senders: kept; under a bond */
+    uint64_t contradicted;                     /* identities in quarantine at the first node, in the end */
     uint64_t vouchers, vouchers_void;          /* held in the end; of these such as were taken back */
     uint64_t opened, opened_again;             /* frames whose intake ran; that a cache answered */
 };

@@ -182,11 +182,21 @@ static void sum_nodes(const struct pond *pond, struct pond_figures *figures)
     figures->bytes_per_node_s_mean = rates / (double)pond->wish.nodes;
 }
 
+static uint64_t contradicted_at(const struct pond_node *node)
+{
+    struct agent_figures figures = {0};
+
+    if (node->up)
+        agent_figures(node->agent, &figures);
+    return figures.contradicted;
+}
+
 void pond_figures(struct pond *pond, struct pond_figures *figures)
 {
     *figures = pond->sums;
     sum_spread(pond, figures);
     sum_nodes(pond, figures);
+    figures->contradicted = contradicted_at(&pond->nodes[0]);
 }
 
 void pond_figures_begin(struct pond *pond)

@@ -403,6 +403,29 @@ START_TEST(an_identity_with_two_certificates_of_one_number_is_believed_nowhere)
 }
 END_TEST
 
+/* By foxes, each half of whose neighbours hears of another one first. */
+START_TEST(whoever_rotates_one_key_twice_is_in_quarantine_at_all_of_32_nodes)
+{
+    struct pond_wish wish = {.seed = SEED + (uint64_t)_i,
+                             .nodes = 32,
+                             .hostile = 2,
+                             .habits = HABIT_CONTRADICT,
+                             .steady = true,
+                             .latency_us = 10000};
+    struct pond *pond = pond_new(&wish);
+    struct pond_figures figures;
+
+    ck_assert_msg(pond_run(pond, 60 * SECOND_MS), "%s", pond_broken(pond));
+    ck_assert_msg(pond_run_until_agreed(pond, 10 * SECOND_MS), "%s", pond_broken(pond));
+    pond_figures(pond, &figures);
+    ck_assert_uint_ge(figures.contradicted, 4);
+    pond_stop(pond, BOB, true);
+    pond_start(pond, BOB);
+    ck_assert_msg(pond_run_until_agreed(pond, 10 * SECOND_MS), "%s", pond_broken(pond));
+    pond_free(pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stories");
@@ -430,6 +453,8 @@ int main(void)
         stories, a_stolen_key_is_good_for_nothing_two_seconds_after_its_owners_rotation, 0, 4);
     tcase_add_loop_test(stories,
                         an_identity_with_two_certificates_of_one_number_is_believed_nowhere, 0, 4);
+    tcase_add_loop_test(stories, whoever_rotates_one_key_twice_is_in_quarantine_at_all_of_32_nodes,
+                        0, 4);
     suite_add_tcase(suite, stories);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
