@@ -31,6 +31,7 @@ static const struct {
     {"unknown_target", 404, 0},
     {"not_allowed", 403, 0},
     {"pecks_refused", 403, 0},
+    {"grant_refused", 403, 0},
     {"conflict", 409, 0},
     {"idempotency_key_reused", 422, 0},
     {"expired", 410, 0},

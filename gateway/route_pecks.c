@@ -1,5 +1,6 @@
 /* Pecks: sent, looked up, taken from the inbox, answered. */
 #include "client/duck_client.h"
+#include "client/duck_grant.h"
 #include "core/peck.h"
 #include "exchange.h"
 #include "form.h"
@@ -63,6 +64,34 @@ static bool read_action(struct exchange *exchange, Duck__SendOrder *order)
     order->kind = PECK_ACTION;
     order->action = data_of_text(action);
     order->payload = data_of(payload);
+    return true;
+}
+
+/* What bytes can show is shown at once; the rest is for the nodes to say. */
+static bool read_grant(struct exchange *exchange, Duck__SendOrder *order)
+{
+    const char *text = NULL, *problem;
+    struct duck_grant *grant;
+    const void *data;
+    size_t size;
+
+    if (!form_text(exchange, "grant", FORM_OPTIONAL, DUCK_GRANT_TEXT_MAX, &text))
+        return false;
+    if (!text)
+        return true;
+    if (order->kind != PECK_ACTION) {
+        form_refuse(exchange, "bad_member", "grant",
+                    "a grant allows actions; a request for a bond carries none");
+        return false;
+    }
+    grant = duck_grant_open(text, &problem);
+    if (!grant) {
+        form_refuse(exchange, "bad_member", "grant", "%s", problem);
+        return false;
+    }
+    data = duck_grant_bytes(grant, &size);
+    order->grant = data_of(arena_copy(&exchange->arena, bytes_of(data, size)));
+    duck_grant_free(grant);
     return true;
 }
 
@@ -148,7 +177,7 @@ void route_peck(struct exchange *exchange)
     is_bond = is_bond || (!is_action && form_has(exchange, "scopes"));
     if (!exchange_acting(exchange, true) || !read_target(exchange, &order) ||
         !(is_bond ? read_bond_request(exchange, &order) : read_action(exchange, &order)) ||
-        !read_rest(exchange, &order))
+        !read_grant(exchange, &order) || !read_rest(exchange, &order))
         return;
     order.from = exchange->acting_text;
     request.order_case = DUCK__REQUEST__ORDER_SEND;

@@ -67,7 +67,7 @@ static const struct route routes[] = {
 
     {"POST", "/beak/peck", ROUTE_BEARER, ROUTE_PECK, route_peck,
      "target action payload target_duckling_id peck_type scopes message thread reply_to "
-     "expires_in wait duckling_id",
+     "expires_in wait duckling_id grant",
      "duckling_id", ROUTE_NODE_CREATES},
     {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
      "box state with thread limit cursor duckling_id", ROUTE_PLAIN},

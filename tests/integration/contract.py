@@ -335,6 +335,15 @@ def peck_stories(world):
     two.post("/beak/profile", accepts_pecks=False)
     world.call("sendPeck", 403, "pecks_refused", token=one.key, body=send)
     two.post("/beak/profile", accepts_pecks=True)
+    grant = two.node.command("grant", "make", "--from", two.id, "--to", one.id, "--scope",
+                             "granted").stdout.strip()
+    world.call("sendPeck", 403, "grant_refused", "grant", token=one.key, body={**send, "grant": grant})
+    world.call("sendPeck", 422, "bad_member", "grant", token=one.key, body={**send, "grant": "none"})
+    granted = world.call("sendPeck", 202, token=one.key,
+                         body={**send, "action": "granted", "grant": grant})
+    two.becomes(granted["peck_id"], "taken")
+    one.post("/beak/cancel", peck_id=granted["peck_id"])
+    two.becomes(granted["peck_id"], "cancelled")
     keyed = {"Idempotency-Key": "two"}
     world.call("sendPeck", 202, token=one.key, body=send, headers=keyed)
     again = world.call("sendPeck", 202, token=one.key, body=send, headers=keyed)

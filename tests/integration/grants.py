@@ -5,7 +5,7 @@ block takes it back."""
 import json
 import os
 
-from pond import Pond, run, until
+from pond import Pond, Refused, run, until
 
 
 def hatch(node, name):
@@ -108,4 +108,35 @@ def who_signed_a_block_takes_it_back():
         assert kinds.count("grant_revoked") == 2, kinds
 
 
-run(what_is_granted_is_done_and_nothing_more, who_signed_a_block_takes_it_back)
+def refused(holder, status, code, **members):
+    try:
+        answer = holder.post("/beak/peck", **members)
+    except Refused as no:
+        assert (no.status, no.body["error"], no.body["field"]) == (status, code, "grant"), no
+        return no.body["detail"]
+    raise AssertionError(f"not refused: {answer}")
+
+
+def over_http_a_peck_carries_its_grant():
+    with Pond("alice", "bob") as pond:
+        ann, bea = pond.alice.hatch("ann@example.com", "Ann"), pond.bob.hatch("bea@example.com", "Bea")
+        until("the directory knows them", lambda: any(
+            entry["duckling"] == ann.id
+            for entry in pond.bob.json("directory").get("entries", [])))
+        path = os.path.join(pond.folder, "grant")
+        pond.alice.command("grant", "make", "--from", ann.id, "--to", bea.id, "--out", path,
+                           "--scope", "query", "--uses", "1")
+        text = open(path).read().strip()
+        peck = {"target": ann.id, "action": "query", "payload": {}, "grant": text}
+        why = refused(bea, 403, "grant_refused", **{**peck, "action": "delete"})
+        assert "does not cover" in why, why
+        refused(bea, 422, "bad_member", **{**peck, "grant": text[:-4]})
+        refused(bea, 422, "bad_member", target=ann.id, peck_type="query", grant=text)
+        bea.becomes(bea.post("/beak/peck", **peck)["peck_id"], "taken")
+        spent = bea.post("/beak/peck", **peck)["peck_id"]
+        bea.becomes(spent, "failed")
+        assert "no uses left" in json.dumps(bea.get("/beak/pecks/" + spent))
+
+
+run(what_is_granted_is_done_and_nothing_more, who_signed_a_block_takes_it_back,
+    over_http_a_peck_carries_its_grant)

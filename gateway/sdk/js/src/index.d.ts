@@ -266,6 +266,7 @@ export interface PeckRequest {
   expires_in?: number;
   wait?: number;
   duckling_id?: string;
+  grant?: string;
 }
 export interface AnswerRequest {
   peck_id: string;

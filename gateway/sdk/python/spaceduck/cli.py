@@ -147,6 +147,7 @@ COMMANDS = {
         arg("--message", "of the request for a bond"), arg("--thread"), arg("--reply-to"),
         arg("--expires-in", "seconds", type=int),
         arg("--wait", "seconds for it to be done", type=int),
+        arg("--grant", "of the target: what it allows needs no bond", metavar="TEXT"),
         arg("--idempotency-key", "the same key sends nothing twice"))),
     "pecks": Command("pecks", "what was sent and received", (
         arg("--box", choices=("in", "out")), arg("--state", "one or more, with commas between"),

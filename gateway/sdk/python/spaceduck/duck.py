@@ -187,15 +187,16 @@ class Duck:
              target_duckling_id: str | None = None, peck_type: str | None = None,
              scopes: list[str] | None = None, message: str | None = None,
              thread: str | None = None, reply_to: str | None = None,
-             expires_in: int | None = None, wait: int | None = None,
+             expires_in: int | None = None, wait: int | None = None, grant: str | None = None,
              idempotency_key: str | None = None, traceparent: str | None = None) -> Json:
         """An action (`action`, `payload`), or a request for a bond (`peck_type` or `scopes`, `message`).
 
-        `wait`: seconds, at most 30, for it to be done. The same `idempotency_key` sends nothing
+        `wait`: seconds, at most 30, for it to be done. `grant`: of the target, as `ducknode grant` writes
+        it; what it allows needs no bond. The same `idempotency_key` sends nothing
         twice, for days; without one it is made anew for each call."""
         body = given(target=target, target_duckling_id=target_duckling_id, action=action,
                      peck_type=peck_type, scopes=scopes, message=message, thread=thread,
-                     reply_to=reply_to, expires_in=expires_in, wait=wait)
+                     reply_to=reply_to, expires_in=expires_in, wait=wait, grant=grant)
         if payload is not UNSET:
             body["payload"] = payload
         return self._call("peck", body, wait=wait, key=idempotency_key,
