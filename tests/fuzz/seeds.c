@@ -530,6 +530,30 @@ static struct grant_wish grant_wish_of(const struct person *issuer, const struct
                                .not_after_ms = PEOPLE_WALL_MS + DAY_MS};
 }
 
+static struct bytes granted_body(struct bytes grant, const char *action)
+{
+    struct peck peck = {.network = bytes_of_text(PEOPLE_NETWORK),
+                        .from = duck.id,
+                        .to = goose.id,
+                        .kind = PECK_ACTION,
+                        .action = bytes_of_text(action),
+                        .payload = bytes_of_text("{}"),
+                        .created_ms = PEOPLE_WALL_MS,
+                        .expires_ms = PEOPLE_WALL_MS + PECK_LIFE_MS,
+                        .grant = grant};
+    struct bytes body = {0};
+
+    MUST(peck_pack(&peck, &memory, &body) == PECK_OK);
+    return body;
+}
+
+static void write_granted(const char *name, struct bytes grant, const char *action)
+{
+    write_kind("intake", name, FRAME_PECK,
+               frame_pack_peck(duck.chain,
+                               sealed(ENVELOPE_PECK, &duck, granted_body(grant, action)), &memory));
+}
+
 static void write_grants(void)
 {
     struct grant_wish wish = grant_wish_of(&goose, &duck, 3);
@@ -537,10 +561,12 @@ static void write_grants(void)
 
     MUST(grant_make(&wish, &memory, &whole) == GRANT_OK);
     write_seed("grant", "first_block", bytes_of(NULL, 0), whole);
+    write_granted("peck_granted", whole, "data.read");
     wish = grant_wish_of(&duck, &goose, 2);
     wish.scopes[0] = bytes_of_text("data.read");
     MUST(grant_narrow(whole, &wish, &memory, &narrowed) == GRANT_OK);
     write_seed("grant", "narrowed", bytes_of(NULL, 0), narrowed);
+    write_granted("peck_revokes", narrowed, GRANT_REVOKE_ACTION);
     wish = grant_wish_of(&goose, &duck, 1);
     wish.scopes[0] = bytes_of_text("data.read");
     MUST(grant_narrow(narrowed, &wish, &memory, &whole) == GRANT_OK);

@@ -85,6 +85,7 @@ static enum peck_verdict verdict_of(struct peck peck)
     LEND(thread);
     LEND(idempotency_key);
     LEND(trace);
+    LEND(grant);
 #undef LEND
     message.from = (ProtobufCBinaryData){ID_SIZE, peck.from.bytes};
     message.to = (ProtobufCBinaryData){ID_SIZE, peck.to.bytes};
@@ -210,8 +211,30 @@ START_TEST(every_field_has_its_limit)
     AT_LIMIT(action, thread, PECK_THREAD_MAX, PECK_BAD_TEXT);
     AT_LIMIT(action, idempotency_key, PECK_IDEMPOTENCY_KEY_MAX, PECK_MALFORMED);
     AT_LIMIT(action, trace, PECK_TRACE_SIZE, PECK_MALFORMED);
+    AT_LIMIT(action, grant, GRANT_SIZE_MAX, PECK_MALFORMED);
     AT_LIMIT(bond_request, message, PECK_MESSAGE_MAX, PECK_BAD_TEXT);
     AT_LIMIT(bond_request, scopes[0], PECK_ACTION_MAX, PECK_BAD_NAME);
+}
+END_TEST
+
+/* All of an action's fields at their limits are one peck that is taken. */
+START_TEST(the_largest_action_with_the_largest_grant_fits)
+{
+    struct peck peck = action(), parsed;
+    struct bytes body;
+
+    peck.network = filled(NETWORK_ID_MAX, 'a');
+    peck.action = filled(PECK_ACTION_MAX, 'a');
+    peck.payload = filled(PECK_PAYLOAD_MAX, 'a');
+    peck.thread = filled(PECK_THREAD_MAX, 'a');
+    peck.reply_to = peck.from;
+    peck.idempotency_key = filled(PECK_IDEMPOTENCY_KEY_MAX, 'a');
+    peck.trace = filled(PECK_TRACE_SIZE, 'a');
+    peck.grant = filled(GRANT_SIZE_MAX, 'g');
+    ck_assert_int_eq(peck_pack(&peck, &arena, &body), PECK_OK);
+    ck_assert_uint_le(body.size, PECK_BODY_MAX);
+    ck_assert_int_eq(parse(body, &parsed), PECK_OK);
+    ck_assert_uint_eq(parsed.grant.size, GRANT_SIZE_MAX);
 }
 END_TEST
 
@@ -477,6 +500,7 @@ START_TEST(content_is_all_but_when_and_how_often)
     DIFFERS(action, right.payload = bytes_of_text("{}"));
     DIFFERS(action, right.thread = bytes_of_text("t"));
     DIFFERS(action, right.reply_to.bytes[0]++);
+    DIFFERS(action, right.grant = bytes_of_text("g"));
     DIFFERS(action, right.kind = PECK_BOND_REQUEST);
     DIFFERS(bond_request, right.scopes[0] = bytes_of_text("data.x"));
     DIFFERS(bond_request, right.scope_count = 0);
@@ -571,6 +595,7 @@ int main(void)
     tcase_add_test(tests, the_nonce_makes_two_like_pecks_two);
     tcase_add_test(tests, fields_of_a_later_release_are_kept_in_the_name);
     tcase_add_test(tests, every_field_has_its_limit);
+    tcase_add_test(tests, the_largest_action_with_the_largest_grant_fits);
     tcase_add_test(tests, a_bond_request_has_one_to_sixteen_scopes);
     tcase_add_test(tests, a_peck_lives_from_a_millisecond_to_seven_days);
     tcase_add_test(tests, a_duckling_cannot_peck_itself);
