@@ -18,16 +18,19 @@ static void tear_down(void)
     pond_free(pond);
 }
 
+/* The longest that one of the nodes has heard of. */
 static struct bytes chain_of(const struct id *id)
 {
     struct node *nodes[] = {&pond->alice, &pond->bob};
+    struct bytes chain = {0};
 
     for (size_t n = 0; n < 2; n++)
         for (size_t i = 0; i < nodes[n]->record_count; i++)
-            if (id_equal(&nodes[n]->records[i].record.owner, id))
-                return nodes[n]->records[i].chain;
-    ck_abort_msg("nobody knows it");
-    return bytes_of(NULL, 0);
+            if (id_equal(&nodes[n]->records[i].record.owner, id) &&
+                nodes[n]->records[i].chain.size > chain.size)
+                chain = nodes[n]->records[i].chain;
+    ck_assert_ptr_nonnull(chain.data);
+    return chain;
 }
 
 static struct identity_key *key_of(uint8_t seed)
@@ -203,6 +206,20 @@ START_TEST(uses_are_counted_where_they_are_used)
 }
 END_TEST
 
+START_TEST(a_peck_that_comes_again_is_not_counted_again)
+{
+    struct bytes grant = for_bea(2);
+
+    pond->lose = FRAME_RECEIPT;
+    ck_assert_int_eq(sent(&bea, "data.read", grant)->state, PECK_SENT);
+    tick(pond, RESEND_MAX_MS);
+    ck_assert_uint_eq(pond->carried[FRAME_PECK], 2);
+    ck_assert_int_eq(sent(&bea, "data.read", grant)->state, PECK_TAKEN);
+    ck_assert_int_eq(sent(&bea, "data.read", grant)->state, PECK_FAILED);
+    ck_assert_uint_eq(pond->bob.grants_kept, 2);
+}
+END_TEST
+
 START_TEST(a_bond_that_covers_it_is_asked_first_and_the_grant_is_saved)
 {
     struct bytes grant = add_block(bytes_of(NULL, 0), (struct block){&ann, 10, &bea, "*", 1, 0});
@@ -258,6 +275,39 @@ START_TEST(who_signed_a_block_takes_it_back_by_a_peck_and_no_other_can)
 }
 END_TEST
 
+/* By its duckling's node, whatever the sender's has heard of it. */
+static void rotate(struct node *node, const struct id *who, uint8_t next)
+{
+    struct order rotate = {.kind = ORDER_ROTATE, .duckling = *who};
+    struct identity_key *key = key_of(77);
+    struct public_key public = identity_key_public(key);
+
+    memset(rotate.seeds[0], next, SEED_SIZE);
+    rotate.next_key_hash = identity_key_hash(&public);
+    rotate.sealed_next = bytes_of_text("sealed");
+    identity_key_free(key);
+    tick(pond, 1000);
+    ck_assert_int_eq(order(pond, node, &rotate)->code, REFUSAL_NONE);
+}
+
+/* The thief of a key grants nothing, whatever date it writes. */
+START_TEST(what_a_replaced_key_signed_is_worth_nothing)
+{
+    struct bytes grant = for_bea(0), narrower = for_cid(grant, 0);
+
+    rotate(&pond->alice, &bea, 120);
+    ck_assert(!force(&cid, 30, "data.read", narrower)); /* of a holder in between */
+    ck_assert_int_eq(ask(&cid, "data.read", narrower)->code, REFUSAL_GRANT);
+    ck_assert_uint_eq(pond->bob.grants_kept, 0);
+    rotate(&pond->bob, &ann, 110);
+    ck_assert_int_eq(ask(&bea, "data.read", grant)->code, REFUSAL_GRANT);
+    ck_assert(!force(&bea, 120, "data.read", grant)); /* of the root itself */
+    ck_assert_uint_eq(pond->bob.grants_kept, 0);
+    grant = add_block(bytes_of(NULL, 0), (struct block){&ann, 110, &bea, "data.*", 0, 1});
+    ck_assert(force(&bea, 120, "data.read", grant)); /* made anew */
+}
+END_TEST
+
 START_TEST(a_bond_request_carries_no_grant)
 {
     struct order request = {.kind = ORDER_SEND, .duckling = bea};
@@ -288,6 +338,8 @@ int main(void)
     tcase_add_test(tests, a_bond_that_covers_it_is_asked_first_and_the_grant_is_saved);
     tcase_add_test(tests, who_granted_ends_it_all_or_one_block);
     tcase_add_test(tests, who_signed_a_block_takes_it_back_by_a_peck_and_no_other_can);
+    tcase_add_test(tests, a_peck_that_comes_again_is_not_counted_again);
+    tcase_add_test(tests, what_a_replaced_key_signed_is_worth_nothing);
     tcase_add_test(tests, a_bond_request_carries_no_grant);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
