@@ -500,8 +500,8 @@ static bool can_be_said_again(const struct effect *effect)
     return effect->kind == EFFECT_DROP_RECORD || effect->kind == EFFECT_KEEP_PROOF ||
            effect->kind == EFFECT_DROP_PERCHED || effect->kind == EFFECT_KEEP_DEPOSIT ||
            effect->kind == EFFECT_KEEP_COUNT || /* beside the pecks that it counts */
-           effect->kind == EFFECT_DROP_GRANT ||
-           effect->kind == EFFECT_KEEP_PIN || effect->kind == EFFECT_KEEP_COUNTERS;
+           effect->kind == EFFECT_DROP_GRANT || effect->kind == EFFECT_KEEP_PIN ||
+           effect->kind == EFFECT_KEEP_COUNTERS;
 }
 
 /* Keeps what was decided so far, so that the next event's look-ups see it. */

@@ -472,7 +472,7 @@ def a_rotated_beak_key_ends_the_one_before():
         refusal(lambda: duck.get("/beak/pecks"), 401, "unknown_bearer")
         duck.key = fresh["beak_key"]
         assert duck.get("/beak/pecks")["pecks"] == []
-        refusal(lambda: duck.post("/beak/rotate", what="identity"), 422, field="what")
+        refusal(lambda: duck.post("/beak/rotate", what="egg"), 422, field="what")
         refusal(lambda: duck.post("/beak/logout"), 403, "session_needed")
 
 
