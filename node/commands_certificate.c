@@ -3,6 +3,7 @@
 #include "client/duck_client.h"
 #include "clock.h"
 #include "commands.h"
+#include "core/jose.h"
 #include "core/revocation.h"
 #include "wire/local.pb-c.h"
 
@@ -14,6 +15,7 @@
 static const struct command_flag certificate_flags[] = {
     {"at", "TIME", "the day, as 2026-01-31T12:00:00Z or +SECONDS from now (default: now)"},
     {"key", "HEX", "was it this public key? (64 hexadecimal digits)"},
+    {"format", "FORMAT", "export: jwk, did, jws or raw, the chain in base64 (default: jws)"},
     {NULL, NULL, NULL},
 };
 
@@ -38,7 +40,19 @@ static struct bytes member_of(json_t *document, const char *name, struct arena *
     return bytes_of(data, size);
 }
 
-/* node.chain as it is, or JSON with the members `chain` and perhaps `revocation` in base64, as the gateway
+/* Of a JWS what it carries, when all of it holds; else as it is. */
+static struct bytes chain_of(struct bytes data, struct arena *arena)
+{
+    enum certificate_verdict certified;
+    struct bytes text = data;
+    struct chain chain;
+
+    while (text.size > 0 && text.data[text.size - 1] == '\n')
+        text.size--;
+    return jose_open(text, arena, &chain, &certified) == JOSE_TAKEN ? chain.wire : data;
+}
+
+/* node.chain as it is, a JWS, or JSON with the members `chain` and perhaps `revocation` in base64, as the gateway
  * and --json give it. */
 static struct exhibit read_exhibit(const char *path, struct arena *arena)
 {
@@ -54,7 +68,7 @@ static struct exhibit read_exhibit(const char *path, struct arena *arena)
     fclose(file);
     document = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
     if (!document) {
-        exhibit.chain = bytes_of(data, size);
+        exhibit.chain = chain_of(bytes_of(data, size), arena);
         return exhibit;
     }
     exhibit.chain = member_of(document, "chain", arena);
@@ -154,8 +168,8 @@ static int verify(struct call *call)
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     if (!call_time(call, "at", &at_ms))
         return 2;
-    arena_init(&arena,
-               3 * FILE_MAX + PARSE_BUDGET(CHAIN_SIZE_MAX) + 2 * PARSE_BUDGET(RECORD_SIZE_MAX));
+    arena_init(&arena, 3 * FILE_MAX + 2 * PARSE_BUDGET(CHAIN_SIZE_MAX) +
+                           2 * PARSE_BUDGET(RECORD_SIZE_MAX) + 4 * (size_t)JOSE_JWS_MAX);
     exhibit = read_exhibit(call->arguments[1], &arena);
     verdict =
         exhibit.chain.size > 0 ? chain_open(exhibit.chain, &arena, &chain) : CERTIFICATE_MALFORMED;
@@ -225,13 +239,11 @@ static void print_exhibit(const Duck__CertificateAnswer *answer)
     print_json(object);
 }
 
-static int show(struct call *call)
+static Duck__Reply *ask_for(struct call *call, int *status)
 {
     Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
     char *named = (char *)(uintptr_t)call->arguments[1];
-    Duck__Reply *reply;
-    int status;
 
     if (strncmp(named, "crt_", 4) == 0)
         query.certificate_id = named;
@@ -239,7 +251,14 @@ static int show(struct call *call)
         query.identity = named;
     request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
     request.certificate = &query;
-    reply = ask(call, &request, &status);
+    return ask(call, &request, status);
+}
+
+static int show(struct call *call)
+{
+    int status;
+    Duck__Reply *reply = ask_for(call, &status);
+
     if (!reply)
         return status;
     if (call->json)
@@ -250,17 +269,103 @@ static int show(struct call *call)
     return 0;
 }
 
+/* ---- for others' tools ---- */
+
+static int print_form(const struct call *call, const char *format, const char *text)
+{
+    if (call->json)
+        print_json(json_pack("{s:s, s:s}", "format", format, "text", text));
+    else
+        printf("%s\n", text);
+    return 0;
+}
+
+/* What the newest key signs: only the node that has it can say that. */
+static int export_jws(struct call *call)
+{
+    Duck__ExportOrder order = DUCK__EXPORT_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    int status;
+
+    order.identity = (char *)(uintptr_t)call->arguments[1];
+    request.order_case = DUCK__REQUEST__ORDER_EXPORT;
+    request.export = &order;
+    reply = ask(call, &request, &status);
+    if (!reply)
+        return status;
+    status = print_form(call, "jws", reply->export->jws);
+    duck_reply_free(reply);
+    return status;
+}
+
+static int print_raw(const struct call *call, ProtobufCBinaryData chain)
+{
+    size_t size = sodium_base64_encoded_len(chain.len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(size);
+    int status;
+
+    if (!text)
+        return fail(call, "memory", "out of memory");
+    sodium_bin2base64(text, size, chain.data, chain.len, sodium_base64_VARIANT_ORIGINAL);
+    status = print_form(call, "raw", text);
+    free(text);
+    return status;
+}
+
+/* The newest certificate's key, whoever's it is. */
+static int print_key(const struct call *call, const char *format, const Duck__CertificateView *view)
+{
+    char text[JOSE_JWK_SIZE], did[JOSE_DID_SIZE];
+    struct public_key key;
+    struct id id;
+
+    if (view->public_key.len != sizeof key.bytes ||
+        !id_parse(ID_CERTIFICATE, bytes_of_text(view->certificate_id), &id))
+        return fail(call, "malformed", "the node's answer names no key");
+    memcpy(key.bytes, view->public_key.data, sizeof key.bytes);
+    return print_form(call, format,
+                      strcmp(format, "jwk") == 0 ? jose_jwk(&key, &id, text) : jose_did(&key, did));
+}
+
+static int export(struct call *call)
+{
+    const char *format = call_has(call, "format") ? call_flag(call, "format") : "jws";
+    const Duck__CertificateAnswer *answer;
+    Duck__Reply *reply;
+    int status;
+
+    if (strcmp(format, "jws") == 0)
+        return export_jws(call);
+    if (strcmp(format, "jwk") != 0 && strcmp(format, "did") != 0 && strcmp(format, "raw") != 0)
+        return misused(call->command, "a format is jwk, did, jws or raw, not %s", format);
+    reply = ask_for(call, &status);
+    if (!reply)
+        return status;
+    answer = reply->certificate;
+    if (answer->n_certificates == 0)
+        status = fail(call, "malformed", "the node's answer has no certificate");
+    else if (strcmp(format, "raw") == 0)
+        status = print_raw(call, answer->chain);
+    else
+        status = print_key(call, format, answer->certificates[answer->n_certificates - 1]);
+    duck_reply_free(reply);
+    return status;
+}
+
 static int certificate(struct call *call)
 {
     if (strcmp(call->arguments[0], "verify") == 0)
         return verify(call);
     if (strcmp(call->arguments[0], "show") == 0)
         return show(call);
-    return misused(call->command, "it can show and verify, not %s", call->arguments[0]);
+    if (strcmp(call->arguments[0], "export") == 0)
+        return export(call);
+    return misused(call->command, "it can show, export and verify, not %s", call->arguments[0]);
 }
 
 const struct command certificate_commands[] = {
-    {"certificate", "show ID | verify FILE", 2, 2,
+    {"certificate", "show ID | export ID | verify FILE", 2, 2,
      "Show the certificates of an identity; or say from a file alone which key spoke, and when.",
      certificate_flags, "ducknode certificate verify node.chain --at 2026-01-31T12:00:00Z",
      certificate},

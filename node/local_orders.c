@@ -153,6 +153,16 @@ static bool read_vouch(const Duck__VouchOrder *asked, struct order *order,
     return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
 }
 
+static bool read_export(const Duck__ExportOrder *asked, struct order *order,
+                        struct local_refusal *refusal)
+{
+    bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
+
+    order->kind = ORDER_EXPORT;
+    return read_id(is_node ? ID_NODE : ID_DUCKLING, asked->identity, false, "identity",
+                   &order->duckling, refusal);
+}
+
 /* Of the node or a duckling: its seed may be left out where the node can open it. */
 static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
                         struct local_refusal *refusal)
@@ -761,6 +771,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_ROTATE:
         wish->kind = REQUEST_ROTATE;
         return read_rotate(asked->rotate, message, refusal);
+    case DUCK__REQUEST__ORDER_EXPORT:
+        wish->kind = REQUEST_EXPORT;
+        return read_export(asked->export, order, refusal);
     case DUCK__REQUEST__ORDER_LOBSTER:
         wish->kind = REQUEST_LOBSTER;
         return read_lobster(asked->lobster, order, refusal);

@@ -297,6 +297,23 @@ static void answer_lobsters(struct request *request, const struct effect *effect
     local_answer(request, &reply);
 }
 
+static void answer_exported(struct request *request, const struct effect *effect)
+{
+    Duck__ExportAnswer answer = DUCK__EXPORT_ANSWER__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    bool is_node = id_equal(&effect->reply.duckling, &request->client->api->settings.node);
+    char identity[ID_TEXT_SIZE], certificate[ID_TEXT_SIZE];
+
+    answer.identity =
+        (char *)id_text(is_node ? ID_NODE : ID_DUCKLING, &effect->reply.duckling, identity);
+    answer.certificate_id =
+        (char *)id_text(ID_CERTIFICATE, &effect->reply.certificate, certificate);
+    answer.jws = (char *)(uintptr_t)effect->reply.jws.data;
+    reply.answer_case = DUCK__REPLY__ANSWER_EXPORT;
+    reply.export = &answer;
+    local_answer(request, &reply);
+}
+
 static void answer_unpecked(struct request *request, const struct effect *effect)
 {
     const struct local_api *api = request->client->api;
@@ -386,6 +403,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_ROTATE:
         answer_rotated(request, effect);
+        break;
+    case REQUEST_EXPORT:
+        answer_exported(request, effect);
         break;
     case REQUEST_LOBSTER:
         answer_lobsters(request, effect);

@@ -839,6 +839,24 @@ static void bind(struct agent *agent, const struct order *order, const struct du
         agent_list_lobsters(agent, order, &effects->arena, &effect->reply.lobster_count);
 }
 
+/* Neither keeps nor sends: it only says. */
+static void export(struct agent *agent, const struct order *order, struct effects *effects)
+{
+    struct order_refusal refusal = {.message = "", .field = ""};
+    struct id certificate;
+    struct effect *effect;
+    struct bytes jws;
+
+    if (!agent_export(agent, order, effects, &refusal, &jws, &certificate)) {
+        refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
+    effect = reply(effects, order);
+    effect->reply.duckling = order->duckling;
+    effect->reply.certificate = certificate;
+    effect->reply.jws = jws;
+}
+
 static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
@@ -858,6 +876,10 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     }
     if (order->kind == ORDER_ROTATE) { /* a node can be meant, too */
         rotate(agent, order, at, effects);
+        return;
+    }
+    if (order->kind == ORDER_EXPORT) {
+        export(agent, order, effects);
         return;
     }
     if (order->kind == ORDER_REVOKE) {
@@ -953,6 +975,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_ROTATE:
     case ORDER_REVOKE:
+    case ORDER_EXPORT:
         break;
     }
 }

@@ -413,6 +413,9 @@ void agent_date_behind(struct agent *agent, const struct chain *chain);
 /* `*chain`, in the effects' arena: the longer one. False: `*refusal` says why. */
 bool agent_rotate(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects, struct order_refusal *refusal, struct bytes *chain);
+/* `*jws`, in the effects' arena: with a NUL that counts. False: `*refusal` says why. */
+bool agent_export(const struct agent *agent, const struct order *order, struct effects *effects,
+                  struct order_refusal *refusal, struct bytes *jws, struct id *certificate);
 /* What was signed with a key that was retired since counts when it comes from the node that speaks for
  * its signer today: the signer itself, or the host of the duckling. A thief of the old key is not there. */
 bool agent_still_says(const struct agent *agent, const struct id *signer, enum identity_kind kind,

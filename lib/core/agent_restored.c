@@ -193,6 +193,7 @@ static bool speaks(enum order_kind kind)
     case ORDER_BOND:
     case ORDER_VOUCH:
     case ORDER_ROTATE:
+    case ORDER_EXPORT:
     case ORDER_LOBSTER:
         return true;
     case ORDER_HATCH:

@@ -305,7 +305,8 @@ struct effect {
             uint32_t number;                 /* partial */
             bool replayed;                   /* the idempotency key named this earlier peck */
             struct bytes thread;             /* send: that it joined */
-            struct bytes chain;              /* hatch */
+            struct bytes chain;              /* hatch, rotate */
+            struct bytes jws;                /* export; a NUL ends it */
             const struct id *taken;          /* take: handed out, in order */
             size_t taken_count;
             const struct agent_member *members; /* members: see agent.h */

@@ -98,6 +98,7 @@ enum order_kind {
     ORDER_LOBSTER, /* a lobster bind: one step of its operator, or which there are */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
     ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
+    ORDER_EXPORT,  /* the newest certificate of a duckling that lives here, or of the node, as a JWS: see jose.h */
 };
 
 enum lobster_wish { LOBSTERS_LIST, LOBSTER_BEGIN, LOBSTER_CONFIRM, LOBSTER_BREAK };
