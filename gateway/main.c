@@ -343,8 +343,11 @@ static int run(struct program *program)
     block_signals(&awaited);
     take_descriptors();
     strict_json_prepare();
-    if (sodium_init() < 0)
+    if (!identity_self_test()) {
+        gate_log(GATE_LOG_ERROR, "gateway",
+                 "this libsodium judges signatures otherwise than the network");
         return EXIT_FAILURE;
+    }
     fault = open_all(program);
     if (fault) {
         gate_log(GATE_LOG_ERROR, "gateway", "does not start: %s", gate_fault_text(fault));

@@ -1,4 +1,4 @@
-/* The directory, what a duckling says of itself in it, and the certificates behind it. */
+/* The directory, and what a duckling says of itself in it. */
 #include "client/duck_client.h"
 #include "core/limits.h"
 #include "exchange.h"
@@ -171,64 +171,4 @@ void route_pulse(struct exchange *exchange)
     request.order_case = DUCK__REQUEST__ORDER_PULSE;
     request.pulse = &order;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_pulse);
-}
-
-/* ---- certificates ---- */
-
-static void tell_certificate(struct exchange *exchange)
-{
-    exchange_answer(exchange, 200, view_certificate(exchange->reply->certificate));
-}
-
-static void ask_for_certificate(struct exchange *exchange, const char *identity,
-                                const char *certificate_id)
-{
-    Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
-
-    query.identity = (char *)identity;
-    query.certificate_id = (char *)certificate_id;
-    request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
-    request.certificate = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_CERTIFICATE, 0, tell_certificate);
-}
-
-void route_certificate(struct exchange *exchange)
-{
-    if (exchange_acting(exchange, false))
-        ask_for_certificate(exchange, exchange->acting_text, "");
-}
-
-void route_certificate_get(struct exchange *exchange)
-{
-    const char *text = exchange_copy(exchange, exchange->match.id);
-
-    if (form_is_id(ID_DUCKLING, exchange->match.id) || form_is_id(ID_NODE, exchange->match.id))
-        ask_for_certificate(exchange, text, "");
-    else if (form_is_id(ID_CERTIFICATE, exchange->match.id))
-        ask_for_certificate(exchange, "", text);
-    else
-        exchange_say_no(exchange, 404, "not_found", NULL,
-                        "this is not the id of a duckling, a node or a certificate");
-}
-
-static void tell_revoked(struct exchange *exchange)
-{
-    ask_for_certificate(exchange, exchange->acting_text, "");
-}
-
-void route_certificate_revoke(struct exchange *exchange)
-{
-    Duck__RevokeOrder order = DUCK__REVOKE_ORDER__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
-    const char *reason = "";
-
-    if (!form_text(exchange, "reason", FORM_OPTIONAL, REVOCATION_REASON_MAX, &reason) ||
-        !exchange_acting(exchange, true))
-        return;
-    order.identity = exchange->acting_text;
-    order.reason = (char *)(uintptr_t)reason;
-    request.order_case = DUCK__REQUEST__ORDER_REVOKE;
-    request.revoke = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_revoked);
 }

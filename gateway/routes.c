@@ -131,6 +131,8 @@ static const struct route routes[] = {
      "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate, NULL, "duckling_id",
      ROUTE_PLAIN},
+    {"POST", "/beak/certificate/verify", ROUTE_ALL, ROUTE_CERT, route_certificate_verify,
+     "chain revocation at did", NULL, ROUTE_PLAIN},
     {"POST", "/beak/certificate/revoke", ROUTE_BEARER, ROUTE_CERT, route_certificate_revoke,
      "reason duckling_id", "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, NULL,

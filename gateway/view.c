@@ -1,4 +1,5 @@
 #include "view.h"
+#include "core/jose.h"
 
 #include "wire/local.pb-c.h"
 
@@ -8,8 +9,6 @@
 
 #include <sodium.h>
 #include <stdio.h>
-
-#define DID_KEY_SIZE 64 /* "did:key:z", 48 characters, NUL */
 
 static struct bytes slice(ProtobufCBinaryData data)
 {
@@ -216,52 +215,18 @@ json_t *view_entry(const Duck__DirectoryEntry *entry)
 
 /* ---- certificates ---- */
 
-/* RFC 8037, section 2: an Ed25519 key as a JWK. */
-static json_t *view_jwk(struct bytes key)
+json_t *view_jwk(const struct public_key *key)
 {
-    json_t *object = json_object();
-    char x[sodium_base64_ENCODED_LEN(PUBLIC_KEY_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+    char text[JOSE_JWK_SIZE];
 
-    sodium_bin2base64(x, sizeof x, key.data, key.size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    reply_word(object, "kty", "OKP");
-    reply_word(object, "crv", "Ed25519");
-    reply_word(object, "x", x);
-    return object;
-}
-
-/* did:key: multicodec ed25519-pub (0xed 0x01) and the key, in base58btc. The first byte is not 0,
- * so there is no leading '1' to care for. */
-static void did_key(struct bytes key, char text[DID_KEY_SIZE])
-{
-    static const char alphabet[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    uint8_t number[PUBLIC_KEY_SIZE + 2] = {0xed, 0x01};
-    char digits[DID_KEY_SIZE];
-    size_t count = 0, begin = 0;
-
-    memcpy(number + 2, key.data, PUBLIC_KEY_SIZE);
-    while (begin < sizeof number) {
-        unsigned rest = 0;
-
-        for (size_t i = begin; i < sizeof number; i++) {
-            unsigned value = rest * 256 + number[i];
-
-            number[i] = (uint8_t)(value / 58);
-            rest = value % 58;
-        }
-        digits[count++] = alphabet[rest];
-        while (begin < sizeof number && number[begin] == 0)
-            begin++;
-    }
-    memcpy(text, "did:key:z", 9);
-    for (size_t i = 0; i < count; i++)
-        text[9 + i] = digits[count - 1 - i];
-    text[9 + count] = 0;
+    return json_loads(jose_jwk(key, NULL, text), 0, NULL);
 }
 
 static json_t *view_one_certificate(const Duck__CertificateView *certificate)
 {
     json_t *object = json_object();
-    char did[DID_KEY_SIZE];
+    char did[JOSE_DID_SIZE];
+    struct public_key key;
 
     reply_word(object, "certificate_id", certificate->certificate_id);
     reply_word(object, "kind", certificate->kind);
@@ -269,10 +234,10 @@ static json_t *view_one_certificate(const Duck__CertificateView *certificate)
     reply_text(object, "display_name", slice(certificate->display_name));
     reply_date(object, "issued_at", certificate->issued_ms);
     reply_date(object, "not_after", certificate->not_after_ms);
-    if (certificate->public_key.len == PUBLIC_KEY_SIZE) {
-        did_key(slice(certificate->public_key), did);
-        json_object_set_new(object, "jwk", view_jwk(slice(certificate->public_key)));
-        reply_word(object, "did", did);
+    if (certificate->public_key.len == sizeof key.bytes) {
+        memcpy(key.bytes, certificate->public_key.data, sizeof key.bytes);
+        json_object_set_new(object, "jwk", view_jwk(&key));
+        reply_word(object, "did", jose_did(&key, did));
     }
     reply_base64(object, "next_key_hash", slice(certificate->next_key_hash));
     reply_base64(object, "envelope", slice(certificate->envelope));

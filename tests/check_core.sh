@@ -6,11 +6,11 @@ set -euo pipefail
 
 # Memory, text, the compiler's own, and the wire types.
 pure='_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__assert_fail|abort'
-pure+='|malloc|calloc|realloc|free|mem[a-z]+|str(n?len|chr|rchr|n?cmp|spn|cspn|str)|v?snprintf'
-pure+='|__(mem[a-z]+|v?snprintf|str[a-z]+)_chk|qsort|bsearch'
+pure+='|malloc|calloc|realloc|free|mem[a-z]+|str(n?len|chr|rchr|n?cmp|spn|cspn|str)|v?sn?printf'
+pure+='|__(mem[a-z]+|v?sn?printf|str[a-z]+)_chk|qsort|bsearch'
 pure+='|duck__[a-z0-9_]+|protobuf_c_[a-z0-9_]+'
 # Of libsodium what gives the same for the same. Keys and nonces come from the dice.
-pure+='|sodium_(init|free|malloc|allocarray|memzero|memcmp|is_zero|bin2hex|hex2bin|mprotect_[a-z]+)'
+pure+='|sodium_(init|free|malloc|allocarray|memzero|memcmp|is_zero|bin2hex|hex2bin|bin2base64|base642bin|base64_encoded_len|mprotect_[a-z]+)'
 pure+='|crypto_(aead|auth|generichash|hash|kdf|onetimeauth|scalarmult|stream|core_ed25519|sign|shorthash)_?[a-z0-9_]*'
 chance='.*(random|_keygen)|.*[^d]_keypair|crypto_core_ed25519_scalar_random'
 # memory_take's last words, when the machine has no memory left.

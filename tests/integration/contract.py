@@ -476,12 +476,30 @@ def certificate_stories(world):
     for id_ in (own["duckling_id"], own["certificate_id"], world.alice.id):
         world.call("getCertificate", 200, path={"id": id_})
     world.call("getCertificate", 404, "not_found", path={"id": NOBODY["certificate"]})
+    chain = own["chain"]
+    judged = world.call("verifyCertificate", 200, body={"chain": chain})
+    assert judged["valid"] and judged["certificate_id"] == own["certificate_id"], judged
+    did = own["certificates"][-1]["did"]
+    assert world.call("verifyCertificate", 200, body={"chain": chain, "did": did})["valid"]
+    other = did[:-1] + ("2" if did[-1] != "2" else "3")
+    for body in ({"chain": chain, "did": other}, {"chain": chain, "at": "2000-01-01T00:00:00Z"},
+                 {"chain": chain[:-8] + "AAAAAAA="}):
+        judged = world.call("verifyCertificate", 200, body=body)
+        assert not judged["valid"] and judged["reason"], judged
+    world.call("verifyCertificate", 422, "bad_member", "chain", body={"chain": "?"})
+    world.call("verifyCertificate", 422, "missing_member", "chain", body={})
     third = world.call("hatch", 201, body={"display_name": "Third"}, token=world.token)
     body = {"duckling_id": third["duckling_id"], "reason": "its key was stolen"}
     world.call("revokeCertificate", 422, "bad_member", "reason", token=world.token,
                body={**body, "reason": "x" * 257})
     ended = world.call("revokeCertificate", 200, token=world.token, body=body)
     assert not ended["valid"] and ended["revocation_reason"] == body["reason"], ended
+    shown = {"chain": ended["chain"], "revocation": ended["revocation"]}
+    judged = world.call("verifyCertificate", 200, body=shown)
+    assert not judged["valid"] and judged["reason"] == "it is revoked", judged
+    before = {**shown, "at": ended["certificates"][-1]["issued_at"]}
+    assert world.call("verifyCertificate", 200, body=before)["valid"]
+    world.call("verifyCertificate", 200, body={**shown, "revocation": "AAAA"})
     again = world.call("revokeCertificate", 200, token=world.token, body=body)
     assert again == ended, again
     world.call("pulse", 409, "conflict", token=third["beak_key"], body={})

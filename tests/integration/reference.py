@@ -107,7 +107,7 @@ class Reference:
     def bad_base64(self, schema, value):
         """contentEncoding is only told, by the standard; here it is looked at."""
         schema = self.resolved(schema)
-        if schema.get("contentEncoding") == "base64":
+        if schema.get("contentEncoding") == "base64" and isinstance(value, str):
             try:
                 base64.b64decode(value, validate=True)
             except ValueError:

@@ -179,6 +179,20 @@ export interface ChainAnswer {
   revocation_reason?: string;
   revocation?: string;
 }
+export interface VerifiedChain {
+  valid: boolean;
+  reason?: string;
+  at: string;
+  duckling_id?: string;
+  node_id?: string;
+  operator_id?: string;
+  certificate_id?: string;
+  sequence?: number;
+  did?: string;
+  jwk?: { kty: string; crv: string; x: string };
+  issued_at?: string;
+  not_after?: string;
+}
 export interface WebhookFilter {
   duckling_id?: string;
   action?: string;
@@ -379,6 +393,9 @@ export class Duck {
   pulse(members?: { duckling_id?: string }, how?: How): Promise<Answer>;
   /** One's own chain of certificates. */
   certificate(members?: {}, how?: How): Promise<ChainAnswer>;
+  /** Was a key valid on a day? Told from the chain alone, and the revocation beside it. */
+  verifyChain(members: { chain: string; revocation?: string; at?: string; did?: string }, how?: How):
+      Promise<VerifiedChain>;
   /** End this duckling, everywhere and for good; its chain, and the revocation. */
   revoke(members?: { reason?: string; duckling_id?: string }, how?: How): Promise<ChainAnswer>;
   /** That of a duckling or a node, or the one of a certificate's id. */

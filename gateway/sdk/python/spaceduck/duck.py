@@ -309,6 +309,11 @@ class Duck:
         """One's own chain of certificates."""
         return self._call("certificate")
 
+    def verify_chain(self, chain: str, *, revocation: str | None = None, at: str | None = None,
+                     did: str | None = None) -> Json:
+        """Was a key valid on a day? Told from the chain alone, and the revocation beside it."""
+        return self._call("verify_chain", given(chain=chain, revocation=revocation, at=at, did=did))
+
     def revoke(self, reason: str | None = None) -> Json:
         """End this duckling, everywhere and for good; its chain, and the revocation."""
         return self._call("revoke", given(reason=reason))
