@@ -109,15 +109,6 @@ static bool read_exhibit(struct exchange *exchange, struct exhibit *exhibit)
     return form_text(exchange, "did", FORM_OPTIONAL, JOSE_DID_SIZE, &exhibit->did);
 }
 
-static const struct certificate *certificate_of(const struct chain *chain,
-                                                const struct public_key *key)
-{
-    for (size_t i = chain->count; i-- > 0;)
-        if (memcmp(chain->certificates[i].public_key.bytes, key->bytes, PUBLIC_KEY_SIZE) == 0)
-            return &chain->certificates[i];
-    return NULL;
-}
-
 static bool has_did(const struct certificate *certificate, const char *did)
 {
     char text[JOSE_DID_SIZE];
@@ -134,7 +125,7 @@ static const char *judge_key(const struct chain *chain, const struct exhibit *ex
 
     if (verdict != CERTIFICATE_TAKEN)
         return certificate_verdict_text(verdict);
-    *speaks = certificate_of(chain, &key);
+    *speaks = chain_certificate_of(chain, &key);
     if (!exhibit->did || has_did(*speaks, exhibit->did))
         return NULL;
     for (size_t i = 0; i < chain->count; i++)

@@ -78,19 +78,10 @@ static struct exhibit read_exhibit(const char *path, struct arena *arena)
     return exhibit;
 }
 
-static const struct certificate *certificate_of(const struct chain *chain,
-                                                const struct public_key *key)
-{
-    for (size_t i = chain->count; i-- > 0;)
-        if (memcmp(chain->certificates[i].public_key.bytes, key->bytes, PUBLIC_KEY_SIZE) == 0)
-            return &chain->certificates[i];
-    return NULL;
-}
-
 static int say(const struct call *call, const struct chain *chain, const struct public_key *key,
                uint64_t at_ms)
 {
-    const struct certificate *certificate = certificate_of(chain, key);
+    const struct certificate *certificate = chain_certificate_of(chain, key);
     struct id id = id_of(&certificate->hash);
     char hex[2 * PUBLIC_KEY_SIZE + 1], identity[ID_TEXT_SIZE], named[ID_TEXT_SIZE], at[32];
 
@@ -150,8 +141,9 @@ static int judge(const struct call *call, const struct chain *chain, uint64_t at
         return fail(call, "invalid", "not valid: %s", certificate_verdict_text(verdict));
     if (asked && memcmp(key.bytes, wanted.bytes, sizeof key.bytes) != 0)
         return fail(call, "invalid", "not valid: %s",
-                    certificate_of(chain, &wanted) ? "another key of this chain spoke at that time"
-                                                   : "the chain does not know this key");
+                    chain_certificate_of(chain, &wanted)
+                        ? "another key of this chain spoke at that time"
+                        : "the chain does not know this key");
     return say(call, chain, &key, at_ms);
 }
 

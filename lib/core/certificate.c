@@ -258,6 +258,15 @@ enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_m
     return CERTIFICATE_TAKEN;
 }
 
+const struct certificate *chain_certificate_of(const struct chain *chain,
+                                               const struct public_key *key)
+{
+    for (size_t i = chain->count; i-- > 0;)
+        if (memcmp(chain->certificates[i].public_key.bytes, key->bytes, PUBLIC_KEY_SIZE) == 0)
+            return &chain->certificates[i];
+    return NULL;
+}
+
 bool chain_contradicts(const struct chain *left, const struct chain *right)
 {
     size_t shared = left->count < right->count ? left->count : right->count;

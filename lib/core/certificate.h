@@ -102,6 +102,10 @@ struct id chain_last(struct bytes wire); /* the id of the last of them; zero */
 enum certificate_verdict chain_key_at(const struct chain *chain, uint64_t wall_ms,
                                       struct public_key *key);
 
+/* The newest certificate that names `key`; NULL: none does. */
+const struct certificate *chain_certificate_of(const struct chain *chain,
+                                               const struct public_key *key);
+
 /* Do two chains of one identity contradict each other (two certificates with one sequence)? */
 bool chain_contradicts(const struct chain *left, const struct chain *right);
 
