@@ -53,6 +53,18 @@ def audit_is_valid(node):
     return checked
 
 
+def speaks(duck, bio):
+    """As soon as its node has heard another one, which it waits for after a restore."""
+    def look():
+        try:
+            return duck.post("/beak/profile", bio=bio)
+        except Refused as refused:
+            assert refused.body["error"] == "busy", refused
+            return None
+
+    until("the restored node to speak", look)
+
+
 def what_came_since_the_backup_stays():
     with Pond("alice", "bob", "carol") as pond:
         alice, bob, carol = pond.nodes
@@ -177,7 +189,7 @@ def a_key_that_was_rotated_since_is_found_out():
         alice.start()
         alice.says(f"{old.id}: its key was rotated after the backup")
         alice.says("another node was heard")
-        a.post("/beak/profile", bio="goes on")
+        speaks(a, "goes on")
         refusal(lambda: old.post("/beak/profile", bio="does not"), 409)
         alice.stop()
         alice.start()
@@ -203,7 +215,7 @@ def a_key_that_was_rotated_since_is_found_out():
         alice.start()
         until("bob hears of that, too",
               lambda: len(bob.http("GET", f"/beak/certificate/{alice.id}")["certificates"]) == 3)
-        a.post("/beak/profile", bio="is back")
+        speaks(a, "is back")
         until("and of Ada", lambda: "is back" in entry(bob, a))
 
 
