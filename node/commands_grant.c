@@ -302,7 +302,7 @@ static bool read_wish(struct call *call, const char **scopes, struct duck_grant_
 static int write_grant(struct call *call, struct duck_grant *grant)
 {
     const char *path = call_flag(call, "out");
-    FILE *file = path ? fopen(path, "we") : stdout;
+    FILE *file = path ? fopen(path, "wxe") : stdout; /* what is there may be a key */
     int status = 0;
 
     if (!file) {

@@ -83,6 +83,7 @@ def a_key_of_its_own_narrows_where_there_is_no_state_folder():
         assert off.bea in said and stat.S_IMODE(os.stat(key).st_mode) == 0o600, said
         refused(node, "already", "grant", "key", off.bea, "--out", key)
         elsewhere = ("--state-dir", off.file("nowhere"), "--key", key)
+        refused(node, "exists", "grant", "narrow", first, "--to", off.cid, "--out", key, *elsewhere)
         node.command("grant", "narrow", first, "--to", off.cid, "--out", off.file("second"), *elsewhere)
         assert node.json("grant", "show", off.file("second"))["scopes"] == ["data.*"]
         refused(node, "is the key of", "grant", "narrow", first, "--to", off.cid, "--from", off.ann,
