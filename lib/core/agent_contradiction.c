@@ -4,14 +4,14 @@
 
 #include <sodium.h>
 
-/* What one who makes identities for it alone can have us sign. */
-static bool may_tell(struct agent *agent, const struct moment *at)
+/* What one who makes identities for it alone can have us look at, log and sign. */
+static bool may_look(struct agent *agent, const struct moment *at)
 {
     if (at->now_ms >= agent->contradictions_from_ms + MINUTE_MS) {
         agent->contradictions_from_ms = at->now_ms;
         agent->contradictions_told = 0;
     }
-    return agent->contradictions_told < CONTRADICTIONS_PER_MINUTE;
+    return agent->contradictions_told++ < CONTRADICTIONS_PER_MINUTE;
 }
 
 static void tell(struct agent *agent, const struct contradiction_wish *wish,
@@ -31,7 +31,6 @@ static void tell(struct agent *agent, const struct contradiction_wish *wish,
                   contradiction_verdict_text(verdict));
         return;
     }
-    agent->contradictions_told++;
     if (envelope_parse(offered.wire, ENVELOPE_RECORD, &effects->arena, &envelope) !=
             ENVELOPE_TAKEN ||
         record_parse(envelope.body, &effects->arena, &offered.record) != RECORD_OK)
@@ -54,7 +53,7 @@ void agent_take_contradiction(struct agent *agent, const struct event *event,
 
     arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
     if (chain_open(event->contradiction.one, &arena, &one) == CERTIFICATE_TAKEN &&
-        !directory_contradicted(agent->directory, &one.identity) && may_tell(agent, &event->at) &&
+        !directory_contradicted(agent->directory, &one.identity) && may_look(agent, &event->at) &&
         chain_open(event->contradiction.other, &arena, &other) == CERTIFICATE_TAKEN) {
         dice_fill(&agent->dice, seed, sizeof seed);
         tell(agent, &wish, &event->at, effects);
