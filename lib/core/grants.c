@@ -118,14 +118,33 @@ bool grants_restore(struct grants *grants, const struct grant_row *row)
 static struct grant_row row_of(const struct grant *grant, size_t number)
 {
     const struct grant_block *block = &grant->blocks[number];
+    uint64_t end_ms = block->not_after_ms;
 
+    for (size_t i = 0; i < number; i++)
+        if (grant->blocks[i].not_after_ms < end_ms)
+            end_ms = grant->blocks[i].not_after_ms;
     return (struct grant_row){.block = block->id,
                               .first = grant->blocks[0].id,
                               .root = grant->blocks[0].issuer,
                               .issuer = block->issuer,
                               .holder = block->holder,
                               .uses = block->uses,
-                              .not_after_ms = block->not_after_ms};
+                              .not_after_ms = end_ms};
+}
+
+/* One before it is revoked, or it has ended: to revoke it changes nothing. */
+static bool is_dead(const struct grants *grants, const struct grant *grant,
+                    const struct grant_row *made, size_t number, uint64_t wall_ms)
+{
+    if (made->not_after_ms <= wall_ms)
+        return true;
+    for (size_t i = 0; i < number; i++) {
+        const struct row *row = find(grants, &grant->blocks[i].id);
+
+        if (row && row->row.revoked_ms > 0)
+            return true;
+    }
+    return false;
 }
 
 enum grant_verdict grants_judge(const struct grants *grants, const struct grant *grant)
@@ -169,7 +188,7 @@ enum grant_verdict grants_revoke(struct grants *grants, const struct grant *gran
     struct row *row = find(grants, &made.block);
 
     change->row_count = 0;
-    if (row && row->row.revoked_ms > 0)
+    if ((row && row->row.revoked_ms > 0) || is_dead(grants, grant, &made, number, wall_ms))
         return GRANT_OK;
     if (!row &&
         !(by_root ? grants->rows.count < grants->rows_max : has_room(grants, &made.first, 1)))

@@ -94,6 +94,26 @@ START_TEST(a_revoked_block_ends_all_that_was_made_of_it)
 }
 END_TEST
 
+/* Or its holder could fill the rows of a grant that is over. */
+START_TEST(to_revoke_what_is_dead_already_costs_no_row)
+{
+    struct grant grant = grant_of(1, 3, 1, 0), late = grant_of(1, 3, 2, 0);
+    uint64_t end_ms = late.blocks[0].not_after_ms;
+    struct grant_change change;
+
+    late.blocks[2].not_after_ms = end_ms + DAY_MS; /* it says so; the first block ends before */
+    ck_assert_int_eq(grants_revoke(grants, &late, 2, false, end_ms, &change), GRANT_OK);
+    ck_assert_uint_eq(change.row_count, 0);
+    ck_assert_int_eq(grants_revoke(grants, &late, 2, false, end_ms - 1, &change), GRANT_OK);
+    ck_assert_uint_eq(change.rows[0].not_after_ms, end_ms); /* and is kept no longer */
+    ck_assert_int_eq(grants_revoke(grants, &grant, 1, false, 1, &change), GRANT_OK);
+    ck_assert_uint_eq(change.row_count, 1);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 2, false, 2, &change), GRANT_OK);
+    ck_assert_uint_eq(change.row_count, 0);
+    ck_assert_uint_eq(grants_count(grants), 2);
+}
+END_TEST
+
 START_TEST(one_grant_has_so_many_rows_and_no_other_suffers)
 {
     struct grant other = grant_of(2, 1, 0, 5);
@@ -170,6 +190,7 @@ int main(void)
     tcase_add_test(tests, a_use_counts_in_each_block_that_limits_it);
     tcase_add_test(tests, what_limits_nothing_costs_nothing);
     tcase_add_test(tests, a_revoked_block_ends_all_that_was_made_of_it);
+    tcase_add_test(tests, to_revoke_what_is_dead_already_costs_no_row);
     tcase_add_test(tests, one_grant_has_so_many_rows_and_no_other_suffers);
     tcase_add_test(tests, roots_can_revoke_when_there_is_no_room_to_use);
     tcase_add_test(tests, rows_come_back_and_go_when_their_time_is_over);
