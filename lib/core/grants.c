@@ -132,11 +132,12 @@ static struct grant_row row_of(const struct grant *grant, size_t number)
                               .not_after_ms = end_ms};
 }
 
-/* One before it is revoked, or it has ended: to revoke it changes nothing. */
+/* One before it is revoked, or it has ended so long ago that no clock set back makes it live again: to
+ * revoke it changes nothing. */
 static bool is_dead(const struct grants *grants, const struct grant *grant,
                     const struct grant_row *made, size_t number, uint64_t wall_ms)
 {
-    if (made->not_after_ms <= wall_ms)
+    if (made->not_after_ms + GRANT_KEPT_MS <= wall_ms)
         return true;
     for (size_t i = 0; i < number; i++) {
         const struct row *row = find(grants, &grant->blocks[i].id);
