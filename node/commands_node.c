@@ -6,6 +6,7 @@
 #include "keyfile.h"
 #include "network_file.h"
 #include "node.h"
+#include "programs.h"
 #include "wire/local.pb-c.h"
 
 #include <dirent.h>
@@ -267,7 +268,7 @@ static int run(struct call *call)
         if (fault)
             return fail(call, "config", "the passphrase file %s: %s", call->options.passphrase_file,
                         fault_text(fault));
-        if (!node_check_gateway(&call->options))
+        if (!programs_check_gateway(&call->options))
             return fail(call, "config", "the gateway would not start with what [gateway] says");
         options_print(&call->options, stdout);
         return 0;

@@ -8,7 +8,4 @@
  * after a fault that the log names. */
 int node_run(const struct options *options);
 
-/* Would the gateway take what the configuration says of it? Asks the gateway, which says why not. */
-bool node_check_gateway(const struct options *options);
-
 #endif
