@@ -1,6 +1,8 @@
 /* Records that are held anywhere in the pond, once each; a node's store is a set of their numbers. */
 #include "pond_parts.h"
 
+#include "core/contradiction.h"
+
 #include <sodium.h>
 
 struct records {
@@ -113,6 +115,19 @@ size_t records_names(const struct records *records)
     return records->name_count;
 }
 
+/* As a store does, whose reader has nothing but the bytes. */
+static void read_contradicted(struct record *record, struct bytes chain)
+{
+    struct arena arena;
+
+    if (record->kind != RECORD_REVOCATION || !contradiction_carries(chain))
+        return;
+    arena_init(&arena, PARSE_BUDGET(4 * RECORD_SIZE_MAX));
+    if (contradiction_read(record, &arena, &record->contradicted) != CONTRADICTION_PROVEN)
+        record->contradicted = (struct id){0};
+    arena_free(&arena);
+}
+
 const struct record *records_parse(struct records *records, struct pooled *pooled)
 {
     struct record *record;
@@ -125,6 +140,7 @@ const struct record *records_parse(struct records *records, struct pooled *poole
             ENVELOPE_TAKEN ||
         record_parse(envelope.body, &records->memory, record) != RECORD_OK)
         assert(!"a record that was taken parses");
+    read_contradicted(record, pooled->chain);
     pooled->parsed = record;
     return record;
 }
