@@ -66,6 +66,9 @@ struct exchange {
 
 /* ---- endings ---- */
 void exchange_answer(struct exchange *exchange, unsigned status, json_t *body); /* takes body */
+/* 200, with a strong ETag over its bytes, which are copied; who has them already is told 304. Of a GET. */
+void exchange_answer_tagged(struct exchange *exchange, const char *type, struct bytes text);
+void exchange_answer_entity(struct exchange *exchange, json_t *body); /* as JSON; takes body */
 char *exchange_dump(json_t *body); /* takes body; for strict_json_forget */
 void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
                           struct bytes text); /* copied */

@@ -6,6 +6,7 @@
 #include "strict_json.h"
 #include "wire/local.pb-c.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <zlib.h>
@@ -211,8 +212,8 @@ void exchange_answer_again(struct exchange *exchange, unsigned status, char *tex
     exchange_give(exchange, status, response);
 }
 
-void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
-                          struct bytes text)
+static struct MHD_Response *text_response(struct exchange *exchange, const char *type,
+                                          struct bytes text)
 {
     struct MHD_Response *response = NULL;
 
@@ -223,7 +224,13 @@ void exchange_answer_text(struct exchange *exchange, unsigned status, const char
                                                    MHD_RESPMEM_MUST_COPY);
     if (response)
         set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    exchange_give(exchange, status, response);
+    return response;
+}
+
+void exchange_answer_text(struct exchange *exchange, unsigned status, const char *type,
+                          struct bytes text)
+{
+    exchange_give(exchange, status, text_response(exchange, type, text));
 }
 
 void exchange_answer_empty(struct exchange *exchange, unsigned status)
@@ -241,28 +248,58 @@ void exchange_answer_probe(struct exchange *exchange)
 
 /* ---- what a client may have already ---- */
 
-/* Weak (RFC 9110, section 8.8.1): the compressed form has the same. */
-static void set_tag(struct MHD_Response *response, const char *tag)
+#define TAG_HASH_SIZE 16u /* bytes of the hash: nobody gains by two answers of his with one tag */
+#define TAG_SIZE (2 * TAG_HASH_SIZE + sizeof "-gzip")
+
+static void set_tag(struct MHD_Response *response, const char *before, const char *tag)
 {
     char header[64];
 
-    snprintf(header, sizeof header, "W/\"%s\"", tag);
+    snprintf(header, sizeof header, "%s\"%s\"", before, tag);
     set_header(response, MHD_HTTP_HEADER_ETAG, header);
     set_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache"); /* ask each time */
 }
 
-/* True: the client has it, and was told so. */
-static bool is_known(struct exchange *exchange, const char *tag)
+static void answer_known(struct exchange *exchange, const char *before, const char *tag)
 {
+    struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+
+    if (response)
+        set_tag(response, before, tag);
+    exchange_give(exchange, MHD_HTTP_NOT_MODIFIED, response);
+}
+
+/* Strong (RFC 9110, section 8.8.1): each form has a tag of its own (section 8.8.3.3). That of the
+ * compressed one is told by its name; its bytes follow from those that are hashed. */
+void exchange_answer_tagged(struct exchange *exchange, const char *type, struct bytes text)
+{
+    const char *known = exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    char plain[TAG_SIZE], zipped[TAG_SIZE];
+    struct hash hash = hash_of(text);
     struct MHD_Response *response;
 
-    if (!accept_has_tag(exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH), tag))
-        return false;
-    response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+    sodium_bin2hex(plain, sizeof plain, hash.bytes, TAG_HASH_SIZE);
+    snprintf(zipped, sizeof zipped, "%.*s-gzip", (int)(2 * TAG_HASH_SIZE), plain);
+    if (accept_has_tag(known, plain) || accept_has_tag(known, zipped)) {
+        takes_gzip(exchange, text.size); /* the same Vary as with it */
+        answer_known(exchange, "", accept_has_tag(known, plain) ? plain : zipped);
+        return;
+    }
+    response = text_response(exchange, type, text);
     if (response)
-        set_tag(response, tag);
-    exchange_give(exchange, MHD_HTTP_NOT_MODIFIED, response);
-    return true;
+        set_tag(response, "",
+                MHD_get_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING) ? zipped
+                                                                                    : plain);
+    exchange_give(exchange, MHD_HTTP_OK, response);
+}
+
+void exchange_answer_entity(struct exchange *exchange, json_t *body)
+{
+    char *text = exchange_dump(body);
+
+    if (text) /* no memory: the library ends a connection that gets no answer */
+        exchange_answer_tagged(exchange, "application/json", bytes_of_text(text));
+    strict_json_forget(text);
 }
 
 void exchange_answer_page(struct exchange *exchange, const struct page *page)
@@ -271,15 +308,17 @@ void exchange_answer_page(struct exchange *exchange, const struct page *page)
     struct bytes bytes = is_zipped ? page->zipped : page->plain;
     struct MHD_Response *response;
 
-    if (is_known(exchange, page->tag))
+    if (accept_has_tag(exchange_header(exchange, MHD_HTTP_HEADER_IF_NONE_MATCH), page->tag)) {
+        answer_known(exchange, "W/", page->tag);
         return;
+    }
     response = MHD_create_response_from_buffer(bytes.size, (void *)(uintptr_t)bytes.data,
                                                MHD_RESPMEM_PERSISTENT);
     if (response) {
         set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
         if (is_zipped)
             set_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-        set_tag(response, page->tag);
+        set_tag(response, "W/", page->tag); /* weak: the compressed form has the same */
         if (!strncmp(page->type, "text/html", 9))
             set_header(response, "Content-Security-Policy",
                        page->is_styled ? PAGE_POLICY("'self' 'unsafe-inline'")

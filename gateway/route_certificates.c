@@ -2,6 +2,7 @@
 #include "core/jose.h"
 #include "core/revocation.h"
 #include "exchange.h"
+#include "exports.h"
 #include "form.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
@@ -10,38 +11,25 @@
 
 #define BASE64_OF(size) ((size) / 3 * 4 + 4)
 
-static void tell_certificate(struct exchange *exchange)
-{
-    exchange_answer(exchange, 200, view_certificate(exchange->reply->certificate));
-}
-
-static void ask_for_certificate(struct exchange *exchange, const char *identity,
-                                const char *certificate_id)
-{
-    Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
-
-    query.identity = (char *)identity;
-    query.certificate_id = (char *)certificate_id;
-    request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
-    request.certificate = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_CERTIFICATE, 0, tell_certificate);
-}
-
 void route_certificate(struct exchange *exchange)
 {
-    if (exchange_acting(exchange, false))
-        ask_for_certificate(exchange, exchange->acting_text, "");
+    const struct export_format *format;
+
+    if (query_format(exchange, &format) && exchange_acting(exchange, false))
+        export_of(exchange, exchange->acting_text, format);
 }
 
 void route_certificate_get(struct exchange *exchange)
 {
     const char *text = exchange_copy(exchange, exchange->match.id);
+    const struct export_format *format;
 
+    if (!query_format(exchange, &format))
+        return;
     if (form_is_id(ID_DUCKLING, exchange->match.id) || form_is_id(ID_NODE, exchange->match.id))
-        ask_for_certificate(exchange, text, "");
+        export_of(exchange, text, format);
     else if (form_is_id(ID_CERTIFICATE, exchange->match.id))
-        ask_for_certificate(exchange, "", text);
+        export_certificate(exchange, text, format);
     else
         exchange_say_no(exchange, 404, "not_found", NULL,
                         "this is not the id of a duckling, a node or a certificate");
@@ -49,7 +37,7 @@ void route_certificate_get(struct exchange *exchange)
 
 static void tell_revoked(struct exchange *exchange)
 {
-    ask_for_certificate(exchange, exchange->acting_text, "");
+    export_chain(exchange, exchange->acting_text);
 }
 
 void route_certificate_revoke(struct exchange *exchange)

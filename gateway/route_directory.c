@@ -74,18 +74,35 @@ void route_directory(struct exchange *exchange)
     exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, write_entries);
 }
 
-static void tell_entry(struct exchange *exchange)
+/* NULL after it was said that there is none. */
+static json_t *found_entry(struct exchange *exchange)
 {
     const Duck__DirectoryList *found = exchange->reply->directory;
 
     if (found->n_entries > 0)
-        exchange_answer(exchange, 200, view_entry(found->entries[0]));
-    else
-        exchange_say_no(exchange, 404, "not_found", NULL,
-                        "the directory of this node has no such duckling");
+        return view_entry(found->entries[0]);
+    exchange_say_no(exchange, 404, "not_found", NULL,
+                    "the directory of this node has no such duckling");
+    return NULL;
 }
 
-static void ask_for_entry(struct exchange *exchange, const char *duckling)
+static void tell_entry(struct exchange *exchange)
+{
+    json_t *entry = found_entry(exchange);
+
+    if (entry)
+        exchange_answer_entity(exchange, entry);
+}
+
+static void tell_profile(struct exchange *exchange)
+{
+    json_t *entry = found_entry(exchange);
+
+    if (entry)
+        exchange_answer(exchange, 200, entry);
+}
+
+static void ask_for_entry(struct exchange *exchange, const char *duckling, exchange_then *tell)
 {
     Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
@@ -94,13 +111,13 @@ static void ask_for_entry(struct exchange *exchange, const char *duckling)
     query.limit = 1;
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, tell_entry);
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, tell);
 }
 
 void route_directory_get(struct exchange *exchange)
 {
     if (form_is_id(ID_DUCKLING, exchange->match.id))
-        ask_for_entry(exchange, exchange_copy(exchange, exchange->match.id));
+        ask_for_entry(exchange, exchange_copy(exchange, exchange->match.id), tell_entry);
     else
         exchange_say_no(exchange, 404, "not_found", NULL, "this is not the id of a duckling");
 }
@@ -109,7 +126,7 @@ void route_directory_get(struct exchange *exchange)
 
 static void profile_is_set(struct exchange *exchange)
 {
-    ask_for_entry(exchange, exchange->acting_text);
+    ask_for_entry(exchange, exchange->acting_text, tell_profile);
 }
 
 static bool read_profile(struct exchange *exchange, Duck__ProfileOrder *order)

@@ -18,13 +18,29 @@ void route_healthz(struct exchange *exchange)
     exchange_answer(exchange, 200, object);
 }
 
+/* NULL: it can serve. A part that is degraded is no reason to send callers elsewhere. */
+static const char *what_is_out(const struct node_status *status)
+{
+    if (!status->is_up)
+        return "the node does not answer";
+    for (size_t i = 0; i < status->part_count; i++)
+        if (!strcmp(status->parts[i].status, "outage"))
+            return status->parts[i].reason;
+    return NULL;
+}
+
 void route_readyz(struct exchange *exchange)
 {
+    struct node_status status;
     struct problem problem;
+    const char *out;
     json_t *object;
 
-    if (!node_link_is_up(exchange->gateway->node)) {
-        problem = problem_of_node("unreachable", "the node does not answer", NULL);
+    node_link_status(exchange->gateway->node, &status);
+    out = node_link_is_up(exchange->gateway->node) ? what_is_out(&status)
+                                                   : "the node does not answer";
+    if (out) {
+        problem = problem_of_node("unreachable", out, NULL);
         exchange_refuse(exchange, &problem);
         return;
     }

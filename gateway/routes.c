@@ -129,13 +129,15 @@ static const struct route routes[] = {
      "display_name bio capabilities accepts_pecks duckling_id", "duckling_id", ROUTE_PLAIN},
     {"POST", "/beak/pulse", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pulse, "duckling_id",
      "duckling_id", ROUTE_PLAIN},
-    {"GET", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate, NULL, "duckling_id",
-     ROUTE_PLAIN},
+    {"GET", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate, NULL,
+     "format duckling_id", ROUTE_PLAIN},
     {"POST", "/beak/certificate/verify", ROUTE_ALL, ROUTE_CERT, route_certificate_verify,
      "chain revocation at did", NULL, ROUTE_PLAIN},
     {"POST", "/beak/certificate/revoke", ROUTE_BEARER, ROUTE_CERT, route_certificate_revoke,
      "reason duckling_id", "duckling_id", ROUTE_PLAIN},
-    {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, NULL,
+    {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, "format",
+     ROUTE_PLAIN},
+    {"GET", "/.well-known/jwks.json", ROUTE_ALL, ROUTE_CERT, route_key_set, NULL, NULL,
      ROUTE_PLAIN},
 };
 

@@ -137,6 +137,7 @@ void route_directory_get(struct exchange *exchange);
 void route_profile(struct exchange *exchange);
 void route_pulse(struct exchange *exchange);
 void route_certificate(struct exchange *exchange);
+void route_key_set(struct exchange *exchange); /* exports.c */
 void route_certificate_verify(struct exchange *exchange); /* route_certificates.c */
 void route_certificate_revoke(struct exchange *exchange);
 void route_certificate_get(struct exchange *exchange);

@@ -457,12 +457,25 @@ def bond_stories(world):
     world.call("endBond", 200, token=one.key, body={"bond_id": made["bond_id"]})
 
 
+def known(world, name, **request):
+    """Whoever has it is told so, by the tag of the form that it has."""
+    tags = []
+    for coding in ("identity", "gzip"):
+        _, headers, _ = world.send(REFERENCE.operations[name], headers={"Accept-Encoding": coding}, **request)
+        tags.append(headers["etag"])
+        assert headers.get("content-encoding", "identity") in ("identity", coding), headers
+        world.call(name, 304, headers={"If-None-Match": tags[-1]}, **request)
+    world.call(name, 200, headers={"If-None-Match": '"another"'}, **request)
+    return tags
+
+
 def directory_stories(world):
     page = world.call("searchDirectory", 200, query={"limit": 1, "tier_min": "T0"})
     if "next_cursor" in page:
         world.call("searchDirectory", 200, query={"cursor": page["next_cursor"]})
     world.call("searchDirectory", 422, "bad_member", "tier_min", query={"tier_min": "T9"})
     world.call("getDirectoryEntry", 200, path={"id": world.first.id})
+    known(world, "getDirectoryEntry", path={"id": world.first.id})
     world.call("getDirectoryEntry", 404, "not_found", path={"id": NOBODY["duckling"]})
     world.call("setProfile", 200, token=world.first.key,
                body={"bio": "Knows the sky.", "capabilities": ["weather.now"]})
@@ -476,6 +489,16 @@ def certificate_stories(world):
     for id_ in (own["duckling_id"], own["certificate_id"], world.alice.id):
         world.call("getCertificate", 200, path={"id": id_})
     world.call("getCertificate", 404, "not_found", path={"id": NOBODY["certificate"]})
+    tags = known(world, "getCertificate", path={"id": own["duckling_id"]})
+    assert len(set(tags)) == 2, "each coding is a form of its own"
+    known(world, "getOwnCertificate", token=world.first.key)
+    for form in ("json", "jwk", "did", "raw", "jws"):
+        world.call("getOwnCertificate", 200, token=world.first.key, query={"format": form})
+        world.call("getCertificate", 200, path={"id": own["duckling_id"]}, query={"format": form})
+    world.call("getCertificate", 422, "bad_member", "format", path={"id": own["duckling_id"]}, query={"format": "pem"})
+    world.call("getCertificate", 422, "bad_member", "format", path={"id": own["certificate_id"]}, query={"format": "jws"})
+    world.call("getCertificate", 404, "not_hosted_here", path={"id": NOBODY["duckling"]}, query={"format": "jws"})
+    known(world, "getKeySet")
     chain = own["chain"]
     judged = world.call("verifyCertificate", 200, body={"chain": chain})
     assert judged["valid"] and judged["certificate_id"] == own["certificate_id"], judged

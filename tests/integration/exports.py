@@ -1,12 +1,14 @@
 """Keys and certificates in the forms of others' tools, checked by means that know nothing of this project."""
 
 import base64
+import http.client
 import json
 import os
 
 import nacl.exceptions
 import nacl.signing
 
+from packages import verdicts
 from pond import Pond, run, until
 
 DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -16,13 +18,17 @@ def url_safe(text):
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def base58(text, size):
+    number = 0
+    for digit in text:
+        number = number * 58 + DIGITS.index(digit)
+    return number.to_bytes(size, "big")
+
+
 def key_of_did(did):
     """The did:key method: multibase z (base58btc), multicodec 0xed 0x01, 32 bytes."""
-    number = 0
     assert did.startswith("did:key:z6Mk"), did
-    for digit in did[len("did:key:z"):]:
-        number = number * 58 + DIGITS.index(digit)
-    data = number.to_bytes(34, "big")
+    data = base58(did[len("did:key:z"):], 34)
     assert data[:2] == b"\xed\x01", data
     return data[2:]
 
@@ -89,5 +95,47 @@ def keys_and_certificates_hold_elsewhere():
         assert refused.returncode == 1 and "revoked" in refused.stderr, refused
 
 
+def told(node, path):
+    """The type and the text of what the gateway answers to anybody."""
+    connection = http.client.HTTPConnection("127.0.0.1", node.gateway_port, timeout=20)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read()
+    finally:
+        connection.close()
+    assert answer.status == 200, (path, answer.status, text)
+    return answer.getheader("Content-Type"), text
+
+
+def packages_of_npm_take_what_the_gateway_exports():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        duck = alice.hatch("a@example.org", "Duck")
+        documents = []
+        for identity in (duck.id, alice.id):
+            path = f"/beak/certificate/{identity}?format="
+            document = {}
+            for form, type_ in (("jwk", "application/jwk+json"), ("did", "text/plain; charset=utf-8"),
+                                ("jws", "application/jose")):
+                got, text = told(alice, path + form)
+                assert got == type_, got
+                assert text.decode() == export(alice, identity, form), "REST and the command line say the same"
+                document[form] = json.loads(text) if form == "jwk" else text.decode()
+            got, raw = told(alice, path + "raw")
+            assert got == "application/octet-stream" and raw == base64.b64decode(export(alice, identity, "raw"))
+            documents.append(document)
+        got, text = told(alice, "/.well-known/jwks.json")
+        assert got == "application/jwk-set+json", got
+        assert json.loads(text)["keys"] == [documents[1]["jwk"]]
+        documents[1]["jwks"] = json.loads(text)
+
+        for document, verdict, identity in zip(documents, verdicts("export_verify", documents), (duck.id, alice.id)):
+            assert verdict["payload"]["sub"] == identity and verdict["payload"]["iss"] == document["did"], verdict
+            assert verdict["header"]["kid"] == document["jwk"]["kid"] and verdict["refuses"], verdict
+            method = verdict["method"]
+            assert base58(method["publicKeyBase58"], 32) == url_safe(document["jwk"]["x"]), verdict
+
+
 if __name__ == "__main__":
-    run(keys_and_certificates_hold_elsewhere)
+    run(keys_and_certificates_hold_elsewhere, packages_of_npm_take_what_the_gateway_exports)

@@ -5,35 +5,22 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 
 from pond import BIN, Pond, Refused, refusal, run, until
+from packages import verdicts
 from receiver import Receiver
 from stream import Stream
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 ALLOW = "webhook_allow = 127.0.0.1/32\n"
 
 
 def verified_by_npm(deliveries):
-    """What the official packages say of each; they are installed by the lockfile, once."""
-    folder = os.path.join(os.path.dirname(os.path.abspath(BIN)), "webhook_verify")
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc", "verify.mjs"):
-        shutil.copy(os.path.join(HERE, "webhook_verify", name), folder)
-    mark = os.path.join(folder, "node_modules", ".of-" + hashlib.sha256(
-        open(os.path.join(folder, "package-lock.json"), "rb").read()).hexdigest()[:16])
-    if not os.path.exists(mark):
-        subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=120)
-        open(mark, "w").close()
-    done = subprocess.run(["node", "verify.mjs"], cwd=folder, capture_output=True, text=True,
-                          timeout=60, input="".join(json.dumps(d) + "\n" for d in deliveries))
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    """What the official packages say of each."""
+    return verdicts("webhook_verify", deliveries)
 
 
 def ed25519_is_good(hook, headers, body):

@@ -400,6 +400,11 @@ export class Duck {
   revoke(members?: { reason?: string; duckling_id?: string }, how?: How): Promise<ChainAnswer>;
   /** That of a duckling or a node, or the one of a certificate's id. */
   certificateOf(id: string, members?: {}, how?: How): Promise<ChainAnswer>;
+  /** The same for others' tools: "jwk" or "did", the key that signs now, or "jws", the newest certificate signed by its
+   * key, of who lives at this gateway's node. */
+  certificateText(id: string, members: { format: 'jwk' | 'did' | 'jws' }, how?: How): Promise<string>;
+  /** The key of this gateway's node, as a JWK set. */
+  keySet(members?: {}, how?: How): Promise<{ keys: { [member: string]: string }[] }>;
 
   /** What happens to one's ducklings, for ever, after the event of the id `after`. A broken line is
    * taken up where it broke. `events`: names, with commas between; default: all. */

@@ -63,6 +63,8 @@ export const OPERATIONS = {
   verifyChain: ['POST', '/beak/certificate/verify'],
   revoke: ['POST', '/beak/certificate/revoke', 'acting'],
   certificateOf: ['GET', '/beak/certificate/{id}'],
+  certificateText: ['GET', '/beak/certificate/{id}', 'text'],
+  keySet: ['GET', '/.well-known/jwks.json'],
 
   events: ['GET', '/beak/events', 'acting'],
   webhooks: ['GET', '/beak/webhooks', 'list:webhooks'],

@@ -96,7 +96,12 @@ def revoke(duck: Duck, given: Arguments) -> Any:
 
 
 def certificate(duck: Duck, given: Arguments) -> Any:
-    return duck.certificate_of(**given) if given else duck.certificate()
+    form = given.pop("format", None)
+    if not given and form is None:
+        return duck.certificate()
+    if "id" not in given:
+        given["id"] = duck.certificate()["duckling_id"]
+    return duck.certificate_text(format=form, **given) if form else duck.certificate_of(**given)
 
 
 PECK = arg("peck_id")
@@ -188,7 +193,9 @@ COMMANDS = {
         arg("--capability", "may be repeated", action="append", dest="capabilities"),
         arg("--accepts-pecks", type=yes_or_no, metavar="YES|NO"))),
     "pulse": Command("pulse", "say that this duckling is alive"),
-    "certificate": Command(certificate, "one's own, or that of an id", (arg("id", nargs="?"),)),
+    "certificate": Command(certificate, "one's own, or that of an id", (
+        arg("id", nargs="?"), arg("--format", "for others' tools", choices=("jwk", "did", "jws")))),
+    "keys": Command("key_set", "the key of the gateway's node, as a JWK set"),
 
     "probe": Command("probe", "which gateway this is"),
     "status": Command("system_status", "how its parts are"),
@@ -287,6 +294,9 @@ def word_of(value: Any) -> str:
 
 def show(answer: Any, as_json: bool) -> None:
     if answer is None:
+        return
+    if isinstance(answer, str):
+        print(json.dumps(answer) if as_json else printable(answer))
         return
     if isinstance(answer, Iterator):
         for item in answer:

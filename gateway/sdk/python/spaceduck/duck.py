@@ -322,6 +322,17 @@ class Duck:
         """That of a duckling or a node, or the one of a certificate's id."""
         return self._call("certificate_of", id=id)
 
+    def certificate_text(self, id: str, format: str) -> str:
+        """The same for others' tools: "jwk" or "did", the key that signs now, or "jws", the newest certificate
+        signed by its key, of who lives at this gateway's node."""
+        if format not in ("jwk", "did", "jws"):
+            raise ValueError("a format is jwk, did or jws")
+        return self._fetch("certificate_of", id=id, query={"format": format}).decode()
+
+    def key_set(self) -> Json:
+        """The key of this gateway's node, as a JWK set."""
+        return self._call("key_set")
+
     # ---- what happens ----
 
     def events(self, events: Iterable[str] | None = None, *,

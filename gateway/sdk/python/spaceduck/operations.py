@@ -68,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {
     "verify_chain": Operation("POST", "/beak/certificate/verify"),
     "revoke": Operation("POST", "/beak/certificate/revoke", is_acting=True),
     "certificate_of": Operation("GET", "/beak/certificate/{id}"),
+    "key_set": Operation("GET", "/.well-known/jwks.json"),
 
     "events": Operation("GET", "/beak/events", is_acting=True),
     "webhooks": Operation("GET", "/beak/webhooks"),
