@@ -196,12 +196,30 @@ static void end(struct agent *agent, struct held_lobster *held, const char *why,
         publish(agent, ended, true, at, effects);
 }
 
-static void say_bound(struct agent *agent, struct held_lobster *held, const char *why,
-                      const struct moment *at, struct effects *effects)
+/* At both ends. Where both live here, what the other one is told may have ended this one already. */
+static void give_up(struct agent *agent, struct held_lobster *held, const char *why,
+                    const struct moment *at, struct effects *effects)
 {
+    struct id here = held->lobster.here, there = held->lobster.there;
+
+    if (held->lobster.state <= LOBSTER_SHOWN)
+        say(agent, held, LOBSTER_NO, "broken", at, effects);
+    held = find(agent, &here, &there);
+    if (held)
+        end(agent, held, why, at, effects);
+}
+
+/* NULL: what was published ended it, where both ends live here. */
+static struct held_lobster *say_bound(struct agent *agent, struct held_lobster *held,
+                                      const char *why, const struct moment *at,
+                                      struct effects *effects)
+{
+    struct id here = held->lobster.here, there = held->lobster.there;
+
     held->lobster.here_until_ms = at->wall_ms + held->lobster.lease_ms;
     keep(held, why, effects);
     publish(agent, &held->lobster, false, at, effects);
+    return find(agent, &here, &there);
 }
 
 /* Both ends have said it. */
@@ -288,8 +306,7 @@ static bool confirm(struct agent *agent, const struct order *order, struct held_
     if (!judge_ranks(order, refusal))
         return false;
     if (!lobster_matches(&held->lobster, agent->settings.network, order->string)) {
-        say(agent, held, LOBSTER_NO, "broken", at, effects);
-        end(agent, held, "another string was compared", at, effects);
+        give_up(agent, held, "another string was compared", at, effects);
         return refuse(
             refusal, REFUSAL_CONFLICT,
             "this is not the string of this end: somebody may stand in between, or it was "
@@ -297,8 +314,8 @@ static bool confirm(struct agent *agent, const struct order *order, struct held_
             "string");
     }
     held->lobster.state = LOBSTER_CONFIRMED;
-    say_bound(agent, held, "confirmed", at, effects);
-    if (is_confirmed_there(&held->lobster, at))
+    held = say_bound(agent, held, "confirmed", at, effects);
+    if (held && is_confirmed_there(&held->lobster, at))
         become_live(held, effects);
     return true;
 }
@@ -321,9 +338,7 @@ bool agent_lobster(struct agent *agent, const struct order *order, const struct 
                       "with");
     if (order->lobster == LOBSTER_CONFIRM)
         return confirm(agent, order, held, at, effects, refusal);
-    if (held->lobster.state <= LOBSTER_SHOWN)
-        say(agent, held, LOBSTER_NO, "broken", at, effects);
-    end(agent, held, "broken here", at, effects);
+    give_up(agent, held, "broken here", at, effects);
     return true;
 }
 
@@ -545,8 +560,8 @@ static void settle(struct agent *agent, struct held_lobster *held, const struct 
         return;
     }
     if (renew_ms > 0 && renew_ms <= at->wall_ms)
-        say_bound(agent, held, NULL, at, effects);
-    if (held->say_at_ms <= at->now_ms)
+        held = say_bound(agent, held, NULL, at, effects);
+    if (held && held->say_at_ms <= at->now_ms)
         say(agent, held, held->lobster.state == LOBSTER_OFFERED ? LOBSTER_OFFER : LOBSTER_ANSWER,
             "", at, effects);
 }

@@ -493,7 +493,9 @@ static inline struct order action(const struct id *from, const struct id *to)
     return order;
 }
 
-static inline struct id bond(struct pond *pond, const struct id *asker, const struct id *owner)
+/* Of one of alice's with one of `home`'s. */
+static inline struct id bond_at(struct pond *pond, struct node *home, const struct id *asker,
+                                const struct id *owner)
 {
     struct order ask = {.kind = ORDER_SEND, .duckling = *asker};
     struct order approve = {.kind = ORDER_APPROVE, .duckling = *owner};
@@ -511,9 +513,14 @@ static inline struct id bond(struct pond *pond, const struct id *asker, const st
     approve.peck = reply->peck;
     approve.scopes = &scope;
     approve.scope_count = 1;
-    reply = order(pond, &pond->bob, &approve);
+    reply = order(pond, home, &approve);
     ck_assert_int_eq(reply->code, REFUSAL_NONE);
     return reply->bond;
+}
+
+static inline struct id bond(struct pond *pond, const struct id *asker, const struct id *owner)
+{
+    return bond_at(pond, &pond->bob, asker, owner);
 }
 
 #endif

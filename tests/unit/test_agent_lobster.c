@@ -190,6 +190,52 @@ START_TEST(either_operator_breaks_it_at_once)
 }
 END_TEST
 
+/* Two ducklings of alice's node; what one end says reaches the other within the call. */
+static const struct reply *tell_at_home(const struct id *here, const struct id *there,
+                                        enum lobster_wish what, const char *string)
+{
+    struct order asked = wish(&pond->alice, what);
+
+    asked.duckling = *here;
+    asked.with = *there;
+    asked.string = bytes_of_text(string);
+    return order(pond, &pond->alice, &asked);
+}
+
+START_TEST(both_ends_may_live_on_one_node_and_whatever_ends_one_ends_the_other)
+{
+    struct id near = hatch(pond, &pond->alice, 30);
+    char string[LOBSTER_STRING_SIZE];
+
+    bond_at(pond, &pond->alice, &duck, &near);
+    for (unsigned round = 0; round < 3; round++) {
+        ck_assert_int_eq(tell_at_home(&duck, &near, LOBSTER_BEGIN, "")->code, REFUSAL_NONE);
+        pass(250);
+        const struct reply *shown = tell_at_home(&near, &duck, LOBSTERS_LIST, "");
+
+        ck_assert_uint_eq(shown->lobster_count, 1);
+        ck_assert_int_eq(shown->lobster.state, LOBSTER_SHOWN);
+        lobster_string(&shown->lobster, bytes_of_text(NETWORK), string);
+        if (round == 0) {
+            string[0] = string[0] == '9' ? '0' : (char)(string[0] + 1);
+            ck_assert_int_eq(tell_at_home(&duck, &near, LOBSTER_CONFIRM, string)->code,
+                             REFUSAL_CONFLICT);
+        } else {
+            if (round == 2) {
+                tell_at_home(&duck, &near, LOBSTER_CONFIRM, string);
+                tell_at_home(&near, &duck, LOBSTER_CONFIRM, string);
+                ck_assert_int_eq(tell_at_home(&near, &duck, LOBSTERS_LIST, "")->lobster.state,
+                                 LOBSTER_LIVE);
+            }
+            ck_assert_int_eq(tell_at_home(&near, &duck, LOBSTER_BREAK, "")->code, REFUSAL_NONE);
+        }
+        ck_assert_uint_eq(tell_at_home(&duck, &near, LOBSTERS_LIST, "")->lobster_count, 0);
+        ck_assert_uint_eq(tell_at_home(&near, &duck, LOBSTERS_LIST, "")->lobster_count, 0);
+        pass(2000);
+    }
+}
+END_TEST
+
 START_TEST(it_is_renewed_while_both_are_there)
 {
     struct id bind, there;
@@ -433,6 +479,7 @@ int main(void)
     tcase_add_test(tests, the_tier_is_looked_at_again_when_it_is_confirmed);
     tcase_add_test(tests, another_string_ends_it_on_both_sides);
     tcase_add_test(tests, either_operator_breaks_it_at_once);
+    tcase_add_test(tests, both_ends_may_live_on_one_node_and_whatever_ends_one_ends_the_other);
     tcase_add_test(tests, it_is_renewed_while_both_are_there);
     tcase_add_test(tests, it_opens_by_itself_within_a_lease_when_the_other_end_is_not_heard);
     tcase_add_test(tests, what_is_not_confirmed_in_time_is_given_up_by_both);
