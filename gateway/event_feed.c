@@ -329,6 +329,25 @@ static int note_revocation(struct event_feed *feed, const Duck__AuditView *entry
     return note(feed, &owner, HAPPENED_REVOKED, entry, "", data);
 }
 
+/* Both ends have an entry of their own where they live on one node. */
+static int note_lobster(struct event_feed *feed, const Duck__AuditView *entry, const char *step)
+{
+    struct gate_duckling owner;
+    json_t *data;
+    bool found;
+    int fault = find_owner(feed, entry->duckling, &owner, &found);
+
+    if (fault || !found)
+        return fault;
+    feed->tiers_at_ms = gateway_now_ms() + FEED_TIERS_SOON_MS;
+    data = data_of(entry->duckling, entry->with);
+    reply_word(data, "bond_id", entry->subject);
+    reply_word(data, "step", step);
+    if (entry->detail.len > 0)
+        reply_text(data, "reason", bytes_of(entry->detail.data, entry->detail.len));
+    return note(feed, &owner, HAPPENED_LOBSTER, entry, entry->with, data);
+}
+
 static int look_at(struct event_feed *feed, const Duck__AuditView *entry)
 {
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_PECK_RECEIVED)))
@@ -342,6 +361,12 @@ static int look_at(struct event_feed *feed, const Duck__AuditView *entry)
         return note_bond(feed, entry, HAPPENED_UNPECK);
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_REVOKED)))
         return note_revocation(feed, entry);
+    if (!strcmp(entry->kind, audit_kind_name(AUDIT_LOBSTER_CONFIRMED)))
+        return note_lobster(feed, entry, "confirmed");
+    if (!strcmp(entry->kind, audit_kind_name(AUDIT_LOBSTER_LIVE)))
+        return note_lobster(feed, entry, "live");
+    if (!strcmp(entry->kind, audit_kind_name(AUDIT_LOBSTER_ENDED)))
+        return note_lobster(feed, entry, "ended");
     return 0;
 }
 

@@ -15,6 +15,7 @@ static const char *const names[HAPPENINGS] = {
     [HAPPENED_TIER_CHANGE] = "tier_change",
     [HAPPENED_KEY_ROTATED] = "key_rotated",
     [HAPPENED_REVOKED] = "revoked",
+    [HAPPENED_LOBSTER] = "lobster",
 };
 
 const char *happening_name(enum happening happening)
@@ -35,7 +36,8 @@ bool happening_find(struct bytes name, enum happening *happening)
 bool happening_has_other_end(enum happening happening)
 {
     return happening == HAPPENED_PECK || happening == HAPPENED_PECK_ANSWERED ||
-           happening == HAPPENED_BOND || happening == HAPPENED_UNPECK;
+           happening == HAPPENED_BOND || happening == HAPPENED_UNPECK ||
+           happening == HAPPENED_LOBSTER;
 }
 
 bool happening_has_action(enum happening happening)
@@ -102,6 +104,8 @@ static void put_sample(json_t *data, enum happening happening, const char *duckl
         reply_word(data, "state", happening == HAPPENED_PECK ? "taken" : "answered");
     } else if (happening_has_other_end(happening)) {
         reply_word(data, "bond_id", id_text(ID_BOND, &id, text));
+        if (happening == HAPPENED_LOBSTER)
+            reply_word(data, "step", "live");
     } else if (happening == HAPPENED_TIER_CHANGE) {
         reply_word(data, "tier", "T1");
         reply_word(data, "was", "T0");

@@ -23,9 +23,10 @@ enum happening {
     HAPPENED_TIER_CHANGE,
     HAPPENED_KEY_ROTATED,
     HAPPENED_REVOKED,
+    HAPPENED_LOBSTER,       /* a lobster bind: confirmed here, live, or over */
 };
-#define HAPPENINGS 10 /* one more than the last */
-#define HAPPENINGS_ALL 0x3feu /* bits, by number */
+#define HAPPENINGS 11 /* one more than the last */
+#define HAPPENINGS_ALL 0x7feu /* bits, by number */
 
 const char *happening_name(enum happening happening); /* "hatch", "cert_issued", …; "" for none */
 bool happening_find(struct bytes name, enum happening *happening);

@@ -96,6 +96,17 @@ static const struct route routes[] = {
     {"PATCH", "/beak/bonds/{id}", ROUTE_BEARER, ROUTE_PECK, route_bond_patch,
      "limits scopes not_after muted muted_until duckling_id", "duckling_id", ROUTE_PLAIN},
 
+    {"GET", "/beak/lobster", ROUTE_BEARER, ROUTE_UNCOUNTED, route_lobsters, NULL, "duckling_id",
+     ROUTE_PLAIN},
+    {"POST", "/beak/lobster/begin", ROUTE_BEARER, ROUTE_PECK, route_lobster_begin,
+     "with lease duckling_id", "duckling_id", ROUTE_CREATES},
+    {"POST", "/beak/lobster/confirm", ROUTE_BEARER, ROUTE_PECK, route_lobster_confirm,
+     "with string duckling_id", "duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/lobster/break", ROUTE_BEARER, ROUTE_PECK, route_lobster_break,
+     "with duckling_id", "duckling_id", ROUTE_PLAIN},
+    {"GET", "/beak/lobster/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_lobster_get, NULL,
+     "duckling_id", ROUTE_PLAIN},
+
     {"GET", "/beak/events", ROUTE_BEARER, ROUTE_UNCOUNTED, route_events, NULL,
      "events after duckling_id", ROUTE_NO_HEAD},
     {"GET", "/beak/webhooks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_webhooks, NULL, NULL,

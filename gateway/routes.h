@@ -116,6 +116,12 @@ void route_unpeck(struct exchange *exchange);
 void route_bonds(struct exchange *exchange);
 void route_bond_patch(struct exchange *exchange); /* route_terms.c */
 
+void route_lobsters(struct exchange *exchange); /* route_lobster.c */
+void route_lobster_get(struct exchange *exchange);
+void route_lobster_begin(struct exchange *exchange);
+void route_lobster_confirm(struct exchange *exchange);
+void route_lobster_break(struct exchange *exchange);
+
 void route_events(struct exchange *exchange); /* route_events.c */
 
 void route_webhooks(struct exchange *exchange); /* route_webhooks.c */

@@ -273,6 +273,7 @@ static Duck__LobsterView *compose_lobster(struct request *request, const struct 
     view->lease_ms = lobster->lease_ms;
     view->until_ms = lobster_end_ms(lobster);
     view->began_here = lobster->began_here;
+    view->confirmed_there = lobster->there_until_ms > 0;
     if (lobster->state < LOBSTER_SHOWN)
         return view;
     view->string = (char *)lobster_string(lobster, network, texts + 2 * ID_TEXT_SIZE);

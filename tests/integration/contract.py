@@ -24,6 +24,7 @@ import zlib
 from fake_node import FakeNode, SILENCE, WRONG, problem
 from authenticator import Key, assertion, registration
 from pond import BIN, Duck, Pond, mail_code, run, until
+from production import becomes, vouch
 from receiver import Receiver
 from reference import DOCS, Reference
 
@@ -469,6 +470,65 @@ def known(world, name, **request):
     return tags
 
 
+def lobster_stories(world):
+    one, two, token = world.first, world.stranger, world.token
+    other = login_as(world, "stranger@example.com")
+    acts = {"with": two.id, "duckling_id": one.id}
+
+    def shown():
+        return until("both to know the string", lambda: two.get("/beak/lobster")["lobsters"]
+                     and two.get("/beak/lobster/" + one.id).get("string"))
+
+    assert world.call("listLobsters", 200, token=one.key)["lobsters"] == []
+    world.call("getLobster", 404, "not_found", token=one.key, path={"id": two.id})
+    for name, more in (("beginLobster", {}), ("confirmLobster", {"string": "1234-5678"}),
+                       ("breakLobster", {})):
+        world.call(name, 403, "session_needed", token=one.key, body={"with": two.id, **more})
+        world.call(name, 422, "missing_member", "with", token=token, body={**more})
+        world.call(name, 422, "bad_member", "with", token=token, body={"with": "x", **more})
+    for name, more in (("confirmLobster", {"string": "1234-5678"}), ("breakLobster", {})):
+        world.call(name, 404, "not_found", "with", token=token, body={**acts, **more})
+    world.call("confirmLobster", 422, "missing_member", "string", token=token, body=acts)
+    world.call("beginLobster", 404, "unknown_target", "with", token=token,
+               body={**acts, "with": NOBODY["duckling"]})
+    for lease in (4, 3601, "long"):
+        world.call("beginLobster", 422, "bad_member", "lease", token=token, body={**acts, "lease": lease})
+    world.call("beginLobster", 403, "not_allowed", "with", token=token,
+               body={**acts, "with": world.second.id})
+    one.bond_with(two)
+    world.call("beginLobster", 403, "not_allowed", "duckling_id", token=token, body=acts)
+    vouch(world.pond, (one, two), [world.alice])
+    for duck in (one, two):
+        becomes([world.alice], duck, 2)
+    keyed = {"Idempotency-Key": "lobster"}
+    begun = world.call("beginLobster", 201, token=token, body={**acts, "lease": 60}, headers=keyed)
+    assert begun["began_here"] and begun["lease"] == 60 and begun["with"] == two.id, begun
+    assert world.call("beginLobster", 201, token=token, body={**acts, "lease": 60}, headers=keyed) == begun
+    world.call("beginLobster", 409, "conflict", "with", token=token, body=acts)
+    string = shown()
+    wrong = f"{string[:8]}{(int(string[8]) + 1) % 10}"
+    world.call("confirmLobster", 409, "string_differs", "string", token=token,
+               body={**acts, "string": wrong})
+    until("the other end to be over as well", lambda: not two.get("/beak/lobster")["lobsters"])
+    world.call("beginLobster", 201, token=token, body=acts)
+    string = shown()
+    here = world.call("getLobster", 200, token=one.key, path={"id": two.id})
+    assert here["string"] == string, here
+    assert here["missing"] == ["own_confirmation", "other_confirmation"], here
+    done = world.call("confirmLobster", 200, token=token, body={**acts, "string": string})
+    assert (done["status"], done["missing"]) == ("confirmed", ["other_confirmation"]), done
+    there = world.call("getLobster", 200, token=other, path={"id": one.id})
+    assert (there["status"], there["missing"]) == ("shown", ["own_confirmation"]), there
+    world.call("confirmLobster", 409, "conflict", "with", token=token, body={**acts, "string": string})
+    live = world.call("confirmLobster", 200, token=other,
+                      body={"with": one.id, "string": string.replace("-", " ")})
+    assert (live["status"], live["missing"]) == ("live", []), live
+    assert len(world.call("listLobsters", 200, token=token, query={"duckling_id": one.id})["lobsters"]) == 1
+    ended = world.call("breakLobster", 200, token=token, body=acts)
+    assert ended == {"duckling_id": one.id, "with": two.id, "status": "ended"}, ended
+    world.call("breakLobster", 404, "not_found", "with", token=token, body=acts)
+
+
 def directory_stories(world):
     page = world.call("searchDirectory", 200, query={"limit": 1, "tier_min": "T0"})
     if "next_cursor" in page:
@@ -616,7 +676,7 @@ def audit_stories(world):
 
 
 STORIES = (status_stories, account_stories, too_many_stories, peck_stories, bond_stories,
-           directory_stories, certificate_stories, webhook_stories, event_stories, audit_stories)
+           lobster_stories, directory_stories, certificate_stories, webhook_stories, event_stories, audit_stories)
 
 
 # ---- what all operations share ----
@@ -682,8 +742,9 @@ def refuse_ducklings(world, operation, good):
     # `duckling_id` of an example's body is not what is meant here.
     body = {k: v for k, v in good["body"].items() if k != "duckling_id"} if "body" in good else None
     other = {"duckling_id": world.stranger.id}
-    world.call(operation.name, 403, "not_allowed", "duckling_id", **rest, body=body, query=other,
-               token=world.first.key)
+    if "beakKey" in operation.bearers:
+        world.call(operation.name, 403, "not_allowed", "duckling_id", **rest, body=body, query=other,
+                   token=world.first.key)
     world.call(operation.name, 404, "not_found", "duckling_id", **rest, body=body, query=other,
                token=world.token)
     world.call(operation.name, 422, "bad_member", "duckling_id", **rest, body=body,
@@ -919,6 +980,7 @@ def every_operation_answers_as_the_reference_says():
     with Pond("alice", "bob", limits="all=6000", extra="webhook_allow = 127.0.0.1/32\n") as pond, \
             Receiver(lambda path, headers, event: 500 if path == "/fails" else 204) as receiver:
         world.receiver = receiver
+        world.pond = pond
         world.alice, world.bob, world.port = pond.alice, pond.bob, pond.alice.gateway_port
         for story in STORIES:
             story(world)

@@ -1,20 +1,8 @@
 """Two production ducklings are bound: their operators compare a string, both are T3 while it is live, it opens by
 itself, and a kill at any step leaves both ends of one mind."""
 
-import os
-
 from pond import Pond, run, until
-
-
-def tier(node, duckling):
-    entries = node.json("directory", duckling.id)["entries"]
-    return entries[0]["tier"] if entries else None
-
-
-def becomes(nodes, duckling, wanted, seconds=20):
-    for node in nodes:
-        until(f"{duckling.id} to be T{wanted} at {node.name}",
-              lambda: tier(node, duckling) == wanted, seconds)
+from production import becomes, production, tier
 
 
 def held(duck, other):
@@ -53,28 +41,6 @@ def audit(node, duck):
     entries = node.json("audit", "list", "--duckling", duck.id)
     return [(each["kind"], each.get("detail", "")) for each in reversed(entries)
             if each["kind"].startswith("lobster_")]
-
-
-def production(pond, *pairs):
-    """Each a duckling of its node, each pair bonded, all vouched for by one operator whom all nodes trust."""
-    folder = os.path.join(pond.folder, "operator")
-    operator = pond.alice.json("operator", "init", "--dir", folder, "--name", "fleet")["operator_id"]
-    ducks = {node: node.hatch(f"{node.name}@example.org", node.name) for node in pond.nodes}
-    for node in pond.nodes:
-        for duck in ducks.values():
-            until("all in the directory", lambda: tier(node, duck) is not None)
-    for one, other in pairs:
-        ducks[one].bond_with(ducks[other])
-    for node, duck in ducks.items():
-        path = os.path.join(pond.folder, "voucher.json")
-        if os.path.exists(path):
-            os.unlink(path)
-        pond.alice.command("operator", "sign", duck.id, "--dir", folder, "--out", path)
-        node.command("operator", "publish", path)
-        node.command("operator", "trust", operator)
-    for duck in {ducks[each] for pair in pairs for each in pair}:
-        becomes(pond.nodes, duck, 2)
-    return ducks
 
 
 def both_are_t3_while_it_is_live_and_either_operator_breaks_it():

@@ -106,6 +106,18 @@ export interface Bond {
   changed_at?: string;
 }
 
+export interface Lobster {
+  duckling_id: string;
+  with: string;
+  status: 'offered' | 'answered' | 'shown' | 'confirmed' | 'live';
+  began_here: boolean;
+  string?: string;
+  bond_id?: string;
+  lease: number;
+  ends_at: string;
+  missing: string[];
+}
+
 export interface DirectoryEntry {
   duckling_id: string;
   display_name: string;
@@ -381,6 +393,17 @@ export class Duck {
   /** By whoever approved it. A limit of 0 is none. */
   changeBond(bondId: string, members: { scopes?: string[]; limits?: BondLimits; not_after?: string;
     muted?: boolean; muted_until?: string; duckling_id?: string }, how?: How): Promise<Bond>;
+
+  lobsters(members?: {}, how?: How): Pages<Lobster>;
+  /** How the lobster bind with this duckling stands: the string to read out, and what is missing. */
+  lobster(otherId: string, members?: {}, how?: How): Promise<Lobster>;
+  /** By an operator with a session, as what follows. `lease` in seconds. */
+  beginLobster(members: { with: string; lease?: number; duckling_id?: string }, how?: Keyed): Promise<Lobster>;
+  /** `string`: as the other operator read it out. Another one ends the bind. */
+  confirmLobster(members: { with: string; string: string; duckling_id?: string }, how?: How): Promise<Lobster>;
+  /** Refuses or ends it, at once. */
+  breakLobster(members: { with: string; duckling_id?: string }, how?: How):
+    Promise<{ duckling_id: string; with: string; status: 'ended' }>;
 
   /** Ducklings of the whole network. */
   directory(members?: Page & { capability?: string; q?: string; tier_min?: string; alive_within?: number;

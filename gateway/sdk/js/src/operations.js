@@ -55,6 +55,12 @@ export const OPERATIONS = {
   bonds: ['GET', '/beak/bonds', 'acting list:bonds'],
   changeBond: ['PATCH', '/beak/bonds/{id}', 'acting'],
 
+  lobsters: ['GET', '/beak/lobster', 'acting list:lobsters'],
+  lobster: ['GET', '/beak/lobster/{id}', 'acting'],
+  beginLobster: ['POST', '/beak/lobster/begin', 'key acting'],
+  confirmLobster: ['POST', '/beak/lobster/confirm', 'acting'],
+  breakLobster: ['POST', '/beak/lobster/break', 'acting'],
+
   directory: ['GET', '/beak/directory', 'list:ducklings'],
   duckling: ['GET', '/beak/directory/{id}'],
   profile: ['POST', '/beak/profile', 'acting'],

@@ -166,6 +166,15 @@ test('everybody may ask how it is', async () => {
   assert.ok((await anybody.duckling(oracle.id)).proof);
 });
 
+test('lobster binds are for operators, and their ducklings may look', async () => {
+  assert.deepEqual(await asker.duck.lobsters().all(), []);
+  await assert.rejects(asker.duck.lobster(oracle.id), spaceduck.NotFound);
+  const other = {with: oracle.id};
+  for (const call of [() => asker.duck.beginLobster({...other, lease: 60}),
+    () => asker.duck.confirmLobster({...other, string: '1234-5678'}), () => asker.duck.breakLobster(other)])
+    await assert.rejects(call(), {name: 'Forbidden', error: 'session_needed'});
+});
+
 test('a no is an error of its class', async () => {
   await assert.rejects(new Duck({apiBase: pond.alice.url}).bonds().page(),
     {name: 'Unauthorized', status: 401});

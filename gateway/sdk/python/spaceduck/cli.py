@@ -184,6 +184,14 @@ COMMANDS = {
         arg("bond_id"), *TERMS, arg("--muted", type=yes_or_no, metavar="YES|NO"),
         arg("--muted-until", "RFC 3339, UTC"))),
 
+    "lobsters": Command("lobsters", "lobster binds, and what each waits for"),
+    "lobster": Command("lobster", "the one with this duckling", (arg("with_", metavar="with"),)),
+    "lobster-begin": Command("begin_lobster", "offer one; for operators, as what follows", (
+        arg("with_", metavar="with"), arg("--lease", "seconds", type=int))),
+    "lobster-confirm": Command("confirm_lobster", "with the string that the other operator read out",
+                               (arg("with_", metavar="with"), arg("string"))),
+    "lobster-break": Command("break_lobster", "refuse or end it", (arg("with_", metavar="with"),)),
+
     "directory": Command("directory", "search the network", (
         arg("--capability"), arg("--q", "words"), arg("--tier-min", "T0 to T3"),
         arg("--alive-within", "seconds", type=int), arg("--host", "a node's id"), LIMIT)),

@@ -283,6 +283,29 @@ class Duck:
         return self._call("change_bond", given(scopes=scopes, limits=limits, not_after=not_after,
                                                muted=muted, muted_until=muted_until), id=bond_id)
 
+    # ---- lobster binds ----
+
+    def lobsters(self) -> Pages:
+        return self._pages("lobsters", "lobsters")
+
+    def lobster(self, with_: str) -> Json:
+        """How the one with this duckling stands: the string to read out, and what is missing."""
+        return self._call("lobster", id=with_)
+
+    def begin_lobster(self, with_: str, *, lease: int | None = None,
+                      idempotency_key: str | None = None) -> Json:
+        """By an operator with a session, as what follows. `lease` in seconds."""
+        return self._call("begin_lobster", {"with": with_, **given(lease=lease)},
+                          key=idempotency_key)
+
+    def confirm_lobster(self, with_: str, string: str) -> Json:
+        """`string`: as the other operator read it out. Another one ends the bind."""
+        return self._call("confirm_lobster", {"with": with_, "string": string})
+
+    def break_lobster(self, with_: str) -> Json:
+        """Refuses or ends it, at once."""
+        return self._call("break_lobster", {"with": with_})
+
     # ---- the directory ----
 
     def directory(self, *, capability: str | None = None, q: str | None = None,

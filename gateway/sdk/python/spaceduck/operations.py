@@ -60,6 +60,12 @@ OPERATIONS: dict[str, Operation] = {
     "bonds": Operation("GET", "/beak/bonds", is_acting=True),
     "change_bond": Operation("PATCH", "/beak/bonds/{id}", is_acting=True),
 
+    "lobsters": Operation("GET", "/beak/lobster", is_acting=True),
+    "lobster": Operation("GET", "/beak/lobster/{id}", is_acting=True),
+    "begin_lobster": Operation("POST", "/beak/lobster/begin", has_key=True, is_acting=True),
+    "confirm_lobster": Operation("POST", "/beak/lobster/confirm", is_acting=True),
+    "break_lobster": Operation("POST", "/beak/lobster/break", is_acting=True),
+
     "directory": Operation("GET", "/beak/directory"),
     "duckling": Operation("GET", "/beak/directory/{id}"),
     "profile": Operation("POST", "/beak/profile", is_acting=True),

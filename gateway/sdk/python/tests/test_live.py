@@ -222,6 +222,19 @@ def test_everybody_may_ask_how_it_is(pond: Any) -> None:
         assert anybody.duckling(next(anybody.directory())["duckling_id"])["proof"]
 
 
+def test_lobster_binds_are_for_operators_and_their_ducklings_may_look(pair: Any) -> None:
+    asker, _, target = pair
+    assert list(asker.lobsters()) == []
+    with pytest.raises(spaceduck.NotFound):
+        asker.lobster(target)
+    with pytest.raises(spaceduck.Forbidden, match="session_needed"):
+        asker.begin_lobster(target, lease=60)
+    with pytest.raises(spaceduck.Forbidden, match="session_needed"):
+        asker.confirm_lobster(target, "1234-5678")
+    with pytest.raises(spaceduck.Forbidden, match="session_needed"):
+        asker.break_lobster(target)
+
+
 def test_a_no_is_an_error_of_its_class(pond: Any, pair: Any) -> None:
     asker, oracle, target = pair
     anybody = spaceduck.Duck(api_base=pond.alice.url)
