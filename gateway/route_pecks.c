@@ -236,16 +236,18 @@ void route_pecks(struct exchange *exchange)
 {
     Duck__PecksQuery query = DUCK__PECKS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
-    const char *with = "", *thread = "", *cursor = "";
+    const char *with = "", *thread = "", *cursor = "", *after = "";
     uint64_t limit = 0;
 
     if (!exchange_acting(exchange, false) || !read_box(exchange, &query.box) ||
         !read_states(exchange, &query) || !query_id(exchange, "with", ID_DUCKLING, &with) ||
         !query_text(exchange, "thread", PECK_THREAD_MAX, &thread) ||
+        !query_id(exchange, "after", ID_PECK, &after) ||
         !query_text(exchange, "cursor", CURSOR_MAX, &cursor) ||
         !query_integer(exchange, "limit", 1, LIST_MAX, &limit))
         return;
     query.duckling = exchange->acting_text;
+    query.after = (char *)after;
     query.with = (char *)with;
     query.thread = (char *)thread;
     query.cursor = (char *)cursor;

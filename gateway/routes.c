@@ -70,7 +70,7 @@ static const struct route routes[] = {
      "expires_in wait duckling_id grant",
      "duckling_id", ROUTE_NODE_CREATES},
     {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
-     "box state with thread limit cursor duckling_id", ROUTE_PLAIN},
+     "box state with thread after limit cursor duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/pecks/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_peck_get, NULL,
      "wait duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/partials/{id}", ROUTE_BEARER, ROUTE_UNCOUNTED, route_partials, NULL,

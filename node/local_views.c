@@ -237,8 +237,30 @@ static bool read_filter(struct local_view *view, const Duck__PecksQuery *query,
            local_read_cursor(view, query->cursor, &filter->before, reply);
 }
 
+/* The row of the peck that is named, in the box that is asked for; else in whichever came last. */
+static bool read_after(struct local_view *view, const char *after, struct pecks_filter *filter,
+                       void *reply)
+{
+    struct stored_peck stored;
+    struct id peck;
+
+    if (!*after)
+        return true;
+    if (!local_read_id(view, ID_PECK, after, "after", &peck, reply))
+        return false;
+    for (int box = BOX_IN; box <= BOX_OUT; box++)
+        if ((filter->box == 0 || filter->box == box) &&
+            store_view_peck(view->reader, &peck, box, &filter->duckling, &view->scratch, &stored) &&
+            stored.sequence > filter->after)
+            filter->after = stored.sequence;
+    if (filter->after == 0)
+        local_problem(view, reply, REFUSAL_NOT_FOUND, "no such peck is in this box", "after");
+    return filter->after > 0;
+}
+
 void local_view_pecks(struct local_view *view, const void *asked, void *reply)
 {
+    const Duck__PecksQuery *query = asked;
     struct pecks_filter filter = {0};
     Duck__PeckList *list = local_new(view, sizeof *list);
     Duck__Reply *answer = reply;
@@ -246,8 +268,10 @@ void local_view_pecks(struct local_view *view, const void *asked, void *reply)
     size_t count, bytes = 0;
     bool is_cut;
 
-    if (!read_filter(view, asked, &filter, reply))
+    if (!read_filter(view, asked, &filter, reply) ||
+        !read_after(view, query->after, &filter, reply))
         return;
+    arena_reset(&view->scratch); /* a whole peck, which nobody needs any more */
     stored = local_new(view, filter.limit * sizeof *stored);
     count = store_view_pecks(view->reader, &filter, &view->scratch, stored);
     /* The store may have stopped for want of room: then there may be more. */

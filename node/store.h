@@ -230,6 +230,7 @@ struct pecks_filter {
     uint32_t states;               /* bit (1 << state); 0: all */
     struct bytes thread;           /* empty: all */
     uint64_t before;               /* rows with a lower sequence; 0: from the newest */
+    uint64_t after;                /* …and with a higher one; 0: to the oldest */
     size_t limit;
 };
 

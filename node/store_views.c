@@ -311,11 +311,12 @@ static sqlite3_stmt *prepare_list(struct store_reader *reader, const struct list
     };
     char sql[512];
 
-    snprintf(sql, sizeof sql,
-             "SELECT seq FROM peck %s AND seq < ?1%s%s%s%s%s ORDER BY seq DESC LIMIT ?7",
-             source_of(plan), plan->by_duckling ? " AND duckling = ?2" : "",
-             plan->by_other ? " AND other = ?3" : "", plan->by_box ? " AND box = ?4" : "",
-             plan->by_thread ? " AND thread = ?5" : "", states[plan->states]);
+    snprintf(
+        sql, sizeof sql,
+        "SELECT seq FROM peck %s AND seq < ?1 AND seq > ?9%s%s%s%s%s ORDER BY seq DESC LIMIT ?7",
+        source_of(plan), plan->by_duckling ? " AND duckling = ?2" : "",
+        plan->by_other ? " AND other = ?3" : "", plan->by_box ? " AND box = ?4" : "",
+        plan->by_thread ? " AND thread = ?5" : "", states[plan->states]);
     return store_prepare(&reader->connection,
                          (enum statement)(STATEMENT_VIEW_PECKS + number_of(plan)), sql);
 }
@@ -362,6 +363,7 @@ static void list_part(struct store_reader *reader, struct list *list, int64_t ge
     sqlite3_bind_int64(statement, 7, (sqlite3_int64)(list->limit - list->count));
     if (plan.is_filed)
         sqlite3_bind_int64(statement, 8, generation);
+    store_bind_number(statement, 9, filter->after < INT64_MAX ? filter->after : INT64_MAX);
     while (store_next_row(&reader->connection, statement))
         if (list->count < list->limit)
             list->seqs[list->count++] = sqlite3_column_int64(statement, 0);

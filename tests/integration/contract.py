@@ -354,6 +354,13 @@ def peck_stories(world):
     page = world.call("listPecks", 200, token=one.key, query={"box": "out", "limit": 1})
     world.call("listPecks", 200, token=one.key,
                query={"cursor": page["next_cursor"], "state": "pending,queued"})
+    newest = page["pecks"][0]["peck_id"]
+    assert world.call("listPecks", 200, token=one.key, query={"box": "out", "after": newest})["pecks"] == []
+    before = world.call("listPecks", 200, token=one.key, query={"box": "out", "limit": 2})["pecks"][1]["peck_id"]
+    later = world.call("listPecks", 200, token=one.key, query={"box": "out", "after": before})["pecks"]
+    assert [peck["peck_id"] for peck in later] == [newest], later
+    world.call("listPecks", 404, "not_found", "after", token=one.key, query={"box": "in", "after": newest})
+    world.call("listPecks", 422, "bad_member", "after", token=one.key, query={"after": "pck_up"})
     world.call("listPecks", 422, "bad_member", "box", token=one.key, query={"box": "up"})
     world.call("listPecks", 400, "malformed", "cursor", token=one.key, query={"cursor": "up"})
     world.call("getPeck", 200, token=two.key, path={"id": waits["peck_id"]})

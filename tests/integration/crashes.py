@@ -178,14 +178,23 @@ def a_full_disk_is_said_and_nothing_acknowledged_is_lost():
             assert "full" in refused.body["detail"], refused.body
             _undoing_leaves_time(pond.alice, duck, twin)
             assert _store_status(pond.alice) == "outage"
+            until("the gateway to send callers elsewhere", lambda: not _is_ready(pond.alice))
+            assert pond.alice.http("GET", "/beak/")["status"] == "outage"
             subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
             until("room again", lambda: _try(duck, twin))
             until("the store said well", lambda: _store_status(pond.alice) == "operational")
+            until("the gateway ready", lambda: _is_ready(pond.alice))
             for peck in kept:
                 assert duck.peck(peck)["status"] in ("pending", "taken", "sent"), peck
         finally:
             pond.alice.stop()
             subprocess.run(["umount", small], check=False)
+
+
+def _is_ready(node):
+    status, text, _ = node.http("GET", "/readyz", raw=True)
+    assert status == 200 or (status == 503 and b"is the disk full?" in text), (status, text)
+    return status == 200
 
 
 def _store_status(node):

@@ -247,6 +247,11 @@ START_TEST(without_a_duckling_all_are_listed)
     filter.before = views[0].sequence + 1;
     ck_assert_uint_eq(store_view_pecks(reader, &filter, &bed.arena, views), 2);
     ck_assert(id_equal(&views[0].peck.id, &alices.peck.id));
+    filter.after = views[1].sequence; /* also among what is filed */
+    ck_assert_uint_eq(store_view_pecks(reader, &filter, &bed.arena, views), 1);
+    ck_assert(id_equal(&views[0].peck.id, &alices.peck.id));
+    filter.after = views[0].sequence;
+    ck_assert_uint_eq(store_view_pecks(reader, &filter, &bed.arena, views), 0);
 }
 END_TEST
 

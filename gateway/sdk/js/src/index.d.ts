@@ -363,8 +363,8 @@ export class Duck {
   /** An action (`action`, `payload`), or a request for a bond (`peck_type` or `scopes`, `message`). */
   peck(members: PeckRequest, how?: PeckHow): Promise<PeckView>;
   /** Pecks sent (box: 'out') and received (box: 'in'), newest first. */
-  pecks(members?: Page & { box?: 'in' | 'out'; state?: string; with?: string; thread?: string }, how?: How):
-    Pages<PeckView>;
+  pecks(members?: Page & { box?: 'in' | 'out'; state?: string; with?: string; thread?: string; after?: string },
+    how?: How): Pages<PeckView>;
   /** One, with its receipts as verifiable bytes; `wait` seconds for it to be done. */
   getPeck(peckId: string, members?: { wait?: number }, how?: How): Promise<PeckView>;
   /** The parts of an answer as they are said; ends when the peck is done. */

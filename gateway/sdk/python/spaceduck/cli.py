@@ -159,7 +159,7 @@ COMMANDS = {
         arg("--idempotency-key", "the same key sends nothing twice"))),
     "pecks": Command("pecks", "what was sent and received", (
         arg("--box", choices=("in", "out")), arg("--state", "one or more, with commas between"),
-        arg("--with", dest="with_"), arg("--thread"), LIMIT)),
+        arg("--with", dest="with_"), arg("--thread"), arg("--after", "only what came after this peck"), LIMIT)),
     "get": Command("get_peck", "one peck, with its receipts", (PECK, arg("--wait", "seconds for it to be done", type=int))),
     "partials": Command("partials", "the parts of an answer, as they are said",
                         (PECK, arg("--after", "a number", type=int))),

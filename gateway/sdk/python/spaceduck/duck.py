@@ -203,11 +203,11 @@ class Duck:
                           headers=given(traceparent=traceparent))
 
     def pecks(self, *, box: str | None = None, state: str | Iterable[str] | None = None,
-              with_: str | None = None, thread: str | None = None,
+              with_: str | None = None, thread: str | None = None, after: str | None = None,
               limit: int | None = None) -> Pages:
-        """Pecks sent (box="out") and received (box="in"), newest first."""
+        """Pecks sent (box="out") and received (box="in"), newest first; only those that came after the peck `after`."""
         states = state if state is None or isinstance(state, str) else ",".join(state)
-        return self._pages("pecks", "pecks", box=box, state=states, thread=thread, limit=limit,
+        return self._pages("pecks", "pecks", box=box, state=states, thread=thread, after=after, limit=limit,
                            **given(**{"with": with_}))
 
     def get_peck(self, peck_id: str, *, wait: int | None = None) -> Json:
