@@ -67,11 +67,12 @@ static size_t rows_of(const struct grants *grants, const struct id *first)
     return share ? share->rows : 0;
 }
 
-static bool has_room(const struct grants *grants, const struct id *first, size_t rows)
+/* `most` of one first block. */
+static bool has_room(const struct grants *grants, const struct id *first, size_t rows, size_t most)
 {
     return rows == 0 ||
            (grants->rows.count + rows <= grants->rows_max - GRANT_ROWS_RESERVE(grants->rows_max) &&
-            rows_of(grants, first) + rows <= grants->rows_per_grant_max);
+            rows_of(grants, first) + rows <= most);
 }
 
 static struct row *add(struct grants *grants, const struct grant_row *given)
@@ -163,7 +164,10 @@ enum grant_verdict grants_judge(const struct grants *grants, const struct grant 
     }
     if (is_spent)
         return GRANT_SPENT;
-    return has_room(grants, &grant->blocks[0].id, missing) ? GRANT_OK : GRANT_NO_ROOM;
+    return has_room(grants, &grant->blocks[0].id, missing,
+                    GRANT_ROWS_FOR_USES(grants->rows_per_grant_max))
+               ? GRANT_OK
+               : GRANT_NO_ROOM;
 }
 
 void grants_use(struct grants *grants, const struct grant *grant, struct grant_change *change)
@@ -187,12 +191,13 @@ enum grant_verdict grants_revoke(struct grants *grants, const struct grant *gran
 {
     struct grant_row made = row_of(grant, number);
     struct row *row = find(grants, &made.block);
+    size_t most = GRANT_ROWS_TO_REVOKE(grants->rows_per_grant_max, number);
 
     change->row_count = 0;
     if ((row && row->row.revoked_ms > 0) || is_dead(grants, grant, &made, number, wall_ms))
         return GRANT_OK;
     if (!row &&
-        !(by_root ? grants->rows.count < grants->rows_max : has_room(grants, &made.first, 1)))
+        !(by_root ? grants->rows.count < grants->rows_max : has_room(grants, &made.first, 1, most)))
         return GRANT_NO_ROOM;
     if (!row)
         row = add(grants, &made);

@@ -3,7 +3,8 @@
  *
  * A block has a row here once it was revoked, or used if it limits its uses. So one that has no limit
  * costs nothing. Bounded: in all, and for each first block, so that who fills its own share keeps no
- * other grant from being used. A row outlives its block by GRANT_KEPT_MS. */
+ * other grant from being used; and the less, the further down the block is, so that no holder can fill
+ * what those before it need to revoke. A row outlives its block by GRANT_KEPT_MS. */
 #ifndef DUCK_CORE_GRANTS_H
 #define DUCK_CORE_GRANTS_H
 

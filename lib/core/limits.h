@@ -179,7 +179,11 @@
 
 #define GRANT_ROWS_MAX 65536u     /* blocks of grants that are counted, or were revoked */
 #define GRANT_ROWS_RESERVE(max) ((max) / 10) /* of them, for revocations by roots */
-#define GRANT_ROWS_PER_GRANT_MAX 1024u /* of one first block */
+#define GRANT_ROWS_PER_GRANT_MAX 1024u /* of one first block… */
+#define GRANT_ROWS_FOR_USES(max) ((max) - (max) / 4) /* …and of them for what was used… */
+/* …and for all of it with revocations of block `number`, from 0: whatever the holders further down fill, who signed
+ * an earlier block still can revoke. */
+#define GRANT_ROWS_TO_REVOKE(max, number) ((max) - (number) * ((max) / 32))
 
 /* Reconciliation. */
 /* Gossip. */

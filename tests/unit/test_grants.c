@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #define END_MS 1000000u
-#define ROWS_MAX 20u
-#define PER_GRANT_MAX 6u
+#define ROWS_MAX 80u
+#define PER_GRANT_MAX 64u /* 48 for uses; two less to revoke with each block further down */
 
 static struct grants *grants;
 
@@ -121,18 +121,49 @@ START_TEST(one_grant_has_so_many_rows_and_no_other_suffers)
     struct grant grant;
     struct grant_change change;
 
-    for (uint8_t tail = 1; tail < PER_GRANT_MAX; tail++) {
+    for (uint8_t tail = 1; tail < 48; tail++) {
         grant = grant_of(1, 2, tail, 5);
-        grant.blocks[0].uses = 50;
+        grant.blocks[0].uses = 500;
         use(&grant);
     }
-    ck_assert_uint_eq(grants_count(grants), PER_GRANT_MAX);
+    ck_assert_uint_eq(grants_count(grants), 48);
     use(&grant); /* has its rows */
-    grant = grant_of(1, 2, PER_GRANT_MAX, 5);
+    grant = grant_of(1, 2, 48, 5);
     ck_assert_int_eq(grants_judge(grants, &grant), GRANT_NO_ROOM);
-    ck_assert_int_eq(grants_revoke(grants, &grant, 1, false, 1, &change), GRANT_NO_ROOM);
-    ck_assert_int_eq(grants_revoke(grants, &grant, 1, true, 1, &change), GRANT_OK);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 1, false, 1, &change), GRANT_OK);
     use(&other);
+}
+END_TEST
+
+/* Block `number` under the first block 1, on a branch of its own. */
+static enum grant_verdict revoke_branch(size_t number, uint8_t tail, bool by_root)
+{
+    struct grant grant = grant_of(1, number + 1, tail, 0);
+    struct grant_change change;
+
+    return grants_revoke(grants, &grant, number, by_root, 1, &change);
+}
+
+START_TEST(whoever_fills_the_rows_of_a_grant_leaves_room_to_revoke_for_those_before)
+{
+    uint8_t tail = 1;
+
+    for (size_t number = GRANT_BLOCKS_MAX - 1; number > 0; number--) {
+        size_t most = PER_GRANT_MAX - 2 * number;
+
+        while (grants_count(grants) < most)
+            ck_assert_int_eq(revoke_branch(number, tail++, false), GRANT_OK);
+        ck_assert_int_eq(revoke_branch(number, tail, false), GRANT_NO_ROOM);
+        for (size_t further = number + 1; further < GRANT_BLOCKS_MAX; further++)
+            ck_assert_int_eq(revoke_branch(further, tail, false), GRANT_NO_ROOM);
+    }
+    ck_assert_uint_eq(grants_count(grants), PER_GRANT_MAX - 2);
+    ck_assert_int_eq(revoke_branch(1, tail, true), GRANT_OK);
+    ck_assert_int_eq(revoke_branch(0, tail, true), GRANT_OK);
+    /* As it is: uses leave the deepest holder something, and each before it more. */
+    ck_assert_uint_eq(GRANT_ROWS_FOR_USES(GRANT_ROWS_PER_GRANT_MAX), 768);
+    ck_assert_uint_eq(GRANT_ROWS_TO_REVOKE(GRANT_ROWS_PER_GRANT_MAX, GRANT_BLOCKS_MAX - 1), 800);
+    ck_assert_uint_eq(GRANT_ROWS_TO_REVOKE(GRANT_ROWS_PER_GRANT_MAX, 0), 1024);
 }
 END_TEST
 
@@ -193,6 +224,7 @@ int main(void)
     tcase_add_test(tests, a_revoked_block_ends_all_that_was_made_of_it);
     tcase_add_test(tests, to_revoke_what_is_dead_already_costs_no_row);
     tcase_add_test(tests, one_grant_has_so_many_rows_and_no_other_suffers);
+    tcase_add_test(tests, whoever_fills_the_rows_of_a_grant_leaves_room_to_revoke_for_those_before);
     tcase_add_test(tests, roots_can_revoke_when_there_is_no_room_to_use);
     tcase_add_test(tests, rows_come_back_and_go_when_their_time_is_over);
     suite_add_tcase(suite, tests);
