@@ -33,7 +33,8 @@
 #define ROOM_WORTH_TELLING (1024ull * MIB)
 #define FILES_LEAST 256u /* descriptors: links, clients, two databases */
 #define QUEUE_WORTH_TELLING(max) ((max) / 10)
-#define WAITING_WORTH_TELLING 20u /* pecks that nobody decides */
+#define RESTORED_TOLD_MS (30 * DAY_MS) /* after a restore */
+#define WAITING_WORTH_TELLING 20u      /* pecks that nobody decides */
 
 enum finding { FINDING_OK, FINDING_WARN, FINDING_FAIL };
 static const char *const finding_names[] = {"ok", "warn", "fail"};
@@ -211,6 +212,20 @@ static void check_key(struct doctor *doctor)
     sodium_free(passphrase);
 }
 
+/* What a backup does not know, for as long as its owner may not have mended it. */
+static void check_restored(struct doctor *doctor, struct store_reader *reader)
+{
+    uint64_t restored_ms = store_view_restored_ms(reader);
+    char at[32];
+
+    if (restored_ms == 0 || restored_ms + RESTORED_TOLD_MS < clock_wall_ms())
+        return;
+    say(doctor, "restored", FINDING_WARN,
+        "make grants anew: those made before are refused. Look at the terms of bonds (ducknode "
+        "bonds): they are those of the backup; tighten again what was tightened since",
+        "this node was restored from a backup at %s", time_text(restored_ms, at));
+}
+
 /* The last page and checkpoint, and that SQLite can read. The whole log: ducknode audit verify. */
 static void check_store(struct doctor *doctor)
 {
@@ -241,6 +256,7 @@ static void check_store(struct doctor *doctor)
 
         say(doctor, "store", FINDING_OK, "", "node.db: %s, %" PRIu64 " steps in the audit log",
             amount_text((uint64_t)found.st_size, text), entries ? entry.number : 0);
+        check_restored(doctor, reader);
         store_reader_close(reader);
     }
     arena_free(&arena);

@@ -88,6 +88,7 @@ static int restore_agent(struct loop *loop, struct event *begin)
     struct agent_settings settings = loop->settings.agent;
 
     settings.catching_up = store_is_catching_up(loop->settings.store);
+    settings.restored_ms = store_restored_ms(loop->settings.store);
     randombytes_buf(settings.dice_seed, sizeof settings.dice_seed);
     loop->agent = agent_new(&settings);
     sodium_memzero(settings.dice_seed, sizeof settings.dice_seed);

@@ -49,6 +49,7 @@ int store_each_rotated(struct store *store, void (*give)(void *context, struct b
  *
  * Then it catches up: until another node was heard, nothing is said for its ducklings. */
 bool store_is_catching_up(const struct store *store);
+uint64_t store_restored_ms(const struct store *store); /* wall: when a backup was put here last; 0: none was */
 
 /* A consistent copy of node.db, taken while a node writes there, for a backup: without pre-keys and without what is
  * held for others. `*file` is open, at its beginning, and has no name; 0600. `scratch` is a name for a moment. */
@@ -249,6 +250,7 @@ size_t store_view_grants(struct store_reader *reader, const struct id *root, str
                          size_t max);
 
 /* Does an operator that this node trusts vouch for it? */
+uint64_t store_view_restored_ms(struct store_reader *reader); /* as store_restored_ms */
 bool store_view_vouched(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms);
 bool store_view_bound(struct store_reader *reader, const struct id *duckling, uint64_t wall_ms); /* a live lobster bind */
 /* Vouchers that it carries, of operators that this node trusts, who took them back. */

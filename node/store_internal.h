@@ -312,6 +312,7 @@ struct store {
     uint8_t seal_key[32]; /* for next seeds instead… */
     bool has_seal_key;    /* …where there is one */
     bool catching_up;     /* since it was restored */
+    uint64_t restored_ms; /* wall; 0: it was not */
     struct id node;
 
     bool in_turn, has_begun;

@@ -82,6 +82,7 @@ static int read_row(struct store *store, int64_t *restored_ms)
     if (!fault)
         fault = store_read_number(&store->connection, "SELECT catching_up FROM node", &catching_up);
     store->catching_up = catching_up != 0;
+    store->restored_ms = (uint64_t)*restored_ms;
     return fault;
 }
 
@@ -99,6 +100,20 @@ int store_heed_restore(struct store *store, const struct store_settings *setting
 bool store_is_catching_up(const struct store *store)
 {
     return store->catching_up;
+}
+
+uint64_t store_restored_ms(const struct store *store)
+{
+    return store->restored_ms;
+}
+
+uint64_t store_view_restored_ms(struct store_reader *reader)
+{
+    int64_t restored_ms = 0;
+    int fault =
+        store_read_number(&reader->connection, "SELECT restored_ms FROM node", &restored_ms);
+
+    return fault ? 0 : (uint64_t)restored_ms;
 }
 
 int store_keep_caught_up(struct store *store, const struct effect *effect)

@@ -37,6 +37,8 @@ struct agent_settings {
     bool choose_perches;                   /* …they are chosen among living neighbours */
     bool catching_up;                      /* restored from a backup: says nothing for its ducklings before it has
                                               heard another node, see agent_restored.c */
+    uint64_t restored_ms;                  /* wall: when a backup was put here; grants that ducklings of this node made
+                                              before do not count any more. 0: none was */
     bool is_perch;                         /* it holds pecks for nodes that name it */
     struct perch_settings perch;           /* how much */
 };

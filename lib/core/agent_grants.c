@@ -45,6 +45,17 @@ static enum grant_verdict judge_revocation(const struct grant *grant, const stru
     return GRANT_OK;
 }
 
+/* What only the root's node knows. Who restored it does not: what was revoked or used after the backup was made is
+ * forgotten, so what was granted before it was put back is worth nothing. What follows a first block is no older. */
+static enum grant_verdict judge_here(const struct agent *agent, const struct grant *grant)
+{
+    enum grant_verdict verdict = grants_judge(agent->grants, grant);
+
+    if (verdict == GRANT_OK && grant->blocks[0].issued_ms < agent->settings.restored_ms)
+        return GRANT_BEFORE_RESTORE;
+    return verdict;
+}
+
 enum grant_verdict agent_judge_grant(const struct agent *agent, const struct peck *peck,
                                      const struct opened_grant *opened, const struct moment *at)
 {
@@ -63,7 +74,7 @@ enum grant_verdict agent_judge_grant(const struct agent *agent, const struct pec
     if (verdict == GRANT_OK)
         verdict = judge_people(agent, opened->grant);
     if (verdict == GRANT_OK && agent_hosted(agent, &peck->to))
-        verdict = grants_judge(agent->grants, opened->grant);
+        verdict = judge_here(agent, opened->grant);
     return verdict;
 }
 

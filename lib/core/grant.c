@@ -49,6 +49,10 @@ const char *grant_verdict_text(enum grant_verdict verdict)
         return "the grant has no uses left";
     case GRANT_NO_ROOM:
         return "the target's node keeps as many blocks of this grant as it can";
+    case GRANT_BEFORE_RESTORE:
+        return "the target's node was restored from a backup since the grant was made, and does "
+               "not "
+               "know whether it was revoked: ask for a new one";
     case GRANT_WIDER:
         return "a block can only take away: this one has a scope, uses, an end or a depth beyond "
                "the grant's";

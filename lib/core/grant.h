@@ -56,6 +56,7 @@ enum grant_verdict {
     GRANT_REVOKED,        /* one of its blocks: see grants.h, as the two below */
     GRANT_SPENT,          /* one of its blocks has no uses left */
     GRANT_NO_ROOM,        /* the root's node counts too many blocks already */
+    GRANT_BEFORE_RESTORE, /* the root's node was restored since, and may have forgotten a revocation */
     /* Why it cannot be narrowed so. */
     GRANT_WIDER,          /* the new block says more than the grant allows */
 };

@@ -1,5 +1,6 @@
 """A node is lost and comes back from a backup: nothing that it said since falls back, and nothing is said or done twice."""
 
+import json
 import os
 import shutil
 import signal
@@ -63,6 +64,42 @@ def speaks(duck, bio):
             return None
 
     until("the restored node to speak", look)
+
+
+def what_was_granted_before_a_restore_is_asked_for_anew():
+    """It may have been revoked since the backup, and nobody else knows."""
+    with Pond("alice", "bob") as pond:
+        alice, bob = pond.nodes
+        ann, bea = alice.hatch("a@example.org", "Ann"), bob.hatch("b@example.org", "Bea")
+        bea.knows(ann)
+        ann.knows(bea)
+
+        def grant():
+            return alice.command("grant", "make", "--from", ann.id, "--to", bea.id, "--scope",
+                                 "query").stdout.strip()
+
+        def ask(text, *ends):
+            asked = bea.post("/beak/peck", target=ann.id, action="query", grant=text)
+            return bea.becomes(asked["peck_id"], *ends)
+
+        old = grant()
+        ask(old, "taken")
+        words, file = passphrase(pond), os.path.join(pond.folder, "alice.backup")
+        alice.command("backup", file, "--passphrase-file", words)
+        path = os.path.join(pond.folder, "old.grant")
+        with open(path, "w") as out:
+            out.write(old)
+        alice.command("grant", "revoke", path)
+        assert "revoked" in ask(old, "failed")["problem"]
+        lose(alice)
+        restore(alice, file, words)
+        alice.start()
+        speaks(ann, "back again")
+        assert "restored from a backup" in ask(old, "failed")["problem"]
+        ask(grant(), "taken")
+        found = json.loads(alice.command("doctor", "--json", check=False).stdout)["checks"]
+        [told] = [check for check in found if check["check"] == "restored"]
+        assert told["result"] == "warn" and "make grants anew" in told["help"], told
 
 
 def what_came_since_the_backup_stays():
@@ -346,7 +383,8 @@ def killed_at_any_time_it_leaves_nothing_or_all():
             assert found == expected, (found.keys(), expected.keys())
 
 
-run(what_came_since_the_backup_stays,
+run(what_was_granted_before_a_restore_is_asked_for_anew,
+    what_came_since_the_backup_stays,
     a_key_that_was_rotated_since_is_found_out,
     what_does_not_hold_is_refused_and_leaves_nothing,
     who_waits_for_another_node_says_so,

@@ -71,6 +71,8 @@ struct node {
     char last_reason[160];
 };
 
+#define POND_BEGINS_MS 1790000000000ull /* wall */
+
 struct pond {
     struct node alice, bob;
     struct moment at;
@@ -79,6 +81,7 @@ struct pond {
     int lose;       /* the next frame of this kind, once */
     size_t carried[32]; /* frames, by kind */
     uint64_t ticket;
+    uint64_t restored_ms;
 };
 
 static inline struct node *other(struct pond *pond, struct node *node)
@@ -387,7 +390,8 @@ static inline void node_init(struct pond *pond, struct node *node, uint8_t seed)
                                       .software = bytes_of_text("test"),
                                       .addresses = &address,
                                       .address_count = 1,
-                                      .session_not_after_ms = pond->at.wall_ms + DAY_MS};
+                                      .session_not_after_ms = pond->at.wall_ms + DAY_MS,
+                                      .restored_ms = pond->restored_ms};
     struct intake_settings intake = {.network = bytes_of_text(NETWORK)};
     struct event event = {.kind = EVENT_START};
     struct bytes certificate;
@@ -422,16 +426,23 @@ static inline void node_end(struct node *node)
     arena_free(&node->memory);
 }
 
-static inline struct pond *pond_new(void)
+/* Both nodes were restored from a backup then; 0: they were not. */
+static inline struct pond *pond_new_restored(uint64_t restored_ms)
 {
     struct pond *pond = calloc(1, sizeof *pond);
 
     ck_assert(identity_self_test());
-    pond->at = (struct moment){.now_ms = 1000, .wall_ms = 1790000000000};
+    pond->at = (struct moment){.now_ms = 1000, .wall_ms = POND_BEGINS_MS};
+    pond->restored_ms = restored_ms;
     node_init(pond, &pond->alice, 1);
     node_init(pond, &pond->bob, 2);
     link_both(pond, true);
     return pond;
+}
+
+static inline struct pond *pond_new(void)
+{
+    return pond_new_restored(0);
 }
 
 static inline void pond_free(struct pond *pond)

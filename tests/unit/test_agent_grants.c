@@ -291,6 +291,31 @@ static void rotate(struct node *node, const struct id *who, uint8_t next)
 }
 
 /* The thief of a key grants nothing, whatever date it writes. */
+START_TEST(what_was_granted_before_its_node_was_restored_is_worth_nothing)
+{
+    struct bytes grant, narrower;
+
+    tear_down();
+    pond = pond_new_restored(POND_BEGINS_MS + 60 * SECOND_MS);
+    ann = hatch(pond, &pond->bob, 10);
+    bea = hatch(pond, &pond->alice, 20);
+    cid = hatch(pond, &pond->alice, 30);
+    ck_assert_uint_lt(pond->at.wall_ms, POND_BEGINS_MS + 60 * SECOND_MS);
+    grant = for_bea(0);
+    while (pond->at.wall_ms < POND_BEGINS_MS + 60 * SECOND_MS)
+        tick(pond, 1000);
+    narrower = for_cid(grant, 0); /* later than that, of what is older */
+    ck_assert_int_eq(sent(&bea, "data.read", grant)->state, PECK_FAILED);
+    ck_assert(!force(&bea, 20, "data.read", grant));
+    ck_assert(!force(&cid, 30, "data.read", narrower));
+    grant = for_bea(0);
+    ck_assert(force(&bea, 20, "data.read", grant));
+    ck_assert_int_eq(revoke_here(&ann, grant),
+                     REFUSAL_NONE); /* what was revoked here is still said so */
+    ck_assert(!force(&bea, 20, "data.read", grant));
+}
+END_TEST
+
 START_TEST(what_a_replaced_key_signed_is_worth_nothing)
 {
     struct bytes grant = for_bea(0), narrower = for_cid(grant, 0);
@@ -339,6 +364,7 @@ int main(void)
     tcase_add_test(tests, who_granted_ends_it_all_or_one_block);
     tcase_add_test(tests, who_signed_a_block_takes_it_back_by_a_peck_and_no_other_can);
     tcase_add_test(tests, a_peck_that_comes_again_is_not_counted_again);
+    tcase_add_test(tests, what_was_granted_before_its_node_was_restored_is_worth_nothing);
     tcase_add_test(tests, what_a_replaced_key_signed_is_worth_nothing);
     tcase_add_test(tests, a_bond_request_carries_no_grant);
     suite_add_tcase(suite, tests);
