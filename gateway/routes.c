@@ -96,6 +96,17 @@ static const struct route routes[] = {
     {"PATCH", "/beak/bonds/{id}", ROUTE_BEARER, ROUTE_PECK, route_bond_patch,
      "limits scopes not_after muted muted_until duckling_id", "duckling_id", ROUTE_PLAIN},
 
+    {"GET", "/beak/grants", ROUTE_BEARER, ROUTE_UNCOUNTED, route_grants, NULL, "duckling_id",
+     ROUTE_PLAIN},
+    {"POST", "/beak/grant", ROUTE_BEARER, ROUTE_PECK, route_grant_make,
+     "holder scopes uses further not_after duckling_id", "duckling_id", ROUTE_CREATES},
+    {"POST", "/beak/grant/narrow", ROUTE_BEARER, ROUTE_PECK, route_grant_narrow,
+     "grant holder scopes uses further not_after duckling_id", "duckling_id", ROUTE_CREATES},
+    {"POST", "/beak/grant/verify", ROUTE_ALL, ROUTE_CERT, route_grant_verify,
+     "grant from to action at", NULL, ROUTE_PLAIN},
+    {"POST", "/beak/grant/revoke", ROUTE_BEARER, ROUTE_PECK, route_grant_revoke,
+     "grant block_id duckling_id", "duckling_id", ROUTE_PLAIN},
+
     {"GET", "/beak/lobster", ROUTE_BEARER, ROUTE_UNCOUNTED, route_lobsters, NULL, "duckling_id",
      ROUTE_PLAIN},
     {"POST", "/beak/lobster/begin", ROUTE_BEARER, ROUTE_PECK, route_lobster_begin,

@@ -116,6 +116,12 @@ void route_unpeck(struct exchange *exchange);
 void route_bonds(struct exchange *exchange);
 void route_bond_patch(struct exchange *exchange); /* route_terms.c */
 
+void route_grants(struct exchange *exchange); /* route_grants.c */
+void route_grant_make(struct exchange *exchange);
+void route_grant_narrow(struct exchange *exchange);
+void route_grant_verify(struct exchange *exchange);
+void route_grant_revoke(struct exchange *exchange);
+
 void route_lobsters(struct exchange *exchange); /* route_lobster.c */
 void route_lobster_get(struct exchange *exchange);
 void route_lobster_begin(struct exchange *exchange);

@@ -673,6 +673,27 @@ static bool read_audit_news(const Duck__AuditNewsQuery *asked, struct wish *wish
     return read_wait(DUCK__WAIT_FOR__WAIT_DONE, asked->wait_ms, wish, refusal);
 }
 
+/* ---- grants that are made here ---- */
+
+static bool read_grant_order(const Duck__GrantOrder *asked, struct message *message,
+                             struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_MAKE_GRANT;
+    order->uses = asked->uses;
+    order->further = asked->further;
+    order->not_after_ms = asked->not_after_ms;
+    if (asked->n_scopes > GRANT_SCOPES_MAX || (asked->n_scopes == 0 && asked->grant.len == 0))
+        return malformed(refusal, "scopes", "a block of a grant has 1 to 8 scopes");
+    if (asked->further >= GRANT_BLOCKS_MAX)
+        return malformed(refusal, "further", "a grant is handed on at most 7 times");
+    return read_grant(asked->grant, &order->send, refusal) &&
+           read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
+           read_id(ID_DUCKLING, asked->holder, false, "holder", &order->with, refusal);
+}
+
 /* ---- lobster binds ---- */
 
 static bool read_lobster(const Duck__LobsterOrder *asked, struct order *order,
@@ -774,6 +795,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_EXPORT:
         wish->kind = REQUEST_EXPORT;
         return read_export(asked->export, order, refusal);
+    case DUCK__REQUEST__ORDER_MAKE_GRANT:
+        wish->kind = REQUEST_GRANT;
+        return read_grant_order(asked->make_grant, message, refusal);
     case DUCK__REQUEST__ORDER_LOBSTER:
         wish->kind = REQUEST_LOBSTER;
         return read_lobster(asked->lobster, order, refusal);

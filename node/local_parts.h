@@ -72,6 +72,7 @@ enum request_kind {
     REQUEST_ROTATE,
     REQUEST_LOBSTER,
     REQUEST_EXPORT,
+    REQUEST_GRANT,
     REQUEST_UNPECK,
     REQUEST_BOND,     /* an order: a reader then answers with the bond */
     REQUEST_DONE,     /* an order: answered with Done */

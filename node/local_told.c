@@ -298,6 +298,17 @@ static void answer_lobsters(struct request *request, const struct effect *effect
     local_answer(request, &reply);
 }
 
+static void answer_granted(struct request *request, const struct effect *effect)
+{
+    Duck__GrantAnswer answer = DUCK__GRANT_ANSWER__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    answer.grant = bytes_for(effect->reply.grant);
+    reply.answer_case = DUCK__REPLY__ANSWER_MADE_GRANT;
+    reply.made_grant = &answer;
+    local_answer(request, &reply);
+}
+
 static void answer_exported(struct request *request, const struct effect *effect)
 {
     Duck__ExportAnswer answer = DUCK__EXPORT_ANSWER__INIT;
@@ -404,6 +415,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_ROTATE:
         answer_rotated(request, effect);
+        break;
+    case REQUEST_GRANT:
+        answer_granted(request, effect);
         break;
     case REQUEST_EXPORT:
         answer_exported(request, effect);

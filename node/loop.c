@@ -421,7 +421,8 @@ static void look_up_order(struct loop *loop, struct message *message)
     struct order *order = &message->order;
     struct peck peck;
 
-    if (order->kind == ORDER_SEND || order->kind == ORDER_REVOKE_GRANT)
+    if (order->kind == ORDER_SEND || order->kind == ORDER_REVOKE_GRANT ||
+        order->kind == ORDER_MAKE_GRANT)
         open_grant(loop, message);
     if (order->kind == ORDER_SEND) {
         find_thread(loop, message);

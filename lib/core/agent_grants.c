@@ -141,6 +141,60 @@ enum refusal_code agent_revoke_own(struct agent *agent, const struct order *orde
     return verdict == GRANT_OK ? REFUSAL_NONE : REFUSAL_GRANT;
 }
 
+/* What is not named is as the grant has it. False: it has more scopes than a block takes. */
+static bool inherit(struct grant_wish *wish, const struct grant *grant, struct grant_reach *reach)
+{
+    grant_reach(grant, reach);
+    wish->network = grant->blocks[0].network;
+    if (wish->not_after_ms == 0)
+        wish->not_after_ms = reach->not_after_ms;
+    if (wish->scope_count > 0)
+        return true;
+    if (reach->scope_count > GRANT_SCOPES_MAX)
+        return false;
+    wish->scope_count = reach->scope_count;
+    memcpy(wish->scopes, reach->scopes, wish->scope_count * sizeof *wish->scopes);
+    return true;
+}
+
+bool agent_make_grant(struct agent *agent, const struct order *order,
+                      const struct duckling *duckling, const struct moment *at,
+                      struct effects *effects, struct bytes *wire, const char **message)
+{
+    struct grant_wish wish = {.network = agent->settings.network,
+                              .issuer = duckling->id,
+                              .key = duckling->key,
+                              .chain = duckling->chain,
+                              .holder = order->with,
+                              .scope_count = order->scope_count,
+                              .uses = order->uses,
+                              .further = order->further,
+                              .issued_ms = at->wall_ms,
+                              .not_after_ms = order->not_after_ms};
+    bool is_first = order->send.grant.size == 0;
+    enum grant_verdict verdict = is_first ? GRANT_OK : order->grant.verdict;
+    struct grant_reach reach;
+
+    if (!is_first && !order->grant.grant && verdict == GRANT_OK)
+        verdict = GRANT_MALFORMED;
+    if (verdict == GRANT_OK && order->scope_count > GRANT_SCOPES_MAX)
+        verdict = GRANT_BAD_SCOPE;
+    if (verdict == GRANT_OK) {
+        for (size_t i = 0; i < order->scope_count; i++)
+            wish.scopes[i] = order->scopes[i];
+        dice_fill(&agent->dice, wish.nonce, sizeof wish.nonce);
+        if (is_first && wish.not_after_ms == 0)
+            wish.not_after_ms = at->wall_ms + DAY_MS;
+        if (!is_first && !inherit(&wish, order->grant.grant, &reach))
+            verdict = GRANT_BAD_SCOPE;
+    }
+    if (verdict == GRANT_OK)
+        verdict = is_first ? grant_make(&wish, &effects->arena, wire)
+                           : grant_narrow(order->send.grant, &wish, &effects->arena, wire);
+    *message = grant_verdict_text(verdict);
+    return verdict == GRANT_OK;
+}
+
 void agent_forget_grants(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct id blocks[OVER_AT_ONCE_MAX];

@@ -408,6 +408,22 @@ static void bind(struct agent *agent, const struct order *order, const struct du
         agent_list_lobsters(agent, order, &effects->arena, &effect->reply.lobster_count);
 }
 
+/* Neither keeps nor sends: it only signs. */
+static void grant(struct agent *agent, const struct order *order, const struct duckling *duckling,
+                  const struct moment *at, struct effects *effects)
+{
+    const char *message = "";
+    struct effect *effect;
+    struct bytes wire;
+
+    if (!agent_make_grant(agent, order, duckling, at, effects, &wire, &message)) {
+        order_refuse(effects, order, REFUSAL_GRANT, message, "grant");
+        return;
+    }
+    effect = order_reply(effects, order);
+    effect->reply.grant = wire;
+}
+
 /* Neither keeps nor sends: it only says. */
 static void export(struct agent *agent, const struct order *order, struct effects *effects)
 {
@@ -430,7 +446,7 @@ static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
            kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
-           kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT;
+           kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT || kind == ORDER_MAKE_GRANT;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -541,6 +557,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_LOBSTER:
         bind(agent, order, duckling, at, effects);
+        break;
+    case ORDER_MAKE_GRANT:
+        grant(agent, order, duckling, at, effects);
         break;
     case ORDER_ROTATE:
     case ORDER_REVOKE:

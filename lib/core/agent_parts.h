@@ -295,6 +295,9 @@ enum grant_verdict agent_judge_grant(const struct agent *agent, const struct pec
                                      const struct opened_grant *opened, const struct moment *at);
 void agent_use_grant(struct agent *agent, const struct peck *peck, const struct grant *grant,
                      const struct moment *at, struct effects *effects);
+/* What an order asks for, signed by `duckling`. False: `*message`. */
+bool agent_make_grant(struct agent *agent, const struct order *order, const struct duckling *duckling,
+                      const struct moment *at, struct effects *effects, struct bytes *wire, const char **message);
 /* The last block. GRANT_OK or GRANT_NO_ROOM. */
 enum grant_verdict agent_revoke_grant(struct agent *agent, const struct peck *peck,
                                       const struct grant *grant, const struct moment *at,

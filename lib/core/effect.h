@@ -306,6 +306,7 @@ struct effect {
             bool replayed;                   /* the idempotency key named this earlier peck */
             struct bytes thread;             /* send: that it joined */
             struct bytes chain;              /* hatch, rotate */
+            struct bytes grant;              /* make grant: packed */
             struct bytes jws;                /* export; a NUL ends it */
             const struct id *taken;          /* take: handed out, in order */
             size_t taken_count;

@@ -98,6 +98,7 @@ enum order_kind {
     ORDER_LOBSTER, /* a lobster bind: one step of its operator, or which there are */
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
     ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
+    ORDER_MAKE_GRANT, /* a first block, or one more of a grant that its sender holds */
     ORDER_EXPORT,  /* the newest certificate of a duckling that lives here, or of the node, as a JWS: see jose.h */
 };
 
@@ -131,14 +132,14 @@ struct order {
     uint64_t ticket;             /* names the reply */
     enum order_kind kind;
     struct id duckling;          /* who orders; zero where it may be left out */
-    struct id with;              /* unpeck: the other end; zero: by bond. lobster: the other end */
+    struct id with;              /* unpeck: the other end; zero: by bond. lobster: the other end. make grant: its holder */
     struct id peck;              /* answer, partial, approve, deny, cancel */
     struct id bond;              /* unpeck, bond, revoke */
     struct id certificate;       /* revoke: the one that speaks for whom is to be revoked */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
-                                    reply_to, idempotency_key, trace, grant; revoke grant: grant */
+                                    reply_to, idempotency_key, trace, grant; revoke grant, make grant: grant */
     uint64_t expires_in_ms;      /* send; 0: the default */
     uint32_t limit;              /* take, members */
     uint64_t lease_ms;           /* take, renew; lobster: begin */
@@ -153,9 +154,11 @@ struct order {
     struct bytes result, problem;/* answer; partial: result is its payload; deny: problem is the reason */
     uint32_t number;             /* partial: which this is; 0: the next */
     const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
-                                    bond: none: as they are */
+                                    bond: none: as they are. make grant: none: those of send.grant */
     size_t scope_count;
-    uint64_t not_after_ms;       /* approve, trust: 0: the default; bond: 0: as it is */
+    uint64_t uses;               /* make grant */
+    uint32_t further;            /* make grant */
+    uint64_t not_after_ms;       /* approve, trust, make grant: 0: the default; bond: 0: as it is */
     struct bond_terms terms;     /* approve, bond: those that… */
     unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
     struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain; withdraw: the
@@ -174,7 +177,7 @@ struct order {
     bool is_kept;                /* rotate, of the node: `chain` is its new one; see agent_lengthen_node_chain */
     int64_t eggs;                /* count */
     uint64_t pageviews;
-    struct opened_grant grant;   /* send, revoke grant: send.grant, opened */
+    struct opened_grant grant;   /* send, revoke grant, make grant: send.grant, opened */
     struct sender_rank rank;     /* send, to one that lives here: where agent_judges_by_tier */
     struct {                     /* send: a peck of the same idempotency key; answer, partial, approve, deny,
                                     cancel: the peck itself; bond: the request. What the store holds of it */

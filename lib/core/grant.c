@@ -60,6 +60,36 @@ const char *grant_verdict_text(enum grant_verdict verdict)
     return "";
 }
 
+const char *grant_verdict_name(enum grant_verdict verdict)
+{
+    static const char *const names[] = {
+        [GRANT_OK] = "ok",
+        [GRANT_MALFORMED] = "malformed",
+        [GRANT_TOO_LARGE] = "too_large",
+        [GRANT_TOO_DEEP] = "too_deep",
+        [GRANT_BAD_SCOPE] = "bad_scope",
+        [GRANT_BAD_TIMES] = "bad_times",
+        [GRANT_NOT_LINKED] = "not_linked",
+        [GRANT_WRONG_SIGNER] = "wrong_signer",
+        [GRANT_NO_ISSUER] = "no_issuer",
+        [GRANT_RETIRED_KEY] = "retired_key",
+        [GRANT_BAD_SIGNATURE] = "bad_signature",
+        [GRANT_OTHER_NETWORK] = "other_network",
+        [GRANT_OTHER_TARGET] = "other_target",
+        [GRANT_OTHER_HOLDER] = "other_holder",
+        [GRANT_COVERS_NOT] = "covers_not",
+        [GRANT_NOT_YET] = "not_yet",
+        [GRANT_ENDED] = "ended",
+        [GRANT_REVOKED] = "revoked",
+        [GRANT_SPENT] = "spent",
+        [GRANT_NO_ROOM] = "no_room",
+        [GRANT_BEFORE_RESTORE] = "before_restore",
+        [GRANT_WIDER] = "wider",
+    };
+
+    return names[verdict];
+}
+
 /* ---- one block ---- */
 
 static const struct hash no_hash;

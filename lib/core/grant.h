@@ -66,6 +66,7 @@ enum grant_verdict {
 #define GRANT_REVOKE_ACTION "grant.revoke"
 
 const char *grant_verdict_text(enum grant_verdict verdict);
+const char *grant_verdict_name(enum grant_verdict verdict); /* "malformed", …; for programs, and stable */
 
 /* What a block says; grant_make and grant_narrow sign it. */
 struct grant_wish {

@@ -477,6 +477,70 @@ def known(world, name, **request):
     return tags
 
 
+def grant_stories(world):
+    """One lets two peck it, two hands that on to a third, who is another one's."""
+    one, two, third = world.first, world.stranger, world.second
+    wish = {"holder": two.id, "scopes": ["granted.*"], "uses": 3, "further": 1}
+    world.call("makeGrant", 422, "missing_member", "holder", token=one.key, body={"scopes": ["a"]})
+    world.call("makeGrant", 422, "missing_member", "scopes", token=one.key, body={"holder": two.id})
+    for member, wrong in (("holder", "x"), ("scopes", []), ("scopes", ["a"] * 9), ("scopes", ["A b"]),
+                          ("uses", 0), ("uses", 10 ** 9 + 1), ("further", 8), ("not_after", "soon")):
+        world.call("makeGrant", 422, "bad_member", member, token=one.key, body={**wish, member: wrong})
+    world.call("makeGrant", 403, "grant_refused", "grant", token=one.key,
+               body={**wish, "not_after": "2001-01-01T00:00:00.000Z"})
+    keyed = {"Idempotency-Key": "grant"}
+    made = world.call("makeGrant", 201, token=one.key, body=wish, headers=keyed)
+    assert world.call("makeGrant", 201, token=one.key, body=wish, headers=keyed) == made
+    world.call("makeGrant", 422, "idempotency_key_reused", "Idempotency-Key", token=one.key,
+               body={**wish, "uses": 4}, headers=keyed)
+    assert (made["target"], made["holder"], made["scopes"], made["uses"]) == (
+        one.id, two.id, ["granted.*"], 3), made
+    world.grant = grant = made["grant"]
+    hand_on = {"grant": grant, "holder": third.id, "scopes": ["granted.read"], "uses": 1}
+    world.call("narrowGrant", 403, "grant_refused", "grant", token=one.key, body=hand_on)
+    world.call("narrowGrant", 403, "grant_refused", "grant", token=two.key, body={**hand_on, "uses": 9})
+    world.call("narrowGrant", 422, "bad_member", "grant", token=two.key, body={**hand_on, "grant": "none"})
+    narrow = world.call("narrowGrant", 201, token=two.key, body=hand_on)
+    assert [block["issuer"] for block in narrow["blocks"]] == [one.id, two.id], narrow
+    assert (narrow["uses"], narrow["scopes"]) == (1, ["granted.read"]), narrow
+
+    def verify(reason=None, **more):
+        told = world.call("verifyGrant", 200, body={"grant": narrow["grant"], **more})
+        assert (told["valid"], told.get("reason")) == (reason is None, reason), told
+
+    verify()
+    verify(action="granted.read", to=one.id)
+    verify("covers_not", action="granted.write")
+    verify("other_holder", **{"from": two.id})
+    verify("other_target", to=two.id)
+    verify("ended", at="2099-01-01T00:00:00.000Z")
+    verify("not_yet", at="2001-01-01T00:00:00.000Z")
+    verify("malformed", grant="AAAA")
+    world.call("verifyGrant", 422, "bad_member", "grant", body={"grant": "?"})
+    sent = world.call("sendPeck", 202, token=third.key, body={
+        "target": one.id, "action": "granted.read", "grant": narrow["grant"]})
+    one.becomes(sent["peck_id"], "taken")
+    known = world.call("listGrants", 200, token=one.key)["blocks"]
+    assert {(b["block_id"], b["used"]) for b in known} >= {
+        (block["block_id"], 1) for block in narrow["blocks"]}, known
+    first, last = (block["block_id"] for block in narrow["blocks"])
+    world.call("revokeGrant", 403, "not_allowed", "grant", token=third.key, body={"grant": narrow["grant"]})
+    world.call("revokeGrant", 403, "not_allowed", "block_id", token=two.key,
+               body={"grant": narrow["grant"], "block_id": first})
+    world.call("revokeGrant", 404, "not_found", "block_id", token=one.key,
+               body={"grant": narrow["grant"], "block_id": "grt_" + "b" * 32})
+    told = world.call("revokeGrant", 202, token=two.key, body={"grant": narrow["grant"]})
+    assert told["block_id"] == last and told["status"] == "sent", told
+    two.becomes(told["peck_id"], "answered")
+    told = world.call("revokeGrant", 200, token=one.key, body={"grant": narrow["grant"], "block_id": first})
+    assert told == {"block_id": first, "status": "revoked"}, told
+    revoked = {b["block_id"] for b in world.call("listGrants", 200, token=one.key)["blocks"]
+               if "revoked_at" in b}
+    assert revoked >= {first, last}, revoked
+    world.call("sendPeck", 403, "grant_refused", "grant", token=two.key, body={
+        "target": one.id, "action": "granted.read", "grant": grant})
+
+
 def lobster_stories(world):
     one, two, token = world.first, world.stranger, world.token
     other = login_as(world, "stranger@example.com")
@@ -683,7 +747,7 @@ def audit_stories(world):
 
 
 STORIES = (status_stories, account_stories, too_many_stories, peck_stories, bond_stories,
-           lobster_stories, directory_stories, certificate_stories, webhook_stories, event_stories, audit_stories)
+           grant_stories, lobster_stories, directory_stories, certificate_stories, webhook_stories, event_stories, audit_stories)
 
 
 # ---- what all operations share ----
@@ -706,6 +770,8 @@ def filling(world, operation):
         content = next(iter(operation.body["content"].values()))
         request["body"] = content["example"] if "example" in content else \
             next(iter(content["examples"].values()))["value"]
+        if "grant" in request["body"]:  # a reference cannot show one that holds
+            request["body"] = {**request["body"], "grant": world.grant}
     return request
 
 

@@ -106,6 +106,31 @@ export interface Bond {
   changed_at?: string;
 }
 
+export interface GrantBlock {
+  block_id: string;
+  issuer: string;
+  holder: string;
+  scopes: string[];
+  uses?: number;
+  further: number;
+  not_after: string;
+}
+export interface Grant extends Omit<GrantBlock, 'issuer'> {
+  grant: string;
+  target: string;
+  blocks: GrantBlock[];
+}
+export interface KnownBlock {
+  block_id: string;
+  first_id: string;
+  target: string;
+  issuer: string;
+  holder: string;
+  uses?: number;
+  used: number;
+  revoked_at?: string;
+  not_after: string;
+}
 export interface Lobster {
   duckling_id: string;
   with: string;
@@ -393,6 +418,21 @@ export class Duck {
   /** By whoever approved it. A limit of 0 is none. */
   changeBond(bondId: string, members: { scopes?: string[]; limits?: BondLimits; not_after?: string;
     muted?: boolean; muted_until?: string; duckling_id?: string }, how?: How): Promise<Bond>;
+
+  /** Blocks that were revoked, and those that were used and limit their uses. */
+  grants(members?: {}, how?: How): Pages<KnownBlock>;
+  /** Lets `holder` peck this duckling, without a bond: see `grant` of `peck`. */
+  makeGrant(members: { holder: string; scopes: string[]; uses?: number; further?: number; not_after?: string;
+    duckling_id?: string }, how?: Keyed): Promise<Grant>;
+  /** By its last holder, for somebody else. */
+  narrowGrant(members: { grant: string; holder: string; scopes?: string[]; uses?: number; further?: number;
+    not_after?: string; duckling_id?: string }, how?: Keyed): Promise<Grant>;
+  /** What it allows; not whether it was revoked or used up. */
+  verifyGrant(members: { grant: string; from?: string; to?: string; action?: string; at?: string }, how?: How):
+    Promise<Partial<Grant> & { valid: boolean; at: string; reason?: string; detail?: string }>;
+  /** A block and all that was made of it; without `block_id` the last that this duckling signed. */
+  revokeGrant(members: { grant: string; block_id?: string; duckling_id?: string }, how?: How):
+    Promise<{ block_id: string; status: 'revoked' | 'sent'; peck_id?: string }>;
 
   lobsters(members?: {}, how?: How): Pages<Lobster>;
   /** How the lobster bind with this duckling stands: the string to read out, and what is missing. */

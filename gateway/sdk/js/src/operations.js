@@ -55,6 +55,12 @@ export const OPERATIONS = {
   bonds: ['GET', '/beak/bonds', 'acting list:bonds'],
   changeBond: ['PATCH', '/beak/bonds/{id}', 'acting'],
 
+  grants: ['GET', '/beak/grants', 'acting list:blocks'],
+  makeGrant: ['POST', '/beak/grant', 'key acting'],
+  narrowGrant: ['POST', '/beak/grant/narrow', 'key acting'],
+  verifyGrant: ['POST', '/beak/grant/verify'],
+  revokeGrant: ['POST', '/beak/grant/revoke', 'acting'],
+
   lobsters: ['GET', '/beak/lobster', 'acting list:lobsters'],
   lobster: ['GET', '/beak/lobster/{id}', 'acting'],
   beginLobster: ['POST', '/beak/lobster/begin', 'key acting'],

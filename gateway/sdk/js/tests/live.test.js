@@ -166,6 +166,16 @@ test('everybody may ask how it is', async () => {
   assert.ok((await anybody.duckling(oracle.id)).proof);
 });
 
+test('a grant is made, handed on, verified and taken back', async () => {
+  const made = await oracle.duck.makeGrant({holder: asker.id, scopes: ['js.*'], uses: 3, further: 1});
+  const narrow = await asker.duck.narrowGrant({grant: made.grant, holder: oracle.id, uses: 1});
+  assert.deepEqual([narrow.uses, narrow.blocks.length], [1, 2]);
+  assert.equal((await asker.duck.verifyGrant({grant: made.grant, action: 'js.read'})).valid, true);
+  assert.equal((await asker.duck.verifyGrant({grant: made.grant, from: oracle.id})).reason, 'other_holder');
+  assert.equal((await oracle.duck.revokeGrant({grant: made.grant})).status, 'revoked');
+  assert.ok((await oracle.duck.grants().first()).revoked_at);
+});
+
 test('lobster binds are for operators, and their ducklings may look', async () => {
   assert.deepEqual(await asker.duck.lobsters().all(), []);
   await assert.rejects(asker.duck.lobster(oracle.id), spaceduck.NotFound);

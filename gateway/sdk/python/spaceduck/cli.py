@@ -184,6 +184,21 @@ COMMANDS = {
         arg("bond_id"), *TERMS, arg("--muted", type=yes_or_no, metavar="YES|NO"),
         arg("--muted-until", "RFC 3339, UTC"))),
 
+    "grants": Command("grants", "what was used of grants, and revoked"),
+    "grant-make": Command("make_grant", "let a duckling peck this one", (
+        arg("holder"), arg("scopes", nargs="+"), arg("--uses", "pecks", type=int),
+        arg("--further", "how often it may be handed on", type=int),
+        arg("--not-after", "RFC 3339, UTC"))),
+    "grant-narrow": Command("narrow_grant", "hand one on, narrower", (
+        arg("grant"), arg("holder"), arg("--scope", "may be repeated", action="append", dest="scopes"),
+        arg("--uses", "pecks", type=int), arg("--further", "how often it may be handed on", type=int),
+        arg("--not-after", "RFC 3339, UTC"))),
+    "grant-verify": Command("verify_grant", "what one allows", (
+        arg("grant"), arg("--from", "who pecks", dest="from_"), arg("--to", "who is pecked"),
+        arg("--action"), arg("--at", "RFC 3339, UTC"))),
+    "grant-revoke": Command("revoke_grant", "take a block back", (
+        arg("grant"), arg("--block", "the last that this duckling signed is meant", dest="block_id"))),
+
     "lobsters": Command("lobsters", "lobster binds, and what each waits for"),
     "lobster": Command("lobster", "the one with this duckling", (arg("with_", metavar="with"),)),
     "lobster-begin": Command("begin_lobster", "offer one; for operators, as what follows", (

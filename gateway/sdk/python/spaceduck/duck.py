@@ -283,6 +283,39 @@ class Duck:
         return self._call("change_bond", given(scopes=scopes, limits=limits, not_after=not_after,
                                                muted=muted, muted_until=muted_until), id=bond_id)
 
+    # ---- grants ----
+
+    def grants(self) -> Pages:
+        """Blocks that were revoked, and those that were used and limit their uses."""
+        return self._pages("grants", "blocks")
+
+    def make_grant(self, holder: str, scopes: list[str], *, uses: int | None = None,
+                   further: int | None = None, not_after: str | None = None,
+                   idempotency_key: str | None = None) -> Json:
+        """Lets `holder` peck this duckling, without a bond: see `grant` of `peck`."""
+        return self._call("make_grant", given(holder=holder, scopes=scopes, uses=uses, further=further,
+                                              not_after=not_after), key=idempotency_key)
+
+    def narrow_grant(self, grant: str, holder: str, *, scopes: list[str] | None = None,
+                     uses: int | None = None, further: int | None = None,
+                     not_after: str | None = None, idempotency_key: str | None = None) -> Json:
+        """By its last holder, for somebody else."""
+        return self._call("narrow_grant", given(grant=grant, holder=holder, scopes=scopes, uses=uses,
+                                                further=further, not_after=not_after),
+                          key=idempotency_key)
+
+    def verify_grant(self, grant: str, *, from_: str | None = None, to: str | None = None,
+                     action: str | None = None, at: str | None = None) -> Json:
+        """What it allows; not whether it was revoked or used up."""
+        members = given(grant=grant, to=to, action=action, at=at)
+        if from_ is not None:
+            members["from"] = from_
+        return self._call("verify_grant", members)
+
+    def revoke_grant(self, grant: str, *, block_id: str | None = None) -> Json:
+        """A block and all that was made of it; without `block_id` the last that this duckling signed."""
+        return self._call("revoke_grant", given(grant=grant, block_id=block_id))
+
     # ---- lobster binds ----
 
     def lobsters(self) -> Pages:

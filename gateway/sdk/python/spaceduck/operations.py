@@ -60,6 +60,12 @@ OPERATIONS: dict[str, Operation] = {
     "bonds": Operation("GET", "/beak/bonds", is_acting=True),
     "change_bond": Operation("PATCH", "/beak/bonds/{id}", is_acting=True),
 
+    "grants": Operation("GET", "/beak/grants", is_acting=True),
+    "make_grant": Operation("POST", "/beak/grant", has_key=True, is_acting=True),
+    "narrow_grant": Operation("POST", "/beak/grant/narrow", has_key=True, is_acting=True),
+    "verify_grant": Operation("POST", "/beak/grant/verify"),
+    "revoke_grant": Operation("POST", "/beak/grant/revoke", is_acting=True),
+
     "lobsters": Operation("GET", "/beak/lobster", is_acting=True),
     "lobster": Operation("GET", "/beak/lobster/{id}", is_acting=True),
     "begin_lobster": Operation("POST", "/beak/lobster/begin", has_key=True, is_acting=True),

@@ -222,6 +222,19 @@ def test_everybody_may_ask_how_it_is(pond: Any) -> None:
         assert anybody.duckling(next(anybody.directory())["duckling_id"])["proof"]
 
 
+def test_a_grant_is_made_handed_on_used_and_taken_back(pond: Any) -> None:
+    target, helper = hatch(pond.alice, "Granting"), hatch(pond.alice, "Granted")
+    own, other = (next(duck.spaceducks())["duckling_id"] for duck in (target, helper))
+    made = target.make_grant(other, ["live.*"], uses=3, further=1)
+    narrow = helper.narrow_grant(made["grant"], own, scopes=["live.read"], uses=1)
+    assert narrow["uses"] == 1 and len(narrow["blocks"]) == 2
+    assert helper.verify_grant(made["grant"], action="live.read")["valid"]
+    assert helper.verify_grant(made["grant"], from_=own)["reason"] == "other_holder"
+    helper.peck(own, "live.read", grant=made["grant"])
+    until("its use", lambda: [block for block in target.grants() if block["used"] == 1])
+    assert target.revoke_grant(made["grant"])["status"] == "revoked"
+
+
 def test_lobster_binds_are_for_operators_and_their_ducklings_may_look(pair: Any) -> None:
     asker, _, target = pair
     assert list(asker.lobsters()) == []
