@@ -1,4 +1,6 @@
 #include "backup.h"
+
+#include "file_io.h"
 #include "log.h"
 
 #include <assert.h>
@@ -82,26 +84,10 @@ struct backup_writer { /* in guarded memory: keys, and what is not sealed yet */
     size_t size; /* in the chunk */
 };
 
-static int write_all(int file, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t put = write(file, bytes, size);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? FAULT_DISK_FULL
-                                                                        : FAULT_FILE;
-        bytes += put;
-        size -= (size_t)put;
-    }
-    return 0;
-}
-
 static int write_summed(struct backup_writer *writer, const uint8_t *bytes, size_t size)
 {
     crypto_generichash_update(&writer->sum, bytes, size);
-    return write_all(writer->file, bytes, size);
+    return file_write_all(writer->file, bytes, size);
 }
 
 int backup_writer_open(struct backup_writer **opened, int file, struct bytes passphrase)
@@ -215,7 +201,7 @@ int backup_finish(struct backup_writer *writer)
     if (fault)
         return fault;
     crypto_generichash_final(&writer->sum, sum, sizeof sum);
-    fault = write_all(writer->file, sum, sizeof sum);
+    fault = file_write_all(writer->file, sum, sizeof sum);
     if (!fault && fsync(writer->file) != 0)
         fault = errno == ENOSPC || errno == EDQUOT ? FAULT_DISK_FULL : FAULT_FILE;
     return fault;
@@ -229,23 +215,6 @@ void backup_writer_close(struct backup_writer *writer)
 /* ---- is it whole? ---- */
 
 /* At most `size` bytes; fewer at the end. */
-static int read_some(int file, uint8_t *bytes, size_t size, size_t *got)
-{
-    *got = 0;
-    while (*got < size) {
-        ssize_t part = read(file, bytes + *got, size - *got);
-
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part < 0)
-            return FAULT_FILE;
-        if (part == 0)
-            break;
-        *got += (size_t)part;
-    }
-    return 0;
-}
-
 static enum backup_verdict judge_head(const uint8_t *head, size_t size)
 {
     uint64_t ops, memory;
@@ -274,7 +243,7 @@ static enum backup_verdict judge_sum(int file, uint64_t *whole, int *fault)
     crypto_generichash_init(&state, NULL, 0, CHECKSUM_SIZE);
     *whole = 0;
     do {
-        *fault = read_some(file, part + held, CHUNK_SIZE, &got);
+        *fault = file_read_all(file, part + held, CHUNK_SIZE, &got);
         *whole += got;
         held += got;
         if (held > CHECKSUM_SIZE) {
@@ -309,7 +278,7 @@ static enum backup_verdict next_chunk(struct reader *reader, int *fault)
 
     if (reader->is_last || size < crypto_secretstream_xchacha20poly1305_ABYTES)
         return BACKUP_DAMAGED;
-    *fault = read_some(reader->file, reader->sealed, size, &got);
+    *fault = file_read_all(reader->file, reader->sealed, size, &got);
     if (*fault || got < size)
         return BACKUP_DAMAGED;
     if (crypto_secretstream_xchacha20poly1305_pull(
@@ -452,7 +421,7 @@ enum backup_verdict backup_read(int file, struct bytes passphrase, const struct 
     memset(reader, 0, sizeof *reader);
     reader->file = file;
     *fault =
-        lseek(file, 0, SEEK_SET) == 0 ? read_some(file, reader->head, HEAD_SIZE, &got) : FAULT_FILE;
+        lseek(file, 0, SEEK_SET) == 0 ? file_read_all(file, reader->head, HEAD_SIZE, &got) : FAULT_FILE;
     verdict = *fault ? BACKUP_TAKEN : judge_head(reader->head, got);
     if (verdict == BACKUP_TAKEN && !*fault && lseek(file, 0, SEEK_SET) != 0)
         *fault = FAULT_FILE;

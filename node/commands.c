@@ -329,7 +329,7 @@ int fail(const struct call *call, const char *code, const char *format, ...)
     if (call->json)
         print_json(json_pack("{s:s, s:s}", "error", code, "message", message));
     fprintf(stderr, "ducknode %s: %s\n", call->command->name, message);
-    return 1;
+    return strcmp(code, "usage") == 0 ? 2 : 1;
 }
 
 void print_json(json_t *document)

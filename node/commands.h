@@ -55,6 +55,7 @@ bool call_json(const struct call *call, size_t argument, const char **json);   /
 /* Says what is wrong with the command line, and where to read on; 2. */
 int misused(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Says what went wrong, with --json as a document; 1, or 2 when the code is "usage": the words make no sense. */
 int fail(const struct call *call, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void print_json(json_t *document); /* and frees it */

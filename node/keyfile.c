@@ -9,6 +9,8 @@
  *     secrets       in clear; or tag (16) and secretbox
  *     checksum  32  BLAKE2b-256 of all before: tells a torn file from a wrong passphrase */
 #include "keyfile.h"
+
+#include "file_io.h"
 #include "log.h"
 
 #include <assert.h>
@@ -239,38 +241,6 @@ static int open_checked(int directory, const char *name, int *file)
     return FAULT_PERMISSIONS;
 }
 
-static int read_all(int file, uint8_t *bytes, size_t capacity, size_t *size)
-{
-    *size = 0;
-    while (*size < capacity) {
-        ssize_t got = read(file, bytes + *size, capacity - *size);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return FAULT_FILE;
-        if (got == 0)
-            break;
-        *size += (size_t)got;
-    }
-    return 0;
-}
-
-static int write_all(int file, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t put = write(file, bytes, size);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return fault_of_errno();
-        bytes += put;
-        size -= (size_t)put;
-    }
-    return fsync(file) == 0 ? 0 : fault_of_errno();
-}
-
 static void temporary_name(enum keyfile_owner owner, enum part part, char name[32])
 {
     snprintf(name, 32, "%s.new", names[owner][part]);
@@ -289,7 +259,9 @@ static int write_temporary(enum keyfile_owner owner, int directory, enum part pa
                   modes[owner][part]);
     if (file < 0)
         return fault_of_errno();
-    fault = write_all(file, bytes.data, bytes.size);
+    fault = file_write_all(file, bytes.data, bytes.size);
+    if (!fault && fsync(file) != 0)
+        fault = fault_of_errno();
     close(file);
     return fault;
 }
@@ -407,7 +379,7 @@ static int read_file(const char *folder, const char *name, uint8_t *bytes, size_
         return fault;
     fault = open_checked(directory, name, &file);
     if (!fault) {
-        fault = read_all(file, bytes, FILE_MAX + 1, size);
+        fault = file_read_all(file, bytes, FILE_MAX + 1, size);
         close(file);
     }
     close(directory);

@@ -115,6 +115,20 @@ def what_makes_no_sense_is_refused_and_not_read_as_something_else():
         assert alice.json("answer", peck, '"sunny"')["result"] == "sunny"
 
 
+def words_that_no_command_knows_are_misuse_and_no_failure():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        duckling = alice.json("hatch", "One")["duckling_id"]
+        for words in (("audit", "frob"), ("grant", "key", duckling), ("grant", "show"), ("grant", "frob"),
+                      ("handlers", "frob"), ("limits", "set"), ("limits", "frob"), ("limits", "show", "peck"),
+                      ("operator", "sign"), ("operator", "revoke"), ("operator", "publish"), ("operator", "trust"),
+                      ("operator", "frob"), ("receipt", "frob", alice.config), ("certificate", "frob", duckling),
+                      ("bond", "frob", duckling), ("lobster", "frob"), ("revoke", "frob", duckling, "--for-good")):
+            for as_json in ((), ("--json",)):
+                done = alice.command(*words, *as_json, check=False)
+                assert done.returncode == 2 and done.stderr.startswith("ducknode " + words[0]), (words, done)
+
+
 def a_file_that_may_not_grow_does_not_kill_the_node():
     with tempfile.TemporaryDirectory() as folder:
         state = os.path.join(folder, "node")
@@ -129,4 +143,5 @@ run(a_node_stays_in_the_network_that_it_was_made_for, init_says_how_this_very_no
     a_passphrase_file_that_cannot_be_read_is_named,
     an_init_that_fails_leaves_no_half_of_a_node, help_is_given_where_it_is_asked_for,
     what_makes_no_sense_is_refused_and_not_read_as_something_else,
+    words_that_no_command_knows_are_misuse_and_no_failure,
     a_file_that_may_not_grow_does_not_kill_the_node)
