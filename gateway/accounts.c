@@ -506,3 +506,14 @@ bool accounts_rotate(struct accounts *accounts, uint64_t operator_id, const stru
     order->duckling = *duckling;
     return accounts_give(accounts, order);
 }
+
+bool accounts_identity_rotated(struct accounts *accounts, uint64_t operator_id,
+                               const struct id *duckling, const struct id *certificate)
+{
+    struct order *order = order_new(ORDER_IDENTITY_ROTATED, NULL, NULL);
+
+    order->operator_id = operator_id;
+    order->duckling = *duckling;
+    order->result.certificate = *certificate;
+    return accounts_give(accounts, order);
+}

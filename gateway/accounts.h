@@ -165,6 +165,10 @@ bool accounts_reset(struct accounts *accounts, const char *email, const char *co
 bool accounts_rotate(struct accounts *accounts, uint64_t operator_id, const struct id *duckling,
                      accounts_done *done, void *context);
 
+/* The node has replaced the duckling's own key: an event, `key_rotated`. False: the queue is full, it is not told. */
+bool accounts_identity_rotated(struct accounts *accounts, uint64_t operator_id, const struct id *duckling,
+                               const struct id *certificate);
+
 /* ---- reads ---- */
 
 enum access_kind { ACCESS_SESSION, ACCESS_BEAK_KEY };

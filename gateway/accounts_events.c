@@ -45,11 +45,15 @@ int accounts_note_hatch(struct accounts *accounts, const struct gate_duckling *d
     return fault;
 }
 
-int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling *duckling)
+int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling *duckling,
+                           const struct id *certificate)
 {
     json_t *data = json_object();
+    char text[ID_TEXT_SIZE];
 
-    reply_word(data, "what", "beak_key");
+    reply_word(data, "what", certificate ? "identity" : "beak_key");
+    if (certificate)
+        reply_word(data, "certificate_id", id_text(ID_CERTIFICATE, certificate, text));
     return keep(accounts, duckling, HAPPENED_KEY_ROTATED, data);
 }
 

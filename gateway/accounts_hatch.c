@@ -336,12 +336,34 @@ static int rotate_key(struct accounts *accounts, struct order *order)
     }
     order->result.certificate = row.certificate;
     fault = give_beak_key(accounts, order, order->operator_id);
-    return fault ? fault : accounts_note_rotation(accounts, &row);
+    return fault ? fault : accounts_note_rotation(accounts, &row, NULL);
 }
 
 bool order_rotate(struct accounts *accounts, struct order *order)
 {
     order_in_transaction(accounts, order, rotate_key);
+    accounts_say_happened(accounts, order, order->operator_id);
+    return true;
+}
+
+/* The node has done it; here it is an event. */
+static int note_identity(struct accounts *accounts, struct order *order)
+{
+    struct gate_duckling row;
+    bool found;
+    int fault = gate_duckling_find(accounts->store, &order->duckling, &row, &found);
+
+    if (fault)
+        return fault;
+    if (found && row.operator_id == order->operator_id)
+        return accounts_note_rotation(accounts, &row, &order->result.certificate);
+    order_verdict(order, ACCOUNTS_NOT_FOUND);
+    return 0;
+}
+
+bool order_identity_rotated(struct accounts *accounts, struct order *order)
+{
+    order_in_transaction(accounts, order, note_identity);
     accounts_say_happened(accounts, order, order->operator_id);
     return true;
 }

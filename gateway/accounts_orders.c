@@ -104,6 +104,8 @@ static bool carry_out(struct accounts *accounts, struct order *order)
         return order_reset(accounts, order);
     case ORDER_ROTATE:
         return order_rotate(accounts, order);
+    case ORDER_IDENTITY_ROTATED:
+        return order_identity_rotated(accounts, order);
     case ORDER_TOUCH:
         return order_touch(accounts, order);
     case ORDER_END_SESSION:

@@ -29,6 +29,7 @@ enum order_kind {
     ORDER_FORGOT,
     ORDER_RESET,
     ORDER_ROTATE,
+    ORDER_IDENTITY_ROTATED,
     ORDER_TOUCH,
     ORDER_END_SESSION,
     ORDER_END_OTHERS,
@@ -116,7 +117,9 @@ void accounts_complain(const struct accounts *accounts, const char *what, int fa
 /* ---- accounts_events.c: within the transaction of the deed ---- */
 struct gate_duckling;
 int accounts_note_hatch(struct accounts *accounts, const struct gate_duckling *duckling);
-int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling *duckling);
+/* `certificate`: of the identity's new key; NULL: it was the beak key. */
+int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling *duckling,
+                           const struct id *certificate);
 /* After it: if it was done, whoever takes events on is told. */
 void accounts_say_happened(const struct accounts *accounts, const struct order *order,
                            uint64_t operator_id);
@@ -178,6 +181,7 @@ bool order_hatch_for_operator(struct accounts *accounts, struct order *order);
 bool order_hatched(struct accounts *accounts, struct order *order);
 bool order_egg_back(struct accounts *accounts, struct order *order);
 bool order_rotate(struct accounts *accounts, struct order *order);
+bool order_identity_rotated(struct accounts *accounts, struct order *order);
 bool order_auth(struct accounts *accounts, struct order *order); /* accounts_sessions.c */
 bool order_logout(struct accounts *accounts, struct order *order);
 bool order_touch(struct accounts *accounts, struct order *order);

@@ -1,6 +1,7 @@
 /* An operator's ducklings: their keys, and the list of them. */
 #include "errand.h"
 #include "form.h"
+#include "gate_log.h"
 #include "wire/local.pb-c.h"
 
 #include <stdio.h>
@@ -25,7 +26,15 @@ static void tell_identity(struct exchange *exchange)
 {
     const Duck__RotateAnswer *rotated = exchange->reply->rotate;
     json_t *object = json_object();
+    struct id certificate;
 
+    if (id_parse(ID_CERTIFICATE, bytes_of_text(rotated->certificate_id), &certificate) &&
+        !accounts_identity_rotated(exchange->gateway->accounts, exchange->access.operator_id,
+                                   &exchange->acting, &certificate))
+        gate_log(GATE_LOG_WARNING, "events",
+                 "nobody is told that the key of %s was rotated: too "
+                 "much is going on",
+                 exchange->acting_text);
     reply_word(object, "duckling_id", rotated->identity);
     reply_word(object, "certificate_id", rotated->certificate_id);
     reply_base64(object, "chain", bytes_of(rotated->chain.data, rotated->chain.len));

@@ -5,6 +5,8 @@ import os
 import shutil
 
 from pond import Pond, Refused, run, until
+from receiver import Receiver
+from stream import Stream
 
 NEXT_KEYS = ("node.next.key", "ducklings.next.key")
 
@@ -119,14 +121,20 @@ def a_chain_says_offline_which_key_spoke_when():
 
 
 def over_rest_the_node_rotates_what_was_left_to_it():
-    with Pond("alice", "bob") as pond:
+    with Pond("alice", "bob", extra="webhook_allow = 127.0.0.1/32\n") as pond, Receiver() as receiver:
         duck, friend = pond.alice.hatch("a@example.org", "Duck"), pond.bob.hatch("b@example.org", "Friend")
+        duck.post("/beak/webhooks", url=receiver.url("/hook"), events=["key_rotated"])
+        stream = Stream(pond.alice, duck.key, query="?events=key_rotated")
         until("bob knows the duck", lambda: speaks_of(pond.bob, duck.id) == 1)
         duck.bond_with(friend, "query")
         for count in (2, 3):
             turned = duck.post("/beak/rotate", what="identity")
             assert turned["duckling_id"] == duck.id and "beak_key" not in turned, turned
             until("bob hears of it", lambda: speaks_of(pond.bob, duck.id) == count)
+            said = {"what": "identity", "duckling_id": duck.id, "certificate_id": turned["certificate_id"]}
+            assert stream.event()[2]["data"] == said
+            until("the webhook", lambda: said in [came[3]["data"] for came in receiver.came])
+        stream.close()
         sent = duck.post("/beak/peck", target=friend.id, action="query", payload={})["peck_id"]
         duck.becomes(sent, "taken")
         pond.alice.command("rotate", duck.id)  # the command goes on from there
