@@ -381,7 +381,12 @@ static bool is_current(const struct repair *repair, const struct id *peer, uint3
 static void answered_probe(struct repair *repair, const struct recordset *set,
                            enum reconcile_verdict verdict, const struct moment *at)
 {
-    if (verdict == RECONCILE_DONE) {
+    if (verdict == RECONCILE_DONE)
+        take_needs(repair); /* a set of a few is answered with all of their names at once */
+    if (verdict == RECONCILE_DONE && repair->need_count > 0) {
+        repair->after_fetch = repair->step;
+        fetch(repair, set, at);
+    } else if (verdict == RECONCILE_DONE) {
         *(repair->step == PROBE ? &repair->figures.equal : &repair->figures.repaired) += 1;
         end_well(repair, repair->step == PROBE ? "equal" : "repaired", at);
     } else if (repair->step == PROBE) {

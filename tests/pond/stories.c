@@ -72,22 +72,22 @@ START_TEST(news_reaches_all_of_ten_nodes)
     expect(pond, SECOND_MS,
            "[  10006] erin  learns alice's duckling record\n"
            "[  10006] erin  learns alice's metrics record\n"
-           "[  10007] bob   learns alice's duckling record\n"
-           "[  10007] bob   learns alice's metrics record\n"
-           "[  10009] frank learns alice's duckling record\n"
-           "[  10009] frank learns alice's metrics record\n"
-           "[  10009] heidi learns alice's duckling record\n"
-           "[  10009] heidi learns alice's metrics record\n"
-           "[  10009] carol learns alice's duckling record\n"
-           "[  10009] carol learns alice's metrics record\n"
+           "[  10006] bob   learns alice's duckling record\n"
+           "[  10006] bob   learns alice's metrics record\n"
+           "[  10008] dave  learns alice's duckling record\n"
+           "[  10008] dave  learns alice's metrics record\n"
+           "[  10008] heidi learns alice's duckling record\n"
+           "[  10008] heidi learns alice's metrics record\n"
            "[  10009] judy  learns alice's duckling record\n"
            "[  10009] judy  learns alice's metrics record\n"
-           "[  10010] dave  learns alice's duckling record\n"
-           "[  10010] dave  learns alice's metrics record\n"
-           "[  10010] grace learns alice's duckling record\n"
-           "[  10010] grace learns alice's metrics record\n"
-           "[  10016] ivan  learns alice's duckling record\n"
-           "[  10016] ivan  learns alice's metrics record\n");
+           "[  10009] carol learns alice's duckling record\n"
+           "[  10009] carol learns alice's metrics record\n"
+           "[  10009] frank learns alice's duckling record\n"
+           "[  10009] frank learns alice's metrics record\n"
+           "[  10009] grace learns alice's duckling record\n"
+           "[  10009] grace learns alice's metrics record\n"
+           "[  10014] ivan  learns alice's duckling record\n"
+           "[  10014] ivan  learns alice's metrics record\n");
     pond_free(pond);
 }
 END_TEST
@@ -137,8 +137,8 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, 5 * SECOND_MS,
            "[  10000]       1 of 3 are cut off\n"
-           "[  10016] carol learns alice's duckling record\n"
-           "[  10016] carol learns alice's metrics record\n"
+           "[  10015] carol learns alice's duckling record\n"
+           "[  10015] carol learns alice's metrics record\n"
            "[  11033] bob   carol does not answer: accused\n"
            "[  11033] bob   carol is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
@@ -161,16 +161,16 @@ START_TEST(a_short_partition_is_no_more_than_a_delay)
            "[  15000] bob   this node was accused of not answering: refuted\n"
            "[  15000] carol alice is suspect\n"
            "[  15000] alice this node was accused of not answering: refuted\n"
-           "[  15007] alice learns bob's node record\n"
            "[  15007] bob   learns alice's node record\n"
            "[  15007] bob   alice is alive\n"
-           "[  15008] carol learns bob's node record\n"
-           "[  15009] bob   learns carol's node record\n"
-           "[  15009] bob   carol is alive\n"
+           "[  15007] alice learns bob's node record\n"
+           "[  15008] bob   learns carol's node record\n"
+           "[  15008] bob   carol is alive\n"
+           "[  15009] carol learns bob's node record\n"
            "[  15015] alice learns carol's node record\n"
            "[  15015] alice carol is alive\n"
-           "[  15016] carol learns alice's node record\n"
-           "[  15016] carol alice is alive\n");
+           "[  15018] carol learns alice's node record\n"
+           "[  15018] carol alice is alive\n");
     pond_free(pond);
 }
 END_TEST
@@ -184,8 +184,8 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_hatch(pond, ALICE, "Dot");
     expect(pond, 90 * SECOND_MS,
            "[  10000]       1 of 3 are cut off\n"
-           "[  10016] carol learns alice's duckling record\n"
-           "[  10016] carol learns alice's metrics record\n"
+           "[  10015] carol learns alice's duckling record\n"
+           "[  10015] carol learns alice's metrics record\n"
            "[  11033] bob   carol does not answer: accused\n"
            "[  11033] bob   carol is suspect\n"
            "[  12026] alice bob does not answer: accused\n"
@@ -205,25 +205,25 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 102037] bob   link up with carol, dialled here\n"
-           "[ 102037] bob   carol is alive\n"
-           "[ 102045] carol link up with bob, dialled there\n"
-           "[ 102045] carol bob is alive\n"
+           "[ 102036] bob   link up with carol, dialled here\n"
+           "[ 102036] bob   carol is alive\n"
+           "[ 102043] carol link up with bob, dialled there\n"
+           "[ 102043] carol bob is alive\n"
            "[ 102045] carol this node was accused of not answering: refuted\n"
-           "[ 102053] bob   this node was accused of not answering: refuted\n"
+           "[ 102051] bob   this node was accused of not answering: refuted\n"
            "[ 102054] bob   learns carol's node record\n"
-           "[ 102062] alice learns carol's node record\n"
-           "[ 102062] carol learns bob's node record\n"
-           "[ 102081] alice learns bob's node record\n"
-           "[ 102081] alice bob is alive\n"
-           "[ 102091] bob   learns alice's duckling record\n"
-           "[ 102091] bob   learns alice's metrics record\n"
-           "[ 103780] bob   link up with alice, dialled here\n"
-           "[ 103780] bob   alice is alive\n"
-           "[ 103787] alice link up with bob, dialled there\n"
+           "[ 102060] carol learns bob's node record\n"
+           "[ 102063] alice learns carol's node record\n"
+           "[ 102071] bob   learns alice's duckling record\n"
+           "[ 102072] bob   learns alice's metrics record\n"
+           "[ 102080] alice learns bob's node record\n"
+           "[ 102080] alice bob is alive\n"
+           "[ 103779] bob   link up with alice, dialled here\n"
+           "[ 103779] bob   alice is alive\n"
+           "[ 103786] alice link up with bob, dialled there\n"
            "[ 103787] alice this node was accused of not answering: refuted\n"
            "[ 103795] bob   learns alice's node record\n"
-           "[ 103804] carol learns alice's node record\n");
+           "[ 103802] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -261,7 +261,7 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
 
     pond_forge(pond, ALICE, CAROL, BOB);
     expect(pond, SECOND_MS,
-           "[  10007] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
+           "[  10006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n");
     ck_assert_int_eq(version_compare(pond_version(pond, BOB, CAROL), before), 0);
     ck_assert_uint_eq(pond_refused(pond, BOB), 1);
     pond_forge(pond, ALICE, CAROL, BOB);
@@ -270,9 +270,9 @@ START_TEST(a_forged_record_is_refused_and_the_third_ends_the_link)
            "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
            "[  11006] bob   refuses a frame of kind 5 from alice: the signature does not hold\n"
            "[  11006] bob   link down with alice\n"
-           "[  11012] alice link down with bob\n"
+           "[  11013] alice link down with bob\n"
            "[  11055] bob   link up with alice, dialled here\n"
-           "[  11063] alice link up with bob, dialled there\n");
+           "[  11062] alice link up with bob, dialled there\n");
     pond_free(pond);
 }
 END_TEST

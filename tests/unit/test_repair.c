@@ -199,6 +199,28 @@ START_TEST(equal_sets_cost_one_probe)
 }
 END_TEST
 
+/* Then the answer to a probe is the list of them. */
+START_TEST(a_probe_finds_what_differs_between_sets_of_two)
+{
+    struct stamp stamp;
+
+    begin_equal(20);
+    while (recordset_count(bed.ours) > 2) {
+        recordset_read(bed.ours, 0, &stamp, 1);
+        recordset_erase(bed.ours, &stamp);
+        recordset_erase(bed.theirs, &stamp);
+    }
+    recordset_read(bed.theirs, 1, &stamp, 1);
+    recordset_erase(bed.theirs, &stamp); /* its owner said it anew: */
+    add(false, true, 1, 1000000, 1000000);
+    repair_suggest(bed.repair, &peer, false, bed.at.now_ms);
+    run();
+    ck_assert_str_eq(bed.ended, "repaired");
+    ck_assert(holds_all_of_theirs());
+    ck_assert_uint_eq(bed.fetched, 1);
+}
+END_TEST
+
 START_TEST(an_empty_node_lets_a_neighbour_stream_its_set)
 {
     add(false, true, 950, 1000000, 1000000);
@@ -664,6 +686,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, make, unmake);
     tcase_add_test(tests, equal_sets_cost_one_probe);
+    tcase_add_test(tests, a_probe_finds_what_differs_between_sets_of_two);
     tcase_add_test(tests, an_empty_node_lets_a_neighbour_stream_its_set);
     tcase_add_test(tests, a_scattered_difference_is_fetched_whole);
     tcase_add_test(tests, what_was_issued_since_the_last_session_comes_without_looking_at_the_rest);
