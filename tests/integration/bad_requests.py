@@ -355,6 +355,7 @@ def open_world(alice):
     alice.hatch("spare@example.com", "Spare", PASSWORD)
     world.ended = alice.hatch("ended@example.com", "Ended", PASSWORD)
     world.first.bond_with(world.stranger)
+    world.grant = world.first.post("/beak/grant", holder=world.stranger.id, scopes=["granted.*"])["grant"]
     world.token, world.spare_token = (
         alice.http("POST", "/beak/auth", {"email": email, "password": PASSWORD})["token"]
         for email in ("first@example.com", "spare@example.com"))
