@@ -66,17 +66,21 @@ static void accept_ended(void *context)
 
 static void wait_for_sweep(struct local_api *api)
 {
-    uint64_t until_ms = clock_now_ms() + WHEEL_TICK_MS;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
-                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    uint64_t tick = local_next_tick(api), until_ms;
+    struct timespec until;
 
-    if (api->armed > 0 || api->accept_at_ms) {
+    if (api->accept_at_ms && api->accept_at_ms / WHEEL_TICK_MS + 1 < tick)
+        tick = api->accept_at_ms / WHEEL_TICK_MS + 1;
+    api->sweeper_tick = tick;
+    if (tick == UINT64_MAX) {
+        pthread_cond_wait(&api->for_sweeper, &api->lock);
+    } else {
+        until_ms = tick * WHEEL_TICK_MS;
+        until = (struct timespec){.tv_sec = (time_t)(until_ms / 1000),
+                                  .tv_nsec = (long)(until_ms % 1000) * 1000000};
         pthread_cond_timedwait(&api->for_sweeper, &api->lock, &until);
-        return;
     }
-    api->sweeper_rests = true;
-    pthread_cond_wait(&api->for_sweeper, &api->lock);
-    api->sweeper_rests = false;
+    api->sweeper_tick = 0;
 }
 
 /* Under the lock, let go meanwhile. */

@@ -230,7 +230,7 @@ struct local_api {
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
     size_t armed;            /* requests in the wheel */
-    bool sweeper_rests;      /* until it is told: nothing was armed */
+    uint64_t sweeper_tick;   /* until which it sleeps, unless it is told; while it works: 0 */
     uint64_t swept_tick;
     struct { struct id bond, duckling, with; } bond_ended; /* told just before its reply */
     struct {
@@ -292,6 +292,8 @@ void local_refuse_until(struct request *request, enum refusal_code code, const c
 void local_ask_again(struct request *request); /* what it asked for; it waits for the answer */
 bool local_is_as_far(const struct request *request, enum peck_state state);
 bool local_is_over(const struct request *request); /* it waits no longer */
+/* Under the lock. When the sweeper has something to do again, as a tick; UINT64_MAX: nothing is armed. */
+uint64_t local_next_tick(const struct local_api *api);
 void local_sweep(struct local_api *api, uint64_t now_ms);
 
 /* ---- local_told.c: what the loop tells; all under the lock ---- */

@@ -121,8 +121,19 @@ void local_arm(struct request *request, uint64_t deadline_ms)
         tick = api->swept_tick + 1;
     ring_put_last(&api->wheel[tick % WHEEL_SLOTS], &request->wheel);
     api->armed++;
-    if (api->sweeper_rests) /* else it looks at the next tick */
+    if (tick < api->sweeper_tick)
         pthread_cond_signal(&api->for_sweeper);
+}
+
+uint64_t local_next_tick(const struct local_api *api)
+{
+    uint64_t tick = api->swept_tick + 1;
+
+    if (api->armed == 0)
+        return UINT64_MAX;
+    while (tick < api->swept_tick + WHEEL_SLOTS && ring_is_alone(&api->wheel[tick % WHEEL_SLOTS]))
+        tick++;
+    return tick;
 }
 
 void local_answer(struct request *request, void *reply)
