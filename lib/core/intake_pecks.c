@@ -129,22 +129,30 @@ static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms
     return INTAKE_TAKEN;
 }
 
+/* Each frame carries its own kind of receipt, and no other. */
+static enum intake_verdict open_word(struct intake *intake, enum event_kind kind, uint64_t wall_ms,
+                                     struct arena *arena, struct event *event,
+                                     char reason[REASON_SIZE])
+{
+    enum intake_verdict verdict = check_receipt(intake, wall_ms, arena, event, reason);
+    bool is_partial = event->receipt.receipt.kind == RECEIPT_PARTIAL;
+
+    event->kind = kind;
+    return verdict == INTAKE_TAKEN && is_partial != (kind == EVENT_PARTIAL) ? INTAKE_BAD_BODY
+                                                                            : verdict;
+}
+
 enum intake_verdict intake_open_receipt(struct intake *intake, struct bytes body, uint64_t wall_ms,
                                         struct arena *arena, struct event *event,
                                         char reason[REASON_SIZE])
 {
     Duck__ReceiptFrame *frame = intake_unpack(&duck__receipt_frame__descriptor, body, arena);
-    enum intake_verdict verdict;
 
     if (!frame)
         return INTAKE_MALFORMED;
     event->receipt.wire = borrowed(frame->receipt);
     event->receipt.chain = borrowed(frame->chain);
-    verdict = check_receipt(intake, wall_ms, arena, event, reason);
-    if (verdict == INTAKE_TAKEN && event->receipt.receipt.kind == RECEIPT_PARTIAL)
-        return INTAKE_BAD_BODY;
-    event->kind = EVENT_RECEIPT;
-    return verdict;
+    return open_word(intake, EVENT_RECEIPT, wall_ms, arena, event, reason);
 }
 
 enum intake_verdict intake_open_partial(struct intake *intake, struct bytes body, uint64_t wall_ms,
@@ -152,17 +160,12 @@ enum intake_verdict intake_open_partial(struct intake *intake, struct bytes body
                                         char reason[REASON_SIZE])
 {
     Duck__PartialFrame *frame = intake_unpack(&duck__partial_frame__descriptor, body, arena);
-    enum intake_verdict verdict;
 
     if (!frame)
         return INTAKE_MALFORMED;
     event->receipt.wire = borrowed(frame->receipt);
     event->receipt.chain = borrowed(frame->chain);
-    verdict = check_receipt(intake, wall_ms, arena, event, reason);
-    if (verdict == INTAKE_TAKEN && event->receipt.receipt.kind != RECEIPT_PARTIAL)
-        return INTAKE_BAD_BODY;
-    event->kind = EVENT_PARTIAL;
-    return verdict;
+    return open_word(intake, EVENT_PARTIAL, wall_ms, arena, event, reason);
 }
 
 enum intake_verdict intake_open_refusal(struct bytes body, struct arena *arena, struct event *event)
