@@ -216,17 +216,27 @@ void reply_number(json_t *object, const char *name, uint64_t number)
     json_object_set_new(object, name, json_integer(value));
 }
 
-void reply_base64(json_t *object, const char *name, struct bytes bytes)
+static void put_base64(json_t *object, const char *name, struct bytes bytes, int variant)
 {
-    size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
+    size_t size = sodium_base64_encoded_len(bytes.size, variant);
     char *text;
 
     if (bytes.size == 0)
         return;
     text = memory_take(size);
-    sodium_bin2base64(text, size, bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(text, size, bytes.data, bytes.size, variant);
     json_object_set_new(object, name, json_string(text));
     memory_give_back(text);
+}
+
+void reply_base64(json_t *object, const char *name, struct bytes bytes)
+{
+    put_base64(object, name, bytes, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void reply_base64url(json_t *object, const char *name, struct bytes bytes)
+{
+    put_base64(object, name, bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 void reply_json(json_t *object, const char *name, struct bytes text)

@@ -45,6 +45,7 @@ void reply_word(json_t *object, const char *name, const char *text); /* NUL-term
 void reply_date(json_t *object, const char *name, uint64_t wall_ms);
 void reply_number(json_t *object, const char *name, uint64_t number);
 void reply_base64(json_t *object, const char *name, struct bytes bytes);
+void reply_base64url(json_t *object, const char *name, struct bytes bytes); /* RFC 4648, section 5, without padding */
 /* JSON of a peer: as a value, or, when it is not JSON by our rules, as `name`_base64. */
 void reply_json(json_t *object, const char *name, struct bytes text);
 

@@ -111,6 +111,7 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
     if (depth == VIEW_WHOLE) {
         reply_base64(object, "envelope", slice(peck->envelope));
         reply_base64(object, "chain", slice(peck->chain));
+        reply_base64url(object, "grant", slice(peck->grant));
     }
     return object;
 }

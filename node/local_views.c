@@ -111,6 +111,7 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     if (detail == PECK_WHOLE) {
         composed->envelope = bytes_for(stored->wire);
         composed->chain = bytes_for(stored->chain);
+        composed->grant = bytes_for(peck->grant);
     }
     return composed;
 }

@@ -343,6 +343,8 @@ def peck_stories(world):
     granted = world.call("sendPeck", 202, token=one.key,
                          body={**send, "action": "granted", "grant": grant})
     two.becomes(granted["peck_id"], "taken")
+    for end in (one, two):
+        assert world.call("getPeck", 200, token=end.key, path={"id": granted["peck_id"]})["grant"] == grant
     one.post("/beak/cancel", peck_id=granted["peck_id"])
     two.becomes(granted["peck_id"], "cancelled")
     keyed = {"Idempotency-Key": "two"}

@@ -83,6 +83,8 @@ export interface PeckView {
   receipts: Receipt[];
   envelope?: string;
   chain?: string;
+  /** That it carries; not in lists. */
+  grant?: string;
 }
 
 export interface BondLimits {
