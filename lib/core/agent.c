@@ -208,7 +208,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->news = news_new(NEWS_SLOTS_MAX, seed);
     agent_make_sets(agent);
     agent->bonds = bonds_new(BONDS_MAX);
-    agent->grants = grants_new(GRANT_ROWS_MAX, GRANT_ROWS_PER_GRANT_MAX);
+    agent->grants = grants_new(&grants_limits_default);
     agent->tray = tray_new(TRAY_MAX);
     agent_init_perches(agent);
     agent->node_refresh_at_ms = MOMENT_NEVER;

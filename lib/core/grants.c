@@ -10,26 +10,32 @@ struct row {
     struct grant_row row;
 };
 
-/* How many rows a grant has, by its first block. */
+/* How many rows a grant has, by its first block, or a root. */
 struct share {
-    struct idtable_node by_first;
+    struct idtable_node by_id;
     size_t rows;
 };
 
 struct grants {
-    struct idtable rows, shares;
-    size_t rows_max, rows_per_grant_max;
+    struct grants_limits limits;
+    struct idtable rows, of_grants, of_roots;
     uint64_t next_over_ms;
 };
 
-struct grants *grants_new(size_t rows_max, size_t rows_per_grant_max)
+const struct grants_limits grants_limits_default = {
+    .rows = GRANT_ROWS_MAX,
+    .rows_per_root = GRANT_ROWS_PER_ROOT_MAX,
+    .rows_per_grant = GRANT_ROWS_PER_GRANT_MAX,
+};
+
+struct grants *grants_new(const struct grants_limits *limits)
 {
     struct grants *grants = memory_take(sizeof *grants);
 
+    grants->limits = *limits;
     idtable_init(&grants->rows);
-    idtable_init(&grants->shares);
-    grants->rows_max = rows_max;
-    grants->rows_per_grant_max = rows_per_grant_max;
+    idtable_init(&grants->of_grants);
+    idtable_init(&grants->of_roots);
     grants->next_over_ms = MOMENT_NEVER;
     return grants;
 }
@@ -39,7 +45,8 @@ void grants_free(struct grants *grants)
     if (!grants)
         return;
     idtable_free(&grants->rows);
-    idtable_free(&grants->shares);
+    idtable_free(&grants->of_grants);
+    idtable_free(&grants->of_roots);
     memory_give_back(grants);
 }
 
@@ -60,33 +67,67 @@ const struct grant_row *grants_find(const struct grants *grants, const struct id
     return row ? &row->row : NULL;
 }
 
-static size_t rows_of(const struct grants *grants, const struct id *first)
+static size_t rows_of(const struct idtable *shares, const struct id *id)
 {
-    const struct share *share = (const struct share *)idtable_find(&grants->shares, first);
+    const struct share *share = (const struct share *)idtable_find(shares, id);
 
     return share ? share->rows : 0;
 }
 
-/* `most` of one first block. */
-static bool has_room(const struct grants *grants, const struct id *first, size_t rows, size_t most)
+static void count_in(struct idtable *shares, const struct id *id)
 {
+    struct share *share = (struct share *)idtable_find(shares, id);
+
+    if (!share) {
+        share = memory_take(sizeof *share);
+        share->by_id.id = *id;
+        idtable_add(shares, &share->by_id);
+    }
+    share->rows++;
+}
+
+static void count_out(struct idtable *shares, const struct id *id)
+{
+    struct share *share = (struct share *)idtable_find(shares, id);
+
+    assert(share);
+    if (--share->rows > 0)
+        return;
+    idtable_remove(shares, &share->by_id);
+    memory_give_back(share);
+}
+
+/* For `rows` more; `most` of its first block. */
+static bool has_room(const struct grants *grants, const struct grant_block *first, size_t rows,
+                     size_t most)
+{
+    const struct grants_limits *limits = &grants->limits;
+
     return rows == 0 ||
-           (grants->rows.count + rows <= grants->rows_max - GRANT_ROWS_RESERVE(grants->rows_max) &&
-            rows_of(grants, first) + rows <= most);
+           (grants->rows.count + rows <= limits->rows - GRANT_ROWS_RESERVE(limits->rows) &&
+            rows_of(&grants->of_roots, &first->issuer) + rows <=
+                GRANT_ROWS_FOR_USES(limits->rows_per_root) &&
+            rows_of(&grants->of_grants, &first->id) + rows <= most);
+}
+
+/* For a revocation by the root itself: nobody but itself takes its room. */
+static bool has_room_for_root(const struct grants *grants, const struct id *root)
+{
+    const struct grants_limits *limits = &grants->limits;
+    size_t own = rows_of(&grants->of_roots, root);
+
+    if (grants->rows.count >= limits->rows - GRANT_ROWS_RESERVE(limits->rows))
+        return grants->rows.count < limits->rows && own < GRANT_ROWS_FEW(limits->rows_per_root);
+    return own < limits->rows_per_root;
 }
 
 static struct row *add(struct grants *grants, const struct grant_row *given)
 {
-    struct share *share = (struct share *)idtable_find(&grants->shares, &given->first);
     struct row *row = memory_take(sizeof *row);
     uint64_t over_ms = given->not_after_ms + GRANT_KEPT_MS;
 
-    if (!share) {
-        share = memory_take(sizeof *share);
-        share->by_first.id = given->first;
-        idtable_add(&grants->shares, &share->by_first);
-    }
-    share->rows++;
+    count_in(&grants->of_grants, &given->first);
+    count_in(&grants->of_roots, &given->root);
     row->by_block.id = given->block;
     row->row = *given;
     idtable_add(&grants->rows, &row->by_block);
@@ -97,20 +138,15 @@ static struct row *add(struct grants *grants, const struct grant_row *given)
 
 static void drop(struct grants *grants, struct row *row)
 {
-    struct share *share = (struct share *)idtable_find(&grants->shares, &row->row.first);
-
-    assert(share);
-    if (--share->rows == 0) {
-        idtable_remove(&grants->shares, &share->by_first);
-        memory_give_back(share);
-    }
+    count_out(&grants->of_grants, &row->row.first);
+    count_out(&grants->of_roots, &row->row.root);
     idtable_remove(&grants->rows, &row->by_block);
     memory_give_back(row);
 }
 
 bool grants_restore(struct grants *grants, const struct grant_row *row)
 {
-    if (grants->rows.count >= grants->rows_max || find(grants, &row->block))
+    if (grants->rows.count >= grants->limits.rows || find(grants, &row->block))
         return false;
     add(grants, row);
     return true;
@@ -164,8 +200,8 @@ enum grant_verdict grants_judge(const struct grants *grants, const struct grant 
     }
     if (is_spent)
         return GRANT_SPENT;
-    return has_room(grants, &grant->blocks[0].id, missing,
-                    GRANT_ROWS_FOR_USES(grants->rows_per_grant_max))
+    return has_room(grants, &grant->blocks[0], missing,
+                    GRANT_ROWS_FOR_USES(grants->limits.rows_per_grant))
                ? GRANT_OK
                : GRANT_NO_ROOM;
 }
@@ -191,13 +227,13 @@ enum grant_verdict grants_revoke(struct grants *grants, const struct grant *gran
 {
     struct grant_row made = row_of(grant, number);
     struct row *row = find(grants, &made.block);
-    size_t most = GRANT_ROWS_TO_REVOKE(grants->rows_per_grant_max, number);
+    size_t most = GRANT_ROWS_TO_REVOKE(grants->limits.rows_per_grant, number);
 
     change->row_count = 0;
     if ((row && row->row.revoked_ms > 0) || is_dead(grants, grant, &made, number, wall_ms))
         return GRANT_OK;
-    if (!row &&
-        !(by_root ? grants->rows.count < grants->rows_max : has_room(grants, &made.first, 1, most)))
+    if (!row && !(by_root ? has_room_for_root(grants, &made.root)
+                          : has_room(grants, &grant->blocks[0], 1, most)))
         return GRANT_NO_ROOM;
     if (!row)
         row = add(grants, &made);

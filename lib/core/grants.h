@@ -2,8 +2,8 @@
  * used, and which were revoked. For grants see grant.h.
  *
  * A block has a row here once it was revoked, or used if it limits its uses. So one that has no limit
- * costs nothing. Bounded: in all, and for each first block, so that who fills its own share keeps no
- * other grant from being used; and the less, the further down the block is, so that no holder can fill
+ * costs nothing. Bounded: in all, for each root and for each first block, so that who fills its own share
+ * keeps no other grant from being used or revoked; and the less, the further down the block is, so that no holder can fill
  * what those before it need to revoke. A row outlives its block by GRANT_KEPT_MS. */
 #ifndef DUCK_CORE_GRANTS_H
 #define DUCK_CORE_GRANTS_H
@@ -32,7 +32,12 @@ struct grant_change {
 
 struct grants;
 
-struct grants *grants_new(size_t rows_max, size_t rows_per_grant_max);
+struct grants_limits {
+    size_t rows, rows_per_root, rows_per_grant; /* see limits.h */
+};
+extern const struct grants_limits grants_limits_default;
+
+struct grants *grants_new(const struct grants_limits *limits);
 void grants_free(struct grants *grants); /* NULL is fine */
 size_t grants_count(const struct grants *grants);
 const struct grant_row *grants_find(const struct grants *grants, const struct id *block);
@@ -44,7 +49,8 @@ enum grant_verdict grants_judge(const struct grants *grants, const struct grant 
 /* One use of a grant that was judged so; `change` gets the rows. */
 void grants_use(struct grants *grants, const struct grant *grant, struct grant_change *change);
 
-/* Revokes block `number` of it, from 0. The root's own revocations have room when others' have not. GRANT_OK (also when it was before; then no rows) or GRANT_NO_ROOM. */
+/* Revokes block `number` of it, from 0. The root's own revocations have room when others' have not; a root that has
+ * few rows, also when others of this node have many. GRANT_OK (also when it was before; then no rows) or GRANT_NO_ROOM. */
 enum grant_verdict grants_revoke(struct grants *grants, const struct grant *grant, size_t number,
                                  bool by_root, uint64_t wall_ms, struct grant_change *change);
 

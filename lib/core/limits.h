@@ -178,7 +178,9 @@
 #define IDEMPOTENCY_KEYS_MAX 65536u
 
 #define GRANT_ROWS_MAX 65536u     /* blocks of grants that are counted, or were revoked */
-#define GRANT_ROWS_RESERVE(max) ((max) / 10) /* of them, for revocations by roots */
+#define GRANT_ROWS_RESERVE(max) ((max) / 10) /* of them, for revocations by roots with few rows */
+#define GRANT_ROWS_PER_ROOT_MAX 4096u  /* of one duckling's grants; by others than itself three quarters… */
+#define GRANT_ROWS_FEW(max) ((max) / 64) /* …and so few have room in the reserve */
 #define GRANT_ROWS_PER_GRANT_MAX 1024u /* of one first block… */
 #define GRANT_ROWS_FOR_USES(max) ((max) - (max) / 4) /* …and of them for what was used… */
 /* …and for all of it with revocations of block `number`, from 0: whatever the holders further down fill, who signed

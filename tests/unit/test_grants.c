@@ -9,11 +9,13 @@
 #define ROWS_MAX 80u
 #define PER_GRANT_MAX 64u /* 48 for uses; two less to revoke with each block further down */
 
+static const struct grants_limits limits = {
+    .rows = ROWS_MAX, .rows_per_root = 64 * ROWS_MAX, .rows_per_grant = PER_GRANT_MAX};
 static struct grants *grants;
 
 static void set_up(void)
 {
-    grants = grants_new(ROWS_MAX, PER_GRANT_MAX);
+    grants = grants_new(&limits);
 }
 
 static void tear_down(void)
@@ -189,6 +191,69 @@ START_TEST(roots_can_revoke_when_there_is_no_room_to_use)
 }
 END_TEST
 
+/* The grant of root r. */
+static struct grant grant_of_root(uint8_t r, uint8_t g, uint64_t uses)
+{
+    struct grant grant = grant_of(g, 1, 0, uses);
+
+    grant.blocks[0].id.bytes[3] = r;
+    grant.blocks[0].issuer.bytes[2] = r;
+    return grant;
+}
+
+START_TEST(a_root_that_fills_its_share_takes_no_room_of_others)
+{
+    static const struct grants_limits narrow = {
+        .rows = 4096, .rows_per_root = 128, .rows_per_grant = 4096};
+    struct grant_change change;
+    struct grant grant;
+    uint8_t g = 0;
+
+    grants_free(grants);
+    grants = grants_new(&narrow);
+    for (; g < 96; g++) { /* whoever holds its grants leaves it a quarter to revoke them */
+        grant = grant_of_root(1, g, 5);
+        use(&grant);
+    }
+    grant = grant_of_root(1, g, 5);
+    ck_assert_int_eq(grants_judge(grants, &grant), GRANT_NO_ROOM);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 0, false, 1, &change), GRANT_NO_ROOM);
+    for (; g < 128; g++) {
+        grant = grant_of_root(1, g, 5);
+        ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change), GRANT_OK);
+    }
+    grant = grant_of_root(1, g, 5);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change), GRANT_NO_ROOM);
+    grant = grant_of_root(2, 1, 5);
+    use(&grant);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change), GRANT_OK);
+    ck_assert_uint_eq(grants_over(grants, END_MS + GRANT_KEPT_MS, &(struct id){0}, 1), 1);
+}
+END_TEST
+
+START_TEST(in_the_reserve_there_is_room_for_roots_with_few_rows)
+{
+    static const struct grants_limits narrow = {
+        .rows = 80, .rows_per_root = 128, .rows_per_grant = 4096}; /* few: fewer than 2 */
+    struct grant_change change;
+    struct grant grant;
+
+    grants_free(grants);
+    grants = grants_new(&narrow);
+    for (uint8_t g = 0; g < 72; g++) {
+        grant = grant_of_root(1, g, 5);
+        ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change), GRANT_OK);
+    }
+    grant = grant_of_root(1, 72, 5);
+    ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change), GRANT_NO_ROOM);
+    for (uint8_t g = 0; g < 3; g++) {
+        grant = grant_of_root(2, g, 5);
+        ck_assert_int_eq(grants_revoke(grants, &grant, 0, true, 1, &change),
+                         g < 2 ? GRANT_OK : GRANT_NO_ROOM);
+    }
+}
+END_TEST
+
 START_TEST(rows_come_back_and_go_when_their_time_is_over)
 {
     struct grant grant = grant_of(1, 2, 1, 3);
@@ -196,7 +261,7 @@ START_TEST(rows_come_back_and_go_when_their_time_is_over)
     struct id over[4];
 
     grants_free(grants);
-    grants = grants_new(ROWS_MAX, PER_GRANT_MAX);
+    grants = grants_new(&limits);
     for (size_t i = 0; i < change.row_count; i++)
         ck_assert(grants_restore(grants, &change.rows[i]));
     ck_assert(!grants_restore(grants, &change.rows[0])); /* once */
@@ -226,6 +291,8 @@ int main(void)
     tcase_add_test(tests, one_grant_has_so_many_rows_and_no_other_suffers);
     tcase_add_test(tests, whoever_fills_the_rows_of_a_grant_leaves_room_to_revoke_for_those_before);
     tcase_add_test(tests, roots_can_revoke_when_there_is_no_room_to_use);
+    tcase_add_test(tests, a_root_that_fills_its_share_takes_no_room_of_others);
+    tcase_add_test(tests, in_the_reserve_there_is_room_for_roots_with_few_rows);
     tcase_add_test(tests, rows_come_back_and_go_when_their_time_is_over);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
