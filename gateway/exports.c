@@ -12,16 +12,21 @@ struct export_format {
     exchange_then *tell; /* NULL: a JWS; what the node signs, it alone can say */
 };
 
-/* The newest certificate's key. */
+/* The key of the certificate that was asked for; of an identity, of its newest. */
 static bool read_key(struct exchange *exchange, struct public_key *key, struct id *certificate)
 {
     const Duck__CertificateAnswer *answer = exchange->reply->certificate;
-    const Duck__CertificateView *last =
-        answer->n_certificates ? answer->certificates[answer->n_certificates - 1] : NULL;
+    bool is_named = form_is_id(ID_CERTIFICATE, exchange->match.id);
 
-    if (last && last->public_key.len == sizeof key->bytes &&
-        id_parse(ID_CERTIFICATE, bytes_of_text(last->certificate_id), certificate)) {
-        memcpy(key->bytes, last->public_key.data, sizeof key->bytes);
+    for (size_t i = answer->n_certificates; i-- > 0;) {
+        const Duck__CertificateView *view = answer->certificates[i];
+
+        if (is_named && !bytes_equal(bytes_of_text(view->certificate_id), exchange->match.id))
+            continue;
+        if (view->public_key.len != sizeof key->bytes ||
+            !id_parse(ID_CERTIFICATE, bytes_of_text(view->certificate_id), certificate))
+            break;
+        memcpy(key->bytes, view->public_key.data, sizeof key->bytes);
         return true;
     }
     exchange_say_no(exchange, 502, "protocol", NULL, "the node's answer names no key");

@@ -225,10 +225,11 @@ static bool read_question(struct exchange *exchange, struct question *question)
            form_date(exchange, "at", &question->at_ms);
 }
 
-/* What is not asked is as the grant has it. */
-static enum grant_verdict judge(const struct grant *grant, const struct question *question)
+/* What is not asked is as the grant has it, but for the network: it is that of the node. */
+static enum grant_verdict judge(const struct grant *grant, const struct question *question,
+                                const struct node_status *node)
 {
-    struct grant_use use = {.network = grant->blocks[0].network,
+    struct grant_use use = {.network = bytes_of_text(node->network),
                             .from = grant->blocks[grant->count - 1].holder,
                             .to = grant->blocks[0].issuer,
                             .action = bytes_of_text(question->action ? question->action : ""),
@@ -243,13 +244,22 @@ static enum grant_verdict judge(const struct grant *grant, const struct question
     return verdict == GRANT_COVERS_NOT && !question->action ? GRANT_OK : verdict;
 }
 
+/* As duck_grant_open takes it: with the end of the line that a file has. */
+static struct bytes without_spaces(const char *text)
+{
+    text += strspn(text, " \t\r\n");
+    return bytes_of(text, strcspn(text, " \t\r\n"));
+}
+
 /* Nobody is asked: what only the target's node knows, what was revoked and used, is not in it. */
 void route_grant_verify(struct exchange *exchange)
 {
     struct question question;
+    struct node_status node;
     struct grant *grant;
     enum grant_verdict verdict;
     struct duck_grant *read;
+    struct bytes text;
     struct arena arena;
     json_t *object;
     uint8_t *data;
@@ -257,11 +267,13 @@ void route_grant_verify(struct exchange *exchange)
 
     if (!read_question(exchange, &question))
         return;
-    data = arena_take(&exchange->arena, strlen(question.grant) + 1);
+    node_link_status(exchange->gateway->node, &node);
+    text = without_spaces(question.grant);
+    data = arena_take(&exchange->arena, text.size + 1);
     grant = arena_take(&exchange->arena, sizeof *grant);
     if (!data || !grant ||
-        sodium_base642bin(data, strlen(question.grant) + 1, question.grant, strlen(question.grant),
-                          NULL, &size, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0) {
+        sodium_base642bin(data, text.size + 1, (const char *)text.data, text.size, NULL, &size,
+                          NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0) {
         form_refuse(exchange, "bad_member", "grant", "a grant is base64url without padding");
         return;
     }
@@ -269,7 +281,7 @@ void route_grant_verify(struct exchange *exchange)
     verdict = grant_open(bytes_of(data, size), &arena, grant, NULL);
     read = verdict == GRANT_OK ? duck_grant_open(question.grant, NULL) : NULL;
     if (verdict == GRANT_OK)
-        verdict = judge(grant, &question);
+        verdict = judge(grant, &question, &node);
     object = json_object();
     json_object_set_new(object, "valid", json_boolean(verdict == GRANT_OK));
     if (verdict != GRANT_OK) {
@@ -387,8 +399,9 @@ void route_grant_revoke(struct exchange *exchange)
     opened = arena_take(&arena, sizeof *opened);
     duck_grant_whole(grant, &whole);
     data = duck_grant_bytes(grant, &size);
-    if (choose_block(exchange, grant, block_id, &number) && opened &&
-        grant_open(bytes_of(data, size), &arena, opened, NULL) == GRANT_OK)
+    if (!opened || grant_open(bytes_of(data, size), &arena, opened, NULL) != GRANT_OK)
+        form_refuse(exchange, "bad_member", "grant", "it does not open");
+    else if (choose_block(exchange, grant, block_id, &number))
         order_revocation(exchange, whole.issuer, grant_cut(opened, number + 1, &arena));
     arena_free(&arena);
     duck_grant_free(grant);

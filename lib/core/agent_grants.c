@@ -177,6 +177,9 @@ bool agent_make_grant(struct agent *agent, const struct order *order,
 
     if (!is_first && !order->grant.grant && verdict == GRANT_OK)
         verdict = GRANT_MALFORMED;
+    if (verdict == GRANT_OK && !is_first &&
+        !bytes_equal(order->grant.grant->blocks[0].network, agent->settings.network))
+        verdict = GRANT_OTHER_NETWORK;
     if (verdict == GRANT_OK && order->scope_count > GRANT_SCOPES_MAX)
         verdict = GRANT_BAD_SCOPE;
     if (verdict == GRANT_OK) {

@@ -467,6 +467,19 @@ def bond_stories(world):
     world.call("endBond", 200, token=one.key, body={"bond_id": made["bond_id"]})
 
 
+def grant_of_another_network(one, two):
+    """By a key of its own, where there is no node that would know its network."""
+    folder = os.path.join(one.node.state, "lake")
+    key, config = folder + ".key", folder + ".ini"
+    one.node.command("grant", "key", one.id, "--out", key)
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("[node]\nnetwork = lake\n")
+    done = subprocess.run([os.path.join(BIN, "ducknode"), "grant", "make", "--to", two.id, "--scope", "granted.read", "--further",
+                           "1", "--key", key, "--config", config, "--state-dir", folder], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def known(world, name, **request):
     """Whoever has it is told so, by the tag of the form that it has."""
     tags = []
@@ -511,7 +524,11 @@ def grant_stories(world):
         assert (told["valid"], told.get("reason")) == (reason is None, reason), told
 
     verify()
+    verify(grant=narrow["grant"] + "\n")
     verify(action="granted.read", to=one.id)
+    lake = grant_of_another_network(one, two)
+    verify("other_network", grant=lake)
+    world.call("narrowGrant", 403, "grant_refused", "grant", token=two.key, body={**hand_on, "grant": lake})
     verify("covers_not", action="granted.write")
     verify("other_holder", **{"from": two.id})
     verify("other_target", to=two.id)

@@ -136,6 +136,13 @@ def packages_of_npm_take_what_the_gateway_exports():
             method = verdict["method"]
             assert base58(method["publicKeyBase58"], 32) == url_safe(document["jwk"]["x"]), verdict
 
+        before = documents[0]["jwk"]
+        alice.command("rotate", duck.id)
+        _, text = told(alice, f"/beak/certificate/{duck.id}?format=jwk")
+        assert json.loads(text)["kid"] != before["kid"], "the new key speaks for the duckling"
+        _, text = told(alice, f"/beak/certificate/{before['kid']}?format=jwk")
+        assert json.loads(text) == before, "an old certificate has the old key"
+
 
 if __name__ == "__main__":
     run(keys_and_certificates_hold_elsewhere, packages_of_npm_take_what_the_gateway_exports)
