@@ -30,6 +30,7 @@
 #define GOSSIP_AWAY_EVERY_MS SECOND_MS           /* those are dialled no oftener: all that were linked, all that were not */
 #define GOSSIP_DOUBT_FIRST_MS (2 * SECOND_MS)    /* after a verdict of few it is said again, if nothing came… */
 #define GOSSIP_DOUBTS_MAX 6u                     /* …each time after twice as long, so often: 2 min */
+#define GOSSIP_UNSURE_MAX 4u                     /* so many verdicts of many are doubted at once, by who is not well itself */
 #define GOSSIP_DEAD_LINK_MS (5 * SECOND_MS)      /* the link of a member that is dead so long is hung up */
 #define GOSSIP_AWAY_DIALS_PER_AGE 32u            /* each is dialled every 32nd of the time that it is away, at least */
 #define GOSSIP_SEEDS_MAX 64u                     /* addresses that the operator named */

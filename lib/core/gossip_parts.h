@@ -32,6 +32,7 @@ struct suspicion {
     uint64_t acked_ms;      /* by a probe of ours since; 0: not */
     uint64_t doubt_ms;      /* of a dead one: when the accusation is said again; MOMENT_NEVER */
     unsigned doubts;        /* so often it was */
+    bool is_unsure;         /* many accuse, and it is said again all the same */
     struct accuser accusers[GOSSIP_ACCUSERS];
     size_t count;
     struct version version; /* the highest that is accused: wire and chain are of that one */
@@ -144,6 +145,7 @@ struct gossip {
     uint64_t refuted_ms, refute_ms; /* the last; the one that is due, MOMENT_NEVER */
     struct version refute_version;
     size_t revived;                 /* members that were dead and are alive, since the last look */
+    size_t unsure_count;            /* verdicts of many that are said again */
     size_t heal_count;              /* and within the time that began at… */
     uint64_t heal_began_ms, healed_ms; /* the last time that it was said; 0: never */
 

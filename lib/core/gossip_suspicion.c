@@ -99,11 +99,18 @@ bool gossip_is_accused_by(const struct peer *peer, const struct id *accuser)
     return false;
 }
 
+static void set_unsure(struct gossip *gossip, struct suspicion *suspicion, bool is_unsure)
+{
+    gossip->unsure_count -= suspicion->is_unsure;
+    gossip->unsure_count += is_unsure;
+    suspicion->is_unsure = is_unsure;
+}
+
 void gossip_clear_suspicion(struct gossip *gossip, struct peer *peer)
 {
-    (void)gossip;
     if (!peer->suspicion)
         return;
+    set_unsure(gossip, peer->suspicion, false);
     memory_give_back(peer->suspicion->owned);
     memory_give_back(peer->suspicion);
     peer->suspicion = NULL;
@@ -397,16 +404,22 @@ void gossip_suspicion_wait(struct gossip *gossip, uint64_t now_ms)
 }
 
 /* Where many accuse, the accused hears of it from many. Whom few hold dead may not know it: they may
- * have been cut off when they said so. So they say it again, until it is refuted, or for a while. */
+ * have been cut off when they said so. So they say it again, until it is refuted, or for a while. Nor is
+ * a node that is not well itself sure of many: they may all have been cut off with it. But in a cut that
+ * parts a large network everybody is unwell and holds half of it dead: so only of a few at a time. */
 static void plan_doubt(struct gossip *gossip, struct suspicion *suspicion, uint64_t now_ms)
 {
     size_t live = gossip_live(gossip) + 1; /* with this node */
     size_t needed = live < GOSSIP_ACCUSERS ? live : GOSSIP_ACCUSERS;
+    bool is_over = suspicion->doubts == GOSSIP_DOUBTS_MAX;
+    bool of_many = count_convicting(suspicion) >= needed;
 
-    suspicion->doubt_ms =
-        count_convicting(suspicion) >= needed || suspicion->doubts == GOSSIP_DOUBTS_MAX
-            ? MOMENT_NEVER
-            : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
+    set_unsure(gossip, suspicion, false);
+    if (of_many && !is_over && gossip->figures.health > 0)
+        set_unsure(gossip, suspicion, gossip->unsure_count < GOSSIP_UNSURE_MAX);
+    suspicion->doubt_ms = is_over || (of_many && !suspicion->is_unsure)
+                              ? MOMENT_NEVER
+                              : now_ms + (GOSSIP_DOUBT_FIRST_MS << suspicion->doubts);
 }
 
 static bool is_doubted(const struct peer *peer)

@@ -205,25 +205,25 @@ START_TEST(a_long_partition_ends_links_and_heals_by_itself)
     pond_heal(pond);
     expect(pond, 60 * SECOND_MS,
            "[ 100000]       all paths are whole\n"
-           "[ 102036] bob   link up with carol, dialled here\n"
-           "[ 102036] bob   carol is alive\n"
-           "[ 102043] carol link up with bob, dialled there\n"
-           "[ 102043] carol bob is alive\n"
-           "[ 102045] carol this node was accused of not answering: refuted\n"
+           "[ 102033] bob   link up with carol, dialled here\n"
+           "[ 102033] bob   carol is alive\n"
+           "[ 102041] carol link up with bob, dialled there\n"
+           "[ 102041] carol bob is alive\n"
+           "[ 102041] carol this node was accused of not answering: refuted\n"
            "[ 102051] bob   this node was accused of not answering: refuted\n"
-           "[ 102054] bob   learns carol's node record\n"
-           "[ 102060] carol learns bob's node record\n"
-           "[ 102063] alice learns carol's node record\n"
-           "[ 102071] bob   learns alice's duckling record\n"
-           "[ 102072] bob   learns alice's metrics record\n"
-           "[ 102080] alice learns bob's node record\n"
-           "[ 102080] alice bob is alive\n"
+           "[ 102051] bob   learns carol's node record\n"
+           "[ 102059] alice learns carol's node record\n"
+           "[ 102059] carol learns bob's node record\n"
+           "[ 102069] bob   learns alice's duckling record\n"
+           "[ 102069] bob   learns alice's metrics record\n"
+           "[ 102078] alice learns bob's node record\n"
+           "[ 102078] alice bob is alive\n"
            "[ 103779] bob   link up with alice, dialled here\n"
            "[ 103779] bob   alice is alive\n"
            "[ 103786] alice link up with bob, dialled there\n"
-           "[ 103787] alice this node was accused of not answering: refuted\n"
-           "[ 103795] bob   learns alice's node record\n"
-           "[ 103802] carol learns alice's node record\n");
+           "[ 103786] alice this node was accused of not answering: refuted\n"
+           "[ 103793] bob   learns alice's node record\n"
+           "[ 103803] carol learns alice's node record\n");
     pond_free(pond);
 }
 END_TEST
@@ -296,10 +296,10 @@ START_TEST(a_node_that_stood_still_gets_everything_at_once)
            "[  30000] bob   learns alice's metrics record\n"
            "[  30000] bob   link down with alice\n"
            "[  30000] bob   this node was accused of not answering: refuted\n"
-           "[  30401] bob   link up with alice, dialled here\n"
-           "[  30408] alice link up with bob, dialled there\n"
-           "[  30408] alice learns bob's node record\n"
-           "[  30408] alice bob is alive\n");
+           "[  30403] bob   link up with alice, dialled here\n"
+           "[  30411] alice link up with bob, dialled there\n"
+           "[  30411] alice learns bob's node record\n"
+           "[  30411] alice bob is alive\n");
     pond_free(pond);
 }
 END_TEST

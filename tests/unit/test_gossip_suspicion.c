@@ -8,6 +8,27 @@ static void learn_nodes(uint32_t nodes)
     settle();
 }
 
+/* An accusation of this node: it refutes, and its own health is one worse. */
+static void accuse_us(void)
+{
+    struct gossip_accusation word = word_against(1, 0);
+
+    word.accused = bed.self;
+    word.version = (struct version){7, 1};
+    ck_assert_int_eq(gossip_take_accusation(bed.gossip, &word, word.version, bed.now_ms),
+                     GOSSIP_ACCUSES_US);
+    settle();
+    ck_assert_uint_eq(figures().health, 1);
+}
+
+/* A probe that is answered. */
+static void get_well(uint32_t number)
+{
+    up(number);
+    while (figures().health > 0)
+        pass(1);
+}
+
 /* ---- how long ---- */
 
 START_TEST(suspicion_is_long_with_one_accuser_and_short_with_three)
@@ -102,6 +123,53 @@ START_TEST(a_verdict_of_three_is_not_said_again)
     pass(10 * MINUTE_MS);
     ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
     ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+}
+END_TEST
+
+/* Three have said so, but they may have been cut off with this node. */
+START_TEST(a_node_that_is_not_well_says_a_verdict_of_three_again_until_it_is_well)
+{
+    learn_nodes(10);
+    accuse_us();
+    for (uint32_t accuser = 1; accuser <= 3; accuser++)
+        accuse(accuser, 0);
+    pass(GOSSIP_SUSPICION_MIN_MS);
+    ck_assert_int_eq(member(0).state, GOSSIP_DEAD);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 0);
+    pass(GOSSIP_DOUBT_FIRST_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 1);
+    get_well(8);
+    pass(2 * GOSSIP_DOUBT_FIRST_MS); /* planned while it was unwell */
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+    pass(10 * MINUTE_MS);
+    ck_assert_uint_eq(count_said(GOSSIP_ACCUSE_AGAIN, 0), 2);
+}
+END_TEST
+
+/* Half of a large network is dead to whoever was cut off: nobody accuses all of them once more. */
+START_TEST(no_more_than_four_verdicts_of_three_are_said_again_at_once)
+{
+    uint32_t said = 0;
+
+    learn_nodes(20);
+    accuse_us();
+    for (uint32_t accused = 0; accused <= GOSSIP_UNSURE_MAX; accused++)
+        for (uint32_t accuser = 10; accuser < 13; accuser++)
+            ck_assert_int_eq(accuse(accuser, accused), GOSSIP_COUNTED);
+    pass(10 * MINUTE_MS);
+    for (uint32_t accused = 0; accused <= GOSSIP_UNSURE_MAX; accused++) {
+        ck_assert_int_eq(member(accused).state, GOSSIP_DEAD);
+        said += count_said(GOSSIP_ACCUSE_AGAIN, accused) > 0;
+    }
+    ck_assert_uint_eq(said, GOSSIP_UNSURE_MAX);
+    /* One that is alive after all leaves its place to another. */
+    forget_said();
+    learn(0);
+    settle();
+    for (uint32_t accuser = 10; accuser < 13; accuser++)
+        ck_assert_int_eq(accuse(accuser, 15), GOSSIP_COUNTED);
+    pass(10 * MINUTE_MS);
+    ck_assert_uint_gt(count_said(GOSSIP_ACCUSE_AGAIN, 15), 0);
 }
 END_TEST
 
@@ -810,6 +878,8 @@ static TCase *states(void)
     tcase_add_test(tcase, a_verdict_of_one_is_said_again_until_it_is_refuted);
     tcase_add_test(tcase, a_verdict_of_one_is_said_again_six_times_and_no_more);
     tcase_add_test(tcase, a_verdict_of_three_is_not_said_again);
+    tcase_add_test(tcase, a_node_that_is_not_well_says_a_verdict_of_three_again_until_it_is_well);
+    tcase_add_test(tcase, no_more_than_four_verdicts_of_three_are_said_again_at_once);
     tcase_add_test(tcase,
                    a_verdict_that_a_newer_record_does_not_end_is_told_to_the_accused_at_once);
     tcase_add_test(tcase, three_accusers_shorten_it_from_the_first_on);
