@@ -1,14 +1,16 @@
 /* directory.db with a million records: what it costs to keep them, to read them again, to search.
  *
  *     bench_cache fill STATE [records [turn]]   into the state folder of a node that does not run
+ *     bench_cache sow STATE [records [turn]]    the same, each signed by its own duckling
  *     bench_cache read STATE                    what a start reads
  *     bench_cache search STATE                  by a reader of the store
  *     bench_cache ask SOCKET                    through the local API of the node that runs there
  *
- * A JSON line for each figure. The signatures in the records are one, copied: the store takes what
- * was verified before. */
+ * A JSON line for each figure. What `fill` keeps has one signature, copied: the store takes what was
+ * verified before. What `sow` keeps was verified as it is when it comes over a link. */
 #include "client/duck_client.h"
 #include "clock.h"
+#include "core/intake.h"
 #include "limits.h"
 #include "store_internal.h"
 #include "store_things.h"
@@ -94,6 +96,7 @@ struct maker {
     struct author author; /* whose chain and signature all have */
     struct id hosts[NODES];
     uint64_t wall_ms;
+    struct intake *intake; /* NULL: nothing is verified */
 };
 
 /* One that is looked up, and one that is asked for: a word is the rarer, the higher its number. */
@@ -169,16 +172,14 @@ static struct bytes wrap(struct record *record, struct bytes body, struct arena 
     return bytes_of(wire, duck__envelope__pack(&envelope, wire));
 }
 
-static struct effect make(const struct maker *maker, unsigned number, struct arena *arena)
+/* Its packed body; the owner is set. */
+static struct bytes fill_in(const struct maker *maker, unsigned number, struct record *record,
+                            struct arena *arena)
 {
-    struct effect effect = {.kind = EFFECT_KEEP_RECORD};
-    struct record *record = &effect.record.item.record;
     enum record_verdict verdict;
     struct bytes body;
 
-    for (size_t i = 0; i < ID_SIZE; i++)
-        record->owner.bytes[i] = (uint8_t)roll(256);
-    record->network = bytes_of_text("duck");
+    record->network = bytes_of_text(THINGS_NETWORK);
     record->kind = RECORD_DUCKLING;
     record->key = bytes_of(NULL, 0);
     record->version.ms = maker->wall_ms - roll(HOUR_MS);
@@ -187,8 +188,60 @@ static struct effect make(const struct maker *maker, unsigned number, struct are
     verdict = record_pack(record, arena, &body);
     assert(verdict == RECORD_OK);
     (void)verdict;
+    return body;
+}
+
+static struct effect make(const struct maker *maker, unsigned number, struct arena *arena)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_RECORD};
+    struct record *record = &effect.record.item.record;
+    struct bytes body;
+
+    for (size_t i = 0; i < ID_SIZE; i++)
+        record->owner.bytes[i] = (uint8_t)roll(256);
+    body = fill_in(maker, number, record, arena);
     effect.record.item.wire = wrap(record, body, arena);
     effect.record.item.chain = maker->author.chain;
+    return effect;
+}
+
+/* A duckling of its own, its record as another node would tell it, and what the intake makes of that. */
+static struct effect sow(const struct maker *maker, unsigned number, struct arena *arena)
+{
+    struct effect effect = {.kind = EFFECT_KEEP_RECORD};
+    struct record record = {.version = {0, 0}};
+    uint8_t seeds[2][SEED_SIZE];
+    struct identity_key *key, *next;
+    struct certificate_wish birth = {.kind = IDENTITY_DUCKLING,
+                                     .display_name = bytes_of_text("duck"),
+                                     .issued_ms = maker->wall_ms - DAY_MS,
+                                     .not_after_ms = maker->wall_ms + CERTIFICATE_LIFE_MS};
+    struct public_key next_public;
+    struct bytes certificate, chain, wire;
+    struct event event;
+    char reason[160];
+    size_t refused = 0;
+    struct id peck;
+
+    for (size_t i = 0; i < sizeof seeds; i++)
+        seeds[i / SEED_SIZE][i % SEED_SIZE] = (uint8_t)roll(256);
+    key = identity_key_new(seeds[0]);
+    next = identity_key_new(seeds[1]);
+    next_public = identity_key_public(next);
+    birth.next_key_hash = identity_key_hash(&next_public);
+    certificate = certificate_make(&birth, key, arena, &record.owner);
+    chain = chain_pack(&certificate, 1, arena);
+    wire = envelope_seal(ENVELOPE_RECORD, &record.owner, key,
+                         fill_in(maker, number, &record, arena), arena, NULL);
+    identity_key_free(key);
+    identity_key_free(next);
+    if (intake_open(maker->intake, FRAME_RECORDS, frame_pack_records(&chain, &wire, 1, arena),
+                    maker->wall_ms, arena, &event, &peck, &refused, reason) != INTAKE_TAKEN ||
+        event.records.count != 1) {
+        fprintf(stderr, "bench_cache: record %u: %s\n", number, reason);
+        exit(1);
+    }
+    effect.record.item = event.records.items[0];
     return effect;
 }
 
@@ -233,10 +286,10 @@ static void put_file_size(const char *state, size_t records)
         put("cache_file", (double)status.st_size / (double)records, "bytes/record");
 }
 
-static int fill(const char *state, size_t records, size_t turn)
+static int fill(const char *state, size_t records, size_t turn, struct intake *intake)
 {
     struct effect *effects = memory_take(turn * sizeof *effects);
-    struct maker maker = {.wall_ms = clock_wall_ms()};
+    struct maker maker = {.wall_ms = clock_wall_ms(), .intake = intake};
     double spent_s = 0, used_s = 0, worst_s = 0;
     struct arena authors, arena;
     struct store *store;
@@ -255,7 +308,8 @@ static int fill(const char *state, size_t records, size_t turn)
         turn = turn < records - done ? turn : records - done;
         arena_reset(&arena);
         for (size_t i = 0; i < turn; i++)
-            effects[i] = make(&maker, (unsigned)(done + i), &arena);
+            effects[i] = intake ? sow(&maker, (unsigned)(done + i), &arena)
+                                : make(&maker, (unsigned)(done + i), &arena);
         begin_s = bench_now_s();
         began_cpu_s = cpu_s();
         run_turn(store, effects, turn);
@@ -272,6 +326,18 @@ static int fill(const char *state, size_t records, size_t turn)
     arena_free(&arena);
     memory_give_back(effects);
     return 0;
+}
+
+static int fill_verified(const char *state, size_t records, size_t turn)
+{
+    struct intake_settings settings = {.network = bytes_of_text(THINGS_NETWORK),
+                                       .keyring = keyring_new(1024)};
+    struct intake *intake = intake_new(&settings);
+    int failed = fill(state, records, turn, intake);
+
+    intake_free(intake);
+    keyring_free(settings.keyring);
+    return failed;
 }
 
 /* ---- reading ---- */
@@ -420,18 +486,21 @@ static int ask(const char *socket)
 int main(int argc, char **argv)
 {
     const char *what = argc > 2 ? argv[1] : "";
+    size_t records = argc > 3 ? (size_t)atoi(argv[3]) : RECORDS;
+    size_t turn = argc > 4 ? (size_t)atoi(argv[4]) : TURN;
 
     if (!identity_self_test())
         return 1;
     if (strcmp(what, "fill") == 0)
-        return fill(argv[2], argc > 3 ? (size_t)atoi(argv[3]) : RECORDS,
-                    argc > 4 ? (size_t)atoi(argv[4]) : TURN);
+        return fill(argv[2], records, turn, NULL);
+    if (strcmp(what, "sow") == 0)
+        return fill_verified(argv[2], records, turn);
     if (strcmp(what, "read") == 0)
         return read_again(argv[2]);
     if (strcmp(what, "search") == 0)
         return search(argv[2]);
     if (strcmp(what, "ask") == 0)
         return ask(argv[2]);
-    fprintf(stderr, "bench_cache fill|read|search STATE, or ask SOCKET\n");
+    fprintf(stderr, "bench_cache fill|sow|read|search STATE, or ask SOCKET\n");
     return 2;
 }
