@@ -89,10 +89,11 @@ void exchange_call(struct exchange *exchange, struct Duck__Request *request, int
                    uint64_t wait_ms, exchange_then *then);
 
 /* The same for what does not depend on who asks, and may be asked by many at once (questions.h): `make`
- * writes the body, once for all of them, as JSON for strict_json_forget. */
+ * writes the body, once for all of them, as JSON for strict_json_forget. An answer may be so old as `most_ms`, if it
+ * is not older than what was ordered here last; 0: no older than the request. */
 typedef char *exchange_make(const struct Duck__Reply *reply);
 void exchange_call_shared(struct exchange *exchange, struct Duck__Request *request, int expected,
-                          exchange_make *make);
+                          uint64_t most_ms, exchange_make *make);
 
 /* The two halves of it, for what is not one call. Park first, then start what will wake. */
 void exchange_park(struct exchange *exchange, uint64_t wait_ms, exchange_then *then);

@@ -76,6 +76,12 @@ line_print(struct line *line, const char *format, ...)
         line->size += (size_t)size < room ? (size_t)size : room - 1;
 }
 
+static void line_byte(struct line *line, char byte)
+{
+    if (line->size < sizeof line->data - 1)
+        line->data[line->size++] = byte;
+}
+
 /* Bytes that are no UTF-8 would spoil a line of JSON: such a text is shown with '?' in their place. */
 static void line_escape(struct line *line, const char *text)
 {
@@ -89,7 +95,7 @@ static void line_escape(struct line *line, const char *text)
         else if (line->json && (byte == '"' || byte == '\\'))
             line_print(line, "\\%c", byte);
         else
-            line_print(line, "%c", byte >= 0x80 && !is_text ? '?' : byte);
+            line_byte(line, byte >= 0x80 && !is_text ? '?' : (char)byte);
     }
 }
 

@@ -29,6 +29,7 @@ struct node_link {
 
     _Atomic bool is_up;
     _Atomic uint64_t pageviews; /* not told yet */
+    _Atomic uint64_t orders;    /* begun and answered */
     uint64_t eggs_told, recount_at_ms;
 };
 
@@ -47,8 +48,36 @@ static Duck__Reply *make_unreachable(void)
     return duck__reply__unpack(NULL, duck__reply__pack(&reply, packed), packed);
 }
 
-void node_link_call(struct node_link *link, struct Duck__Request *request, uint64_t timeout_ms,
-                    void (*done)(void *context, struct Duck__Reply *reply), void *context)
+uint64_t node_link_orders(struct node_link *link)
+{
+    return atomic_load(&link->orders);
+}
+
+/* What the gateway asks for everybody (questions.h). All else counts as an order. */
+static bool only_asks(const Duck__Request *request)
+{
+    return request->order_case == DUCK__REQUEST__ORDER_METRICS ||
+           request->order_case == DUCK__REQUEST__ORDER_DIRECTORY;
+}
+
+struct ordered {
+    struct node_link *link;
+    void (*done)(void *context, Duck__Reply *reply);
+    void *context;
+};
+
+/* Counted before whoever ordered it hears of it, and looks. */
+static void was_ordered(void *context, Duck__Reply *reply)
+{
+    struct ordered ordered = *(struct ordered *)context;
+
+    memory_give_back(context);
+    atomic_fetch_add(&ordered.link->orders, 1);
+    ordered.done(ordered.context, reply);
+}
+
+static void call(struct node_link *link, struct Duck__Request *request, uint64_t timeout_ms,
+                 void (*done)(void *context, struct Duck__Reply *reply), void *context)
 {
     bool is_there;
 
@@ -59,6 +88,21 @@ void node_link_call(struct node_link *link, struct Duck__Request *request, uint6
     pthread_rwlock_unlock(&link->duck_lock);
     if (!is_there)
         done(context, make_unreachable());
+}
+
+void node_link_call(struct node_link *link, struct Duck__Request *request, uint64_t timeout_ms,
+                    void (*done)(void *context, struct Duck__Reply *reply), void *context)
+{
+    struct ordered *ordered;
+
+    if (only_asks(request)) {
+        call(link, request, timeout_ms, done, context);
+        return;
+    }
+    ordered = memory_take(sizeof *ordered);
+    *ordered = (struct ordered){.link = link, .done = done, .context = context};
+    atomic_fetch_add(&link->orders, 1);
+    call(link, request, timeout_ms, was_ordered, ordered);
 }
 
 static bool reach(struct node_link *link)

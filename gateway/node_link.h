@@ -47,6 +47,10 @@ void node_link_close(struct node_link *link); /* NULL is fine */
 void node_link_call(struct node_link *link, struct Duck__Request *request, uint64_t timeout_ms,
                     void (*done)(void *context, struct Duck__Reply *reply), void *context);
 
+/* How often something was ordered that may change what the node says, or was answered: the same number twice, and
+ * nobody who used this gateway changed anything in between. */
+uint64_t node_link_orders(struct node_link *link);
+
 void node_link_status(struct node_link *link, struct node_status *status);
 bool node_link_is_up(struct node_link *link);
 void node_link_count_pageview(struct node_link *link);

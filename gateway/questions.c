@@ -2,6 +2,7 @@
 
 #include "client/duck_client.h"
 #include "core/id.h"
+#include "gateway.h"
 #include "strict_json.h"
 #include "wire/local.pb-c.h"
 
@@ -20,13 +21,15 @@ struct question {
     struct node_link *node;
     uint8_t *packed; /* the request: what is the same there is the same question */
     size_t size;
-    struct waiter *asking; /* whose answer is under way; NULL while one is handed out */
-    struct waiter *later;  /* who came since */
+    uint64_t asked_ms, orders; /* when it was asked last, and what was ordered until then */
+    struct waiter *asking;     /* whose answer is under way; NULL while one is handed out */
+    struct waiter *later;      /* who came since */
 };
 
 /* What the node said last to a question. */
 struct kept {
     struct hash question, reply; /* of their bytes */
+    uint64_t asked_ms, orders;
     struct answer *answer;
 };
 
@@ -40,7 +43,7 @@ struct questions {
 struct told {
     _Atomic size_t holders, untaken;
     struct answer *answer;
-    struct question *question; /* until all have taken it */
+    struct question *question; /* until all have taken it; NULL: nobody waits for that */
 };
 
 /* For as long as it is kept, or held by one of the told. */
@@ -197,9 +200,10 @@ static struct kept *take_place(struct questions *questions, const struct hash *q
 }
 
 /* Takes the reply. One that says the same as the last stands for that. */
-static struct answer *keep(struct questions *questions, const struct hash *question,
-                           Duck__Reply *reply)
+static struct answer *keep(const struct question *question, Duck__Reply *reply)
 {
+    struct hash name = hash_of(bytes_of(question->packed, question->size));
+    struct questions *questions = question->all;
     struct answer *answer = NULL;
     struct kept *kept;
     struct hash hash;
@@ -207,14 +211,16 @@ static struct answer *keep(struct questions *questions, const struct hash *quest
     if (!hash_reply(reply, &hash))
         return answer_new(reply);
     pthread_mutex_lock(&questions->lock);
-    kept = find_kept(questions, question);
+    kept = find_kept(questions, &name);
     if (kept && is_same(&kept->reply, &hash)) {
         answer = answer_hold(kept->answer);
     } else {
-        kept = take_place(questions, question);
+        kept = take_place(questions, &name);
         answer = answer_new(reply);
-        *kept = (struct kept){.question = *question, .reply = hash, .answer = answer_hold(answer)};
+        *kept = (struct kept){.question = name, .reply = hash, .answer = answer_hold(answer)};
     }
+    kept->asked_ms = question->asked_ms;
+    kept->orders = question->orders;
     pthread_mutex_unlock(&questions->lock);
     if (answer->reply != reply)
         duck_reply_free(reply);
@@ -254,6 +260,8 @@ void told_take(struct told *told)
 {
     struct question *question = told->question;
 
+    if (!question)
+        return;
     if (atomic_fetch_sub(&told->untaken, 1) > 1)
         return;
     if (asks_again(question)) {
@@ -283,13 +291,12 @@ static void tell(struct waiter *waiters, struct told *told)
 static void replied(void *context, Duck__Reply *reply)
 {
     struct question *question = context;
-    struct hash name = hash_of(bytes_of(question->packed, question->size));
     struct told *told = memory_take(sizeof *told);
     struct waiter *waiters;
 
     atomic_init(&told->holders, 1);
     told->question = question;
-    told->answer = keep(question->all, &name, reply);
+    told->answer = keep(question, reply);
     pthread_mutex_lock(&question->all->lock);
     waiters = question->asking;
     question->asking = NULL;
@@ -301,6 +308,8 @@ static void call(struct question *question)
 {
     Duck__Request *request = duck__request__unpack(NULL, question->size, question->packed);
 
+    question->asked_ms = gateway_now_ms();
+    question->orders = node_link_orders(question->node);
     node_link_call(question->node, request, QUESTION_WAIT_MS, replied, question);
     duck__request__free_unpacked(request, NULL);
 }
@@ -352,4 +361,32 @@ void questions_ask(struct questions *questions, struct node_link *node,
         call(question);
     else
         memory_give_back(packed);
+}
+
+struct told *questions_lately(struct questions *questions, struct node_link *node,
+                              struct Duck__Request *request, uint64_t most_ms)
+{
+    size_t size = duck__request__get_packed_size(request);
+    uint8_t *packed = memory_take(size + 1);
+    struct answer *answer = NULL;
+    const struct kept *kept;
+    struct told *told;
+    struct hash name;
+
+    duck__request__pack(request, packed);
+    name = hash_of(bytes_of(packed, size));
+    memory_give_back(packed);
+    pthread_mutex_lock(&questions->lock);
+    kept = find_kept(questions, &name);
+    if (kept && kept->orders == node_link_orders(node) &&
+        gateway_now_ms() - kept->asked_ms <= most_ms &&
+        kept->answer->reply->answer_case != DUCK__REPLY__ANSWER_PROBLEM)
+        answer = answer_hold(kept->answer);
+    pthread_mutex_unlock(&questions->lock);
+    if (!answer)
+        return NULL;
+    told = memory_take(sizeof *told);
+    *told = (struct told){.answer = answer};
+    atomic_init(&told->holders, 1);
+    return told;
 }

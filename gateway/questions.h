@@ -1,9 +1,10 @@
 /* questions: what several callers ask the node at once is asked once.
  *
  * Who comes while the same question is at the node, or while its answer is handed out, waits until it is
- * asked again, and shares that answer with all who came meanwhile: nobody is told what was so before it asked. The text of an answer is made
- * once, too, and kept: when the node says the same again, it is the same text. For questions whose answer
- * does not depend on who asks. From any thread. */
+ * asked again, and shares that answer with all who came meanwhile: nobody is told what was so before it asked. Where
+ * a moment does not matter, because the network itself learns no faster, questions_lately asks nobody. The text of an
+ * answer is made once, too, and kept: when the node says the same again, it is the same text. For questions whose
+ * answer does not depend on who asks. From any thread. */
 #ifndef DUCK_GATE_QUESTIONS_H
 #define DUCK_GATE_QUESTIONS_H
 
@@ -27,6 +28,11 @@ void questions_free(struct questions *questions); /* NULL is fine; after node_li
 typedef void questions_done(void *context, struct told *told);
 void questions_ask(struct questions *questions, struct node_link *node,
                    struct Duck__Request *request, questions_done *done, void *context);
+
+/* What the node answered to this, asked at most `most_ms` ago, unless something was ordered through this gateway since:
+ * so whoever changes something sees it. It need not be taken, only given back. NULL: it must be asked. */
+struct told *questions_lately(struct questions *questions, struct node_link *node,
+                              struct Duck__Request *request, uint64_t most_ms);
 
 void told_take(struct told *told);
 struct Duck__Reply *told_reply(struct told *told);

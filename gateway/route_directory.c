@@ -71,7 +71,7 @@ void route_directory(struct exchange *exchange)
     query.limit = (uint32_t)limit;
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;
-    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, write_entries);
+    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_DIRECTORY, 0, write_entries);
 }
 
 /* NULL after it was said that there is none. */

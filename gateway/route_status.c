@@ -54,6 +54,9 @@ void route_page(struct exchange *exchange)
     exchange_answer_page(exchange, pages_find(exchange->match.route->path));
 }
 
+/* Totals of the network are as old as the gossip that brings them: some hundred milliseconds. */
+#define METRICS_AGE_MAX_MS 50u
+
 static void put_part(json_t *parts, const char *name, const char *status, const char *reason)
 {
     json_t *part = json_object();
@@ -131,7 +134,8 @@ void route_metrics(struct exchange *exchange)
     query.totals_only = true;
     request.order_case = DUCK__REQUEST__ORDER_METRICS;
     request.metrics = &query;
-    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_METRICS, write_metrics);
+    exchange_call_shared(exchange, &request, DUCK__REPLY__ANSWER_METRICS, METRICS_AGE_MAX_MS,
+                         write_metrics);
 }
 
 /* Counted, and forgotten: which page and from where is asked for, as the first clients send it,

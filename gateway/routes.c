@@ -21,7 +21,7 @@ static const struct route routes[] = {
     {"GET", "/passkeys.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/passkeys_page.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
     {"GET", "/pow.js", ROUTE_ALL, ROUTE_UNCOUNTED, route_page, NULL, NULL, ROUTE_PLAIN},
-    {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_PLAIN},
+    {"GET", "/beak/metrics", ROUTE_ALL, ROUTE_AUDIT, route_metrics, NULL, NULL, ROUTE_QUIET},
     {"POST", "/beak/pageview", ROUTE_ALL, ROUTE_AUDIT, route_pageview, "page referrer", NULL,
      ROUTE_PLAIN},
 

@@ -3,6 +3,7 @@
 
 #include "client/duck_client.h"
 #include "core/bytes.h"
+#include "gateway.h"
 #include "wire/local.pb-c.h"
 
 #include <check.h>
@@ -17,6 +18,7 @@ static struct call {
     void *context;
 } calls[CALLS_MAX];
 static size_t call_count, answered_count, made_count;
+static uint64_t now_ms, orders;
 
 /* In the place of the way to the node. */
 void node_link_call(struct node_link *link, Duck__Request *request, uint64_t timeout_ms,
@@ -27,6 +29,17 @@ void node_link_call(struct node_link *link, Duck__Request *request, uint64_t tim
     ck_assert_uint_eq(timeout_ms, QUESTION_WAIT_MS);
     ck_assert_uint_lt(call_count, CALLS_MAX);
     calls[call_count++] = (struct call){done, context};
+}
+
+uint64_t node_link_orders(struct node_link *link)
+{
+    ck_assert_ptr_null(link);
+    return orders;
+}
+
+uint64_t gateway_now_ms(void)
+{
+    return now_ms;
 }
 
 /* The node answers the call that came first; `cursor` is what it says. */
@@ -62,16 +75,28 @@ static void hear(void *context, struct told *told)
     *heard = told;
 }
 
-static void ask(const char *capability, struct told **heard)
+static Duck__Request *request_for(const char *capability)
 {
-    Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
+    static Duck__DirectoryQuery query;
+    static Duck__Request request;
 
-    *heard = NULL;
+    duck__directory_query__init(&query);
+    duck__request__init(&request);
     query.capability = (char *)(uintptr_t)capability;
     request.order_case = DUCK__REQUEST__ORDER_DIRECTORY;
     request.directory = &query;
-    questions_ask(questions, NULL, &request, hear, heard);
+    return &request;
+}
+
+static void ask(const char *capability, struct told **heard)
+{
+    *heard = NULL;
+    questions_ask(questions, NULL, request_for(capability), hear, heard);
+}
+
+static struct told *lately(const char *capability, uint64_t most_ms)
+{
+    return questions_lately(questions, NULL, request_for(capability), most_ms);
 }
 
 static void take(struct told *told, const char *expected)
@@ -89,6 +114,7 @@ static void setup(void)
 {
     questions = questions_new();
     call_count = answered_count = made_count = 0;
+    now_ms = orders = 1000;
 }
 
 static void teardown(void)
@@ -201,6 +227,68 @@ START_TEST(an_answer_lives_as_long_as_somebody_holds_it)
 }
 END_TEST
 
+START_TEST(what_was_asked_lately_is_told_again_until_it_is_too_old)
+{
+    struct told *told;
+
+    ck_assert_ptr_null(lately("a", 50));
+    ask("a", &told);
+    ck_assert_ptr_null(lately("a", 50)); /* not answered yet */
+    now_ms += 20;
+    answer("then");
+    take(told, "then");
+    ck_assert_ptr_null(lately("b", 50));
+    now_ms += 30;
+    take(lately("a", 50), "then");
+    now_ms++; /* it counts from when it was asked: it may have been so ever since */
+    ck_assert_ptr_null(lately("a", 50));
+    ck_assert_uint_eq(call_count, 1);
+    ck_assert_uint_eq(made_count, 1);
+    ask("a", &told);
+    answer("then"); /* the same again is new all the same */
+    take(told, "then");
+    take(lately("a", 50), "then");
+    ck_assert_uint_eq(made_count, 1);
+}
+END_TEST
+
+START_TEST(what_was_asked_before_an_order_is_not_told_after_it)
+{
+    struct told *told;
+
+    ask("a", &told);
+    orders++; /* begun or answered, while the node is asked */
+    answer("before or after");
+    take(told, "before or after");
+    ck_assert_ptr_null(lately("a", 50));
+    ask("a", &told);
+    answer("after");
+    take(told, "after");
+    take(lately("a", 50), "after");
+    orders++;
+    ck_assert_ptr_null(lately("a", 50));
+}
+END_TEST
+
+START_TEST(that_the_node_could_not_answer_is_not_told_again)
+{
+    Duck__Problem problem = DUCK__PROBLEM__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    struct told *told;
+    uint8_t packed[64];
+
+    ask("a", &told);
+    reply.answer_case = DUCK__REPLY__ANSWER_PROBLEM;
+    reply.problem = &problem;
+    answered_count++;
+    calls[0].done(calls[0].context,
+                  duck__reply__unpack(NULL, duck__reply__pack(&reply, packed), packed));
+    told_take(told);
+    told_give_back(told);
+    ck_assert_ptr_null(lately("a", 50));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("questions");
@@ -215,6 +303,9 @@ int main(void)
     tcase_add_test(tests, the_same_answer_again_is_the_same_text);
     tcase_add_test(tests, so_many_answers_are_kept_and_not_one_more);
     tcase_add_test(tests, an_answer_lives_as_long_as_somebody_holds_it);
+    tcase_add_test(tests, what_was_asked_lately_is_told_again_until_it_is_too_old);
+    tcase_add_test(tests, what_was_asked_before_an_order_is_not_told_after_it);
+    tcase_add_test(tests, that_the_node_could_not_answer_is_not_told_again);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

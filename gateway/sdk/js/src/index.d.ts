@@ -155,7 +155,6 @@ export interface DirectoryEntry {
   tier: string;
   tier_evidence: string[];
   tier_missing: string[];
-  taken_back?: { operator_id: string; at: string }[];
   seen_at?: string;
   host_linked: boolean;
   certificate_id?: string;
