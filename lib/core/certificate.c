@@ -6,6 +6,10 @@
 
 #include <assert.h>
 
+#define TAG_CERTIFICATE 0x0Au /* field 1 of a Chain, length-delimited… */
+#define TAG_CONTEXT 0x12u     /* …and field 2 */
+#define LENGTH_BYTES_MAX 4    /* of a length below 2^28 */
+
 _Static_assert(CERTIFICATE_SCOPES_MAX <= 16, "as certificate.proto says");
 
 const char *certificate_verdict_text(enum certificate_verdict verdict)
@@ -39,8 +43,79 @@ const char *certificate_verdict_text(enum certificate_verdict verdict)
         return "its first certificate is not valid yet";
     case CERTIFICATE_EXPIRED:
         return "its certificate has expired";
+    case CERTIFICATE_UNDER_CONTEXT:
+        return "only pecks of an action are signed under a context";
     }
     return "";
+}
+
+/* ---- what travels with a chain ---- */
+
+/* Of a length-delimited field at `at`: its content, and `*at` behind it. */
+static bool read_field(struct bytes wire, size_t *at, struct bytes *content)
+{
+    size_t size = 0, i = *at + 1;
+    unsigned shift = 0;
+
+    for (;; shift += 7) {
+        if (i >= wire.size || shift >= 7 * LENGTH_BYTES_MAX)
+            return false;
+        size |= (size_t)(wire.data[i] & 0x7F) << shift;
+        if ((wire.data[i++] & 0x80) == 0)
+            break;
+    }
+    if (size > wire.size - i)
+        return false;
+    *content = bytes_of(wire.data + i, size);
+    *at = i + size;
+    return true;
+}
+
+/* Behind its certificates, which are first. */
+static bool skip_certificates(struct bytes wire, size_t *at)
+{
+    struct bytes certificate;
+
+    while (*at < wire.size && wire.data[*at] == TAG_CERTIFICATE)
+        if (!read_field(wire, at, &certificate))
+            return false;
+    return true;
+}
+
+void chain_split(struct bytes wire, struct bytes *chain, struct bytes *context)
+{
+    struct bytes content;
+    size_t at = 0, end;
+
+    *chain = wire;
+    *context = bytes_of(NULL, 0);
+    if (!skip_certificates(wire, &at))
+        return;
+    end = at;
+    if (at == 0 || at >= wire.size || wire.data[at] != TAG_CONTEXT ||
+        !read_field(wire, &at, &content) || at != wire.size || content.size == 0)
+        return;
+    *chain = bytes_of(wire.data, end);
+    *context = content;
+}
+
+struct bytes chain_with_context(struct bytes chain, struct bytes context, struct arena *arena)
+{
+    size_t size = context.size, at = chain.size;
+    uint8_t *data;
+
+    if (context.size == 0)
+        return chain;
+    data = arena_take(arena, chain.size + 1 + LENGTH_BYTES_MAX + context.size);
+    if (!data)
+        return bytes_of(NULL, 0);
+    memcpy(data, chain.data, chain.size);
+    data[at++] = TAG_CONTEXT;
+    for (; size >= 0x80; size >>= 7)
+        data[at++] = (uint8_t)(size | 0x80);
+    data[at++] = (uint8_t)size;
+    memcpy(data + at, context.data, context.size);
+    return bytes_of(data, at + context.size);
 }
 
 /* ---- reading ---- */
@@ -156,6 +231,14 @@ static enum certificate_verdict follows(const struct certificate *certificate,
     return CERTIFICATE_TAKEN;
 }
 
+/* Nothing but certificates: who could append something would have a chain that is as good, and longer. */
+static bool is_plain(struct bytes wire)
+{
+    size_t at = 0;
+
+    return skip_certificates(wire, &at) && at == wire.size;
+}
+
 static enum certificate_verdict open_all(struct bytes wire, bool is_known, struct arena *arena,
                                          struct chain *chain)
 {
@@ -167,6 +250,10 @@ static enum certificate_verdict open_all(struct bytes wire, bool is_known, struc
     opened.wire = arena_copy(arena, wire);
     message = duck__chain__unpack(arena_protobuf_allocator(arena), wire.size, wire.data);
     if (!message || !opened.wire.data || message->base.n_unknown_fields > 0)
+        return CERTIFICATE_MALFORMED;
+    if (message->context.len > 0)
+        return CERTIFICATE_UNDER_CONTEXT;
+    if (!is_plain(wire))
         return CERTIFICATE_MALFORMED;
     if (message->n_certificates == 0)
         return CERTIFICATE_EMPTY;
@@ -219,7 +306,7 @@ static size_t count_certificates(struct bytes wire, struct id *last)
 
     arena_init(&arena, PARSE_BUDGET(wire.size));
     message = duck__chain__unpack(arena_protobuf_allocator(&arena), wire.size, wire.data);
-    if (message)
+    if (message && message->context.len == 0)
         count = message->n_certificates;
     if (count > 0 && last &&
         envelope_parse(borrowed(message->certificates[count - 1]), ENVELOPE_CERTIFICATE, &arena,

@@ -41,6 +41,7 @@ enum certificate_verdict {
     CERTIFICATE_BACK_IN_TIME,    /* issued before the one before, or ends before it begins */
     CERTIFICATE_NOT_YET,         /* asked for a time before certificate 0 */
     CERTIFICATE_EXPIRED,         /* the certificate of that time had ended */
+    CERTIFICATE_UNDER_CONTEXT,   /* the chain carries a context, where only the main key speaks: see context.h */
 };
 
 struct chain {
@@ -92,6 +93,12 @@ enum certificate_verdict chain_open(struct bytes wire, struct arena *arena, stru
  * a signature that turned is found by whoever checks it. */
 enum certificate_verdict chain_read(struct bytes wire, const struct id *identity, struct arena *arena,
                                     struct chain *chain);
+
+/* A packed Chain as it travels, apart: itself, and the context (context.h) under which what it came with was signed; borrowed from `wire`. Whatever is not
+ * put together as chain_with_context does it stays whole, and chain_open refuses it. */
+void chain_split(struct bytes wire, struct bytes *chain, struct bytes *context);
+/* .data NULL: the arena's budget. `context` may be empty. */
+struct bytes chain_with_context(struct bytes chain, struct bytes context, struct arena *arena);
 
 /* How many certificates a chain has that was verified before; 0: it is none. */
 size_t chain_count(struct bytes wire);

@@ -21,6 +21,7 @@ static const char *const type_names[] = {
     [ENVELOPE_VOUCHER] = "duck/voucher/1",
     [ENVELOPE_WITHDRAWAL] = "duck/withdrawal/1",
     [ENVELOPE_GRANT] = "duck/grant/1",
+    [ENVELOPE_CONTEXT] = "duck/context/1",
     [ENVELOPE_BATCH] = "duck/batch/1",
     [ENVELOPE_AUDIT_PAGE] = "duck/audit-page/1",
 };
@@ -72,6 +73,8 @@ size_t envelope_size_max(enum envelope_type type)
         return WITHDRAWAL_SIZE_MAX;
     case ENVELOPE_GRANT:
         return GRANT_BLOCK_SIZE_MAX;
+    case ENVELOPE_CONTEXT:
+        return CONTEXT_SIZE_MAX;
     case ENVELOPE_BATCH:
     case ENVELOPE_AUDIT_PAGE:
         return 0;

@@ -16,6 +16,7 @@ enum envelope_type {
     ENVELOPE_VOUCHER,     /* "duck/voucher/1" */
     ENVELOPE_WITHDRAWAL,  /* "duck/withdrawal/1" */
     ENVELOPE_GRANT,       /* "duck/grant/1": a block of one */
+    ENVELOPE_CONTEXT,     /* "duck/context/1": a further certificate */
     ENVELOPE_BATCH,       /* "duck/batch/1": only inside, as what a batch's signature is over */
     ENVELOPE_AUDIT_PAGE,  /* "duck/audit-page/1": only hashed */
 };

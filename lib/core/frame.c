@@ -19,7 +19,8 @@ static struct bytes pack(const ProtobufCMessage *message, struct arena *arena)
 }
 
 /* Whatever is accepted can also be passed on. */
-_Static_assert(CHAIN_SIZE_MAX + PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=
+_Static_assert(CHAIN_SIZE_MAX + CONTEXT_SIZE_MAX + PECK_BODY_MAX + ENVELOPE_OVERHEAD_MAX +
+                       2 * FRAME_TAGS_MAX <=
                    FRAME_SIZE_MAX,
                "the largest peck and the longest chain fit into a frame");
 _Static_assert(CHAIN_SIZE_MAX + RECEIPT_BODY_MAX + ENVELOPE_OVERHEAD_MAX + FRAME_TAGS_MAX <=

@@ -33,6 +33,7 @@
 #define ADDRESS_MAX 255                /* "host:port" */
 #define CERTIFICATE_SIZE_MAX (4u * KIB) /* the packed envelope */
 #define CHAIN_SIZE_MAX (64u * KIB)     /* packed; some 200 rotations */
+#define CONTEXT_SIZE_MAX (3u * KIB)    /* the packed envelope of a further certificate */
 #define ACCUSATION_SIZE_MAX 512u       /* the packed envelope */
 #define VOUCHER_SIZE_MAX 1024u         /* the packed envelope */
 #define VOUCHER_DOMAIN_MAX 253
@@ -79,6 +80,8 @@
 
 /* Times. */
 #define CERTIFICATE_LIFE_MS (3650 * DAY_MS)
+#define CONTEXT_LIFE_MAX_MS (364 * DAY_MS)   /* its revocation, which lives for REVOCATION_LIFE_MAX_MS, outlives it */
+#define CONTEXT_LIFE_MS (30 * DAY_MS)        /* when no end is named */
 #define PECK_LIFE_MS (24 * HOUR_MS)          /* default for delivery */
 #define PECK_APPROVAL_MS (10 * MINUTE_MS)    /* default for an owner's decision */
 #define PECK_LIFE_MAX_MS (7 * DAY_MS)
@@ -176,6 +179,9 @@
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
 #define IDEMPOTENCY_KEYS_MAX 65536u
+#define CONTEXTS_MAX 4096u        /* further certificates of all ducklings of a node: each has a key in guarded memory… */
+#define CONTEXTS_PER_DUCKLING_MAX 16u /* …and of one */
+#define CONTEXTS_REMEMBERED 256u  /* of others, verified, per worker; a power of two */
 
 #define GRANT_ROWS_MAX 65536u     /* blocks of grants that are counted, or were revoked */
 #define GRANT_ROWS_RESERVE(max) ((max) / 10) /* of them, for revocations by roots with few rows */

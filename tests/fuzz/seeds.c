@@ -1,6 +1,7 @@
 /* seeds: writes the seed corpora. Usage: fuzz_seeds FOLDER, which gets one folder a target. */
 #include "people.h"
 
+#include "core/context.h"
 #include "core/grant.h"
 #include "core/intake.h"
 #include "core/receipt.h"
@@ -573,6 +574,50 @@ static void write_grants(void)
     write_seed("grant", "narrowed_twice", bytes_of(NULL, 0), whole);
 }
 
+/* ---- contexts ---- */
+
+static struct bytes context_of(const struct person *person, const struct identity_key *key,
+                               const struct bytes *scopes, size_t scope_count)
+{
+    struct context_wish wish = {.identity = person->id,
+                                .name = bytes_of_text("deploys"),
+                                .public_key = identity_key_public(key),
+                                .scopes = scopes,
+                                .scope_count = scope_count,
+                                .issued_ms = PEOPLE_WALL_MS - HOUR_MS,
+                                .not_after_ms = PEOPLE_WALL_MS + DAY_MS};
+    struct bytes wire;
+    struct chain chain;
+
+    MUST(chain_open(person->chain, &memory, &chain) == CERTIFICATE_TAKEN);
+    wish.certificate = chain.certificates[0].hash;
+    MUST(context_make(&wish, person->key, &memory, &wire) == CONTEXT_OK);
+    return wire;
+}
+
+static void write_contexts(void)
+{
+    struct bytes scopes[CERTIFICATE_SCOPES_MAX];
+    struct identity_key *key = person_key(55);
+    struct person under = {.key = key, .id = duck.id};
+    struct bytes one, many;
+
+    for (size_t i = 0; i < CERTIFICATE_SCOPES_MAX; i++)
+        scopes[i] = bytes_of_text(i == 0 ? "query" : "data.*");
+    one = chain_with_context(duck.chain, context_of(&duck, key, scopes, 1), &memory);
+    many = chain_with_context(duck.chain, context_of(&duck, key, scopes, CERTIFICATE_SCOPES_MAX),
+                              &memory);
+    write_seed("context", "one_scope", bytes_of(NULL, 0), one);
+    write_seed("context", "most_scopes", bytes_of(NULL, 0), many);
+    write_kind(
+        "intake", "peck_under_context", FRAME_PECK,
+        frame_pack_peck(one, sealed(ENVELOPE_PECK, &under, peck_body(PECK_ACTION)), &memory));
+    write_kind(
+        "intake", "bond_request_under_context", FRAME_PECK,
+        frame_pack_peck(one, sealed(ENVELOPE_PECK, &under, peck_body(PECK_BOND_REQUEST)), &memory));
+    identity_key_free(key);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2 || !identity_self_test())
@@ -585,6 +630,7 @@ int main(int count, char **arguments)
     goose = person_hatch(IDENTITY_DUCKLING, 4, &memory);
     write_envelopes();
     write_grants();
+    write_contexts();
     write_frames();
     write_sessions();
     write_requests();

@@ -27,6 +27,7 @@ static const ProtobufCMessageDescriptor *const messages[] = {
     &duck__batch_path__descriptor,
     &duck__certificate_body__descriptor,
     &duck__chain__descriptor,
+    &duck__context_body__descriptor,
     &duck__peck_body__descriptor,
     &duck__receipt_body__descriptor,
     &duck__record_body__descriptor,
