@@ -82,6 +82,8 @@ static const char *kind_name(enum id_kind kind)
         return "operator (opr_…)";
     case ID_GRANT:
         return "block of a grant (grt_…)";
+    case ID_WANTED:
+        return "thing that waits for a signature (sig_…)";
     }
     return "thing";
 }

@@ -15,10 +15,10 @@
 #define CALL_TIMEOUT_MS 45000u
 
 static const struct command *const groups[] = {
-    node_commands,    network_commands, peck_commands,    directory_commands, bond_commands,
-    receipt_commands, audit_commands,   doctor_commands,  top_commands,       operator_commands,
-    handler_commands, limits_commands,  event_commands,   rotate_commands,    certificate_commands,
-    revoke_commands,  grant_commands,   lobster_commands, backup_commands,
+    node_commands,    network_commands, peck_commands,   directory_commands, bond_commands,
+    receipt_commands, audit_commands,   doctor_commands, top_commands,       operator_commands,
+    handler_commands, limits_commands,  event_commands,  rotate_commands,    certificate_commands,
+    revoke_commands,  grant_commands,   key_commands,    lobster_commands,   backup_commands,
 };
 
 /* Every command takes these. */

@@ -1,6 +1,6 @@
 /* commands: what `ducknode …` can be told, one function for each.
  *
- * All but init, run, run-handlers, backup, restore, id, receipt, certificate, grant, mail, limits and version talk to the running node through libduckclient.
+ * All but init, run, run-handlers, backup, restore, id, receipt, certificate, grant, key new, mail, limits and version talk to the running node through libduckclient.
  * Human text goes to standard output, or with --json one JSON document; what is wrong goes to
  * standard error. Exit status: 0 done, 1 not done (the message says why), 2 misused. */
 #ifndef DUCK_NODE_COMMANDS_H
@@ -65,6 +65,8 @@ const char *time_text(uint64_t wall_ms, char text[32]); /* RFC 3339, UTC; "-" fo
  * why. */
 bool call_time(const struct call *call, const char *name, uint64_t *wall_ms);
 
+/* The key that --key-file names; duck_holder_free. NULL: *status, said why. */
+struct duck_holder *call_holder(struct call *call, int *status);
 /* The grant in a file ("-": standard input), verified; duck_grant_free. NULL: *status, said why. */
 struct duck_grant *call_grant(struct call *call, const char *path, int *status);
 /* Makes the state folder, and those above it, for its owner alone; or looks whether it is. 0 or a FAULT_…. */
@@ -104,6 +106,6 @@ int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZ
 extern const struct command node_commands[], network_commands[], peck_commands[],
     directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
     top_commands[], operator_commands[], handler_commands[], limits_commands[],
-    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[], lobster_commands[], backup_commands[]; /* each ends with a NULL name */
+    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[], key_commands[], lobster_commands[], backup_commands[]; /* each ends with a NULL name */
 
 #endif

@@ -1,5 +1,6 @@
 /* Ducklings, the directory. */
 #include "client/duck_client.h"
+#include "client/duck_key.h"
 #include "commands.h"
 #include "core/binary_data.h"
 #include "wire/local.pb-c.h"
@@ -24,6 +25,7 @@ static const struct command_flag hatch_flags[] = {
     {"bio", "TEXT", "a few lines about it"},
     {"capability", "NAME", "what it can do (repeatable)"},
     {"refuse-pecks", NULL, "take pecks only under bonds"},
+    {"key-file", "FILE", "of a duckling that keeps its own key: `ducknode key new` wrote it"},
     {NULL, NULL, NULL},
 };
 
@@ -33,23 +35,38 @@ static int hatch(struct call *call)
     Duck__HatchOrder order = DUCK__HATCH_ORDER__INIT;
     ProtobufCBinaryData capabilities[CAPABILITIES_MAX];
     const char *names[CAPABILITIES_MAX];
+    struct duck_holder *holder = NULL;
     Duck__Reply *reply;
     int result;
 
+    if (call_has(call, "key-file")) {
+        holder = call_holder(call, &result);
+        if (!holder)
+            return result;
+        order.chain.data = (uint8_t *)(uintptr_t)duck_holder_chain(holder, &order.chain.len);
+    } else if (call->argument_count == 0) {
+        return misused(call->command, "what is it called? Or --key-file, of one that has its key");
+    }
     order.n_capabilities = call_flags(call, "capability", names, CAPABILITIES_MAX);
     for (size_t i = 0; i < order.n_capabilities; i++)
         capabilities[i] = lent_bytes(names[i]);
     order.capabilities = capabilities;
-    order.display_name = lent_bytes(call->arguments[0]);
+    if (call->argument_count > 0)
+        order.display_name = lent_bytes(call->arguments[0]);
     order.bio = lent_bytes(call_flag(call, "bio"));
     order.refuses_pecks = call_has(call, "refuse-pecks");
     request.order_case = DUCK__REQUEST__ORDER_HATCH;
     request.hatch = &order;
     reply = ask(call, &request, &result);
+    duck_holder_free(holder);
     if (!reply)
         return result;
     if (call->json)
         print_json(json_of_message(reply->hatch));
+    else if (holder)
+        printf("%s keeps its own key, and is in the directory when it has signed that:\n"
+               "  ducknode sign --key-file %s\n",
+               reply->hatch->duckling_id, call_flag(call, "key-file"));
     else
         printf("%s  \"%s\"\n", reply->hatch->duckling_id, call->arguments[0]);
     duck_reply_free(reply);
@@ -346,7 +363,7 @@ static int directory(struct call *call)
 }
 
 const struct command directory_commands[] = {
-    {"hatch", "NAME", 1, 1, "Hatch a duckling on this node.", hatch_flags,
+    {"hatch", "[NAME]", 0, 1, "Hatch a duckling on this node.", hatch_flags,
      "ducknode hatch 'Weather Duck' --capability weather.forecast", hatch},
     {"profile", "DUCKLING", 1, 1, "Change what the directory says of a duckling of this node.",
      profile_flags, "ducknode profile dkl_… --bio 'knows the weather of tomorrow'", profile},

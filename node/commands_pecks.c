@@ -1,6 +1,7 @@
 /* Pecks, from the command line. */
 #include "client/duck_client.h"
 #include "client/duck_grant.h"
+#include "client/duck_key.h"
 #include "commands.h"
 #include "core/binary_data.h"
 #include "wire/local.pb-c.h"
@@ -57,6 +58,8 @@ static void print_peck(const Duck__PeckView *peck)
                peck->receipts[i]->signer, time_text(peck->receipts[i]->at_ms, created));
     if (peck->bond_id[0])
         printf("  %-9s %s\n", "bond", peck->bond_id);
+    if (peck->waits_for[0])
+        printf("  nothing is done before its target signs %s: ducknode sign\n", peck->waits_for);
 }
 
 static const char *done_text(const Duck__Done *done)
@@ -204,11 +207,62 @@ static const struct command_flag peck_flags[] = {
     {"key", "TEXT", "idempotency key: the same key sends once"},
     {"expires-in", "SECONDS",
      "how long it may take (default: a day; an owner has ten minutes of it)"},
+    {"key-file", "FILE", "of a duckling that keeps its own key: the peck is signed with it, here"},
     {"grant", "FILE", "a grant of the target that lets the sender do this (see `ducknode grant`)"},
     {"wait", "SECONDS", "for the answer, at most 30 (default: 10; 0: do not wait)"},
     {"stream", NULL, "print the parts of the answer as they come, then the whole of it"},
     {NULL, NULL, NULL},
 };
+
+/* The same peck, made and signed here. */
+static int send_own(struct call *call, const Duck__SendOrder *send, const char *const *scopes,
+                    const char *payload)
+{
+    struct duck_peck peck = {.from = call_flag(call, "from"),
+                             .to = send->to,
+                             .scopes = scopes,
+                             .scope_count = send->n_scopes,
+                             .message = call_flag(call, "message"),
+                             .thread = call_flag(call, "thread"),
+                             .reply_to = call_flag(call, "reply-to"),
+                             .idempotency_key = call_flag(call, "key"),
+                             .expires_in_ms = send->expires_in_ms};
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__SendOrder order = DUCK__SEND_ORDER__INIT;
+    struct duck_grant *grant = NULL;
+    struct duck_made_peck *made;
+    struct duck_holder *holder;
+    const char *problem = "";
+    int status = 0;
+
+    if (send->n_scopes == 0) {
+        peck.action = call_has(call, "action") ? call_flag(call, "action") : "query";
+        peck.payload = payload;
+    }
+    if (call_has(call, "grant")) {
+        grant = call_grant(call, call_flag(call, "grant"), &status);
+        if (!grant)
+            return status;
+        peck.grant = duck_grant_text(grant);
+    }
+    holder = call_holder(call, &status);
+    made = holder ? duck_peck_make(holder, call->options.network, &peck, &problem) : NULL;
+    if (made) {
+        order.from = lent_text(duck_holder_id(holder));
+        order.made.data = (uint8_t *)(uintptr_t)duck_made_bytes(made, &order.made.len);
+        order.wait_for = send->wait_for;
+        order.wait_ms = send->wait_ms;
+        request.order_case = DUCK__REQUEST__ORDER_SEND;
+        request.send = &order;
+        status = call_has(call, "stream") ? send_and_stream(call, &request) : show(call, &request);
+    } else if (holder) {
+        status = fail(call, "malformed", "%s", problem);
+    }
+    duck_made_free(made);
+    duck_holder_free(holder);
+    duck_grant_free(grant);
+    return status;
+}
 
 static int send_peck(struct call *call, Duck__Request *request)
 {
@@ -239,7 +293,7 @@ static int peck(struct call *call)
     if (!call_seconds(call, "wait", &wait_ms) || !call_seconds(call, "expires-in", &expires_ms) ||
         !call_json(call, 1, &payload))
         return 2;
-    if (!call_has(call, "from"))
+    if (!call_has(call, "from") && !call_has(call, "key-file"))
         return misused(call->command, "--from says who sends");
     if (call_has(call, "expires-in") && expires_ms == 0)
         return misused(call->command, "--expires-in is at least 1");
@@ -261,6 +315,8 @@ static int peck(struct call *call)
     send.expires_in_ms = expires_ms;
     send.wait_for = wait_ms ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
     send.wait_ms = wait_ms;
+    if (call_has(call, "key-file"))
+        return send_own(call, &send, names, payload);
     request.order_case = DUCK__REQUEST__ORDER_SEND;
     request.send = &send;
     return send_peck(call, &request);

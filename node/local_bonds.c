@@ -90,6 +90,8 @@ void local_view_bond(struct local_view *view, const struct question *question, v
     }
     answer->answer_case = DUCK__REPLY__ANSWER_BOND;
     answer->bond = compose_bond(view, &bond, &bond.approver);
+    if (!id_is_zero(&question->waits_for))
+        answer->bond->waits_for = local_id(view, ID_WANTED, &question->waits_for);
 }
 
 void local_view_bonds(struct local_view *view, const void *asked, void *reply)

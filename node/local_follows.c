@@ -193,6 +193,22 @@ void local_follows_tell_tier(struct local_api *api, const struct effect *effect)
     tell_followers(api, &effect->tier.duckling, &view);
 }
 
+void local_follows_tell_wanted(struct local_api *api, const struct effect *effect)
+{
+    Duck__EventView view = DUCK__EVENT_VIEW__INIT;
+    char duckling[ID_TEXT_SIZE], peck[ID_TEXT_SIZE], wanted[ID_TEXT_SIZE];
+
+    if (!is_followed(api, &effect->wanted.duckling))
+        return;
+    view.kind = "wanted";
+    view.duckling = (char *)id_text(ID_DUCKLING, &effect->wanted.duckling, duckling);
+    view.wanted_id = (char *)id_text(ID_WANTED, &effect->wanted.id, wanted);
+    if (!id_is_zero(&effect->wanted.peck))
+        view.peck_id = (char *)id_text(ID_PECK, &effect->wanted.peck, peck);
+    view.at_ms = effect->wanted.asked_ms;
+    tell_followers(api, &effect->wanted.duckling, &view);
+}
+
 bool local_api_is_followed(struct local_api *api, const struct id *duckling)
 {
     bool is;

@@ -42,6 +42,7 @@ static bool read_id(enum id_kind kind, const char *text, bool may_be_empty, cons
         [ID_CERTIFICATE] = "a certificate's id is crt_ and 32 characters",
         [ID_BOND] = "a bond's id is bnd_ and 32 characters",
         [ID_OPERATOR] = "an operator's id is opr_ and 32 characters",
+        [ID_WANTED] = "what waits for a signature has an id of sig_ and 32 characters",
     };
 
     if (!*text && may_be_empty)
@@ -95,18 +96,46 @@ static bool read_profile(struct order_profile *profile, ProtobufCBinaryData disp
 
 /* ---- identities ---- */
 
+/* Whoever keeps its own key says in its certificate what it is called. */
+static bool read_own_chain(const Duck__HatchOrder *asked, struct message *message,
+                           ProtobufCBinaryData *name, struct local_refusal *refusal)
+{
+    enum certificate_verdict verdict;
+    struct chain chain;
+    struct arena arena;
+    struct bytes copy;
+
+    message->order.chain = bytes_in(asked->chain);
+    if (asked->chain.len > CERTIFICATE_SIZE_MAX + ENVELOPE_OVERHEAD_MAX)
+        return malformed(refusal, "chain", "who hatches has one certificate");
+    arena_init(&arena, PARSE_BUDGET(asked->chain.len));
+    verdict = chain_open(message->order.chain, &arena, &chain);
+    if (verdict == CERTIFICATE_TAKEN && name->len == 0) {
+        copy = arena_copy(&message->arena, chain.certificates[0].display_name);
+        *name = (ProtobufCBinaryData){copy.size, (uint8_t *)copy.data};
+    }
+    arena_free(&arena);
+    return verdict == CERTIFICATE_TAKEN ||
+           malformed(refusal, "chain", certificate_verdict_text(verdict));
+}
+
 static bool read_hatch(const Duck__HatchOrder *asked, struct message *message,
                        struct local_refusal *refusal)
 {
     struct order *order = &message->order;
+    ProtobufCBinaryData name = asked->display_name;
 
     order->kind = ORDER_HATCH;
     order->profile.set_display_name = order->profile.set_bio = true;
     order->profile.set_capabilities = order->profile.set_accepts_pecks = true;
     order->profile.accepts_pecks = !asked->refuses_pecks;
-    if (!read_profile(&order->profile, asked->display_name, asked->bio, asked->capabilities,
-                      asked->n_capabilities, refusal))
+    if (asked->chain.len > 0 && !read_own_chain(asked, message, &name, refusal))
         return false;
+    if (!read_profile(&order->profile, name, asked->bio, asked->capabilities, asked->n_capabilities,
+                      refusal))
+        return false;
+    if (order->chain.size > 0)
+        return true;
     message->forget_seeds = true;
     randombytes_buf(order->seeds, sizeof order->seeds);
     return true;
@@ -178,6 +207,14 @@ static bool read_rotate(const Duck__RotateOrder *asked, struct message *message,
         return malformed(refusal, "by_node", "the node opens and makes a duckling's keys itself");
     if (asked->by_node)
         return read_id(ID_DUCKLING, asked->identity, false, "identity", &order->duckling, refusal);
+    if (asked->chain.len > 0) {
+        order->chain = bytes_in(asked->chain);
+        if (asked->chain.len > CHAIN_SIZE_MAX)
+            return malformed(refusal, "chain", "certificates are at most 65536 bytes");
+        if (asked->seed.len || asked->next_key_hash.len || asked->sealed_next.len)
+            return malformed(refusal, "chain", "whoever hands in a chain keeps its own keys");
+        return read_id(ID_DUCKLING, asked->identity, false, "identity", &order->duckling, refusal);
+    }
     if (asked->seed.len != SEED_SIZE && (asked->seed.len != 0 || is_node))
         return malformed(refusal, "seed", "the seed of the key that takes over is 32 bytes");
     if (asked->seed.len)
@@ -356,12 +393,54 @@ static bool read_context(const Duck__SendOrder *asked, struct order *order,
     return read_id(ID_PECK, asked->reply_to, true, "reply_to", &peck->reply_to, refusal);
 }
 
-static bool read_send(const Duck__SendOrder *asked, struct order *order, struct wish *wish,
+static bool is_empty_beside_made(const Duck__SendOrder *asked)
+{
+    return !*asked->to && !*asked->reply_to && !asked->kind && !asked->action.len &&
+           !asked->payload.len && !asked->n_scopes && !asked->message.len && !asked->thread.len &&
+           !asked->expires_in_ms && !asked->idempotency_key.len && !asked->trace.len &&
+           !asked->grant.len;
+}
+
+/* A whole peck that was made and signed elsewhere. Whether it is signed by who should have, the loop knows. */
+static bool read_made(const Duck__SendOrder *asked, struct message *message,
                       struct local_refusal *refusal)
 {
+    struct order *order = &message->order;
+    struct envelope *made = arena_take(&message->arena, sizeof *made);
+    enum envelope_verdict verdict;
+    enum peck_verdict form;
+
+    if (!made || !is_empty_beside_made(asked))
+        return malformed(refusal, "signed",
+                         "what is signed says all of the peck: name nothing else");
+    verdict = envelope_parse(bytes_in(asked->made), ENVELOPE_PECK, &message->arena, made);
+    if (verdict != ENVELOPE_TAKEN)
+        return malformed(refusal, "signed", envelope_verdict_text(verdict));
+    if (made->batch.size > 0)
+        return malformed(refusal, "signed", "a peck that comes from outside is signed alone");
+    form = peck_parse_named(made->body, &made->hash, &message->arena, &order->send);
+    if (form != PECK_OK)
+        return malformed(refusal, "signed", peck_verdict_text(form));
+    if (!id_equal(&made->signer, &order->send.from))
+        return malformed(refusal, "signed", "its signer is another one than its sender");
+    if (!id_equal(&order->duckling, &order->send.from))
+        return malformed(refusal, "from", "another duckling made this peck");
+    order->expires_in_ms = order->send.expires_ms - order->send.created_ms;
+    order->made = made;
+    return true;
+}
+
+static bool read_send(const Duck__SendOrder *asked, struct message *message, struct wish *wish,
+                      struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
     struct peck *peck = &order->send;
 
     order->kind = ORDER_SEND;
+    if (asked->made.len > 0)
+        return read_id(ID_DUCKLING, asked->from, false, "from", &order->duckling, refusal) &&
+               read_made(asked, message, refusal) &&
+               read_wait(asked->wait_for, asked->wait_ms, wish, refusal);
     if (!read_id(ID_DUCKLING, asked->from, false, "from", &peck->from, refusal) ||
         !read_id(ID_DUCKLING, asked->to, false, "to", &peck->to, refusal))
         return false;
@@ -694,6 +773,28 @@ static bool read_grant_order(const Duck__GrantOrder *asked, struct message *mess
            read_id(ID_DUCKLING, asked->holder, false, "holder", &order->with, refusal);
 }
 
+/* ---- ducklings that keep their own keys ---- */
+
+static bool read_wanted(const Duck__WantedQuery *asked, struct order *order, struct wish *wish,
+                        struct local_refusal *refusal)
+{
+    order->kind = ORDER_WANTED;
+    order->after = asked->after;
+    return read_wait(0, asked->wait_ms, wish, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
+static bool read_signature(const Duck__SignOrder *asked, struct order *order,
+                           struct local_refusal *refusal)
+{
+    order->kind = ORDER_SIGN;
+    if (asked->signature.len != SIGNATURE_SIZE)
+        return malformed(refusal, "signature", "a signature is 64 bytes");
+    memcpy(order->signature.bytes, asked->signature.data, SIGNATURE_SIZE);
+    return read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal) &&
+           read_id(ID_WANTED, asked->id, false, "id", &order->wanted, refusal);
+}
+
 /* ---- lobster binds ---- */
 
 static bool read_lobster(const Duck__LobsterOrder *asked, struct order *order,
@@ -741,7 +842,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_profile_order(asked->profile, order, refusal);
     case DUCK__REQUEST__ORDER_SEND:
         wish->kind = REQUEST_SEND;
-        return read_send(asked->send, order, wish, refusal);
+        return read_send(asked->send, message, wish, refusal);
     case DUCK__REQUEST__ORDER_TAKE:
         wish->kind = REQUEST_TAKE;
         return read_take(asked->take, message, wish, refusal);
@@ -798,6 +899,11 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_MAKE_GRANT:
         wish->kind = REQUEST_GRANT;
         return read_grant_order(asked->make_grant, message, refusal);
+    case DUCK__REQUEST__ORDER_WANTED:
+        wish->kind = REQUEST_WANTED;
+        return read_wanted(asked->wanted, order, wish, refusal);
+    case DUCK__REQUEST__ORDER_SIGN:
+        return read_signature(asked->sign, order, refusal);
     case DUCK__REQUEST__ORDER_LOBSTER:
         wish->kind = REQUEST_LOBSTER;
         return read_lobster(asked->lobster, order, refusal);
@@ -887,6 +993,19 @@ struct message *local_take_again(const struct request *request)
         copy_scopes(message, request->filter.actions, request->filter.action_count);
     message->order.filter.but_not =
         copy_scopes(message, request->filter.but_not, request->filter.but_not_count);
+    return message;
+}
+
+struct message *local_wanted_again(const struct request *request)
+{
+    struct message *message = message_new(KIB);
+
+    message->event.kind = EVENT_ORDER;
+    message->event.order = &message->order;
+    message->order.kind = ORDER_WANTED;
+    message->order.ticket = request->ticket;
+    message->order.duckling = request->duckling;
+    message->order.after = request->after_entry;
     return message;
 }
 

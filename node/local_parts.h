@@ -71,6 +71,7 @@ enum request_kind {
     REQUEST_HATCH,
     REQUEST_ROTATE,
     REQUEST_LOBSTER,
+    REQUEST_WANTED,   /* an order: what waits for a signature; may wait and order again */
     REQUEST_EXPORT,
     REQUEST_GRANT,
     REQUEST_UNPECK,
@@ -102,6 +103,7 @@ struct told {
     struct id peck, from, to, reply_to;
     enum peck_kind kind;
     enum peck_state state;
+    struct id waits_for; /* a signature; zero: none */
     struct bytes action, thread, message, trace, result, problem;
     char *refusal;
     uint64_t created_ms, changed_ms, expires_in_ms, retry_after_ms, charged;
@@ -137,7 +139,7 @@ struct request {
     bool replayed;
     uint32_t limit;               /* REQUEST_TAKE, REQUEST_PARTIALS */
     uint32_t after;               /* REQUEST_PARTIALS */
-    uint64_t after_entry;         /* REQUEST_AUDIT_NEWS */
+    uint64_t after_entry;         /* REQUEST_AUDIT_NEWS, REQUEST_WANTED: numbers above it */
     bool with_envelopes;
     uint64_t lease_ms;
     struct tray_filter filter;    /* in the request's memory */
@@ -163,6 +165,7 @@ struct question {
     struct message *message; /* owns `asked`; or NULL */
     const void *asked;       /* Duck__Request */
     struct id peck, duckling, bond;
+    struct id waits_for;     /* a signature, that the order needs; zero: none */
     int box;
     bool replayed;
     uint32_t after, limit;   /* QUESTION_PARTIALS */
@@ -225,7 +228,7 @@ struct local_api {
     struct ring peck_waits[REQUEST_SLOTS], take_waits[REQUEST_SLOTS], follows[REQUEST_SLOTS];
     struct ring directory_follows;
     atomic_uint_least64_t follows_begun;
-    struct ring audit_waits;
+    struct ring audit_waits, wanted_waits;
     bool audit_has_grown;    /* in this turn */
     struct ring touched;
     struct ring wheel[WHEEL_SLOTS];
@@ -269,6 +272,9 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
 /* The order of a take that goes on waiting. */
 struct message *local_take_again(const struct request *request);
 
+/* The same, of a question for what waits for signatures. */
+struct message *local_wanted_again(const struct request *request);
+
 /* The order that gives back what was handed out to nobody; its reply finds no request. */
 struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count);
 
@@ -307,6 +313,12 @@ void local_wake_audit(struct local_api *api);     /* the same */
 void local_answer_told(struct request *request);
 void local_answer_nothing_taken(struct request *request);
 
+/* ---- local_wanted.c: what waits for signatures; all under the lock ---- */
+
+void local_answer_nothing_wanted(struct request *request);
+void local_answer_wanted(struct request *request, const struct effect *effect);
+void local_tell_wanted(struct local_api *api, const struct effect *effect);
+
 /* ---- local_follows.c: all under the lock ---- */
 
 void local_follows_tell_peck(struct local_api *api, const struct effect *effect);
@@ -315,6 +327,7 @@ void local_follows_tell_bond(struct local_api *api, const struct effect *effect)
 void local_follows_tell_record(struct local_api *api, const struct effect *effect);
 void local_follows_tell_member(struct local_api *api, const struct effect *effect);
 void local_follows_tell_tier(struct local_api *api, const struct effect *effect);
+void local_follows_tell_wanted(struct local_api *api, const struct effect *effect);
 
 /* ---- local_questions.c: readers, and what they say of this node ---- */
 

@@ -18,6 +18,8 @@ static void note_send(struct told *told, const struct order *order, struct arena
     told->kind = order->send.kind;
     told->reply_to = order->send.reply_to;
     told->expires_in_ms = order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS;
+    if (order->made) /* dated elsewhere */
+        told->created_ms = order->send.created_ms;
     told->action = arena_copy(memory, order->send.action);
     told->thread = arena_copy(memory, order->send.thread);
     told->message = arena_copy(memory, order->send.message);
@@ -56,6 +58,7 @@ void local_wait_for_order(struct request *request, const struct message *message
     request->deadline_ms = wish->wait_ms ? clock_now_ms() + wish->wait_ms : 0;
     request->limit = order->limit;
     request->lease_ms = order->lease_ms;
+    request->after_entry = order->after;
     keep_filter(request, &order->filter);
     if (request->kind != REQUEST_SEND && request->kind != REQUEST_ANSWER)
         return;
@@ -97,7 +100,7 @@ void local_answer_told(struct request *request)
 {
     const struct told *told = request->told;
     char peck[ID_TEXT_SIZE], from[ID_TEXT_SIZE], to[ID_TEXT_SIZE], reply_to[ID_TEXT_SIZE];
-    char signers[2][ID_TEXT_SIZE], bond[ID_TEXT_SIZE];
+    char signers[2][ID_TEXT_SIZE], bond[ID_TEXT_SIZE], waits_for[ID_TEXT_SIZE];
     Duck__ReceiptView receipts[2], *receipt_list[2] = {&receipts[0], &receipts[1]};
     Duck__PeckView view = DUCK__PECK_VIEW__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
@@ -130,6 +133,8 @@ void local_answer_told(struct request *request)
     view.n_receipts = told->receipt_count;
     if (told->kind == PECK_BOND_REQUEST && told->state == PECK_APPROVED)
         view.bond_id = (char *)id_text(ID_BOND, &told->peck, bond);
+    if (!id_is_zero(&told->waits_for))
+        view.waits_for = (char *)id_text(ID_WANTED, &told->waits_for, waits_for);
     reply.answer_case = DUCK__REPLY__ANSWER_PECK;
     reply.peck = &view;
     local_answer(request, &reply);
@@ -168,6 +173,7 @@ static void ask_decided(struct request *request, const struct effect *effect)
     question->peck = effect->reply.peck;
     question->box = effect->reply.box;
     question->bond = effect->reply.bond;
+    question->waits_for = effect->reply.waits_for;
     local_ask(request->client, question);
 }
 
@@ -179,6 +185,7 @@ static void ask_changed_bond(struct request *request, const struct effect *effec
     question->ticket = request->ticket;
     question->bond = effect->reply.bond;
     question->duckling = effect->reply.duckling;
+    question->waits_for = effect->reply.waits_for;
     local_ask(request->client, question);
 }
 
@@ -346,7 +353,10 @@ static void answer_partial(struct request *request, const struct effect *effect)
 {
     Duck__PartialView view = DUCK__PARTIAL_VIEW__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
+    char waits_for[ID_TEXT_SIZE];
 
+    if (!id_is_zero(&effect->reply.waits_for))
+        view.waits_for = (char *)id_text(ID_WANTED, &effect->reply.waits_for, waits_for);
     view.number = effect->reply.number;
     reply.answer_case = DUCK__REPLY__ANSWER_PARTIAL;
     reply.partial = &view;
@@ -393,6 +403,7 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_ANSWER:
         request->told->state = effect->reply.state;
+        request->told->waits_for = effect->reply.waits_for;
         local_answer_told(request);
         break;
     case REQUEST_PARTIAL:
@@ -421,6 +432,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_EXPORT:
         answer_exported(request, effect);
+        break;
+    case REQUEST_WANTED:
+        local_answer_wanted(request, effect);
         break;
     case REQUEST_LOBSTER:
         answer_lobsters(request, effect);
@@ -623,6 +637,8 @@ void local_tell(struct local_api *api, const struct effect *effect)
         local_follows_tell_record(api, effect);
     } else if (effect->kind == EFFECT_MEMBER_CHANGED) {
         local_follows_tell_member(api, effect);
+    } else if (effect->kind == EFFECT_WANTED) {
+        local_tell_wanted(api, effect);
     } else if (effect->kind == EFFECT_TIER_CHANGED) {
         local_follows_tell_tier(api, effect);
     }

@@ -135,6 +135,8 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
     answer->peck->replayed = question->replayed;
     if (!id_is_zero(&question->bond))
         answer->peck->bond_id = local_id(view, ID_BOND, &question->bond);
+    if (!id_is_zero(&question->waits_for))
+        answer->peck->waits_for = local_id(view, ID_WANTED, &question->waits_for);
     return true;
 }
 

@@ -20,6 +20,7 @@ void local_waits_init(struct local_api *api)
         ring_init(&api->wheel[i]);
     ring_init(&api->directory_follows);
     ring_init(&api->audit_waits);
+    ring_init(&api->wanted_waits);
     ring_init(&api->touched);
     api->swept_tick = clock_now_ms() / WHEEL_TICK_MS;
 }
@@ -218,6 +219,9 @@ static void end_wait(struct request *request)
         break;
     case REQUEST_TAKE:
         local_answer_nothing_taken(request);
+        break;
+    case REQUEST_WANTED:
+        local_answer_nothing_wanted(request);
         break;
     case REQUEST_PECK:
     case REQUEST_PARTIALS:

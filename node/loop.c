@@ -271,7 +271,8 @@ static void find_thread(struct loop *loop, struct message *message)
         return;
     order->held.thread = store_find_thread(loop->settings.store, &order->send.reply_to,
                                            &order->send.from, &order->send.to, &message->arena);
-    order_join_thread(order);
+    if (!order->made) /* what is signed says what it says */
+        order_join_thread(order);
 }
 
 static void find_earlier(struct loop *loop, struct order *order)
@@ -279,6 +280,12 @@ static void find_earlier(struct loop *loop, struct order *order)
     struct hash hash;
     struct peck peck;
 
+    if (order->made && read_peck(loop, BOX_OUT, &order->send.id, &peck)) {
+        order->held.found = order->held.same_content = true;
+        order->held.peck = peck.id;
+        order->held.state = PECK_QUEUED; /* at least: a reader tells more */
+        return;
+    }
     if (order->send.idempotency_key.size == 0 ||
         !store_find_idempotent(loop->settings.store, &order->send.from, order->send.idempotency_key,
                                &order->held.peck, &hash, &order->held.state) ||

@@ -346,6 +346,7 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_REPLY:
         case EFFECT_MEMBER_CHANGED:
         case EFFECT_TIER_CHANGED:
+        case EFFECT_WANTED:
         case EFFECT_PECK_CHANGED:
         case EFFECT_PARTIAL_CAME:
         case EFFECT_BOND_CHANGED:

@@ -265,15 +265,21 @@ static int write_hosted(struct store *store, const struct hosted *hosted, int64_
         "bio = ?5, capabilities = ?6, accepts_pecks = ?7, pulse_ms = ?8, least_tier = ?9, "
         "open_actions = ?10");
     uint8_t live[SEALED_SEED_SIZE], memory[SEALED_NEXT_SIZE];
-    struct bytes next = seal_next(store, &hosted->id, hosted->next_seed, memory);
+    struct bytes next;
 
-    if (!next.data)
-        return FAULT_CRYPTO; /* ducklings.next.pub is no key */
-    seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
     arena_reset(&store->arena);
     sqlite3_bind_int64(statement, 1, number);
-    store_bind_bytes(statement, 2, bytes_of(live, sizeof live));
-    store_bind_bytes(statement, 3, next);
+    if (hosted->own_key) {
+        sqlite3_bind_zeroblob(statement, 2, 0);
+        sqlite3_bind_zeroblob(statement, 3, 0);
+    } else {
+        next = seal_next(store, &hosted->id, hosted->next_seed, memory);
+        if (!next.data)
+            return FAULT_CRYPTO; /* ducklings.next.pub is no key */
+        seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
+        store_bind_bytes(statement, 2, bytes_of(live, sizeof live));
+        store_bind_bytes(statement, 3, next);
+    }
     store_bind_bytes(statement, 4, hosted->profile.display_name);
     store_bind_bytes(statement, 5, hosted->profile.bio);
     store_bind_bytes(statement, 6,
@@ -305,6 +311,8 @@ int store_keep_key(struct store *store, const struct effect *effect)
         return store->connection.fault;
     if (id_equal(&hosted->id, &store->node))
         return store->audit.key ? store_audit_keep_signer(store, hosted->chain) : 0;
+    if (hosted->own_key) /* there is nothing but the chain */
+        return 0;
     seal_seed(store, &hosted->id, SEED_LIVE, hosted->seed, live);
     statement = store_prepare(&store->connection, STATEMENT_HOSTED_KEY,
                               "UPDATE hosted SET seed = ?2, next_seed = ?3 WHERE identity = ?1");
@@ -419,9 +427,11 @@ int store_restore_ducklings(struct store *store, const struct restoring *restori
         struct event event = {.kind = EVENT_RESTORED_DUCKLING, .at = *restoring->at};
         struct hosted *hosted = &event.duckling;
 
-        is_readable = store_column_id(statement, 0, &hosted->id) &&
-                      unseal_seed(store, &hosted->id, SEED_LIVE, store_column_bytes(statement, 2),
-                                  hosted->seed);
+        hosted->own_key = store_column_bytes(statement, 2).size == 0;
+        is_readable =
+            store_column_id(statement, 0, &hosted->id) &&
+            (hosted->own_key || unseal_seed(store, &hosted->id, SEED_LIVE,
+                                            store_column_bytes(statement, 2), hosted->seed));
         hosted->chain = store_column_bytes(statement, 1);
         read_profile(statement, &hosted->profile);
         hosted->pulse_ms = store_column_number(statement, 8);

@@ -15,3 +15,6 @@ grep -q "is ducknode running" <<< "$said"
 cc "$1/lib/client/example_grant.c" "${flags[@]}" -o "$folder/grant"
 said=$("$folder/grant" "$folder/none" text dkl_x ask 2>&1) && exit 1
 grep -q "key's file cannot be opened" <<< "$said"
+cc "$1/lib/client/example_own_key.c" "${flags[@]}" -o "$folder/own"
+said=$("$folder/own" "$folder/none" 2>&1) && exit 1
+grep -q "key's file cannot be opened" <<< "$said"

@@ -4,6 +4,7 @@
 
 #include "core/bytes.h"
 #include "duck_client.h"
+#include "duck_key.h"
 #include "wire/local.pb-c.h"
 
 struct duck_answer {
@@ -317,4 +318,46 @@ uint64_t duck_retry_after_ms(const struct duck_answer *answer)
     return answer->reply->answer_case == DUCK__REPLY__ANSWER_PECK
                ? answer->reply->peck->retry_after_ms
                : 0;
+}
+
+/* ---- what waits for signatures ---- */
+
+size_t duck_wanted_count(const struct duck_answer *answer)
+{
+    return answer->reply->answer_case == DUCK__REPLY__ANSWER_WANTED
+               ? answer->reply->wanted->n_wanted
+               : 0;
+}
+
+bool duck_wanted_item(const struct duck_answer *answer, size_t index, struct duck_wanted *wanted)
+{
+    const Duck__WantedView *view;
+
+    if (index >= duck_wanted_count(answer))
+        return false;
+    view = answer->reply->wanted->wanted[index];
+    *wanted = (struct duck_wanted){.id = view->id,
+                                   .type = view->type,
+                                   .why = view->why,
+                                   .peck_id = view->peck_id,
+                                   .body = view->body.data,
+                                   .body_size = view->body.len,
+                                   .number = view->number,
+                                   .asked_ms = view->asked_ms,
+                                   .until_ms = view->until_ms};
+    return true;
+}
+
+const char *duck_waits_for(const struct duck_answer *answer)
+{
+    switch ((int)answer->reply->answer_case) {
+    case DUCK__REPLY__ANSWER_PECK:
+        return answer->reply->peck->waits_for;
+    case DUCK__REPLY__ANSWER_PARTIAL:
+        return answer->reply->partial->waits_for;
+    case DUCK__REPLY__ANSWER_BOND:
+        return answer->reply->bond->waits_for;
+    default:
+        return "";
+    }
 }

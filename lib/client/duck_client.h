@@ -23,7 +23,7 @@ struct duck_answer;
 
 /* Problem codes (duck_code): stable.
  *   malformed, too_large, not_found, not_hosted_here, unknown_target, not_allowed, conflict,
- *   idempotency_key_reused, busy, expired, pecks_refused, grant_refused, bond_rounds, bond_cooling_down,
+ *   idempotency_key_reused, busy, expired, pecks_refused, grant_refused, own_key, bond_rounds, bond_cooling_down,
  *   store_failed                                                        from the node
  *   unreachable   the node does not run, or went away before it answered: whether an order was
  *                 carried out is then not known; send again with the same idempotency key
@@ -187,7 +187,7 @@ const char *duck_next_cursor(const struct duck_answer *answer); /* "" at the end
 
 /* ---- events ---- */
 struct duck_event {
-    const char *kind;     /* "peck", "partial", "bond", "record", "link", "member", "tier_change" */
+    const char *kind;     /* "peck", "partial", "bond", "record", "link", "member", "tier_change", "wanted" */
     const char *duckling, *with, *peck_id, *state; /* of "bond": "made", "changed", "ended", or a limit: "bond_rounds", …;
                              of "tier_change": the new tier, "T0" to "T3", or "none" */
     bool incoming;

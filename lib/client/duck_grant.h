@@ -36,6 +36,8 @@ struct duck_holder *duck_holder_new(const uint8_t seed[DUCK_SEED_SIZE], const vo
                                     const char **problem);
 void duck_holder_free(struct duck_holder *holder); /* NULL is fine; wipes */
 const char *duck_holder_id(const struct duck_holder *holder);
+/* Its certificates, a packed Chain: public. */
+const void *duck_holder_chain(const struct duck_holder *holder, size_t *size);
 /* Writes such a file, 0600; one that is there is left alone. 0, or -1. */
 int duck_holder_save(const struct duck_holder *holder, const char *path, const char **problem);
 

@@ -114,7 +114,10 @@ struct duckling *agent_host(struct agent *agent, const struct hosted *hosted)
         widen(agent);
     duckling = memory_take(sizeof *duckling);
     duckling->id = hosted->id;
-    duckling->key = identity_key_new(hosted->seed);
+    if (!hosted->own_key)
+        duckling->key = identity_key_new(hosted->seed);
+    else if (!agent_speaks_by(duckling, hosted->chain))
+        assert(!"it was opened before it was kept");
     duckling->chain =
         bytes_of(memory_copy(hosted->chain.data, hosted->chain.size), hosted->chain.size);
     duckling->pulse_ms = hosted->pulse_ms;
@@ -127,8 +130,9 @@ struct duckling *agent_host(struct agent *agent, const struct hosted *hosted)
     return duckling;
 }
 
-static void duckling_free(struct duckling *duckling)
+static void duckling_free(struct agent *agent, struct duckling *duckling)
 {
+    agent_forget_wanted(agent, duckling);
     identity_key_free(duckling->key);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
     arena_free(&duckling->profile_memory);
@@ -212,7 +216,7 @@ struct agent *agent_new(const struct agent_settings *settings)
     agent->tray = tray_new(TRAY_MAX);
     agent_init_perches(agent);
     agent->node_refresh_at_ms = MOMENT_NEVER;
-    agent->ducklings_refresh_at_ms = MOMENT_NEVER;
+    agent->ducklings_refresh_at_ms = agent->wanted_until_ms = MOMENT_NEVER;
     return agent;
 }
 
@@ -222,7 +226,7 @@ void agent_free(struct agent *agent)
         return;
     for (size_t i = 0; i < agent->hosted_slots; i++)
         if (agent->hosted[i])
-            duckling_free(agent->hosted[i]);
+            duckling_free(agent, agent->hosted[i]);
     memory_give_back(agent->hosted);
     directory_free(agent->directory);
     record_pool_free(agent->record_pool);
@@ -297,7 +301,9 @@ static void resume(struct agent *agent, const struct event *event)
     for (size_t i = 0; i < agent->hosted_slots; i++)
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
-                refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at);
+                agent->hosted[i]->key /* of another one what waited is forgotten, whatever it said */
+                    ? refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at)
+                    : at->now_ms;
     agent->node_refresh_at_ms = at->now_ms;
     if (is_session_key_published(agent))
         agent->node_refresh_at_ms += NODE_SAID_ANEW_MS;
@@ -515,6 +521,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);
     agent_forget_grants(agent, at, effects);
+    agent_end_wanted(agent, at);
     agent_sign(agent, at, effects);
     agent_keep_counts(agent, effects);
     agent_settle_perches(agent, at, effects);
@@ -550,6 +557,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
     wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
     wake_ms = sooner(wake_ms, agent_perches_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
+    wake_ms = sooner(wake_ms, agent_wanted_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_lobsters_wake_at_ms(agent, at));
     return sooner(wake_ms, agent_directory_wake_at_ms(agent, at));
 }

@@ -31,13 +31,16 @@ static void make_bond(struct agent *agent, const struct order *order,
     bond->terms = terms_of(order);
     for (size_t i = 0; i < order->scope_count && i < PECK_SCOPES_MAX; i++)
         bond->scopes[bond->scope_count++] = order->scopes[i];
-    if (!bonds_add(agent->bonds, bond)) {
-        order_refuse(effects, order, REFUSAL_BUSY, "this node holds as many bonds as it can", "");
-        return;
-    }
     receipt = agent_say_done(agent, &copy, PECK_APPROVED, bytes_of(NULL, 0), bytes_of(NULL, 0), at,
                              order->ticket, effects);
     agent_say_terms(receipt, bond);
+    if (agent_await_signature(agent, order, copy.expires_ms, at, effects))
+        return;
+    if (!bonds_add(agent->bonds, bond)) {
+        agent->receipt_count--; /* it is not said */
+        order_refuse(effects, order, REFUSAL_BUSY, "this node holds as many bonds as it can", "");
+        return;
+    }
     tray_remove(agent->tray, &copy.peck);
     effects_add(effects, EFFECT_KEEP_BOND)->bond = bond;
     agent->counters.connections++;
@@ -134,8 +137,9 @@ void order_deny(struct agent *agent, const struct order *order, const struct mom
         return;
     }
     copy = *entry;
-    if (agent_say_done(agent, &copy, PECK_DENIED, bytes_of(NULL, 0), order->problem, at,
-                       order->ticket, effects))
+    agent_say_done(agent, &copy, PECK_DENIED, bytes_of(NULL, 0), order->problem, at, order->ticket,
+                   effects);
+    if (!agent_await_signature(agent, order, copy.expires_ms, at, effects))
         tray_remove(agent->tray, &copy.peck);
 }
 

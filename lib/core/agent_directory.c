@@ -168,12 +168,12 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     return verdict;
 }
 
-void agent_take_own(struct agent *agent, const struct offered_record *offered,
-                    const struct moment *at, struct effects *effects)
+enum directory_verdict agent_take_own(struct agent *agent, const struct offered_record *offered,
+                                      const struct moment *at, struct effects *effects)
 {
     static const struct id nobody;
 
-    take(agent, offered, &nobody, true, at, effects);
+    return take(agent, offered, &nobody, true, at, effects);
 }
 
 /* A record of ours that comes back newer than anything we said: an earlier life of this node,
@@ -273,6 +273,10 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
     if (form != RECORD_OK) {
         agent_log(effects, LOG_ERROR, "cannot publish a %s record: %s",
                   record_kind_name(statement->kind), record_verdict_text(form));
+        return;
+    }
+    if (by && !by->key) { /* it says so itself, when it has signed */
+        agent_want_record(agent, agent_hosted(agent, &by->id), record, body, at, effects);
         return;
     }
     offered.wire =

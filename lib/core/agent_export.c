@@ -21,6 +21,9 @@ bool agent_export(const struct agent *agent, const struct order *order, struct e
 
     if (!duckling && !is_node)
         return refuse(refusal, REFUSAL_NOT_HOSTED, "this duckling does not live on this node");
+    if (duckling && !duckling->key)
+        return refuse(refusal, REFUSAL_OWN_KEY,
+                      "this duckling keeps its own key: what it signs is made where that is");
     if (directory_revoked(agent->directory, &order->duckling))
         return refuse(refusal, REFUSAL_CONFLICT, "it is revoked, for good");
     wire = is_node ? agent->settings.node_chain : duckling->chain;

@@ -191,6 +191,8 @@ void order_answer(struct agent *agent, const struct order *order, const struct m
                              order->failed ? order->problem : bytes_of(NULL, 0), at, order->ticket,
                              effects);
     receipt->receipt.charged = order->charge;
+    if (agent_await_signature(agent, order, copy.expires_ms, at, effects))
+        return;
     tray_remove(agent->tray, &copy.peck);
     if (order->charge > 0) {
         struct bond_action action = {
@@ -242,5 +244,5 @@ void order_answer_partly(struct agent *agent, const struct order *order, const s
                      "result");
         return;
     }
-    agent_say_partial(agent, entry, order, at);
+    agent_say_partial(agent, entry, order, at, effects);
 }

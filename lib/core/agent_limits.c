@@ -196,13 +196,16 @@ bool agent_change_bond(struct agent *agent, const struct order *order, const str
 {
     static const struct effect_bond terms = {.change = BOND_TERMS_CHANGED};
     struct bond *bond = agent_copy_bond(changed, &effects->arena);
-    bool is_added = bonds_add(agent->bonds, bond);
+    bool is_said = say_changed(agent, order, bond, at, effects), is_added;
 
+    if (is_said && agent_await_signature(agent, order, at->wall_ms + DAY_MS, at, effects))
+        return true;
+    is_added = bonds_add(agent->bonds, bond);
     assert(is_added); /* in the place of the same */
     (void)is_added;
     effects_add(effects, EFFECT_KEEP_BOND)->bond = bond;
     tell_ends(agent, bond, &terms, effects);
-    return say_changed(agent, order, bond, at, effects);
+    return is_said;
 }
 
 void agent_hear_terms(struct agent *agent, const struct event *event, struct effects *effects)

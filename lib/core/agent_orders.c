@@ -81,15 +81,67 @@ static struct bytes make_certificate(const struct order *order, const struct ide
     return certificate;
 }
 
+/* Its key and its next key are made here, and its certificate. */
+static void make_hosted(const struct order *order, const struct moment *at, struct hosted *hosted,
+                        struct id *certificate_id, struct arena *arena)
+{
+    struct identity_key *key = identity_key_new(order->seeds[0]);
+    struct bytes certificate;
+
+    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
+    memcpy(hosted->next_seed, order->seeds[1], SEED_SIZE);
+    certificate = make_certificate(order, key, at, arena, &hosted->id, certificate_id);
+    identity_key_free(key);
+    hosted->chain = chain_pack(&certificate, 1, arena);
+}
+
+/* Its certificate is brought along. It is its own proof: the key that it names has signed it. */
+static bool take_hosted(const struct agent *agent, const struct order *order,
+                        const struct moment *at, struct hosted *hosted, struct id *certificate_id,
+                        struct arena *arena, struct order_refusal *refusal)
+{
+    enum certificate_verdict verdict;
+    struct chain chain;
+
+    *refusal = (struct order_refusal){.code = REFUSAL_MALFORMED, .field = "chain"};
+    verdict = chain_open(order->chain, arena, &chain);
+    if (verdict != CERTIFICATE_TAKEN)
+        refusal->message = certificate_verdict_text(verdict);
+    else if (chain.kind != IDENTITY_DUCKLING)
+        refusal->message = "this certificate is not a duckling's";
+    else if (chain.count != 1)
+        refusal->message = "who hatches has one certificate";
+    else if (chain.certificates[0].context.size > 0)
+        refusal->message = "a duckling's first certificate is for no context";
+    else if (!bytes_equal(chain.certificates[0].display_name, order->profile.display_name))
+        refusal->message = "its certificate has another display name";
+    else if (chain.certificates[0].issued_ms > at->wall_ms + CLOCK_SKEW_MAX_MS)
+        refusal->message = "this certificate is of the future: the clock that dated it is wrong";
+    else if (chain.certificates[0].not_after_ms <= at->wall_ms)
+        refusal->message = "this certificate has ended";
+    else if (agent_is_revoked(agent, &chain.identity)) {
+        refusal->code = REFUSAL_CONFLICT;
+        refusal->message = "it is revoked, for good";
+    } else if (agent_hosted(agent, &chain.identity)) {
+        refusal->code = REFUSAL_CONFLICT;
+        refusal->message = "this duckling lives here already";
+    } else {
+        *certificate_id = hosted->id = chain.identity;
+        hosted->chain = order->chain;
+        hosted->own_key = true;
+        return true;
+    }
+    return false;
+}
+
 static void hatch(struct agent *agent, const struct order *order, const struct moment *at,
                   struct effects *effects)
 {
     struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
-    struct identity_key *key;
-    struct bytes certificate;
     struct duckling *duckling;
     struct id certificate_id;
     struct effect *effect;
+    struct order_refusal refusal;
     const char *field, *wrong = judge_profile(&order->profile, &field);
 
     assert(hosted);
@@ -107,12 +159,12 @@ static void hatch(struct agent *agent, const struct order *order, const struct m
         return;
     }
     memset(hosted, 0, sizeof *hosted);
-    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
-    memcpy(hosted->next_seed, order->seeds[1], SEED_SIZE);
-    key = identity_key_new(hosted->seed);
-    certificate = make_certificate(order, key, at, &effects->arena, &hosted->id, &certificate_id);
-    identity_key_free(key);
-    hosted->chain = chain_pack(&certificate, 1, &effects->arena);
+    if (order->chain.size == 0)
+        make_hosted(order, at, hosted, &certificate_id, &effects->arena);
+    else if (!take_hosted(agent, order, at, hosted, &certificate_id, &effects->arena, &refusal)) {
+        order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
     hosted->profile = order->profile;
     hosted->pulse_ms = at->wall_ms;
     duckling = agent_host(agent, hosted);
@@ -179,11 +231,14 @@ static void pulse(struct agent *agent, const struct order *order, struct ducklin
 {
     const struct directory_entry *entry =
         directory_find(agent->directory, &duckling->id, RECORD_DUCKLING);
+    uint64_t said_ms = entry ? entry->version.ms : 0;
 
     if (duckling->pulse_ms + ALIVE_WITHIN_MS <= at->wall_ms)
         agent->metrics_changed = true;
     duckling->pulse_ms = at->wall_ms;
-    if (!entry || entry->version.ms + MINUTE_MS <= at->wall_ms) {
+    if (said_ms < agent_entry_wanted_ms(duckling))
+        said_ms = agent_entry_wanted_ms(duckling);
+    if (said_ms + MINUTE_MS <= at->wall_ms) {
         agent_store_profile(duckling, effects);
         agent_publish_duckling(agent, duckling, at, effects);
     }
@@ -416,6 +471,12 @@ static void grant(struct agent *agent, const struct order *order, const struct d
     struct effect *effect;
     struct bytes wire;
 
+    if (!duckling->key) {
+        order_refuse(effects, order, REFUSAL_OWN_KEY,
+                     "this duckling keeps its own key, and makes grants with it where that is",
+                     "duckling");
+        return;
+    }
     if (!agent_make_grant(agent, order, duckling, at, effects, &wire, &message)) {
         order_refuse(effects, order, REFUSAL_GRANT, message, "grant");
         return;
@@ -446,7 +507,8 @@ static bool needs_duckling(enum order_kind kind)
 {
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
            kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
-           kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT || kind == ORDER_MAKE_GRANT;
+           kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT || kind == ORDER_MAKE_GRANT ||
+           kind == ORDER_WANTED || kind == ORDER_SIGN;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -557,6 +619,12 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_LOBSTER:
         bind(agent, order, duckling, at, effects);
+        break;
+    case ORDER_WANTED:
+        order_list_wanted(agent, order, duckling, effects);
+        break;
+    case ORDER_SIGN:
+        order_sign(agent, order, duckling, at, effects);
         break;
     case ORDER_MAKE_GRANT:
         grant(agent, order, duckling, at, effects);

@@ -10,13 +10,12 @@
 /* ---- said here ---- */
 
 void agent_say_partial(struct agent *agent, const struct tray_entry *entry,
-                       const struct order *order, const struct moment *at)
+                       const struct order *order, const struct moment *at, struct effects *effects)
 {
     struct tray_entry copy = *entry;
     struct unsigned_receipt *receipt =
         agent_say(agent, &copy, RECEIPT_PARTIAL, copy.state, at, order->ticket);
 
-    tray_add_partial(agent->tray, &copy.peck, order->result, at->now_ms + LEASE_MS);
     partials_add(&copy.partials, order->result);
     receipt->signer = agent_hosted(agent, &copy.to);
     receipt->receipt.number = copy.partials.count;
@@ -24,6 +23,8 @@ void agent_say_partial(struct agent *agent, const struct tray_entry *entry,
     receipt->partials = copy.partials;
     if (!agent_find_host(agent, &copy.from, &receipt->node))
         receipt->node = (struct id){0}; /* it asks when it is back */
+    if (!agent_await_signature(agent, order, copy.expires_ms, at, effects))
+        tray_add_partial(agent->tray, &copy.peck, order->result, at->now_ms + LEASE_MS);
 }
 
 static void keep_partial(const struct receipt *receipt, enum box box,

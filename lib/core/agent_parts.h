@@ -23,7 +23,13 @@
 /* A duckling that lives here. */
 struct duckling {
     struct id id;
-    struct identity_key *key;
+    struct identity_key *key;     /* NULL: it keeps its own, and signs elsewhere */
+    struct {                      /* then: what its chain says */
+        struct public_key key;
+        uint64_t from_ms, until_ms; /* wall */
+    } speaks;
+    struct held_wanted *wanted;   /* the oldest first */
+    size_t wanted_count;
     struct bytes chain;           /* owned */
     struct arena profile_memory;
     struct order_profile profile; /* in profile_memory */
@@ -44,6 +50,7 @@ struct duckling {
 struct unsigned_peck {
     struct peck peck;
     struct bytes body;
+    struct bytes made;   /* signed outside, packed; .data NULL: not */
     struct duckling *from;
     uint64_t ticket;
     struct bytes thread; /* that it belongs to */
@@ -54,6 +61,7 @@ struct unsigned_peck {
 struct unsigned_receipt {
     struct receipt receipt;
     struct bytes body;
+    struct bytes made;       /* signed outside, packed; .data NULL: not */
     struct duckling *signer; /* NULL: the node */
     struct id node;          /* where the peck came from, or its sender's host */
     uint64_t ticket;         /* of the order that it answers; 0: none */
@@ -107,6 +115,9 @@ struct agent {
 
     struct duckling **hosted; /* open addressing by id; NULL: free */
     size_t hosted_count, hosted_slots;
+    size_t wanted_bytes;      /* of all that waits for signatures */
+    uint64_t wanted_number;   /* of the last */
+    uint64_t wanted_until_ms; /* wall: not after the first of them ends */
 
     struct metrics_content counters;
     bool counters_changed, metrics_changed, started;
@@ -196,8 +207,8 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
 void agent_publish_duckling(struct agent *agent, struct duckling *duckling,
                             const struct moment *at, struct effects *effects);
 /* A record that this node signed in an earlier life, and does not hold now. */
-void agent_take_own(struct agent *agent, const struct offered_record *offered,
-                    const struct moment *at, struct effects *effects);
+enum directory_verdict agent_take_own(struct agent *agent, const struct offered_record *offered,
+                                      const struct moment *at, struct effects *effects);
 bool agent_has_metrics(const struct agent *agent);
 void agent_publish_metrics(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_publish_bonded(struct agent *agent, struct duckling *duckling, const struct bond *bond,
@@ -368,7 +379,8 @@ void agent_receive_again(struct agent *agent, const struct event *event, struct 
 /* ---- agent_partials.c ---- */
 /* Judged before; `order` has the payload and the ticket. */
 void agent_say_partial(struct agent *agent, const struct tray_entry *entry,
-                       const struct order *order, const struct moment *at);
+                       const struct order *order, const struct moment *at,
+                       struct effects *effects);
 void agent_dispatch_partial(struct agent *agent, const struct unsigned_receipt *said,
                             struct bytes wire, const struct moment *at, struct effects *effects);
 void agent_receive_partial(struct agent *agent, const struct event *event,
@@ -404,6 +416,41 @@ void agent_expire_perched(struct agent *agent, const struct moment *at, struct e
 /* ---- agent_orders.c ---- */
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
+
+/* ---- agent_wanted.c: what waits for the signatures of ducklings that keep their own keys ---- */
+
+/* `chain` speaks for it from now on. False: it does not open. */
+bool agent_speaks_by(struct duckling *duckling, struct bytes chain);
+/* A peck that `from` orders: is it signed by who must sign it, and as its target's node will want it? False:
+ * `*refusal` says why. */
+bool agent_judge_made(const struct agent *agent, const struct order *order,
+                      const struct duckling *from, const struct moment *at,
+                      struct order_refusal *refusal);
+/* A record of the duckling, packed: it takes the place of one of the same kind and key that waits. */
+void agent_want_record(struct agent *agent, struct duckling *duckling, const struct record *record,
+                       struct bytes body, const struct moment *at, struct effects *effects);
+/* A receipt that no order asked for. */
+void agent_want_receipt(struct agent *agent, const struct unsigned_receipt *said,
+                        const struct moment *at, struct effects *effects);
+/* What an order says is in the last of the turn's receipts. True: it waits for its signature, which
+ * answers the order, and nothing else is to be done; the order is carried out when that comes. */
+bool agent_await_signature(struct agent *agent, const struct order *order, uint64_t until_ms,
+                           const struct moment *at, struct effects *effects);
+/* When it was asked to sign its entry in the directory, which waits; 0: none does. Wall. */
+uint64_t agent_entry_wanted_ms(const struct duckling *duckling);
+void agent_forget_wanted(struct agent *agent, struct duckling *duckling);
+/* After a rotation: what waits is dated anew. Records are said anew by others. */
+void agent_want_anew(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                     struct effects *effects);
+void agent_end_wanted(struct agent *agent, const struct moment *at);
+uint64_t agent_wanted_wake_at_ms(const struct agent *agent, const struct moment *at);
+void order_list_wanted(struct agent *agent, const struct order *order,
+                       const struct duckling *duckling, struct effects *effects);
+void order_sign(struct agent *agent, const struct order *order, struct duckling *duckling,
+                const struct moment *at, struct effects *effects);
+void agent_take_signed_receipt(struct agent *agent, struct unsigned_receipt *said,
+                               struct bytes wire, const struct moment *at,
+                               struct effects *effects); /* agent_receipts.c */
 
 /* ---- agent_rotation.c ---- */
 /* A duckling's key is replaced by that of seeds[0], which must be the promised one; a promise of zero

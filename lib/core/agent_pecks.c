@@ -99,6 +99,9 @@ static enum refusal_code code_of(enum peck_verdict verdict, const char **field)
 /* The store cannot see what this very turn sends, so it is looked through here. */
 static const struct unsigned_peck *find_in_turn(const struct agent *agent, const struct peck *peck)
 {
+    for (size_t i = 0; i < agent->peck_count; i++)
+        if (!id_is_zero(&peck->id) && id_equal(&agent->pecks[i].peck.id, &peck->id))
+            return &agent->pecks[i]; /* the same bytes, signed outside */
     if (peck->idempotency_key.size == 0)
         return NULL;
     for (size_t i = 0; i < agent->peck_count; i++)
@@ -159,9 +162,26 @@ static struct id covering_bond(const struct agent *agent, const struct peck *pec
     return bond ? bond->id : (struct id){0};
 }
 
+/* Dates it, and packs it. */
+static enum peck_verdict make(struct agent *agent, const struct order *order,
+                              const struct moment *at, struct effects *effects, struct peck *peck,
+                              struct bytes *body)
+{
+    if (order->made) {
+        *body = order->made->body;
+        return PECK_OK;
+    }
+    peck->network = agent->settings.network;
+    peck->created_ms = at->wall_ms;
+    peck->expires_ms = at->wall_ms + (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
+    dice_fill(&agent->dice, peck->nonce, sizeof peck->nonce);
+    return peck_pack(peck, &effects->arena, body);
+}
+
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                      struct effects *effects, struct order_refusal *refusal)
 {
+    struct duckling *from = agent_hosted(agent, &order->send.from);
     struct unsigned_peck *unsigned_peck;
     const struct unsigned_peck *earlier;
     struct peck peck = order->send;
@@ -175,6 +195,8 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         refusal->code = replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
         return;
     }
+    if (!agent_judge_made(agent, order, from, at, refusal))
+        return;
     refusal->code =
         judge_target(agent, &peck, at, &effects->arena, &refusal->message, &refusal->field);
     if (refusal->code == REFUSAL_NONE)
@@ -182,11 +204,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     if (refusal->code != REFUSAL_NONE ||
         !agent_judge_round(agent, &peck, thread, at, effects, refusal))
         return;
-    peck.network = agent->settings.network;
-    peck.created_ms = at->wall_ms;
-    peck.expires_ms = at->wall_ms + (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
-    dice_fill(&agent->dice, peck.nonce, sizeof peck.nonce);
-    verdict = peck_pack(&peck, &effects->arena, &body);
+    verdict = make(agent, order, at, effects, &peck, &body);
     if (verdict != PECK_OK) {
         refusal->message = peck_verdict_text(verdict);
         refusal->code = code_of(verdict, &refusal->field);
@@ -215,7 +233,10 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     *unsigned_peck = (struct unsigned_peck){
         .peck = peck,
         .body = body,
-        .from = agent_hosted(agent, &peck.from),
+        .made = order->made ? envelope_pack_signed(ENVELOPE_PECK, &peck.from, body,
+                                                   &order->made->signature, &effects->arena)
+                            : bytes_of(NULL, 0),
+        .from = from,
         .ticket = order->ticket,
         .thread = thread,
         .rank = order->rank,
@@ -304,6 +325,12 @@ static void sign_pecks(struct agent *agent, const struct moment *at, struct effe
 
         if (!agent->pecks[first].body.data)
             continue; /* went with an earlier batch */
+        if (agent->pecks[first].made.data) {
+            struct unsigned_peck sent = agent->pecks[first];
+
+            dispatch(agent, &sent, sent.made, at, effects);
+            continue;
+        }
         for (size_t i = first; i < agent->peck_count && count < batch_max; i++) {
             if (agent->pecks[i].from != from || !agent->pecks[i].body.data)
                 continue;

@@ -157,6 +157,24 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
                    effects);
 }
 
+/* Of one that keeps its own key: it is signed already, or waits until it is. */
+static void say_outside(struct agent *agent, size_t index, const struct moment *at,
+                        struct effects *effects)
+{
+    struct unsigned_receipt said = agent->receipts[index];
+
+    if (said.made.data)
+        dispatch_receipt(agent, &said, said.made, at, effects);
+    else
+        agent_want_receipt(agent, &said, at, effects);
+}
+
+void agent_take_signed_receipt(struct agent *agent, struct unsigned_receipt *said,
+                               struct bytes wire, const struct moment *at, struct effects *effects)
+{
+    dispatch_receipt(agent, said, wire, at, effects);
+}
+
 static void sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
@@ -173,6 +191,10 @@ static void sign_receipts(struct agent *agent, const struct moment *at, struct e
 
         if (!agent->receipts[first].body.data)
             continue; /* went with an earlier batch */
+        if (signer && !signer->key) {
+            say_outside(agent, first, at, effects);
+            continue;
+        }
         for (size_t i = first; i < agent->receipt_count && count < batch_max; i++) {
             if (agent->receipts[i].signer != signer || !agent->receipts[i].body.data)
                 continue;

@@ -196,6 +196,7 @@ static bool speaks(enum order_kind kind)
     case ORDER_EXPORT:
     case ORDER_MAKE_GRANT:
     case ORDER_LOBSTER:
+    case ORDER_SIGN:
         return true;
     case ORDER_HATCH:
     case ORDER_TAKE:
@@ -213,6 +214,7 @@ static bool speaks(enum order_kind kind)
     case ORDER_MEMBERS:
     case ORDER_REVOKE:
     case ORDER_REVOKE_GRANT:
+    case ORDER_WANTED:
         return false;
     }
     return false;

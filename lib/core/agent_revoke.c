@@ -120,6 +120,10 @@ static bool take_over(struct agent *agent, const struct order *order, const stru
     if (!duckling)
         return refuse(refusal, REFUSAL_NOT_ALLOWED,
                       "the node's next key takes over first: rotate, then revoke", "seed");
+    if (!duckling->key)
+        return refuse(refusal, REFUSAL_OWN_KEY,
+                      "this duckling keeps its own key: hand in its longer chain, then revoke",
+                      "seed");
     return agent_take_over(agent, order, duckling, at, effects, refusal);
 }
 
@@ -145,6 +149,8 @@ bool agent_revoke(struct agent *agent, const struct order *order, const struct m
     statement.by = agent_hosted(agent, &identity);
     statement.content = revocation_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, NULL);
+    if (statement.by && !statement.by->key)
+        return true; /* when it is signed */
     if (!agent_is_revoked(agent, &identity))
         return refuse(refusal, REFUSAL_BUSY, "the directory holds as many revocations as it may",
                       "duckling");
@@ -312,6 +318,8 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
     struct ends ends = {.agent = agent, .owner = revoked};
 
     end_all(agent, &ends, at, effects);
+    if (agent_hosted(agent, revoked))
+        agent_forget_wanted(agent, agent_hosted(agent, revoked));
     if (gossip_is_linked(agent->gossip, revoked))
         agent_hang_up_revoked(revoked, effects);
 }

@@ -3,6 +3,7 @@
 #include "agent_parts.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static bool refuse(struct order_refusal *refusal, enum refusal_code code, const char *message,
                    const char *field)
@@ -143,6 +144,7 @@ static void take_over_chain(struct agent *agent, struct bytes packed, struct eff
     arena_free(&arena);
 }
 
+/* NULL `order`: it keeps its own key. */
 static void take_over(struct agent *agent, struct duckling *duckling, const struct order *order,
                       struct bytes chain, struct effects *effects)
 {
@@ -153,13 +155,17 @@ static void take_over(struct agent *agent, struct duckling *duckling, const stru
     memset(hosted, 0, sizeof *hosted);
     hosted->id = duckling->id;
     hosted->chain = chain;
-    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
-    hosted->sealed_next = order->sealed_next;
+    hosted->own_key = !order;
+    if (order) {
+        memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
+        hosted->sealed_next = order->sealed_next;
+        identity_key_free(duckling->key);
+        duckling->key = identity_key_new(order->seeds[0]);
+    } else if (!agent_speaks_by(duckling, chain))
+        assert(!"it was opened");
     effects_add(effects, EFFECT_KEEP_KEY)->duckling = hosted;
     agent->key_is_new = true;
     agent_look_at_lobsters(agent);
-    identity_key_free(duckling->key);
-    duckling->key = identity_key_new(order->seeds[0]);
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
     duckling->chain = bytes_of(memory_copy(chain.data, chain.size), chain.size);
 }
@@ -220,6 +226,62 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
     return true;
 }
 
+/* ---- of a duckling that keeps its own key ---- */
+
+/* NULL: it is the chain that is held, and one certificate more, behind all that was said under it. */
+static const char *judge_longer(const struct agent *agent, const struct chain *held,
+                                const struct chain *longer, const struct moment *at,
+                                struct arena *arena)
+{
+    const struct certificate *last = last_of(longer);
+    char *text;
+
+    if (!id_equal(&longer->identity, &held->identity))
+        return "these are certificates of another duckling";
+    if (longer->count != held->count + 1 || chain_contradicts(held, longer))
+        return "this is not the chain that is known here and one certificate more";
+    if (last->issued_ms > at->wall_ms + CLOCK_SKEW_MAX_MS)
+        return "its last certificate is of the future: the clock that dated it is wrong";
+    if (last->not_after_ms <= at->wall_ms)
+        return "its last certificate has ended";
+    if (last->issued_ms > agent->last_version.ms)
+        return NULL;
+    text = arena_take(arena, 128);
+    if (text)
+        snprintf(text, 128, "its key before has dated things up to %llu: issue it after that",
+                 (unsigned long long)agent->last_version.ms);
+    return text ? text : "its key before has dated later things";
+}
+
+static bool hand_in(struct agent *agent, const struct order *order, struct duckling *duckling,
+                    const struct moment *at, struct effects *effects, struct order_refusal *refusal)
+{
+    enum certificate_verdict verdict;
+    const char *wrong = NULL;
+    struct chain held, longer;
+    struct arena arena;
+
+    if (bytes_equal(order->chain, duckling->chain))
+        return true; /* the same order again, after its answer was lost */
+    arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+    verdict = chain_open(order->chain, &arena, &longer);
+    if (verdict != CERTIFICATE_TAKEN)
+        wrong = certificate_verdict_text(verdict);
+    else if (chain_open(duckling->chain, &arena, &held) != CERTIFICATE_TAKEN)
+        assert(!"it was opened when it came here");
+    else
+        wrong = judge_longer(agent, &held, &longer, at, &effects->arena);
+    arena_free(&arena);
+    if (wrong)
+        return refuse(refusal, REFUSAL_MALFORMED, wrong, "chain");
+    if (!judge_identity(agent, &duckling->id, refusal))
+        return false;
+    take_over(agent, duckling, NULL, arena_copy(&effects->arena, order->chain), effects);
+    agent_want_anew(agent, duckling, at, effects);
+    say_anew(agent, duckling, at, effects);
+    return true;
+}
+
 /* ---- of the node ---- */
 
 bool agent_lengthen_node_chain(const struct agent *agent, const struct order *order,
@@ -274,6 +336,19 @@ bool agent_rotate(struct agent *agent, const struct order *order, const struct m
         if (!duckling)
             return refuse(refusal, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
                           "duckling");
+        if (!duckling->key && order->chain.size == 0)
+            return refuse(refusal, REFUSAL_OWN_KEY,
+                          "this duckling keeps its own key: hand in its chain with one "
+                          "certificate more",
+                          "chain");
+        if (duckling->key && order->chain.size > 0)
+            return refuse(refusal, REFUSAL_NOT_ALLOWED,
+                          "this duckling's key is the node's, which makes its certificates",
+                          "chain");
+        if (!duckling->key) {
+            *chain = order->chain;
+            return hand_in(agent, order, duckling, at, effects, refusal);
+        }
         if (order->by_node && !order->is_opened)
             return refuse(
                 refusal, REFUSAL_NOT_ALLOWED,

@@ -57,6 +57,8 @@ const char *refusal_code_name(enum refusal_code code)
         return "conflict";
     case REFUSAL_KEY_REUSED:
         return "idempotency_key_reused";
+    case REFUSAL_OWN_KEY:
+        return "own_key";
     case REFUSAL_GRANT:
         return "grant_refused";
     case REFUSAL_BUSY:

@@ -63,6 +63,7 @@ enum effect_kind {
     EFFECT_RECORD_CHANGED,
     EFFECT_MEMBER_CHANGED,
     EFFECT_TIER_CHANGED,
+    EFFECT_WANTED,       /* something more waits for a signature: `wanted` without its body */
     /* To this process: end, as if it had been told to. */
     EFFECT_STOP,
     EFFECT_OUTGROWN, /* this node's key was rotated elsewhere: keep the chain that shows it, and end */
@@ -116,6 +117,7 @@ enum refusal_code {
     REFUSAL_BOND_ROUNDS,       /* "bond_rounds": the thread has had all its rounds */
     REFUSAL_BOND_COOLING_DOWN, /* "bond_cooling_down": the same, for a while */
     REFUSAL_GRANT,             /* "grant_refused": it does not allow this; the message says why */
+    REFUSAL_OWN_KEY,           /* "own_key": only the duckling itself can sign this, and its key is not here */
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
@@ -315,6 +317,10 @@ struct effect {
             const struct lobster *lobsters;  /* lobster: those it is about */
             size_t lobster_count;
             struct bytes network;            /* lobster: what their strings are made with */
+            struct id waits_for;             /* answer, partial, approve, deny, bond: nothing is done before this
+                                                is signed; zero: it is done */
+            const struct wanted *wanted;     /* wanted: the oldest first */
+            size_t wanted_count;
         } reply;
         struct {
             enum box box;
@@ -353,6 +359,7 @@ struct effect {
             const char *reason;              /* changed: what came or went; in the effects' arena */
             uint64_t at_ms;                  /* changed */
         } tier;
+        struct wanted wanted;
         struct {
             struct id node;
             const char *reason;              /* a constant */

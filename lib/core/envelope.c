@@ -320,6 +320,24 @@ struct bytes envelope_seal(enum envelope_type type, const struct id *signer,
     return pack(type, signer, body, &signature, NULL, arena);
 }
 
+struct bytes envelope_to_sign(enum envelope_type type, struct bytes body, struct arena *arena)
+{
+    struct to_sign to_sign;
+    struct bytes copy;
+
+    to_sign_open(&to_sign, type, body);
+    copy = arena_copy(arena, to_sign.bytes);
+    to_sign_close(&to_sign);
+    return copy;
+}
+
+struct bytes envelope_pack_signed(enum envelope_type type, const struct id *signer,
+                                  struct bytes body, const struct signature *signature,
+                                  struct arena *arena)
+{
+    return pack(type, signer, body, signature, NULL, arena);
+}
+
 void envelope_seal_batch(enum envelope_type type, const struct id *signer,
                          const struct identity_key *key, const struct bytes *bodies, size_t count,
                          struct arena *arena, struct bytes *wires)

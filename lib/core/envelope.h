@@ -61,6 +61,14 @@ struct bytes envelope_seal(enum envelope_type type, const struct id *signer,
                            const struct identity_key *key, struct bytes body, struct arena *arena,
                            struct hash *hash);
 
+/* The bytes that are signed, whole. .data NULL: the arena's budget. */
+struct bytes envelope_to_sign(enum envelope_type type, struct bytes body, struct arena *arena);
+
+/* Packs what was signed alone, elsewhere. Nothing is checked. */
+struct bytes envelope_pack_signed(enum envelope_type type, const struct id *signer,
+                                  struct bytes body, const struct signature *signature,
+                                  struct arena *arena);
+
 /* Signs `count` (1 to BATCH_ITEMS_MAX) bodies of one type with one signature; wires[i] is the
  * packed envelope of bodies[i], in `arena`. A single one is sealed alone. */
 void envelope_seal_batch(enum envelope_type type, const struct id *signer,

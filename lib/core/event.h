@@ -99,6 +99,8 @@ enum order_kind {
     ORDER_ROTATE,  /* the key that was promised takes over, of a duckling that lives here or of the node */
     ORDER_REVOKE,  /* a duckling that lives here, the node, or whom a certificate speaks for; or a bond */
     ORDER_MAKE_GRANT, /* a first block, or one more of a grant that its sender holds */
+    ORDER_WANTED,  /* what waits for the signature of a duckling that keeps its own key */
+    ORDER_SIGN,    /* here is one */
     ORDER_EXPORT,  /* the newest certificate of a duckling that lives here, or of the node, as a JWS: see jose.h */
 };
 
@@ -162,7 +164,14 @@ struct order {
     struct bond_terms terms;     /* approve, bond: those that… */
     unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
     struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain; withdraw: the
-                                    record, and the chain of its owner */
+                                    record, and the chain of its owner; hatch, rotate: of a duckling that
+                                    keeps its own key, or empty */
+    const struct envelope *made; /* send: signed outside; `send` is its body. NULL: the node makes it */
+    struct id wanted;            /* sign */
+    uint64_t after;              /* wanted: numbers above it */
+    struct signature signature;  /* sign */
+    struct bytes signed_body;    /* answer, partial, approve, deny, bond, again: what `signature` is of; .data NULL: not
+                                    signed yet. See agent_wanted.c */
     struct bytes domain;         /* trust: that the voucher was fetched from; or empty */
     struct id operator_id;       /* trust, without a domain */
     bool forget;                 /* trust: no longer */
@@ -210,6 +219,20 @@ struct hosted {
     struct order_profile profile;          /* as published */
     uint64_t pulse_ms;                     /* wall: last proof of life */
     bool outgrown;                         /* its key was rotated elsewhere */
+    bool own_key;                          /* it keeps its own key: there are no seeds */
+};
+
+/* Something that only the key of its duckling can say, which this node has not. The wire is made here,
+ * the signature elsewhere. */
+struct wanted {
+    struct id id;                          /* of the hash of type and body */
+    struct id duckling;
+    uint64_t number;                       /* grows; over restarts, too */
+    enum envelope_type type;               /* ENVELOPE_RECORD, ENVELOPE_RECEIPT */
+    struct bytes body;
+    const char *why;                       /* a constant */
+    struct id peck;                        /* that it is about; zero: none */
+    uint64_t asked_ms, until_ms;           /* wall */
 };
 
 /* What an operator signed about a duckling that lives here. */

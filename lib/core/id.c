@@ -51,7 +51,7 @@ bool id_from_bytes(struct bytes bytes, struct id *id)
 
 static const char prefixes[][PREFIX_SIZE + 1] = {
     [ID_DUCKLING] = "dkl_", [ID_NODE] = "nod_",     [ID_PECK] = "pck_",  [ID_CERTIFICATE] = "crt_",
-    [ID_BOND] = "bnd_",     [ID_OPERATOR] = "opr_", [ID_GRANT] = "grt_",
+    [ID_BOND] = "bnd_",     [ID_OPERATOR] = "opr_", [ID_GRANT] = "grt_", [ID_WANTED] = "sig_",
 };
 
 const char *id_text(enum id_kind kind, const struct id *id, char text[ID_TEXT_SIZE])

@@ -19,7 +19,8 @@ struct id {
     uint8_t bytes[ID_SIZE];
 };
 
-enum id_kind { ID_DUCKLING, ID_NODE, ID_PECK, ID_CERTIFICATE, ID_BOND, ID_OPERATOR, ID_GRANT };
+enum id_kind { ID_DUCKLING, ID_NODE, ID_PECK, ID_CERTIFICATE, ID_BOND, ID_OPERATOR, ID_GRANT,
+               ID_WANTED };
 
 struct hash hash_of(struct bytes bytes);
 static inline bool hash_equal(const struct hash *left, const struct hash *right)
@@ -39,7 +40,7 @@ struct bytes id_bytes(const struct id *id);
 /* False, and `*id` unchanged, unless `bytes` has ID_SIZE. */
 bool id_from_bytes(struct bytes bytes, struct id *id);
 
-/* Writes "dkl_…", "nod_…", "pck_…", "crt_…", "bnd_…", "opr_…" or "grt_…", and NUL. Returns `text`. */
+/* Writes "dkl_…", "nod_…", "pck_…", "crt_…", "bnd_…", "opr_…", "grt_…" or "sig_…", and NUL. Returns `text`. */
 const char *id_text(enum id_kind kind, const struct id *id, char text[ID_TEXT_SIZE]);
 
 /* Reads what id_text wrote; anything else, upper case and stray bits included, is refused. */

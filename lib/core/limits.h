@@ -172,6 +172,10 @@
 #define PROOFS_MAX 4096u          /* owners that gave one version to two records */
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
+#define WANTED_PER_DUCKLING_MAX 256u /* things that wait for the signature of one that keeps its own key */
+#define WANTED_BYTES_MAX (64u * MIB) /* of all that waits so on this node; an order counts with what it says */
+#define WANTED_LIST_MAX 64u       /* told at once… */
+#define WANTED_LIST_BYTES (640u * KIB) /* …and bytes of them; one at least */
 #define ACTIVE_LINKS_MAX 64u      /* lasting links; of more the least useful close */
 #define FULL_MESH_NODES_MAX 20u   /* so many other live nodes are all linked */
 #define LINKS_CHOSEN 4u           /* beyond that: dialled here, to members chosen by chance */

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 #define NETWORK "pond"
+#ifndef PECKS_MAX
 #define PECKS_MAX 64
+#endif
 #define REPLIES_MAX 64
 #define KEPT_PARTIALS_MAX 8
 
@@ -40,6 +42,9 @@ struct reply {
     struct id taken[8];
     size_t lobster_count;
     struct lobster lobster; /* the first */
+    struct id waits_for;
+    size_t wanted_count;
+    struct wanted wanted[4]; /* the first */
 };
 
 struct node {
@@ -314,7 +319,13 @@ static inline void note_reply(struct node *node, const struct effect *effect)
                             .replayed = effect->reply.replayed,
                             .retry_after_ms = effect->reply.retry_after_ms,
                             .number = effect->reply.number,
-                            .taken_count = effect->reply.taken_count};
+                            .taken_count = effect->reply.taken_count,
+                            .waits_for = effect->reply.waits_for,
+                            .wanted_count = effect->reply.wanted_count};
+    for (size_t i = 0; i < effect->reply.wanted_count && i < 4; i++) {
+        reply->wanted[i] = effect->reply.wanted[i];
+        reply->wanted[i].body = arena_copy(&node->memory, effect->reply.wanted[i].body);
+    }
     reply->lobster_count = effect->reply.lobster_count;
     if (reply->lobster_count > 0)
         reply->lobster = effect->reply.lobsters[0];
@@ -490,6 +501,26 @@ static inline struct id hatch(struct pond *pond, struct node *node, uint8_t seed
     reply = order(pond, node, &hatch);
     ck_assert_int_eq(reply->code, REFUSAL_NONE);
     return reply->duckling;
+}
+
+/* A certificate 0 of a duckling that keeps its own key. */
+static inline struct bytes own_chain(const struct pond *pond, struct identity_key *key,
+                                     const uint8_t next[SEED_SIZE], const char *name,
+                                     struct arena *arena)
+{
+    struct identity_key *promised = identity_key_new(next);
+    struct public_key next_public = identity_key_public(promised);
+    struct certificate_wish wish = {.kind = IDENTITY_DUCKLING,
+                                    .display_name = bytes_of_text(name),
+                                    .issued_ms = pond->at.wall_ms,
+                                    .not_after_ms = pond->at.wall_ms + CERTIFICATE_LIFE_MS,
+                                    .next_key_hash = identity_key_hash(&next_public)};
+    struct bytes certificate;
+    struct id identity;
+
+    identity_key_free(promised);
+    certificate = certificate_make(&wish, key, arena, &identity);
+    return chain_pack(&certificate, 1, arena);
 }
 
 static inline struct order action(const struct id *from, const struct id *to)

@@ -700,6 +700,34 @@ START_TEST(after_a_rotation_key_and_chain_are_the_new_ones)
 }
 END_TEST
 
+START_TEST(a_duckling_that_keeps_its_own_key_comes_back_without_one)
+{
+    struct hosted hosted = bob_hosted(), rotated = {.id = bed.bob.id, .own_key = true};
+    struct effect hatch = {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted};
+    struct effect rotate = {.kind = EFFECT_KEEP_KEY, .duckling = &rotated};
+    static const uint8_t none[SEED_SIZE];
+    uint8_t next_seed[SEED_SIZE];
+    struct restored restored;
+    struct id certificate;
+
+    hosted.own_key = true;
+    memset(hosted.seed, 0, SEED_SIZE);
+    memset(hosted.next_seed, 0, SEED_SIZE);
+    bed_keep(&bed, &hatch, 1);
+    rotated.chain = author_rotated_chain(&bed.bob, &bed.arena, &certificate);
+    bed_keep(&bed, &rotate, 1);
+    bed_close(&bed);
+    bed_open(&bed);
+    bed_restore(&bed, &later, &restored);
+    ck_assert_uint_eq(restored.ducklings, 1);
+    ck_assert(restored.duckling.own_key);
+    ck_assert_mem_eq(restored.duckling.seed, none, SEED_SIZE);
+    ck_assert(bytes_equal(restored.duckling.chain, rotated.chain));
+    ck_assert(bytes_equal(restored.duckling.profile.bio, bytes_of_text("two\nlines")));
+    ck_assert(!store_open_next_seed(bed.store, &bed.bob.id, next_seed, NULL));
+}
+END_TEST
+
 /* Each sealed seed is bound to its owner and to which of the two it is. */
 START_TEST(sealed_seeds_cannot_change_places)
 {
@@ -1430,6 +1458,7 @@ int main(void)
     tcase_add_loop_test(cases, sealed_seeds_cannot_change_places, 0, 2);
     tcase_add_test(cases, a_live_key_is_not_taken_for_the_next_one);
     tcase_add_test(cases, after_a_rotation_key_and_chain_are_the_new_ones);
+    tcase_add_test(cases, a_duckling_that_keeps_its_own_key_comes_back_without_one);
     tcase_add_test(cases, a_bond_is_kept_replaced_and_dropped);
     tcase_add_test(cases, a_pin_is_kept_replaced_and_dropped);
     tcase_add_test(cases, of_too_many_pins_the_oldest_go);
