@@ -11,6 +11,8 @@
 #include <sodium.h>
 
 #define USES_MAX 1000000000u /* pecks */
+#define LIST_MAX 200u
+#define CURSOR_MAX 512u
 
 static ProtobufCBinaryData data_of(struct bytes bytes)
 {
@@ -77,6 +79,7 @@ static void tell_rows(struct exchange *exchange)
     for (size_t i = 0; i < found->n_blocks; i++)
         json_array_append_new(list, view_row(found->blocks[i]));
     json_object_set_new(object, "blocks", list);
+    reply_word(object, "next_cursor", found->next_cursor);
     exchange_answer(exchange, 200, object);
 }
 
@@ -85,9 +88,15 @@ void route_grants(struct exchange *exchange)
     Duck__GrantsQuery query = DUCK__GRANTS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    if (!exchange_acting(exchange, false))
+    const char *cursor = "";
+    uint64_t limit = 0;
+
+    if (!exchange_acting(exchange, false) || !query_text(exchange, "cursor", CURSOR_MAX, &cursor) ||
+        !query_integer(exchange, "limit", 1, LIST_MAX, &limit))
         return;
     query.duckling = exchange->acting_text;
+    query.cursor = (char *)(uintptr_t)cursor;
+    query.limit = (uint32_t)limit;
     request.order_case = DUCK__REQUEST__ORDER_GRANTS;
     request.grants = &query;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_GRANTS, 0, tell_rows);

@@ -96,8 +96,8 @@ static const struct route routes[] = {
     {"PATCH", "/beak/bonds/{id}", ROUTE_BEARER, ROUTE_PECK, route_bond_patch,
      "limits scopes not_after muted muted_until duckling_id", "duckling_id", ROUTE_PLAIN},
 
-    {"GET", "/beak/grants", ROUTE_BEARER, ROUTE_UNCOUNTED, route_grants, NULL, "duckling_id",
-     ROUTE_PLAIN},
+    {"GET", "/beak/grants", ROUTE_BEARER, ROUTE_UNCOUNTED, route_grants, NULL,
+     "duckling_id limit cursor", ROUTE_PLAIN},
     {"POST", "/beak/grant", ROUTE_BEARER, ROUTE_PECK, route_grant_make,
      "holder scopes uses further not_after duckling_id", "duckling_id", ROUTE_CREATES},
     {"POST", "/beak/grant/narrow", ROUTE_BEARER, ROUTE_PECK, route_grant_narrow,

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define REVOCATION_WAIT_MS 10000u /* for the node of the target */
+#define CURSOR_SIZE 80u
 
 static const struct command_flag grant_flags[] = {
     {"from", "DUCKLING", "who signs (narrow: the grant's holder) or revokes; verify: who pecks"},
@@ -508,27 +509,38 @@ static void print_view(const Duck__GrantView *block)
     printf("\tuntil %s\n", time_text(block->not_after_ms, at));
 }
 
+/* All pages, as if they were one. */
 static int list(struct call *call)
 {
     const char *duckling = call->argument_count > 1 ? call->arguments[1] : "";
-    Duck__GrantsQuery query = DUCK__GRANTS_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
-    Duck__Reply *reply;
-    int status;
+    json_t *blocks = json_array();
+    char cursor[CURSOR_SIZE] = "";
+    int status = 0;
 
-    query.duckling = (char *)(uintptr_t)duckling;
-    request.order_case = DUCK__REQUEST__ORDER_GRANTS;
-    request.grants = &query;
-    reply = ask(call, &request, &status);
-    if (!reply)
-        return status;
-    if (call->json)
-        print_json(json_of_message(reply->grants));
-    else
+    do {
+        Duck__GrantsQuery query = DUCK__GRANTS_QUERY__INIT;
+        Duck__Request request = DUCK__REQUEST__INIT;
+        Duck__Reply *reply;
+
+        query.duckling = (char *)(uintptr_t)duckling;
+        query.cursor = cursor;
+        request.order_case = DUCK__REQUEST__ORDER_GRANTS;
+        request.grants = &query;
+        reply = ask(call, &request, &status);
+        if (!reply)
+            break;
         for (size_t i = 0; i < reply->grants->n_blocks; i++)
-            print_view(reply->grants->blocks[i]);
-    duck_reply_free(reply);
-    return 0;
+            if (call->json)
+                json_array_append_new(blocks, json_of_message(reply->grants->blocks[i]));
+            else
+                print_view(reply->grants->blocks[i]);
+        snprintf(cursor, sizeof cursor, "%s", reply->grants->next_cursor);
+        duck_reply_free(reply);
+    } while (cursor[0]);
+    if (call->json && status == 0)
+        print_json(json_pack("{s:O}", "blocks", blocks));
+    json_decref(blocks);
+    return status;
 }
 
 static int grant(struct call *call)

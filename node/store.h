@@ -246,8 +246,9 @@ size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, 
                         struct bond *bonds, size_t max);
 
 /* Blocks of grants by `root` (zero: by any duckling) that were used or revoked; who ends first comes first. */
-size_t store_view_grants(struct store_reader *reader, const struct id *root, struct grant_row *rows,
-                         size_t max);
+/* Those that come after `not_after_ms` and `block` of `after`, in that order. */
+size_t store_view_grants(struct store_reader *reader, const struct id *root,
+                         const struct grant_row *after, struct grant_row *rows, size_t max);
 
 /* Does an operator that this node trusts vouch for it? */
 uint64_t store_view_restored_ms(struct store_reader *reader); /* as store_restored_ms */

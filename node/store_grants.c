@@ -75,21 +75,22 @@ int store_restore_grants(struct store *store, const struct restoring *restoring)
     return connection->fault;
 }
 
-size_t store_view_grants(struct store_reader *reader, const struct id *root, struct grant_row *rows,
-                         size_t max)
+size_t store_view_grants(struct store_reader *reader, const struct id *root,
+                         const struct grant_row *after, struct grant_row *rows, size_t max)
 {
     sqlite3_stmt *statement =
         store_prepare(&reader->connection, STATEMENT_VIEW_GRANTS,
-                      "SELECT " COLUMNS
-                      " FROM grant_block WHERE ?1 IS NULL OR root = ?1 ORDER BY not_after_ms, id "
-                      "LIMIT ?2");
+                      "SELECT " COLUMNS " FROM grant_block WHERE (?1 IS NULL OR root = ?1) "
+                      "AND (not_after_ms, id) > (?2, ?3) ORDER BY not_after_ms, id LIMIT ?4");
     size_t count = 0;
 
     if (id_is_zero(root))
         sqlite3_bind_null(statement, 1);
     else
         store_bind_id(statement, 1, root);
-    sqlite3_bind_int64(statement, 2, (sqlite3_int64)max);
+    store_bind_number(statement, 2, after->not_after_ms);
+    store_bind_id(statement, 3, &after->block);
+    sqlite3_bind_int64(statement, 4, (sqlite3_int64)max);
     while (store_next_row(&reader->connection, statement))
         if (count < max && read_row(statement, &rows[count]))
             count++;

@@ -542,6 +542,13 @@ def grant_stories(world):
     known = world.call("listGrants", 200, token=one.key)["blocks"]
     assert {(b["block_id"], b["used"]) for b in known} >= {
         (block["block_id"], 1) for block in narrow["blocks"]}, known
+    pages, page = [], world.call("listGrants", 200, token=one.key, query={"limit": 1})
+    while "next_cursor" in page:
+        pages += page["blocks"]
+        page = world.call("listGrants", 200, token=one.key, query={"limit": 1, "cursor": page["next_cursor"]})
+    assert pages + page["blocks"] == known, (pages, page, known)
+    world.call("listGrants", 400, "malformed", "cursor", token=one.key, query={"cursor": "1.up"})
+    world.call("listGrants", 422, "bad_member", "limit", token=one.key, query={"limit": 201})
     first, last = (block["block_id"] for block in narrow["blocks"])
     world.call("revokeGrant", 403, "not_allowed", "grant", token=third.key, body={"grant": narrow["grant"]})
     world.call("revokeGrant", 403, "not_allowed", "block_id", token=two.key,

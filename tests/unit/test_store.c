@@ -1075,7 +1075,7 @@ START_TEST(what_was_used_and_revoked_of_grants_comes_back)
                                 {.kind = EFFECT_KEEP_GRANT, .grant = &changes[2]},
                                 {.kind = EFFECT_DROP_GRANT}};
     struct store_reader *reader;
-    struct grant_row rows[3];
+    struct grant_row rows[3], start = {0};
     struct restored restored;
 
     bed_keep(&bed, effects, 3);
@@ -1085,14 +1085,39 @@ START_TEST(what_was_used_and_revoked_of_grants_comes_back)
     ck_assert_uint_eq(restored.count, 2);
     ck_assert_int_eq(restored.kinds[1], EVENT_RESTORED_GRANT);
     ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
-    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, rows, 3), 2);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, &start, rows, 3), 2);
     ck_assert_mem_eq(&rows[0], &changes[1].rows[0], sizeof rows[0]); /* ends first */
     ck_assert_mem_eq(&rows[1], &changes[2].rows[0], sizeof rows[1]);
-    ck_assert_uint_eq(store_view_grants(reader, &(struct id){0}, rows, 1), 1);
-    ck_assert_uint_eq(store_view_grants(reader, &bed.alice.id, rows, 3), 0);
+    ck_assert_uint_eq(store_view_grants(reader, &(struct id){0}, &start, rows, 1), 1);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.alice.id, &start, rows, 3), 0);
     effects[3].dropped_grant = changes[0].block;
     bed_keep(&bed, &effects[3], 1);
-    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, rows, 3), 1);
+    ck_assert_uint_eq(store_view_grants(reader, &bed.bob.id, &start, rows, 3), 1);
+    store_reader_close(reader);
+}
+END_TEST
+
+START_TEST(blocks_of_grants_come_in_pages_and_none_is_missed)
+{
+    struct grant_change changes[5];
+    struct effect effects[5];
+    struct grant_row row = {0}, rows[2];
+    struct store_reader *reader;
+    unsigned seen = 0;
+
+    for (uint8_t i = 0; i < 5; i++) {
+        changes[i] = grant_used(i + 1, 1, 0);
+        changes[i].rows[0].not_after_ms = THINGS_WALL_MS + i / 3; /* most end together */
+        effects[i] = (struct effect){.kind = EFFECT_KEEP_GRANT, .grant = &changes[i]};
+    }
+    bed_keep(&bed, effects, 5);
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    for (size_t count = 2; count == 2; row = rows[1]) {
+        count = store_view_grants(reader, &bed.bob.id, &row, rows, 2);
+        for (size_t i = 0; i < count; i++)
+            ck_assert_uint_eq(rows[i].block.bytes[1], ++seen);
+    }
+    ck_assert_uint_eq(seen, 5);
     store_reader_close(reader);
 }
 END_TEST
@@ -1469,6 +1494,7 @@ int main(void)
     tcase_add_test(cases, why_a_peck_was_refused_is_told_later_too);
     tcase_add_test(cases, bonds_of_version_2_have_no_limits_and_live_on);
     tcase_add_test(cases, counters_come_back);
+    tcase_add_test(cases, blocks_of_grants_come_in_pages_and_none_is_missed);
     tcase_add_test(cases, what_is_restored_comes_in_the_order_of_events);
     tcase_add_test(cases, what_was_used_and_revoked_of_grants_comes_back);
     tcase_add_test(cases, sent_pecks_that_await_a_receipt_are_due_at_once);

@@ -422,7 +422,7 @@ export class Duck {
     muted?: boolean; muted_until?: string; duckling_id?: string }, how?: How): Promise<Bond>;
 
   /** Blocks that were revoked, and those that were used and limit their uses. */
-  grants(members?: {}, how?: How): Pages<KnownBlock>;
+  grants(members?: Page, how?: How): Pages<KnownBlock>;
   /** Lets `holder` peck this duckling, without a bond: see `grant` of `peck`. */
   makeGrant(members: { holder: string; scopes: string[]; uses?: number; further?: number; not_after?: string;
     duckling_id?: string }, how?: Keyed): Promise<Grant>;

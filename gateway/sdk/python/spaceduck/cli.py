@@ -184,7 +184,7 @@ COMMANDS = {
         arg("bond_id"), *TERMS, arg("--muted", type=yes_or_no, metavar="YES|NO"),
         arg("--muted-until", "RFC 3339, UTC"))),
 
-    "grants": Command("grants", "what was used of grants, and revoked"),
+    "grants": Command("grants", "what was used of grants, and revoked", (LIMIT,)),
     "grant-make": Command("make_grant", "let a duckling peck this one", (
         arg("holder"), arg("scopes", nargs="+"), arg("--uses", "pecks", type=int),
         arg("--further", "how often it may be handed on", type=int),

@@ -285,9 +285,9 @@ class Duck:
 
     # ---- grants ----
 
-    def grants(self) -> Pages:
+    def grants(self, *, limit: int | None = None) -> Pages:
         """Blocks that were revoked, and those that were used and limit their uses."""
-        return self._pages("grants", "blocks")
+        return self._pages("grants", "blocks", limit=limit)
 
     def make_grant(self, holder: str, scopes: list[str], *, uses: int | None = None,
                    further: int | None = None, not_after: str | None = None,
