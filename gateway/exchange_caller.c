@@ -88,12 +88,31 @@ bool exchange_owns(struct exchange *exchange, const struct id *duckling)
     return accounts_owns(exchange->gateway->accounts, exchange->access.operator_id, duckling);
 }
 
-static const char *named_duckling(struct exchange *exchange, bool in_body)
+static const char *asked_duckling(const struct exchange *exchange)
 {
     for (size_t i = 0; i < exchange->query_count; i++)
         if (!strcmp(exchange->query[i].name, "duckling_id"))
             return exchange->query[i].value;
-    return in_body ? json_string_value(json_object_get(exchange->body, "duckling_id")) : NULL;
+    return NULL;
+}
+
+static const char *named_duckling(struct exchange *exchange, bool in_body)
+{
+    const char *asked = asked_duckling(exchange);
+
+    if (asked || !in_body)
+        return asked;
+    return json_string_value(json_object_get(exchange->body, "duckling_id"));
+}
+
+/* Whose is meant, when the query names one and the body another? */
+static bool names_two(const struct exchange *exchange)
+{
+    const json_t *told = json_object_get(exchange->body, "duckling_id");
+    const char *asked = asked_duckling(exchange);
+
+    return asked && told && !json_is_null(told) &&
+           !(json_is_string(told) && !strcmp(asked, json_string_value(told)));
 }
 
 bool exchange_names_duckling(struct exchange *exchange, bool in_body)
@@ -107,6 +126,11 @@ bool exchange_acting(struct exchange *exchange, bool in_body)
     const char *named = named_duckling(exchange, in_body);
     struct id duckling = exchange->access.duckling;
 
+    if (in_body && names_two(exchange)) {
+        exchange_say_no(exchange, 400, "malformed", "duckling_id",
+                        "duckling_id stands in the query and in the body, and differs");
+        return false;
+    }
     if (exchange_names_duckling(exchange, in_body) &&
         (!named || !id_parse(ID_DUCKLING, bytes_of_text(named), &duckling) ||
          id_is_zero(&duckling))) {

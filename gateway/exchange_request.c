@@ -13,8 +13,6 @@ static int hex_digit(char digit)
     return digit >= 'A' && digit <= 'F' ? digit - 'A' + 10 : -1;
 }
 
-/* NULL: %00, a broken escape, or no UTF-8. A '+' has been made a blank by the library. */
-
 /* traceparent of W3C Trace Context, section 3.2.2: version, trace, span, flags. */
 void exchange_take_trace(struct exchange *exchange)
 {
@@ -52,7 +50,7 @@ const char *exchange_copy(struct exchange *exchange, struct bytes text)
 
 /* ---- the query ---- */
 
-/* NULL: %00,a broken escape, or no UTF-8. A '+' has been made a blank by the library. */
+/* NULL: %00, a broken escape, or no UTF-8. A '+' has been made a blank by the library. */
 static const char *decode(struct exchange *exchange, struct bytes text)
 {
     char *decoded = arena_take(&exchange->arena, text.size + 1);

@@ -639,6 +639,9 @@ def directory_stories(world):
     world.call("setProfile", 422, "bad_member", "bio", token=world.first.key,
                body={"bio": "x" * 1025})
     world.call("pulse", 200, token=world.first.key, body={})
+    own = {"duckling_id": world.second.id}
+    told = world.call("pulse", 200, token=world.token, body=own, query=own)
+    assert told["duckling_id"] == world.second.id, told
 
 
 def certificate_stories(world):
@@ -848,6 +851,10 @@ def refuse_ducklings(world, operation, good):
                token=world.token)
     world.call(operation.name, 422, "bad_member", "duckling_id", **rest, body=body,
                query={"duckling_id": "x"}, token=world.token)
+    if "duckling_id" in (operation.members or ()) and operation.name != "endBond":
+        for told in (world.second.id, 7):
+            world.call(operation.name, 400, "malformed", "duckling_id", **rest, token=world.token,
+                       body={**body, "duckling_id": told}, query={"duckling_id": world.first.id})
 
 
 class FakeNodeWorld:
