@@ -194,6 +194,19 @@ bool accounts_owns(struct accounts *accounts, uint64_t operator_id, const struct
     return !fault && found && row.operator_id == operator_id;
 }
 
+const char *accounts_trouble(struct accounts *accounts)
+{
+    int fault = gate_store_trouble();
+
+    if (!fault)
+        return NULL;
+    (void)accounts_give(accounts,
+                        order_new(ORDER_TRY, NULL, NULL)); /* too many others are a try, too */
+    return fault == GATE_FAULT_DISK_FULL
+               ? "the disk of the gateway is full: nothing can be kept"
+               : "the database of the gateway cannot be read or written: nothing can be kept";
+}
+
 struct accounts_counts accounts_count(struct accounts *accounts)
 {
     struct accounts_counts counts = {0};

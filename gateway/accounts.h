@@ -214,6 +214,10 @@ struct accounts_counts {
 };
 struct accounts_counts accounts_count(struct accounts *accounts);
 
+/* Why the gateway can keep nothing: a sentence; NULL: it can. Asked every second, for only then is it found out
+ * that it can again. */
+const char *accounts_trouble(struct accounts *accounts);
+
 /* Is `email` one that mail may be sent to? One @, no control characters, no <>, no spaces. */
 bool accounts_email_is_valid(const char *email);
 

@@ -126,6 +126,9 @@ static bool carry_out(struct accounts *accounts, struct order *order)
         return order_unsubscribe(accounts, order);
     case ORDER_ERASE:
         return order_erase(accounts, order);
+    case ORDER_TRY:
+        gate_store_try(accounts->store);
+        return true;
     }
     return true;
 }

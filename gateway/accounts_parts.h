@@ -40,6 +40,7 @@ enum order_kind {
     ORDER_CONFIRM,
     ORDER_UNSUBSCRIBE,
     ORDER_ERASE,
+    ORDER_TRY,
 };
 
 /* A text of a caller; what is longer than any valid one is kept as "not valid". */

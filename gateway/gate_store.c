@@ -8,12 +8,24 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define GATE_STORE_VERSION 4
 #define BUSY_MS 2000
+#define TEXT_OF_NUMBER(number) TEXT_OF(number)
+#define TEXT_OF(token) #token
+
+static _Atomic int trouble;
+
+static int note_trouble(int fault)
+{
+    atomic_store_explicit(&trouble, fault, memory_order_relaxed);
+    return fault;
+}
 
 int gate_fault_of(struct gate_store *store, int result)
 {
@@ -29,13 +41,13 @@ int gate_fault_of(struct gate_store *store, int result)
              store->database ? sqlite3_errmsg(store->database) : "no database");
     switch (result & 0xff) {
     case SQLITE_FULL:
-        return GATE_FAULT_DISK_FULL;
+        return note_trouble(GATE_FAULT_DISK_FULL);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return GATE_FAULT_CORRUPT;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
-        return GATE_FAULT_FILE;
+        return note_trouble(GATE_FAULT_FILE);
     default:
         return GATE_FAULT_STORE;
     }
@@ -326,4 +338,35 @@ void gate_store_roll_back(struct gate_store *store)
 {
     if (!sqlite3_get_autocommit(store->database))
         (void)gate_run(store, gate_statement(store, "ROLLBACK"));
+}
+
+/* ---- trouble ---- */
+
+int gate_store_trouble(void)
+{
+    return atomic_load_explicit(&trouble, memory_order_relaxed);
+}
+
+/* A page that is kept may have had its place in the log before. */
+static bool has_room(const struct gate_store *store)
+{
+    const char *path = sqlite3_db_filename(store->database, "main");
+    struct statvfs disk;
+
+    return statvfs(path, &disk) != 0 ||
+           (uint64_t)disk.f_bavail * disk.f_frsize >= GATE_STORE_ROOM_MIN;
+}
+
+void gate_store_try(struct gate_store *store)
+{
+    int fault = gate_store_begin(store);
+
+    if (!fault)
+        fault = run_text(store, "PRAGMA user_version=" TEXT_OF_NUMBER(GATE_STORE_VERSION));
+    if (!fault)
+        fault = gate_store_commit(store);
+    if (fault)
+        gate_store_roll_back(store);
+    else if (has_room(store))
+        note_trouble(0);
 }

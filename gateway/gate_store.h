@@ -31,6 +31,12 @@ void gate_store_roll_back(struct gate_store *store);
  * readers. */
 int gate_store_settle(struct gate_store *store);
 
+/* What keeps this process from keeping anything, whichever connection met it: the fault of a disk, or of none left. It
+ * lasts until gate_store_try, which changes nothing, has kept a page, and there is room for more. 0: none. From any thread. */
+#define GATE_STORE_ROOM_MIN (256u * 1024u) /* bytes */
+int gate_store_trouble(void);
+void gate_store_try(struct gate_store *store);
+
 /* ---- operators ---- */
 struct gate_operator {
     uint64_t operator_id;

@@ -161,6 +161,16 @@ static void copy_status(struct node_status *status, const Duck__StatusAnswer *an
     }
 }
 
+static void add_own_part(struct node_link *link, struct node_status *status)
+{
+    const char *trouble = accounts_trouble(link->settings.accounts);
+    struct node_part *part = &status->parts[status->part_count++];
+
+    copy_text(part->name, sizeof part->name, NODE_OWN_PART);
+    copy_text(part->status, sizeof part->status, trouble ? "outage" : "operational");
+    copy_text(part->reason, sizeof part->reason, trouble ? trouble : "");
+}
+
 static void note_status(struct node_link *link, const struct node_status *status)
 {
     bool was_up = atomic_exchange(&link->is_up, status->is_up);
@@ -191,6 +201,7 @@ static bool refresh_status(struct node_link *link)
     duck_reply_free(reply);
     if (!status.is_up) /* an identity does not change: it stays known */
         copy_text(status.node_id, sizeof status.node_id, link->status.node_id);
+    add_own_part(link, &status);
     note_status(link, &status);
     return status.is_up;
 }

@@ -10,6 +10,7 @@
 
 #define NODE_POLL_MS 1000
 #define NODE_PARTS_MAX 8
+#define NODE_OWN_PART "accounts" /* and events, letters, webhooks: what the gateway keeps */
 #define NODE_RECOUNT_MS 30000 /* the node's number of eggs is compared with ours this often */
 
 struct accounts;
@@ -26,13 +27,13 @@ struct node_status {
     char node_id[ID_TEXT_SIZE], version[32], network[36], display_name[68];
     uint64_t asked_ms; /* Unix time of this status */
     uint64_t started_ms, links, known_nodes, records, hosted, outbox, inbox;
-    struct node_part parts[NODE_PARTS_MAX];
+    struct node_part parts[NODE_PARTS_MAX + 1]; /* the last is the gateway's own: see NODE_OWN_PART */
     size_t part_count;
 };
 
 struct node_link_settings {
     const char *socket;        /* NULL: the default of this user */
-    struct accounts *accounts; /* for the number of eggs */
+    struct accounts *accounts; /* for the number of eggs, and for whether anything can be kept */
     void (*refreshed)(void *context, const struct node_status *status); /* every second */
     void *context;
 };
@@ -55,7 +56,7 @@ void node_link_status(struct node_link *link, struct node_status *status);
 bool node_link_is_up(struct node_link *link);
 void node_link_count_pageview(struct node_link *link);
 
-/* "operational", "degraded" or "outage": the worst of the node's parts, and of its being there. */
+/* "operational", "degraded" or "outage": the worst of the parts, and of the node's being there. */
 const char *node_status_word(const struct node_status *status);
 
 #endif

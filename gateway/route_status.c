@@ -19,13 +19,17 @@ void route_healthz(struct exchange *exchange)
 }
 
 /* NULL: it can serve. A part that is degraded is no reason to send callers elsewhere. */
-static const char *what_is_out(const struct node_status *status)
+static const char *what_is_out(const struct node_status *status, const char **code)
 {
+    *code = "unreachable";
     if (!status->is_up)
         return "the node does not answer";
     for (size_t i = 0; i < status->part_count; i++)
-        if (!strcmp(status->parts[i].status, "outage"))
+        if (!strcmp(status->parts[i].status, "outage")) {
+            if (!strcmp(status->parts[i].name, NODE_OWN_PART))
+                *code = "store_failed";
             return status->parts[i].reason;
+        }
     return NULL;
 }
 
@@ -33,14 +37,14 @@ void route_readyz(struct exchange *exchange)
 {
     struct node_status status;
     struct problem problem;
-    const char *out;
+    const char *out, *code;
     json_t *object;
 
     node_link_status(exchange->gateway->node, &status);
-    out = node_link_is_up(exchange->gateway->node) ? what_is_out(&status)
-                                                   : "the node does not answer";
+    status.is_up = node_link_is_up(exchange->gateway->node);
+    out = what_is_out(&status, &code);
     if (out) {
-        problem = problem_of_node("unreachable", out, NULL);
+        problem = problem_of_node(code, out, NULL);
         exchange_refuse(exchange, &problem);
         return;
     }

@@ -173,12 +173,23 @@ def a_full_disk_is_the_reason_that_is_given():
             assert refused.body["error"] == "store_failed" and "full" in refused.body["detail"], refused.body
             assert int(refused.headers["Retry-After"]) > 0, refused.headers
             assert duck.get("/beak/certificate")["duckling_id"] == duck.id, "reading goes on"
+            until("callers to be sent elsewhere", lambda: readiness(alice)[0] == 503)
+            status, told = readiness(alice)
+            assert (told["error"], "disk of the gateway is full" in told["detail"]) == ("store_failed", True), told
+            parts = {part["name"]: part for part in alice.http("GET", "/beak/system/status")["parts"]}
+            assert parts["accounts"]["status"] == "outage" and parts["store"]["status"] == "operational", parts
             os.unlink(filler)
+            until("it to be ready, though nobody orders anything", lambda: readiness(alice)[0] == 200)
             until("room again", lambda: not refusal(alice, "later@example.com"))
             alice.hatch("after@example.com", "After", PASSWORD)
         finally:
             alice.stop()
             subprocess.run(["umount", small], check=False)
+
+
+def readiness(node):
+    status, text, _ = node.http("GET", "/readyz", raw=True)
+    return status, json.loads(text)
 
 
 def fill(path):

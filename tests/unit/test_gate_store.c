@@ -1,5 +1,5 @@
 #include "folder.h"
-#include "gate_store.h"
+#include "gate_statements.h"
 
 #include "core/bytes.h"
 
@@ -53,6 +53,46 @@ START_TEST(what_was_committed_is_there_after_a_restart)
     ck_assert(found);
     ck_assert_uint_eq(read.operator_id, row.operator_id);
     ck_assert_str_eq(read.password_hash, row.password_hash);
+    gate_store_close(store);
+}
+END_TEST
+
+/* Until nothing more fits; then one may still. */
+static int fill_up(struct gate_store *store)
+{
+    int fault = 0;
+
+    for (unsigned i = 0; i < 10000 && !fault; i++) {
+        char email[32];
+        struct gate_operator row;
+
+        snprintf(email, sizeof email, "f%u@example.com", i);
+        row = an_operator(email);
+        ck_assert_int_eq(gate_store_begin(store), 0);
+        fault = gate_operator_add(store, &row);
+        if (fault)
+            gate_store_roll_back(store);
+        else
+            ck_assert_int_eq(gate_store_commit(store), 0);
+    }
+    return fault;
+}
+
+START_TEST(a_full_disk_is_trouble_until_something_is_kept_again)
+{
+    struct gate_store *store = open_store(), *reader;
+
+    ck_assert_int_eq(gate_store_open_reader(&reader, folder_file(&folder, "gateway.db")), 0);
+    ck_assert_int_eq(gate_store_trouble(), 0);
+    ck_assert_int_eq(sqlite3_exec(store->database, "PRAGMA max_page_count=1", NULL, NULL, NULL),
+                     SQLITE_OK); /* no more than there are */
+    ck_assert_int_eq(fill_up(store), GATE_FAULT_DISK_FULL);
+    ck_assert_int_eq(gate_store_trouble(), GATE_FAULT_DISK_FULL);
+    gate_store_try(reader); /* which cannot keep anything either */
+    ck_assert_int_eq(gate_store_trouble(), GATE_FAULT_DISK_FULL);
+    gate_store_try(store);
+    ck_assert_int_eq(gate_store_trouble(), 0);
+    gate_store_close(reader);
     gate_store_close(store);
 }
 END_TEST
@@ -340,6 +380,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_full_disk_is_trouble_until_something_is_kept_again);
     tcase_add_test(tests, what_was_committed_is_there_after_a_restart);
     tcase_add_test(tests, what_was_rolled_back_is_not_there);
     tcase_add_test(tests, one_address_is_one_operator);
