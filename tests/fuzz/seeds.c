@@ -4,11 +4,13 @@
 #include "core/context.h"
 #include "core/grant.h"
 #include "core/intake.h"
+#include "core/jose.h"
 #include "core/receipt.h"
 #include "core/reconcile.h"
 #include "wire/local.pb-c.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -618,6 +620,44 @@ static void write_contexts(void)
     identity_key_free(key);
 }
 
+/* ---- certificates as JWS ---- */
+
+static void write_jws(const char *name, const struct person *person)
+{
+    struct bytes text;
+    struct chain chain;
+
+    MUST(chain_open(person->chain, &memory, &chain) == CERTIFICATE_TAKEN);
+    text = jose_jws(&chain, person->key, &memory);
+    MUST(text.data);
+    write_kind("jose", name, 0, text);
+}
+
+static char *base64_of(struct bytes data)
+{
+    size_t size = sodium_base64_encoded_len(data.size, sodium_base64_VARIANT_ORIGINAL);
+    char *text = arena_take(&memory, size);
+
+    MUST(text);
+    return sodium_bin2base64(text, size, data.data, data.size, sodium_base64_VARIANT_ORIGINAL);
+}
+
+static void write_certificates(void)
+{
+    static const char payload[] = "{\"iss\":\"did:key:z6Mk\",\"chain\":\"%s\"}";
+    char *encoded = base64_of(goose.chain), *text;
+    size_t size = strlen(encoded) + sizeof payload;
+
+    write_jws("of_a_duckling", &duck);
+    write_jws("of_a_node", &alice);
+    text = arena_take(&memory, size);
+    MUST(text);
+    snprintf(text, size, payload, encoded);
+    write_kind("jose", "payload", 1, bytes_of_text(text));
+    write_kind("jose", "chain_of_the_signer", 2, duck.chain);
+    write_kind("jose", "chain_of_another", 2, goose.chain);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2 || !identity_self_test())
@@ -631,6 +671,7 @@ int main(int count, char **arguments)
     write_envelopes();
     write_grants();
     write_contexts();
+    write_certificates();
     write_frames();
     write_sessions();
     write_requests();
