@@ -192,6 +192,24 @@ json_t *view_bond(const Duck__BondView *bond)
 
 /* ---- the directory ---- */
 
+/* Left out where there is none: what an operator that is not trusted here took back is not known. */
+static void put_taken_back(json_t *object, const Duck__DirectoryEntry *entry)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < entry->n_taken_back; i++) {
+        json_t *taken_back = json_object();
+
+        reply_word(taken_back, "operator_id", entry->taken_back[i]->operator_);
+        reply_date(taken_back, "at", entry->taken_back[i]->at_ms);
+        json_array_append_new(list, taken_back);
+    }
+    if (entry->n_taken_back > 0)
+        json_object_set_new(object, "taken_back", list);
+    else
+        json_decref(list);
+}
+
 json_t *view_entry(const Duck__DirectoryEntry *entry)
 {
     json_t *object = json_object(), *proof = json_object();
@@ -205,6 +223,7 @@ json_t *view_entry(const Duck__DirectoryEntry *entry)
     json_object_set_new(object, "tier", reply_tier(entry->tier));
     put_words(object, "tier_evidence", entry->tier_evidence, entry->n_tier_evidence);
     put_words(object, "tier_missing", entry->tier_missing, entry->n_tier_missing);
+    put_taken_back(object, entry);
     reply_date(object, "seen_at", entry->seen_ms);
     json_object_set_new(object, "host_linked", json_boolean(entry->host_linked));
     reply_word(object, "certificate_id", entry->certificate_id);

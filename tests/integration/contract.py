@@ -24,7 +24,7 @@ import zlib
 from fake_node import FakeNode, SILENCE, WRONG, problem
 from authenticator import Key, assertion, registration
 from pond import BIN, Duck, Pond, mail_code, run, until
-from production import becomes, vouch
+from production import becomes, take_back, vouch
 from receiver import Receiver
 from reference import DOCS, Reference
 
@@ -594,7 +594,7 @@ def lobster_stories(world):
                body={**acts, "with": world.second.id})
     one.bond_with(two)
     world.call("beginLobster", 403, "not_allowed", "duckling_id", token=token, body=acts)
-    vouch(world.pond, (one, two), [world.alice])
+    operator = vouch(world.pond, (one, two), [world.alice])
     for duck in (one, two):
         becomes([world.alice], duck, 2)
     keyed = {"Idempotency-Key": "lobster"}
@@ -624,6 +624,20 @@ def lobster_stories(world):
     ended = world.call("breakLobster", 200, token=token, body=acts)
     assert ended == {"duckling_id": one.id, "with": two.id, "status": "ended"}, ended
     world.call("breakLobster", 404, "not_found", "with", token=token, body=acts)
+    vouchers_that_are_taken_back(world, operator, one, two)
+
+
+def vouchers_that_are_taken_back(world, operator, one, two):
+    """Whoever searches sees it, of the one and not of the other."""
+    take_back(world.pond, two, world.alice)
+    becomes([world.alice], two, 1)
+    entry = world.call("getDirectoryEntry", 200, path={"id": two.id})
+    [taken_back] = entry["taken_back"]
+    assert taken_back["operator_id"] == operator and entry["tier"] == "T1", entry
+    assert "operator-verified" in entry["tier_missing"], entry
+    entries = {e["duckling_id"]: e for e in world.call("searchDirectory", 200)["ducklings"]}
+    assert entries[two.id]["taken_back"] == [taken_back], entries[two.id]
+    assert "taken_back" not in entries[one.id] and entries[one.id]["tier"] == "T2", entries[one.id]
 
 
 def directory_stories(world):

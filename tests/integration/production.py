@@ -17,7 +17,7 @@ def becomes(nodes, duckling, wanted, seconds=20):
 
 
 def vouch(pond, ducks, nodes):
-    """One operator, whom these nodes trust, answers for them."""
+    """One operator, whom these nodes trust, answers for them: its id. Its key is in `operator` of the pond's folder."""
     folder = os.path.join(pond.folder, "operator")
     first = nodes[0]
     operator = first.json("operator", "init", "--dir", folder, "--name", "fleet")["operator_id"]
@@ -29,6 +29,12 @@ def vouch(pond, ducks, nodes):
         duck.node.command("operator", "publish", path)
     for node in nodes:
         node.command("operator", "trust", operator)
+    return operator
+
+
+def take_back(pond, duck, node):
+    """That operator takes back what it said of one of them."""
+    node.command("operator", "revoke", duck.id, "--dir", os.path.join(pond.folder, "operator"))
 
 
 def production(pond, *pairs):

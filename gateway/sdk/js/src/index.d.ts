@@ -155,6 +155,7 @@ export interface DirectoryEntry {
   tier: string;
   tier_evidence: string[];
   tier_missing: string[];
+  taken_back?: { operator_id: string; at: string }[];
   seen_at?: string;
   host_linked: boolean;
   certificate_id?: string;
