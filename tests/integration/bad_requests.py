@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 
-from contract import NOBODY, PASSWORD, REFERENCE, World, filling
+from contract_world import NOBODY, PASSWORD, REFERENCE, World, filling
 from pond import Pond, run
 
 BODY_MAX = 512 * 1024

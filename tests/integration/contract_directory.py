@@ -1,0 +1,85 @@
+"""Stories of what is known to all: status, the directory, certificates."""
+
+from contract_world import NOBODY, REFERENCE, known
+
+
+def status_stories(world):
+    for name in ("probe", "probeWithoutSlash", "health", "readiness", "prometheus",
+                 "systemStatus", "networkMetrics"):
+        world.call(name, 200)
+    world.call("countPageview", 204, body={"page": "/", "referrer": None})
+    served = world.call("reference", 200)
+    assert served == REFERENCE.document, "what is served is not the reference"
+    _, headers, _ = world.send(REFERENCE.operations["reference"])
+    world.call("reference", 304, headers={"If-None-Match": headers["etag"]})
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    _, headers, _ = world.send(REFERENCE.operations["health"], headers={"traceparent": trace})
+    assert headers["traceparent"] == trace
+
+
+def directory_stories(world):
+    page = world.call("searchDirectory", 200, query={"limit": 1, "tier_min": "T0"})
+    if "next_cursor" in page:
+        world.call("searchDirectory", 200, query={"cursor": page["next_cursor"]})
+    world.call("searchDirectory", 422, "bad_member", "tier_min", query={"tier_min": "T9"})
+    world.call("getDirectoryEntry", 200, path={"id": world.first.id})
+    known(world, "getDirectoryEntry", path={"id": world.first.id})
+    world.call("getDirectoryEntry", 404, "not_found", path={"id": NOBODY["duckling"]})
+    world.call("setProfile", 200, token=world.first.key,
+               body={"bio": "Knows the sky.", "capabilities": ["weather.now"]})
+    world.call("setProfile", 422, "bad_member", "bio", token=world.first.key,
+               body={"bio": "x" * 1025})
+    world.call("pulse", 200, token=world.first.key, body={})
+    own = {"duckling_id": world.second.id}
+    told = world.call("pulse", 200, token=world.token, body=own, query=own)
+    assert told["duckling_id"] == world.second.id, told
+
+
+def certificate_stories(world):
+    own = world.call("getOwnCertificate", 200, token=world.first.key)
+    for id_ in (own["duckling_id"], own["certificate_id"], world.alice.id):
+        world.call("getCertificate", 200, path={"id": id_})
+    world.call("getCertificate", 404, "not_found", path={"id": NOBODY["certificate"]})
+    tags = known(world, "getCertificate", path={"id": own["duckling_id"]})
+    assert len(set(tags)) == 2, "each coding is a form of its own"
+    known(world, "getOwnCertificate", token=world.first.key)
+    for form in ("json", "jwk", "did", "raw", "jws"):
+        world.call("getOwnCertificate", 200, token=world.first.key, query={"format": form})
+        world.call("getCertificate", 200, path={"id": own["duckling_id"]}, query={"format": form})
+    world.call("getCertificate", 422, "bad_member", "format", path={"id": own["duckling_id"]}, query={"format": "pem"})
+    world.call("getCertificate", 422, "bad_member", "format", path={"id": own["certificate_id"]}, query={"format": "jws"})
+    world.call("getCertificate", 404, "not_hosted_here", path={"id": NOBODY["duckling"]}, query={"format": "jws"})
+    known(world, "getKeySet")
+    chain = own["chain"]
+    judged = world.call("verifyCertificate", 200, body={"chain": chain})
+    assert judged["valid"] and judged["certificate_id"] == own["certificate_id"], judged
+    did = own["certificates"][-1]["did"]
+    assert world.call("verifyCertificate", 200, body={"chain": chain, "did": did})["valid"]
+    other = did[:-1] + ("2" if did[-1] != "2" else "3")
+    for body in ({"chain": chain, "did": other}, {"chain": chain, "at": "2000-01-01T00:00:00Z"},
+                 {"chain": chain[:-8] + "AAAAAAA="}):
+        judged = world.call("verifyCertificate", 200, body=body)
+        assert not judged["valid"] and judged["reason"], judged
+    world.call("verifyCertificate", 422, "bad_member", "chain", body={"chain": "?"})
+    world.call("verifyCertificate", 422, "missing_member", "chain", body={})
+    third = world.call("hatch", 201, body={"display_name": "Third"}, token=world.token)
+    body = {"duckling_id": third["duckling_id"], "reason": "its key was stolen"}
+    world.call("revokeCertificate", 422, "bad_member", "reason", token=world.token,
+               body={**body, "reason": "x" * 257})
+    ended = world.call("revokeCertificate", 200, token=world.token, body=body)
+    assert not ended["valid"] and ended["revocation_reason"] == body["reason"], ended
+    shown = {"chain": ended["chain"], "revocation": ended["revocation"]}
+    judged = world.call("verifyCertificate", 200, body=shown)
+    assert not judged["valid"] and judged["reason"] == "it is revoked", judged
+    before = {**shown, "at": ended["certificates"][-1]["issued_at"]}
+    assert world.call("verifyCertificate", 200, body=before)["valid"]
+    world.call("verifyCertificate", 200, body={**shown, "revocation": "AAAA"})
+    again = world.call("revokeCertificate", 200, token=world.token, body=body)
+    assert again == ended, again
+    world.call("pulse", 409, "conflict", token=third["beak_key"], body={})
+    world.call("endBond", 409, "conflict", token=third["beak_key"],
+               body={"bond_id": NOBODY["bond"]})
+    world.call("changeBond", 409, "conflict", token=third["beak_key"],
+               path={"id": NOBODY["bond"]}, body={"muted": True})
+    world.call("revokeCertificate", 404, "not_found", token=world.token,
+               body={"duckling_id": NOBODY["duckling"]})
