@@ -1,6 +1,7 @@
 /* Answers: what each of them carries, and in which form. */
 #include "accept.h"
 #include "exchange_inside.h"
+#include "json_write.h"
 #include "pages.h"
 #include "probe.h"
 #include "strict_json.h"
@@ -139,7 +140,7 @@ static struct MHD_Response *zipped_response(struct bytes text)
 
 char *exchange_dump(json_t *body)
 {
-    char *text = json_dumps(body, JSON_COMPACT);
+    char *text = json_write(body);
 
     json_decref(body);
     return text;

@@ -225,7 +225,7 @@ static void put_base64(json_t *object, const char *name, struct bytes bytes, int
         return;
     text = memory_take(size);
     sodium_bin2base64(text, size, bytes.data, bytes.size, variant);
-    json_object_set_new(object, name, json_string(text));
+    json_object_set_new(object, name, json_string_nocheck(text));
     memory_give_back(text);
 }
 

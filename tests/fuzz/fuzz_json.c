@@ -2,6 +2,7 @@
  * that stand twice), and the other way round. What the strict reader takes, jansson takes too, and says the same again after
  * it was written; a member's bytes, as they stand, are JSON of their own. */
 #include "core/json_text.h"
+#include "json_write.h"
 #include "people.h"
 #include "strict_json.h"
 
@@ -22,6 +23,16 @@ static void look_at_members(struct bytes text, json_t *value)
         MUST(alone && json_equal(alone, member));
         json_decref(alone);
     }
+}
+
+/* As the library writes it. */
+static void look_at_text(const json_t *value)
+{
+    char *expected = json_dumps(value, JSON_COMPACT), *text = json_write(value);
+
+    MUST(expected && strcmp(text, expected) == 0);
+    strict_json_forget(expected);
+    strict_json_forget(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -50,6 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (json_is_object(value))
         look_at_members(text, value);
+    if (json_is_object(value) || json_is_array(value))
+        look_at_text(value);
     json_decref(value);
     return 0;
 }
