@@ -54,6 +54,10 @@ def pecks_alone():
     pecks("_signed_alone", extra="[node]\nsign_alone = yes\n")
 
 
+def pecks_many_alone():
+    pecks("_1024_signed_alone", outstanding=1024, extra="[node]\nsign_alone = yes\n")
+
+
 def pecks_many():
     pecks("_1024", outstanding=1024)
 
@@ -424,14 +428,15 @@ def verify_share():
 
 
 BENCHES = {"link": link, "store": store, "directory": directory, "reconcile": reconcile,
-           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many,
+           "pecks": pecks, "pecks_alone": pecks_alone, "pecks_many": pecks_many, "pecks_many_alone": pecks_many_alone,
            "pecks_large": pecks_large, "overload": overload,
            "verify_share": verify_share, "http": http, "http_directory": http_directory,
            "http_peck": http_peck, "slow_clients": slow_clients, "idle": idle, "cache": cache,
            "sse_idle": sse_idle, "timing": timing}
 OF = {"link_throughput": "link", "link_round_trip": "link", "peck_round_trip": "pecks",
       "peck_throughput": "pecks", "peck_throughput_signed_alone": "pecks_alone",
-      "peck_throughput_1024": "pecks_many", "peck_throughput_16_kib": "pecks_large",
+      "peck_throughput_1024": "pecks_many",
+      "peck_throughput_1024_signed_alone": "pecks_many_alone", "peck_throughput_16_kib": "pecks_large",
       "http_probe": "http", "http_metrics": "http", "http_directory_by_turns": "http_directory", "rss_idle": "idle", "cpu_idle": "idle",
       "start": "idle", "store_turn": "store"}
 OF.update({f"reconcile_{part}": "reconcile" for part in (
