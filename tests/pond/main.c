@@ -226,6 +226,7 @@ static void say_faults(const struct pond_figures *figures)
     printf("grants: %llu made or narrowed, %llu revoked by pecks; %llu pecks taken under one\n",
            (unsigned long long)figures->grants, (unsigned long long)figures->grants_revoked,
            (unsigned long long)figures->pecks_granted);
+    printf("lobster binds: %llu times one was live\n", (unsigned long long)figures->lobsters_live);
     printf("vouchers: %llu held in the end, %llu of them taken back\n",
            (unsigned long long)figures->vouchers, (unsigned long long)figures->vouchers_void);
     printf("contradictions: %llu identities in quarantine in the end\n",
@@ -360,6 +361,7 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->collected += one.collected;
     sum->grants += one.grants;
     sum->grants_revoked += one.grants_revoked;
+    sum->lobsters_live += one.lobsters_live;
     sum->pecks_granted += one.pecks_granted;
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;

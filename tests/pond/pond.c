@@ -52,6 +52,7 @@ struct pond *pond_new(const struct pond_wish *wish)
     pond->record_pool = record_pool_new(pool_seed);
     pond->life = life_new();
     pond->grants = grants_of_pond_new();
+    pond->lobsters = lobsters_of_pond_new();
     pond->operators = operators_new(wish->seed);
     for (uint32_t i = 0; i < pond->count; i++)
         node_born(pond, i, i >= wish->nodes);
@@ -90,6 +91,7 @@ void pond_free(struct pond *pond)
     memory_give_back(pond->queue.heap);
     life_free(pond->life);
     grants_of_pond_free(pond->grants);
+    lobsters_of_pond_free(pond->lobsters);
     operators_free(pond->operators);
     frames_free(pond->frames);
     records_free(pond->records);
@@ -214,6 +216,7 @@ bool pond_run_until_agreed(struct pond *pond, uint64_t ms)
         agrees = pond_agrees(pond, why);
         if (agrees && pond_sees_all(pond, why)) {
             laws_judge_tiers(pond);
+            laws_judge_lobster_ends(pond);
             return !pond->broken;
         }
     } while (pond_now_ms(pond) < until_ms);

@@ -426,6 +426,10 @@ void life_step(struct pond *pond)
         grants_step(pond);
         return;
     }
+    if (dice_below(&pond->life_dice, 10) == 0) {
+        lobsters_step(pond);
+        return;
+    }
     switch (dice_below(&pond->life_dice, 16)) {
     case 0:
         if (dice_below(&pond->life_dice, 2)) {

@@ -166,6 +166,8 @@ struct pond_store {
     size_t bond_count, bond_capacity;
     struct grant_row *grants;
     size_t grant_count, grant_capacity;
+    struct lobster *lobsters;
+    size_t lobster_count, lobster_capacity;
     struct bond_count *threads;
     size_t thread_count, thread_capacity;
     struct idtable pecks[2];     /* by box - 1 */
@@ -420,6 +422,7 @@ struct pond {
     struct idtable watched;
     struct life *life;
     struct pond_grants *grants;
+    struct pond_lobsters *lobsters;
     struct operators *operators;
     uint64_t ticket, looked_at_ms;
     struct change *changes;
@@ -498,6 +501,15 @@ struct bytes grants_any_wire(struct pond *pond, struct dice *dice); /* empty: th
 void grants_hear_revoked(struct pond *pond, uint64_t number);
 bool laws_judge_granted(struct pond *pond, struct pond_node *node, const struct effect *effect);
 void laws_hear_revoked(struct pond *pond, const struct kept_peck *sent);
+/* ---- lobster binds ---- */
+struct pond_lobsters *lobsters_of_pond_new(void);
+void lobsters_of_pond_free(struct pond_lobsters *lobsters);
+void lobsters_step(struct pond *pond);
+void disk_keep_lobster(struct pond_store *store, const struct lobster *lobster);
+void disk_drop_lobster(struct pond_store *store, const struct lobster *lobster);
+void laws_judge_lobster(struct pond *pond, struct pond_node *node, const struct lobster *lobster);
+void laws_judge_lobster_ends(struct pond *pond); /* when all hold the same */
+
 struct order *life_ask(struct pond *pond, struct message *message, enum order_kind kind,
                        const struct id *duckling);
 void life_about_grant(struct pond *pond, uint64_t number);

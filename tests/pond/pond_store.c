@@ -62,6 +62,7 @@ void disk_close(struct pond_store *store)
     memory_give_back(store->ducklings);
     memory_give_back(store->bonds);
     memory_give_back(store->grants);
+    memory_give_back(store->lobsters);
     memory_give_back(store->pins);
     disk_free_perches(store);
     memory_give_back(store->threads);
@@ -404,6 +405,12 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
     case EFFECT_DROP_GRANT:
         drop_grant(store, &effect->dropped_grant);
         break;
+    case EFFECT_KEEP_LOBSTER:
+        disk_keep_lobster(store, effect->lobster.lobster);
+        break;
+    case EFFECT_DROP_LOBSTER:
+        disk_drop_lobster(store, effect->lobster.lobster);
+        break;
     case EFFECT_KEEP_COUNT:
         keep_count(store, &effect->count);
         break;
@@ -578,6 +585,11 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     event.kind = EVENT_RESTORED_GRANT;
     for (size_t i = 0; i < store->grant_count; i++) {
         event.grant = store->grants[i];
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_LOBSTER;
+    for (size_t i = 0; i < store->lobster_count; i++) {
+        event.lobster = store->lobsters[i];
         agent_step(node->agent, &event, unheard);
     }
     event.kind = EVENT_RESTORED_PIN;
