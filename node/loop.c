@@ -1,18 +1,15 @@
 /* One turn, top to bottom, is turn(): what decides is in agent_step and agent_settle; what may
  * block is in here. */
-#include "loop.h"
+#include "loop_parts.h"
 
 #include "clock.h"
 #include "core/gossip.h"
 #include "log.h"
-#include "perform.h"
 #include "syncer.h"
 #include "tiers.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
 
 #define ROSTER_EVERY_MS 100ull    /* while members are suspected */
 #define ROSTER_GATHER_MS 50ull    /* between two updates: it is made anew, and many come at once */
@@ -24,54 +21,6 @@
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
 
 #define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
-
-/* One turn, from the messages that it answers to what it does about them. */
-struct turn {
-    struct moment at;
-    struct message *messages, *last;
-    size_t message_count;
-    struct effects effects; /* borrow from the messages */
-    size_t kept, early;     /* effects looked through so far: to be kept; that may leave at once */
-    bool begun;
-    bool open;     /* a transaction is */
-    bool promises; /* keeps what must be on disk before others hear of the turn */
-    int fault;
-};
-
-struct joined {
-    struct id node; /* zero: whoever answers */
-    char address[ADDRESS_MAX + 1];
-};
-
-struct loop {
-    struct loop_settings settings;
-    struct agent *agent; /* NULL until loop_run has read the store */
-    struct bytes addresses[NODE_ADDRESSES_MAX];
-    struct id perches[NODE_PERCHES_MAX];
-    struct arena kept;     /* what they are in */
-    struct message *start; /* the first turn's */
-    struct turn turns[2];  /* one is decided while the other waits for its sync */
-    struct turn *current;  /* takes what comes */
-    struct turn *syncing;  /* the other one, or NULL */
-    struct syncer *syncer;
-    struct tiers *tiers;
-    uint64_t follows_begun; /* that tiers know of */
-    struct effects unheard; /* of restoring: nobody carries them out */
-    struct performer performer;
-    struct bytes node_chain; /* owned: after a rotation in this life */
-    uint64_t prune_wall_ms;  /* when the audit log is looked through for what is old */
-    uint64_t partials_wall_ms,
-        partials_place; /* the same of parts of answers, and how far that is */
-    struct arena scratch;
-    bool disk_full, members_changed;
-    uint64_t rest_until_ms; /* steady: after a turn that was undone */
-    uint64_t turns_undone, undoing_ms;
-    struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
-    size_t joined_count;
-    uint64_t roster_ms;   /* steady: when the roster was brought up to date */
-    pthread_mutex_t lock; /* of figures */
-    struct agent_figures figures;
-};
 
 /* ---- birth ---- */
 
@@ -245,243 +194,6 @@ void loop_figures(struct loop *loop, struct agent_figures *figures)
     pthread_mutex_lock(&loop->lock);
     *figures = loop->figures;
     pthread_mutex_unlock(&loop->lock);
-}
-
-/* ---- what the store knows of a message ---- */
-
-/* A stored peck, parsed into the loop's scratch. */
-static bool read_peck(struct loop *loop, enum box box, const struct id *id, struct peck *peck)
-{
-    struct envelope envelope;
-    struct bytes wire, chain;
-
-    arena_reset(&loop->scratch);
-    return store_read_peck(loop->settings.store, box, id, &loop->scratch, &wire, &chain) == 0 &&
-           wire.size > 0 &&
-           envelope_parse(wire, ENVELOPE_PECK, &loop->scratch, &envelope) == ENVELOPE_TAKEN &&
-           peck_parse(envelope.body, &loop->scratch, peck) == PECK_OK;
-}
-
-/* What a reply without a thread joins, before it is compared with what was sent before. */
-static void find_thread(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-
-    if (id_is_zero(&order->send.reply_to))
-        return;
-    order->held.thread = store_find_thread(loop->settings.store, &order->send.reply_to,
-                                           &order->send.from, &order->send.to, &message->arena);
-    if (!order->made) /* what is signed says what it says */
-        order_join_thread(order);
-}
-
-static void find_earlier(struct loop *loop, struct order *order)
-{
-    struct hash hash;
-    struct peck peck;
-
-    if (order->made && read_peck(loop, BOX_OUT, &order->send.id, &peck)) {
-        order->held.found = order->held.same_content = true;
-        order->held.peck = peck.id;
-        order->held.state = PECK_QUEUED; /* at least: a reader tells more */
-        return;
-    }
-    if (order->send.idempotency_key.size == 0 ||
-        !store_find_idempotent(loop->settings.store, &order->send.from, order->send.idempotency_key,
-                               &order->held.peck, &hash, &order->held.state) ||
-        !read_peck(loop, BOX_OUT, &order->held.peck, &peck))
-        return;
-    order->held.found = true;
-    order->held.same_content = peck_same_content(&peck, &order->send) &&
-                               peck.expires_ms - peck.created_ms ==
-                                   (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
-}
-
-static void find_asked(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-    struct bytes *scopes;
-    struct peck peck;
-
-    if (!read_peck(loop, BOX_IN, &order->peck, &peck))
-        return;
-    order->held.found = true;
-    order->held.expires_ms = peck.expires_ms;
-    if (order->scope_count > 0 || peck.kind != PECK_BOND_REQUEST)
-        return;
-    scopes = arena_take(&message->arena, sizeof *scopes * PECK_SCOPES_MAX);
-    if (!scopes)
-        return;
-    for (size_t i = 0; i < peck.scope_count; i++)
-        scopes[i] = arena_copy(&message->arena, peck.scopes[i]);
-    order->scopes = scopes;
-    order->scope_count = peck.scope_count;
-}
-
-static void rank(struct loop *loop, struct message *message, const struct id *from,
-                 struct sender_rank *rank)
-{
-    struct tier_evidence evidence;
-    char missing[128] = "";
-
-    store_weigh(loop->settings.store, from, message->event.at.wall_ms, &evidence);
-    evidence.certificate_holds = true; /* or the signature would not have held */
-    rank->tier = tier_of(&evidence);
-    for (size_t i = 0; i < TIER_PIECES; i++)
-        if (!tier_has_piece(&evidence, i))
-            snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s%s",
-                     *missing ? ", " : "", tier_piece_name(i));
-    rank->missing =
-        (const char *)arena_copy(&message->arena, bytes_of(missing, strlen(missing) + 1)).data;
-}
-
-/* Only where somebody asks for it: a few reads for each peck. */
-static void rank_sender(struct loop *loop, struct message *message, const struct id *from,
-                        const struct id *to, struct sender_rank *found)
-{
-    if (agent_judges_by_tier(loop->agent, to))
-        rank(loop, message, from, found);
-}
-
-static void rank_ends(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-
-    if (order->lobster != LOBSTER_BEGIN && order->lobster != LOBSTER_CONFIRM)
-        return;
-    rank(loop, message, &order->duckling, &order->own_rank);
-    rank(loop, message, &order->with, &order->rank);
-}
-
-/* What an answer costs is counted by the action that was asked for. */
-static void find_answered(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-    struct peck peck;
-
-    order->held.found = store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
-    if (order->charge > 0 && read_peck(loop, BOX_IN, &order->peck, &peck))
-        order->held.action = arena_copy(&message->arena, peck.action);
-}
-
-/* The request that made the bond: its hash is what the terms are said about. */
-static void find_request(struct loop *loop, struct order *order)
-{
-    struct peck peck;
-
-    order->held.found = read_peck(loop, BOX_IN, &order->bond, &peck);
-    if (order->held.found)
-        order->held.hash = peck.hash;
-}
-
-/* The node's own: what counts of it is done before the agent hears, because the key is in a file and
- * not in the store. If this turn is undone, the next agent is born with the new key all the same. */
-static void rotate_node_key(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-    struct order_refusal refusal;
-    struct bytes longer;
-    struct arena arena;
-
-    arena_init(&arena, 4 * CHAIN_SIZE_MAX);
-    if (loop->settings.keep_chain &&
-        agent_lengthen_node_chain(loop->agent, order, &message->event.at, &arena, &longer,
-                                  &refusal) &&
-        loop->settings.keep_chain(loop->settings.context, longer) == 0) {
-        identity_key_replace(loop->settings.node_key, order->seeds[0]);
-        memory_give_back((void *)(uintptr_t)loop->node_chain.data);
-        loop->node_chain = bytes_of(memory_copy(longer.data, longer.size), longer.size);
-        loop->settings.agent.node_chain = order->chain = loop->node_chain;
-        order->is_kept = true;
-    }
-    arena_free(&arena);
-}
-
-static void find_next_key(struct loop *loop, struct message *message)
-{
-    static const uint8_t none[SEED_SIZE];
-    struct order *order = &message->order;
-    bool is_node = id_equal(&order->duckling, &loop->settings.node), is_opened = false;
-    struct bytes sealed = {0};
-
-    if (is_node && order->kind == ORDER_ROTATE)
-        rotate_node_key(loop, message);
-    else if (!is_node && memcmp(order->seeds[0], none, SEED_SIZE) == 0)
-        is_opened =
-            store_open_next_seed(loop->settings.store, &order->duckling, order->seeds[0], &sealed);
-    if (order->by_node && loop->settings.open_next && (is_opened || sealed.size > 0))
-        order->is_opened = loop->settings.open_next(
-            loop->settings.context, is_opened ? bytes_of(NULL, 0) : sealed, order, &message->arena);
-}
-
-/* The keys that signed it are compared with those that are known here. */
-static void open_grant(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-
-    if (order->send.grant.size > 0 && loop->settings.intake)
-        intake_open_grant(loop->settings.intake, order->send.grant, &message->arena, &order->grant);
-}
-
-static void look_up_order(struct loop *loop, struct message *message)
-{
-    struct order *order = &message->order;
-    struct peck peck;
-
-    if (order->kind == ORDER_SEND || order->kind == ORDER_REVOKE_GRANT ||
-        order->kind == ORDER_MAKE_GRANT)
-        open_grant(loop, message);
-    if (order->kind == ORDER_SEND) {
-        find_thread(loop, message);
-        find_earlier(loop, order);
-        rank_sender(loop, message, &order->send.from, &order->send.to, &order->rank);
-    } else if (order->kind == ORDER_APPROVE) {
-        find_asked(loop, message);
-    } else if (order->kind == ORDER_ANSWER) {
-        find_answered(loop, message);
-    } else if (order->kind == ORDER_DENY || order->kind == ORDER_PARTIAL) {
-        order->held.found =
-            store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
-    } else if (order->kind == ORDER_CANCEL) {
-        order->held.found = read_peck(loop, BOX_OUT, &order->peck, &peck);
-    } else if (order->kind == ORDER_BOND) {
-        find_request(loop, order);
-    } else if (order->kind == ORDER_LOBSTER) {
-        rank_ends(loop, message);
-    } else if (order->kind == ORDER_ROTATE || (order->kind == ORDER_REVOKE && order->by_next_key)) {
-        find_next_key(loop, message);
-    }
-}
-
-/* Of a peck that a perch held: the one that it waits for. */
-static void find_before(struct loop *loop, struct perched *perched)
-{
-    enum peck_state state;
-
-    perched->after_known = !id_is_zero(&perched->after) &&
-                           store_knows_peck(loop->settings.store, &perched->after, &state);
-}
-
-static void look_up(struct loop *loop, struct message *message)
-{
-    struct event *event = &message->event;
-    const struct peck *peck = &event->peck.peck;
-
-    if (event->kind == EVENT_HELD && loop->settings.intake)
-        agent_open_held(loop->agent, loop->settings.intake, event, &message->arena);
-
-    if (event->kind == EVENT_ORDER)
-        look_up_order(loop, message);
-    if (event->kind != EVENT_PECK)
-        return;
-    event->peck.known = store_knows_peck(loop->settings.store, &peck->id, &event->peck.known_state);
-    if (event->peck.perched)
-        find_before(loop, event->peck.perched);
-    if (!event->peck.known && !id_is_zero(&peck->reply_to))
-        event->peck.thread = store_find_thread(loop->settings.store, &peck->reply_to, &peck->from,
-                                               &peck->to, &message->arena);
-    if (!event->peck.known)
-        rank_sender(loop, message, &peck->from, &peck->to, &event->peck.rank);
 }
 
 /* ---- turns ---- */
@@ -727,7 +439,7 @@ static void decide(struct loop *loop, struct turn *turn, struct message *message
     for (; messages && !turn->fault; messages = messages->next) {
         messages->event.at = turn->at;
         remember_join(loop, messages);
-        look_up(loop, messages);
+        loop_look_up(loop, messages);
         agent_step(loop->agent, &messages->event, &turn->effects);
         keep(loop, turn);
     }
