@@ -559,6 +559,9 @@ static void settle(struct agent *agent, struct held_lobster *held, const struct 
         end(agent, held, why, at, effects);
         return;
     }
+    /* Here the clock was ahead when the other end said it: what it said was over, and is not any more. */
+    if (held->lobster.state == LOBSTER_CONFIRMED && is_confirmed_there(&held->lobster, at))
+        become_live(held, effects);
     if (renew_ms > 0 && renew_ms <= at->wall_ms)
         held = say_bound(agent, held, NULL, at, effects);
     if (held && held->say_at_ms <= at->now_ms)

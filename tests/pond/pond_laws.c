@@ -113,6 +113,8 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
         laws_judge_bond(pond, node, effect->bond);
     } else if (effect->kind == EFFECT_KEEP_LOBSTER && is_kept) {
         laws_judge_lobster(pond, node, effect->lobster.lobster);
+    } else if (effect->kind == EFFECT_DROP_LOBSTER && is_kept) {
+        trace_line(pond, node, "has a lobster bind no more: %s", effect->lobster.why);
     } else if (effect->kind == EFFECT_KEEP_PARTIAL) {
         laws_judge_partial(pond, node, effect, is_kept);
     } else if (effect->kind == EFFECT_KEEP_RECEIPT && effect->receipt.box == BOX_OUT && is_kept) {

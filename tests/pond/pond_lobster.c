@@ -198,6 +198,9 @@ void laws_judge_lobster(struct pond *pond, struct pond_node *node, const struct 
 {
     char string[LOBSTER_STRING_SIZE];
 
+    trace_line(pond, node, "holds a lobster bind that %s %s",
+               lobster->began_here ? "began here and is" : "is",
+               lobster_state_name(lobster->state));
     if (lobster->state < LOBSTER_CONFIRMED)
         return;
     lobster_string(lobster, bytes_of_text(POND_NETWORK), string);

@@ -249,6 +249,22 @@ START_TEST(it_is_renewed_while_both_are_there)
 }
 END_TEST
 
+/* What the other end said was over by a clock that was wrong, and it says nothing new for a while. */
+START_TEST(it_is_live_as_soon_as_a_clock_that_was_ahead_is_right_again)
+{
+    ck_assert_int_eq(tell(&pond->alice, LOBSTER_BEGIN), REFUSAL_NONE);
+    ck_assert_int_eq(confirm(&pond->bob), REFUSAL_NONE);
+    pass(500);
+    pond->linked = false;
+    pond->at.wall_ms += TEST_LEASE_MS + 1000;
+    ck_assert_int_eq(confirm(&pond->alice), REFUSAL_NONE);
+    ck_assert_int_eq(held(&pond->alice).state, LOBSTER_CONFIRMED);
+    pond->at.wall_ms -= TEST_LEASE_MS + 1000;
+    pass(250);
+    ck_assert_int_eq(held(&pond->alice).state, LOBSTER_LIVE);
+}
+END_TEST
+
 START_TEST(it_opens_by_itself_within_a_lease_when_the_other_end_is_not_heard)
 {
     become_live();
@@ -481,6 +497,7 @@ int main(void)
     tcase_add_test(tests, either_operator_breaks_it_at_once);
     tcase_add_test(tests, both_ends_may_live_on_one_node_and_whatever_ends_one_ends_the_other);
     tcase_add_test(tests, it_is_renewed_while_both_are_there);
+    tcase_add_test(tests, it_is_live_as_soon_as_a_clock_that_was_ahead_is_right_again);
     tcase_add_test(tests, it_opens_by_itself_within_a_lease_when_the_other_end_is_not_heard);
     tcase_add_test(tests, what_is_not_confirmed_in_time_is_given_up_by_both);
     tcase_add_test(tests, it_ends_with_the_last_bond_between_the_two);
