@@ -71,6 +71,7 @@ struct duck_holder *call_holder(struct call *call, int *status);
 struct duck_grant *call_grant(struct call *call, const char *path, int *status);
 /* Makes the state folder, and those above it, for its owner alone; or looks whether it is. 0 or a FAULT_…. */
 int make_state_folder(const char *path);
+const char *state_folder_text(int fault); /* why not, for people */
 
 /* One request to the node; NULL after a failure was said, with *status set. */
 struct Duck__Request;

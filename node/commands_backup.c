@@ -119,7 +119,7 @@ static int restore(struct call *call)
     if (fault) {
         sodium_free(passphrase);
         return fail(call, "state_dir", "cannot use %s: %s", call->options.state_dir,
-                    fault_text(fault));
+                    state_folder_text(fault));
     }
     fault = backup_restore(&call->options, call->arguments[0],
                            bytes_of(passphrase->data, passphrase->size), call_has(call, "alone"),

@@ -84,6 +84,14 @@ int make_state_folder(const char *path)
                : FAULT_PERMISSIONS;
 }
 
+const char *state_folder_text(int fault)
+{
+    return fault == FAULT_PERMISSIONS ? "it must be a folder of this user that nobody else may "
+                                        "look into (chmod 700), or one "
+                                        "that is not there yet"
+                                      : fault_text(fault);
+}
+
 static struct bytes make_chain(const struct options *options, const struct keyfile *keyfile,
                                const uint8_t next_seed[SEED_SIZE], struct arena *arena,
                                struct id *id)
@@ -212,7 +220,8 @@ static int init(struct call *call)
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     fault = make_state_folder(options->state_dir);
     if (fault)
-        return fail(call, "state_dir", "cannot use %s: %s", options->state_dir, fault_text(fault));
+        return fail(call, "state_dir", "cannot use %s: %s", options->state_dir,
+                    state_folder_text(fault));
     status = make_node(call, &sealed, &id);
     if (status)
         return status;

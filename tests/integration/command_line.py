@@ -44,6 +44,14 @@ def init_says_how_this_very_node_is_run():
         assert "network = demo\n" in duck("run", "--state-dir", state, "--check-config")[1]
 
 
+def a_state_folder_that_others_may_look_into_is_refused_with_what_helps():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        refused(1, "chmod 700", "init", "--state-dir", folder)
+        os.chmod(folder, 0o700)
+        assert duck("init", "--state-dir", folder)[0] == 0
+
+
 def a_passphrase_file_that_cannot_be_read_is_named():
     with tempfile.TemporaryDirectory() as folder:
         state, none = os.path.join(folder, "node"), os.path.join(folder, "none")
@@ -140,6 +148,7 @@ def a_file_that_may_not_grow_does_not_kill_the_node():
 
 
 run(a_node_stays_in_the_network_that_it_was_made_for, init_says_how_this_very_node_is_run,
+    a_state_folder_that_others_may_look_into_is_refused_with_what_helps,
     a_passphrase_file_that_cannot_be_read_is_named,
     an_init_that_fails_leaves_no_half_of_a_node, help_is_given_where_it_is_asked_for,
     what_makes_no_sense_is_refused_and_not_read_as_something_else,
