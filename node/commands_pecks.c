@@ -214,6 +214,24 @@ static const struct command_flag peck_flags[] = {
     {NULL, NULL, NULL},
 };
 
+/* The network of the node that sends it: nowhere else would it be taken. NULL: *status, said why. */
+static char *network_of_node(struct call *call, int *status)
+{
+    Duck__StatusQuery query = DUCK__STATUS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    char *network;
+
+    request.order_case = DUCK__REQUEST__ORDER_STATUS;
+    request.status = &query;
+    reply = ask(call, &request, status);
+    if (!reply)
+        return NULL;
+    network = memory_copy(reply->status->network, strlen(reply->status->network) + 1);
+    duck_reply_free(reply);
+    return network;
+}
+
 /* The same peck, made and signed here. */
 static int send_own(struct call *call, const Duck__SendOrder *send, const char *const *scopes,
                     const char *payload)
@@ -233,6 +251,7 @@ static int send_own(struct call *call, const Duck__SendOrder *send, const char *
     struct duck_made_peck *made;
     struct duck_holder *holder;
     const char *problem = "";
+    char *network = NULL;
     int status = 0;
 
     if (send->n_scopes == 0) {
@@ -246,7 +265,8 @@ static int send_own(struct call *call, const Duck__SendOrder *send, const char *
         peck.grant = duck_grant_text(grant);
     }
     holder = call_holder(call, &status);
-    made = holder ? duck_peck_make(holder, call->options.network, &peck, &problem) : NULL;
+    network = holder ? network_of_node(call, &status) : NULL;
+    made = network ? duck_peck_make(holder, network, &peck, &problem) : NULL;
     if (made) {
         order.from = lent_text(duck_holder_id(holder));
         order.made.data = (uint8_t *)(uintptr_t)duck_made_bytes(made, &order.made.len);
@@ -255,9 +275,10 @@ static int send_own(struct call *call, const Duck__SendOrder *send, const char *
         request.order_case = DUCK__REQUEST__ORDER_SEND;
         request.send = &order;
         status = call_has(call, "stream") ? send_and_stream(call, &request) : show(call, &request);
-    } else if (holder) {
+    } else if (network) {
         status = fail(call, "malformed", "%s", problem);
     }
+    memory_give_back(network);
     duck_made_free(made);
     duck_holder_free(holder);
     duck_grant_free(grant);

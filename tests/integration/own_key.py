@@ -120,6 +120,12 @@ def a_duckling_lives_on_a_node_that_has_no_key_of_it():
         bob.command("answer", sent["peck_id"], '{"n":4}')
         assert peck_of(alice, sent["peck_id"], "answered")["result"] == {"n": 4}
 
+        # Whoever signs need not know the network: the node that sends it does.
+        done = subprocess.run([os.path.join(BIN, "ducknode"), "peck", friend, "{}", "--key-file", own.file,
+                               "--socket", os.path.join(alice.state, "ducknode.sock"), "--wait", "0"],
+                              capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0 and "pck_" in done.stdout, done
+
         # Its node starts again: what waited is asked for anew, and an answer is given again.
         asked = bob.json("peck", own.id, '{"n":5}', "--from", friend, "--wait", "0")["peck_id"]
         peck_of(bob, asked, "pending")
