@@ -240,8 +240,9 @@ class SlowClients(threading.Thread):
 
 
 def slow_clients():
-    """What 400 slow clients cost an honest one: its 99th percentile beside them, and without. DUCK_SLOW_SECONDS: 60."""
-    seconds = os.environ.get("DUCK_SLOW_SECONDS", "60")
+    """What 400 slow clients cost an honest one: its 99th percentile beside them, and as long without, half of it before
+    and half after. DUCK_SLOW_SECONDS: 60."""
+    seconds = int(os.environ.get("DUCK_SLOW_SECONDS", "60"))
 
     def honest(url, seconds):
         text = subprocess.run(["wrk", "-t1", "-c1", f"-d{seconds}s", "--latency", url], check=True,
@@ -250,16 +251,17 @@ def slow_clients():
 
     with Pond("alice") as pond:
         url = pond.alice.url + "/beak/directory"
-        alone = [honest(url, 5)]
+        alone = [honest(url, seconds // 2)]
         slow = SlowClients(pond.alice.gateway_port)
         slow.start()
         beside = honest(url, seconds)
         slow.ends.set()
         slow.join()
-        alone.append(honest(url, 5))
-        emit("slow_clients", round(beside, 3), "ms, p99 of an honest one", round(max(alone), 3),
-             round(max(alone) / beside, 3), goal=0.5, alone_ms=[round(each, 3) for each in alone],
-             clients=slow.count, cut=slow.cut, seconds=int(seconds))
+        alone.append(honest(url, seconds // 2))
+        usual = sum(alone) / len(alone)
+        emit("slow_clients", round(beside, 3), "ms, p99 of an honest one", round(usual, 3),
+             round(usual / beside, 3), goal=0.5, alone_ms=[round(each, 3) for each in alone],
+             clients=slow.count, cut=slow.cut, seconds=seconds)
 
 
 def status_kib(pid, field):
