@@ -2,7 +2,7 @@
  * a key or the network. `show` asks the node for both. */
 #include "client/duck_client.h"
 #include "clock.h"
-#include "commands.h"
+#include "commands_context.h"
 #include "core/jose.h"
 #include "core/revocation.h"
 #include "wire/local.pb-c.h"
@@ -15,6 +15,9 @@
 static const struct command_flag certificate_flags[] = {
     {"at", "TIME", "the day, as 2026-01-31T12:00:00Z or +SECONDS from now (default: now)"},
     {"key", "HEX", "was it this public key? (64 hexadecimal digits)"},
+    {"context", "NAME", "issue: what the further certificate is called; needed"},
+    {"scope", "SCOPE", "issue: what may be pecked under it (repeatable); needed"},
+    {"until", "TIME", "issue: when it ends, as --at, at most 364 days from now (default: 30 days)"},
     {"format", "FORMAT", "export: jwk, did, jws or raw, the chain in base64 (default: jws)"},
     {NULL, NULL, NULL},
 };
@@ -211,7 +214,7 @@ static void put_base64(json_t *object, const char *name, ProtobufCBinaryData dat
 }
 
 /* What `verify` reads, and people. */
-static void print_exhibit(const Duck__CertificateAnswer *answer)
+static json_t *exhibit_of(const Duck__CertificateAnswer *answer)
 {
     json_t *object = json_object();
     char at[32];
@@ -228,7 +231,7 @@ static void print_exhibit(const Duck__CertificateAnswer *answer)
                             json_stringn((const char *)answer->revocation_reason.data,
                                          answer->revocation_reason.len));
     }
-    print_json(object);
+    return object;
 }
 
 static Duck__Reply *ask_for(struct call *call, int *status)
@@ -248,17 +251,24 @@ static Duck__Reply *ask_for(struct call *call, int *status)
 
 static int show(struct call *call)
 {
-    int status;
+    int status = 0;
     Duck__Reply *reply = ask_for(call, &status);
+    json_t *object = NULL;
 
     if (!reply)
         return status;
     if (call->json)
-        print_exhibit(reply->certificate);
+        object = exhibit_of(reply->certificate);
     else
         print_certificates(reply->certificate);
+    if (strncmp(reply->certificate->identity, "dkl_", 4) == 0)
+        status = context_print(call, reply->certificate->identity, object);
+    if (object && status == 0)
+        print_json(object);
+    else
+        json_decref(object);
     duck_reply_free(reply);
-    return 0;
+    return status;
 }
 
 /* ---- for others' tools ---- */
@@ -349,16 +359,21 @@ static int certificate(struct call *call)
 {
     if (strcmp(call->arguments[0], "verify") == 0)
         return verify(call);
+    if (strcmp(call->arguments[0], "issue") == 0)
+        return context_issue(call);
     if (strcmp(call->arguments[0], "show") == 0)
         return show(call);
     if (strcmp(call->arguments[0], "export") == 0)
         return export(call);
-    return misused(call->command, "it can show, export and verify, not %s", call->arguments[0]);
+    return misused(call->command, "it can show, issue, export and verify, not %s",
+                   call->arguments[0]);
 }
 
 const struct command certificate_commands[] = {
-    {"certificate", "show ID | export ID | verify FILE", 2, 2,
-     "Show the certificates of an identity; or say from a file alone which key spoke, and when.",
+    {"certificate", "show ID | issue DUCKLING | export ID | verify FILE", 2, 2,
+     "Show the certificates of an identity; issue a duckling one more, for a context; or say from "
+     "a file alone "
+     "which key spoke, and when.",
      certificate_flags, "ducknode certificate verify node.chain --at 2026-01-31T12:00:00Z",
      certificate},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},

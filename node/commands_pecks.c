@@ -42,6 +42,9 @@ static void print_peck(const Duck__PeckView *peck)
     for (size_t i = 0; i < peck->n_scopes; i++)
         print_bytes("scope", &peck->scopes[i]);
     print_bytes("message", &peck->message);
+    if (peck->context.len > 0)
+        printf("  %-9s %.*s, %s\n", "context", (int)peck->context.len,
+               (const char *)peck->context.data, peck->context_id);
     print_bytes("result", &peck->result);
     print_bytes("problem", &peck->problem);
     if (peck->refusal[0])
@@ -209,6 +212,8 @@ static const struct command_flag peck_flags[] = {
      "how long it may take (default: a day; an owner has ten minutes of it)"},
     {"key-file", "FILE", "of a duckling that keeps its own key: the peck is signed with it, here"},
     {"grant", "FILE", "a grant of the target that lets the sender do this (see `ducknode grant`)"},
+    {"context", "NAME|CRT",
+     "a context of the sender, whose key signs (see `ducknode certificate issue`)"},
     {"wait", "SECONDS", "for the answer, at most 30 (default: 10; 0: do not wait)"},
     {"stream", NULL, "print the parts of the answer as they come, then the whole of it"},
     {NULL, NULL, NULL},
@@ -333,6 +338,7 @@ static int peck(struct call *call)
     send.thread = lent_bytes(call_flag(call, "thread"));
     send.reply_to = lent_text(call_flag(call, "reply-to"));
     send.idempotency_key = lent_bytes(call_flag(call, "key"));
+    send.context = lent_bytes(call_flag(call, "context"));
     send.expires_in_ms = expires_ms;
     send.wait_for = wait_ms ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
     send.wait_ms = wait_ms;

@@ -19,6 +19,11 @@ static bool is_of_bond(enum audit_kind kind)
            kind == AUDIT_LOBSTER_LIVE || kind == AUDIT_LOBSTER_ENDED;
 }
 
+static bool is_of_context(enum audit_kind kind)
+{
+    return kind == AUDIT_CONTEXT_ISSUED || kind == AUDIT_CONTEXT_REVOKED;
+}
+
 static Duck__AuditView *compose(struct local_view *view, const struct stored_audit_entry *stored)
 {
     static const struct hash no_hash;
@@ -27,6 +32,7 @@ static Duck__AuditView *compose(struct local_view *view, const struct stored_aud
     bool is_of_duckling = entry->kind == AUDIT_HATCHED || entry->kind == AUDIT_REVOKED;
     enum id_kind subject = is_of_duckling                       ? ID_DUCKLING
                            : entry->kind == AUDIT_GRANT_REVOKED ? ID_GRANT
+                           : is_of_context(entry->kind)         ? ID_CERTIFICATE
                            : is_of_bond(entry->kind)            ? ID_BOND
                                                                 : ID_PECK;
 
@@ -50,10 +56,11 @@ static bool read_subject(struct local_view *view, const char *text, struct id *s
 {
     if (!*text || id_parse(ID_PECK, bytes_of_text(text), subject) ||
         id_parse(ID_BOND, bytes_of_text(text), subject) ||
-        id_parse(ID_GRANT, bytes_of_text(text), subject))
+        id_parse(ID_GRANT, bytes_of_text(text), subject) ||
+        id_parse(ID_CERTIFICATE, bytes_of_text(text), subject))
         return true;
     local_problem(view, reply, REFUSAL_MALFORMED,
-                  "this is no id of a peck, a bond or a block of a grant", "subject");
+                  "this is no id of a peck, a bond, a block of a grant or a context", "subject");
     return false;
 }
 

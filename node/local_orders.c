@@ -445,6 +445,11 @@ static bool read_send(const Duck__SendOrder *asked, struct message *message, str
         !read_id(ID_DUCKLING, asked->to, false, "to", &peck->to, refusal))
         return false;
     order->duckling = peck->from;
+    order->context = bytes_in(asked->context);
+    if (order->context.size > NAME_MAX_BYTES)
+        return malformed(refusal, "context", "a context is named by at most 64 bytes");
+    if (order->context.size > 0 && asked->kind == PECK_BOND_REQUEST)
+        return malformed(refusal, "context", "only actions are pecked under a context");
     if (id_equal(&peck->from, &peck->to))
         return malformed(refusal, "to", "a duckling cannot peck itself");
     if (asked->kind != PECK_ACTION && asked->kind != PECK_BOND_REQUEST)
@@ -795,6 +800,24 @@ static bool read_signature(const Duck__SignOrder *asked, struct order *order,
            read_id(ID_WANTED, asked->id, false, "id", &order->wanted, refusal);
 }
 
+/* ---- contexts ---- */
+
+static bool read_issue(const Duck__IssueOrder *asked, struct message *message,
+                       struct local_refusal *refusal)
+{
+    struct order *order = &message->order;
+
+    order->kind = ORDER_ISSUE;
+    order->context = bytes_in(asked->context);
+    order->not_after_ms = asked->not_after_ms;
+    if (asked->n_scopes == 0 || asked->n_scopes > CERTIFICATE_SCOPES_MAX)
+        return malformed(refusal, "scopes", "a context has 1 to 16 scopes");
+    message->forget_seeds = true;
+    randombytes_buf(order->seeds, sizeof order->seeds);
+    return read_bond_scopes(asked->scopes, asked->n_scopes, message, refusal) &&
+           read_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
+}
+
 /* ---- lobster binds ---- */
 
 static bool read_lobster(const Duck__LobsterOrder *asked, struct order *order,
@@ -904,6 +927,9 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
         return read_wanted(asked->wanted, order, wish, refusal);
     case DUCK__REQUEST__ORDER_SIGN:
         return read_signature(asked->sign, order, refusal);
+    case DUCK__REQUEST__ORDER_ISSUE:
+        wish->kind = REQUEST_ISSUE;
+        return read_issue(asked->issue, message, refusal);
     case DUCK__REQUEST__ORDER_LOBSTER:
         wish->kind = REQUEST_LOBSTER;
         return read_lobster(asked->lobster, order, refusal);
@@ -927,6 +953,7 @@ static bool read_members(const Duck__Request *asked, struct message *message, st
     case DUCK__REQUEST__ORDER_PECKS:
     case DUCK__REQUEST__ORDER_BONDS:
     case DUCK__REQUEST__ORDER_GRANTS:
+    case DUCK__REQUEST__ORDER_CONTEXTS:
     case DUCK__REQUEST__ORDER_DIRECTORY:
     case DUCK__REQUEST__ORDER_CERTIFICATE:
     case DUCK__REQUEST__ORDER_PEERS:

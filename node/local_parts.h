@@ -74,6 +74,7 @@ enum request_kind {
     REQUEST_WANTED,   /* an order: what waits for a signature; may wait and order again */
     REQUEST_EXPORT,
     REQUEST_GRANT,
+    REQUEST_ISSUE,
     REQUEST_UNPECK,
     REQUEST_BOND,     /* an order: a reader then answers with the bond */
     REQUEST_DONE,     /* an order: answered with Done */
@@ -351,6 +352,7 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
 /* The bond that an order changed, as its approver has it. */
 void local_view_bond(struct local_view *view, const struct question *question, void *reply);
 void local_view_bonds(struct local_view *view, const void *query, void *reply);
+void local_view_contexts(struct local_view *view, const void *query, void *reply);
 void local_view_grants(struct local_view *view, const void *query, void *reply);
 
 /* ---- local_views.c: pecks ---- */

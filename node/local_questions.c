@@ -213,6 +213,8 @@ static void view_asked(struct local_view *view, const Duck__Request *asked, Duck
         local_view_pecks(view, asked->pecks, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_GRANTS)
         local_view_grants(view, asked->grants, reply);
+    else if (asked->order_case == DUCK__REQUEST__ORDER_CONTEXTS)
+        local_view_contexts(view, asked->contexts, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_BONDS)
         local_view_bonds(view, asked->bonds, reply);
     else if (asked->order_case == DUCK__REQUEST__ORDER_DIRECTORY)

@@ -316,6 +316,32 @@ static void answer_granted(struct request *request, const struct effect *effect)
     local_answer(request, &reply);
 }
 
+static void answer_issued(struct request *request, const struct effect *effect)
+{
+    Duck__ContextView answer = DUCK__CONTEXT_VIEW__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+    ProtobufCBinaryData scopes[CERTIFICATE_SCOPES_MAX];
+    char certificate[ID_TEXT_SIZE], duckling[ID_TEXT_SIZE];
+    struct context context;
+
+    if (context_read(effect->reply.context, &request->memory, &context) != CONTEXT_OK)
+        assert(!"what was issued can be read");
+    answer.certificate_id = (char *)id_text(ID_CERTIFICATE, &context.id, certificate);
+    answer.duckling = (char *)id_text(ID_DUCKLING, &context.identity, duckling);
+    answer.context = bytes_for(context.name);
+    for (size_t i = 0; i < context.scope_count; i++)
+        scopes[i] = bytes_for(context.scopes[i]);
+    answer.scopes = scopes;
+    answer.n_scopes = context.scope_count;
+    answer.issued_ms = context.issued_ms;
+    answer.not_after_ms = context.not_after_ms;
+    answer.public_key = bytes_for(bytes_of(context.public_key.bytes, PUBLIC_KEY_SIZE));
+    answer.envelope = bytes_for(context.wire);
+    reply.answer_case = DUCK__REPLY__ANSWER_ISSUED;
+    reply.issued = &answer;
+    local_answer(request, &reply);
+}
+
 static void answer_exported(struct request *request, const struct effect *effect)
 {
     Duck__ExportAnswer answer = DUCK__EXPORT_ANSWER__INIT;
@@ -429,6 +455,9 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         break;
     case REQUEST_GRANT:
         answer_granted(request, effect);
+        break;
+    case REQUEST_ISSUE:
+        answer_issued(request, effect);
         break;
     case REQUEST_EXPORT:
         answer_exported(request, effect);

@@ -104,13 +104,19 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
         composed->held_by[i] = local_id(view, ID_NODE, &stored->held_by[i]);
     composed->n_held_by = stored->held_count;
     composed->trace = bytes_for(peck->trace);
+    if (stored->context) {
+        composed->context = bytes_for(stored->context->name);
+        composed->context_id = local_id(view, ID_CERTIFICATE, &stored->context->id);
+    }
     if (peck->kind == PECK_BOND_REQUEST && stored->state == PECK_APPROVED)
         composed->bond_id = local_id(view, ID_BOND, &peck->id);
     if (detail != PECK_FOR_AGENT)
         compose_receipts(view, stored, detail, composed);
     if (detail == PECK_WHOLE) {
         composed->envelope = bytes_for(stored->wire);
-        composed->chain = bytes_for(stored->chain);
+        composed->chain = bytes_for(chain_with_context(
+            stored->chain, stored->context ? stored->context->wire : bytes_of(NULL, 0),
+            &view->scratch));
         composed->grant = bytes_for(peck->grant);
     }
     return composed;
@@ -170,6 +176,7 @@ void local_view_taken(struct local_view *view, const struct id *pecks, size_t co
         keep(view, &composed->payload);
         keep(view, &composed->thread);
         keep(view, &composed->trace);
+        keep(view, &composed->context);
         keep(view, &composed->message);
         composed->n_scopes = 0; /* actions have none, and nothing else is handed out */
         list->pecks[list->n_pecks++] = composed;

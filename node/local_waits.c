@@ -239,6 +239,7 @@ static void end_wait(struct request *request)
     case REQUEST_LOBSTER:
     case REQUEST_EXPORT:
     case REQUEST_GRANT:
+    case REQUEST_ISSUE:
     case REQUEST_UNPECK:
     case REQUEST_BOND:
     case REQUEST_DONE:

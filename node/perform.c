@@ -30,19 +30,31 @@ static void remember_late(struct performer *performer, const struct late_receipt
         performer->late_at_ms = performer->now_ms + LATE_RETRY_MS;
 }
 
+static bool read_under(struct bytes wire, struct message *message)
+{
+    struct context *context = wire.size > 0 ? arena_take(&message->arena, sizeof *context) : NULL;
+
+    message->event.peck.context = context;
+    return wire.size == 0 || (context && context_read(arena_copy(&message->arena, wire),
+                                                      &message->arena, context) == CONTEXT_OK);
+}
+
 /* A peck for a duckling of this very node, that could not be received when it was sent. */
 static void give_to_self(struct performer *performer, const struct effect *effect,
                          struct bytes wire, struct bytes chain)
 {
     struct message *message = message_new(PARSE_BUDGET(wire.size + chain.size));
     struct envelope envelope;
+    struct bytes under;
 
     message->event.kind = EVENT_PECK;
     message->event.node = performer->node;
     message->event.peck.cancelled = effect->send_stored.cancelled;
     message->event.peck.wire = arena_copy(&message->arena, wire);
-    message->event.peck.chain = arena_copy(&message->arena, chain);
-    if (envelope_parse(wire, ENVELOPE_PECK, &message->arena, &envelope) != ENVELOPE_TAKEN ||
+    chain_split(chain, &message->event.peck.chain, &under);
+    message->event.peck.chain = arena_copy(&message->arena, message->event.peck.chain);
+    if (!read_under(under, message) ||
+        envelope_parse(wire, ENVELOPE_PECK, &message->arena, &envelope) != ENVELOPE_TAKEN ||
         peck_parse(envelope.body, &message->arena, &message->event.peck.peck) != PECK_OK) {
         log_write(LOG_ERROR, "store", "a stored peck does not parse");
         message_free(message);
@@ -283,6 +295,8 @@ void perform(struct performer *performer, const struct effects *effects, const s
         case EFFECT_KEEP_BOND:
         case EFFECT_DROP_BOND:
         case EFFECT_KEEP_COUNT:
+        case EFFECT_KEEP_CONTEXT:
+        case EFFECT_DROP_CONTEXT:
         case EFFECT_KEEP_GRANT:
         case EFFECT_DROP_GRANT:
         case EFFECT_KEEP_RECORD:

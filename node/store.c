@@ -25,6 +25,7 @@
 #include "node_11.sql.h"
 #include "node_12.sql.h"
 #include "node_13.sql.h"
+#include "node_14.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -46,9 +47,9 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_node_1,  schema_node_2,  schema_node_3, schema_node_4, schema_node_5,
-    schema_node_6,  schema_node_7,  schema_node_8, schema_node_9, schema_node_10,
-    schema_node_11, schema_node_12, schema_node_13};
+    schema_node_1,  schema_node_2,  schema_node_3,  schema_node_4, schema_node_5,
+    schema_node_6,  schema_node_7,  schema_node_8,  schema_node_9, schema_node_10,
+    schema_node_11, schema_node_12, schema_node_13, schema_node_14};
 
 /* ---- a connection ---- */
 
@@ -582,6 +583,8 @@ static keeper keeper_of(enum effect_kind kind)
         [EFFECT_KEEP_PERCHED] = store_keep_perched,
         [EFFECT_DROP_PERCHED] = store_drop_perched,
         [EFFECT_KEEP_DEPOSIT] = store_keep_deposit,
+        [EFFECT_KEEP_CONTEXT] = store_keep_context,
+        [EFFECT_DROP_CONTEXT] = store_drop_context,
         [EFFECT_KEEP_GRANT] = store_keep_grant,
         [EFFECT_DROP_GRANT] = store_drop_grant,
         [EFFECT_KEEP_LOBSTER] = store_keep_lobster,
@@ -727,6 +730,8 @@ int store_restore(struct store *store, const struct moment *at,
     struct restoring restoring = {.at = at, .give = give, .context = context};
     int fault = store_restore_ducklings(store, &restoring);
 
+    if (!fault)
+        fault = store_restore_contexts(store, &restoring);
     if (!fault)
         fault = store_restore_bonds(store, &restoring);
     if (!fault)

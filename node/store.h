@@ -147,7 +147,7 @@ struct bytes store_find_thread(struct store *store, const struct id *peck, const
 
 /* Stored bytes for EFFECT_SEND_PECK, _RECEIPTS and _RECORDS; in `arena`. Counts may be 0. */
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
-                    struct bytes *wire, struct bytes *chain);
+                    struct bytes *wire, struct bytes *chain); /* chain: as it travels, see chain_split */
 int store_read_receipts(struct store *store, enum box box, const struct id *peck,
                         struct arena *arena, struct bytes wires[2], struct bytes chains[2],
                         size_t *count);
@@ -183,6 +183,7 @@ struct stored_peck {
     uint32_t attempt;
     uint64_t changed_ms, lease_until_ms; /* wall */
     struct bytes wire, chain;
+    const struct context *context; /* that it was signed under; NULL: none */
     struct bytes problem;          /* why it failed, where no receipt says so… */
     struct bytes refusal;          /* …by its code, and when to try again; 0: not said */
     uint64_t retry_after_ms;
@@ -244,6 +245,14 @@ bool store_view_bond(struct store_reader *reader, const struct id *id, struct ar
                      struct bond *bond);
 size_t store_view_bonds(struct store_reader *reader, const struct id *duckling, struct arena *arena,
                         struct bond *bonds, size_t max);
+
+/* Further certificates of a duckling that lives here, in order of their making. */
+struct stored_context {
+    struct context context;
+    uint64_t revoked_ms;           /* wall; 0: it is not */
+};
+size_t store_view_contexts(struct store_reader *reader, const struct id *duckling,
+                           struct arena *arena, struct stored_context *contexts, size_t max);
 
 /* Blocks of grants by `root` (zero: by any duckling) that were used or revoked; who ends first comes first. */
 /* Those that come after `not_after_ms` and `block` of `after`, in that order. */

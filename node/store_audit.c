@@ -165,10 +165,62 @@ static void note_grant(struct store_audit *audit, const struct effect *effect,
         entry->detail = detail_of(audit, bytes_of_text(id_text(ID_GRANT, &change->block, block)));
 }
 
+/* Of the node or a duckling; what ends a context is noted with the context. */
 static bool is_own_revocation(const struct effect *effect)
 {
-    return effect->kind == EFFECT_KEEP_RECORD && effect->record.own &&
-           effect->record.item.record.kind == RECORD_REVOCATION;
+    const struct offered_record *item = &effect->record.item;
+    struct arena arena;
+    struct chain chain;
+    bool is_context;
+
+    if (effect->kind != EFFECT_KEEP_RECORD || !effect->record.own ||
+        item->record.kind != RECORD_REVOCATION)
+        return false;
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    is_context =
+        chain_read(item->chain, &item->record.owner, &arena, &chain) == CERTIFICATE_TAKEN &&
+        chain.kind == IDENTITY_OPERATOR;
+    arena_free(&arena);
+    return !is_context;
+}
+
+/* Its name, and of one that is issued its scopes: one a line. */
+static bool note_context(struct store_audit *audit, const struct effect *effect,
+                         struct audit_entry *entry)
+{
+    const struct kept_context *kept = effect->context;
+    struct bytes lines[1 + CERTIFICATE_SCOPES_MAX];
+    struct context context;
+    struct arena arena;
+    bool is_noted;
+
+    arena_init(&arena, PARSE_BUDGET(CONTEXT_SIZE_MAX));
+    is_noted = kept->why && context_read(kept->wire, &arena, &context) == CONTEXT_OK;
+    if (is_noted) {
+        entry->kind = kept->revoked_ms > 0 ? AUDIT_CONTEXT_REVOKED : AUDIT_CONTEXT_ISSUED;
+        entry->at_ms = audit->at_ms;
+        entry->duckling = kept->duckling;
+        entry->subject = kept->id;
+        entry->signed_hash = context.hash;
+        lines[0] = context.name;
+        memcpy(lines + 1, context.scopes, context.scope_count * sizeof *lines);
+        entry->detail = scopes_of(audit, lines, kept->revoked_ms > 0 ? 1 : 1 + context.scope_count);
+    }
+    arena_free(&arena);
+    return is_noted;
+}
+
+static void note_shown(struct store_audit *audit, const struct effect *effect,
+                       struct audit_entry *entry)
+{
+    char id[ID_TEXT_SIZE];
+
+    note_peck(audit, effect, entry);
+    entry->kind = AUDIT_CONTEXT_SHOWN;
+    entry->state = 0;
+    entry->signed_hash = effect->peck.context->hash;
+    entry->detail =
+        detail_of(audit, bytes_of_text(id_text(ID_CERTIFICATE, &effect->peck.context->id, id)));
 }
 
 /* False: it is nothing that the log tells of. */
@@ -189,6 +241,8 @@ static bool note(struct store *store, const struct effect *effect, struct audit_
         note_grant(audit, effect, entry);
     else if (is_own_revocation(effect))
         note_revocation(store, effect, entry);
+    else if (effect->kind == EFFECT_KEEP_CONTEXT)
+        return note_context(audit, effect, entry);
     else if (effect->kind == EFFECT_KEEP_LOBSTER || effect->kind == EFFECT_DROP_LOBSTER)
         return note_lobster(audit, effect, entry);
     else
@@ -246,15 +300,27 @@ void store_audit_at(struct store *store, uint64_t wall_ms)
     store->audit.at_ms = wall_ms;
 }
 
-int store_audit_note(struct store *store, const struct effect *effect)
+static int add_entry(struct store *store, const struct audit_entry *entry)
 {
     struct store_audit *audit = &store->audit;
+
+    audit->entries[audit->count++] = *entry;
+    return audit->count == AUDIT_PAGE_ENTRIES_MAX ? close_page(store) : 0;
+}
+
+int store_audit_note(struct store *store, const struct effect *effect)
+{
     struct audit_entry entry;
+    int fault;
 
     if (!note(store, effect, &entry))
         return 0;
-    audit->entries[audit->count++] = entry;
-    return audit->count == AUDIT_PAGE_ENTRIES_MAX ? close_page(store) : 0;
+    fault = add_entry(store, &entry);
+    if (fault || effect->kind != EFFECT_KEEP_PECK || !effect->peck.context)
+        return fault;
+    entry = (struct audit_entry){0};
+    note_shown(&store->audit, effect, &entry);
+    return add_entry(store, &entry);
 }
 
 /* ---- checkpoints ---- */

@@ -13,7 +13,7 @@
 static_assert(SEALED_NEXT_SIZE == SEED_SIZE + crypto_box_SEALBYTES, "a sealed box");
 static_assert(SEALED_SEED_SIZE == NONCE_SIZE + SEED_SIZE + TAG_SIZE, "nonce, seed, tag");
 
-enum which_seed { SEED_LIVE, SEED_NEXT, SEED_OF_PRE_KEY };
+enum which_seed { SEED_LIVE, SEED_NEXT, SEED_OF_PRE_KEY, SEED_OF_CONTEXT };
 
 /* ---- numbers ---- */
 
@@ -227,6 +227,18 @@ bool store_unseal_pre_key(const struct store *store, const uint8_t *public, stru
     struct id id = pre_key_name(public);
 
     return unseal_seed(store, &id, SEED_OF_PRE_KEY, sealed, secret);
+}
+
+void store_seal_context_key(const struct store *store, const struct id *carrier,
+                            const uint8_t *seed, uint8_t sealed[SEALED_SEED_SIZE])
+{
+    seal_seed(store, carrier, SEED_OF_CONTEXT, seed, sealed);
+}
+
+bool store_unseal_context_key(const struct store *store, const struct id *carrier,
+                              struct bytes sealed, uint8_t *seed)
+{
+    return unseal_seed(store, carrier, SEED_OF_CONTEXT, sealed, seed);
 }
 
 /* The next key is for whoever has the key apart, if there is one; this node has it no more. */

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 13
+#define STORE_VERSION 14
 #define STORE_DIRECTORY_VERSION 5 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -23,7 +23,7 @@
 #define STORE_AUDIT_CUTS_AT_ONCE 16    /* checkpoints that pruning goes on by in one turn */
 #define STORE_AUDIT_LOOKED_AT_MAX 1024 /* pages, for one answer */
 #define SEALED_SEED_SIZE (24 + SEED_SIZE + 16)
-#define STORE_KEYS 3                 /* see struct store */
+#define STORE_KEYS 4                 /* see struct store */
 #define SEALED_NEXT_SIZE (SEED_SIZE + 48) /* for somebody else: crypto_box_seal */
 
 /* Statements are prepared at their first use and kept. */
@@ -48,6 +48,10 @@ enum statement {
     STATEMENT_BOND_THREADS_DROP,
     STATEMENT_GRANT_KEEP,
     STATEMENT_GRANT_DROP,
+    STATEMENT_CONTEXT_KEEP,
+    STATEMENT_CONTEXT_DROP,
+    STATEMENT_SHOWN_ADD,
+    STATEMENT_PECK_CONTEXT_ADD,
     STATEMENT_COUNTERS,
     STATEMENT_FLOOR,
     STATEMENT_PIN_ADD,
@@ -157,6 +161,7 @@ enum statement {
     STATEMENT_VIEW_NUMBER,
     STATEMENT_VIEW_BONDS,
     STATEMENT_VIEW_GRANTS,
+    STATEMENT_VIEW_CONTEXTS,
     STATEMENT_VIEW_BOND,
     STATEMENT_VIEW_CHAIN,
     STATEMENT_VIEW_REVOCATION,
@@ -436,6 +441,10 @@ void store_seal_pre_key(const struct store *store, const uint8_t *public, const 
                         uint8_t sealed[SEALED_SEED_SIZE]);
 bool store_unseal_pre_key(const struct store *store, const uint8_t *public, struct bytes sealed,
                           uint8_t *secret);
+void store_seal_context_key(const struct store *store, const struct id *carrier, const uint8_t *seed,
+                            uint8_t sealed[SEALED_SEED_SIZE]);
+bool store_unseal_context_key(const struct store *store, const struct id *carrier,
+                              struct bytes sealed, uint8_t *seed);
 
 /* ---- store_bonds.c ---- */
 int store_keep_bond(struct store *store, const struct effect *effect);
@@ -443,6 +452,12 @@ int store_drop_bond(struct store *store, const struct effect *effect);
 int store_keep_count(struct store *store, const struct effect *effect);
 int store_restore_bonds(struct store *store, const struct restoring *restoring);
 int store_restore_threads(struct store *store, const struct restoring *restoring);
+
+/* ---- store_contexts.c ---- */
+int store_keep_context(struct store *store, const struct effect *effect);
+int store_drop_context(struct store *store, const struct effect *effect);
+int store_restore_contexts(struct store *store, const struct restoring *restoring);
+int store_keep_shown(struct store *store, int64_t seq, const struct context *context);
 
 /* ---- store_grants.c ---- */
 int store_keep_grant(struct store *store, const struct effect *effect);

@@ -252,6 +252,8 @@ int store_keep_peck(struct store *store, const struct effect *effect)
     fault = add_peck(store, effect, seq, from, to, has_key ? &name : NULL);
     if (!fault)
         fault = add_wire(store, seq, effect->peck.wire);
+    if (!fault && effect->peck.context)
+        fault = store_keep_shown(store, seq, effect->peck.context);
     if (fault)
         return fault;
     store->last_seq = seq;
@@ -355,12 +357,15 @@ int store_read_peck(struct store *store, enum box box, const struct id *peck, st
         return store->connection.fault;
     statement = store_prepare(
         &store->connection, STATEMENT_PECK_READ,
-        "SELECT w.wire, i.chain FROM peck p JOIN peck_wire w ON w.seq = p.seq JOIN identity i "
-        "ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END WHERE p.seq = ?1");
+        "SELECT w.wire, i.chain, s.wire FROM peck p JOIN peck_wire w ON w.seq = p.seq "
+        "JOIN identity i ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END "
+        "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
+        "ON s.number = c.shown WHERE p.seq = ?1");
     sqlite3_bind_int64(statement, 1, seq);
     while (store_next_row(&store->connection, statement)) {
         *wire = arena_copy(arena, store_column_bytes(statement, 0));
-        *chain = arena_copy(arena, store_column_bytes(statement, 1));
+        *chain = chain_with_context(arena_copy(arena, store_column_bytes(statement, 1)),
+                                    arena_copy(arena, store_column_bytes(statement, 2)), arena);
     }
     if (!wire->data || !chain->data)
         wire->size = chain->size = 0; /* the arena is too small: as if it were not held */
@@ -409,6 +414,7 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
 #define CANCELLING_COLUMN 12
 #define WIRE_COLUMN 13
 #define THREAD_COLUMN 14
+#define CONTEXT_COLUMN 15
 
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
@@ -435,6 +441,10 @@ static void read_received(sqlite3_stmt *statement, const struct moment *at,
     store_column_partials(statement, PARTIALS_COLUMN, &entry->partials);
     if (entry->place == TRAY_LEASED)
         entry->lease_until_ms = lease_until_ms(store_column_number(statement, 8), at);
+    if (store_column_id(statement, CONTEXT_COLUMN, &entry->context) &&
+        entry->place == TRAY_WAITING &&
+        entry->expires_ms > store_column_number(statement, CONTEXT_COLUMN + 1))
+        entry->expires_ms = store_column_number(statement, CONTEXT_COLUMN + 1);
 }
 
 /* The action stands in what was signed and nowhere else. What cannot be read is of no action: then
@@ -495,12 +505,14 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
         "p.lease_until_ms, x.number, x.total, x.running, p.cancelling, "
         "(SELECT w.wire FROM peck_wire w WHERE w.seq = p.seq AND p.box = 1), "
-        "coalesce(p.conversation, p.thread) "
+        "coalesce(p.conversation, p.thread), s.carrier, s.not_after_ms "
         "FROM (SELECT seq FROM peck INDEXED BY peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "
         "JOIN identity o ON o.number = p.other LEFT JOIN partial x ON x.seq = p.seq "
         "AND x.number = (SELECT max(number) FROM partial WHERE seq = p.seq) "
+        "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
+        "ON s.number = c.shown "
         "WHERE p.box = ?1 AND NOT (p.state = 5 AND p.kind = 2) ORDER BY p.seq",
         -1, &statement, NULL);
 

@@ -194,15 +194,26 @@ static void read_deposits(struct store_reader *reader, int64_t seq, struct store
             view->held_count++;
 }
 
+/* NULL: there is none. */
+static const struct context *read_context(struct bytes wire, struct arena *arena)
+{
+    struct context *context = wire.size > 0 ? arena_take(arena, sizeof *context) : NULL;
+
+    return context && context_read(arena_copy(arena, wire), arena, context) == CONTEXT_OK ? context
+                                                                                          : NULL;
+}
+
 static bool read_peck(struct store_reader *reader, int64_t seq, const struct id *duckling,
                       struct arena *arena, struct stored_peck *view)
 {
     sqlite3_stmt *statement = store_prepare(
         &reader->connection, STATEMENT_VIEW_PECK,
         "SELECT p.box, p.state, p.place, p.attempt, p.changed_ms, p.lease_until_ms, w.wire, "
-        "i.chain, d.id FROM peck p JOIN peck_wire w ON w.seq = p.seq "
+        "i.chain, d.id, s.wire FROM peck p JOIN peck_wire w ON w.seq = p.seq "
         "JOIN identity d ON d.number = p.duckling JOIN identity i "
-        "ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END WHERE p.seq = ?1");
+        "ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END "
+        "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
+        "ON s.number = c.shown WHERE p.seq = ?1");
     bool is_held = false;
 
     memset(view, 0, sizeof *view);
@@ -218,6 +229,7 @@ static bool read_peck(struct store_reader *reader, int64_t seq, const struct id 
         view->lease_until_ms = store_column_number(statement, 5);
         view->wire = arena_copy(arena, store_column_bytes(statement, 6));
         view->chain = arena_copy(arena, store_column_bytes(statement, 7));
+        view->context = read_context(store_column_bytes(statement, 9), arena);
         view->sequence = (uint64_t)seq;
         is_held = store_column_id(statement, 8, &owner) &&
                   (id_is_zero(duckling) || id_equal(duckling, &owner)) && view->chain.data &&

@@ -18,6 +18,8 @@ struct duck_answer {
     size_t bond_count;
     struct duck_partial *partials;
     size_t partial_count;
+    struct duck_context *contexts;
+    size_t context_count;
 };
 
 static const char *text_of(struct arena *memory, ProtobufCBinaryData bytes)
@@ -62,6 +64,8 @@ static void read_item(struct arena *memory, const Duck__PeckView *view, struct d
         .expires_ms = view->expires_ms,
         .scopes = texts_of(memory, view->scopes, view->n_scopes),
         .scope_count = view->n_scopes,
+        .context = text_of(memory, view->context),
+        .context_id = view->context_id,
     };
 }
 
@@ -140,6 +144,23 @@ static void read_partials(struct duck_answer *answer, const Duck__PartialList *l
                                   .at_ms = list->partials[i]->at_ms};
 }
 
+static void read_contexts(struct duck_answer *answer, Duck__ContextView *const *views, size_t count)
+{
+    answer->contexts = arena_take(&answer->memory, count * sizeof *answer->contexts);
+    answer->context_count = count;
+    for (size_t i = 0; i < count; i++)
+        answer->contexts[i] = (struct duck_context){
+            .certificate_id = views[i]->certificate_id,
+            .duckling = views[i]->duckling,
+            .name = text_of(&answer->memory, views[i]->context),
+            .scopes = texts_of(&answer->memory, views[i]->scopes, views[i]->n_scopes),
+            .scope_count = views[i]->n_scopes,
+            .issued_ms = views[i]->issued_ms,
+            .not_after_ms = views[i]->not_after_ms,
+            .revoked_ms = views[i]->revoked_ms,
+        };
+}
+
 static void read_entries(struct duck_answer *answer, const Duck__DirectoryList *list)
 {
     answer->entries = arena_take(&answer->memory, list->n_entries * sizeof *answer->entries);
@@ -166,6 +187,10 @@ struct duck_answer *answer_new(Duck__Reply *reply)
         read_bonds(answer, reply->bonds->bonds, reply->bonds->n_bonds);
     else if (reply->answer_case == DUCK__REPLY__ANSWER_PARTIALS)
         read_partials(answer, reply->partials);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_ISSUED)
+        read_contexts(answer, &reply->issued, 1);
+    else if (reply->answer_case == DUCK__REPLY__ANSWER_CONTEXTS)
+        read_contexts(answer, reply->contexts->contexts, reply->contexts->n_contexts);
     return answer;
 }
 
@@ -288,6 +313,21 @@ uint32_t duck_partial_number(const struct duck_answer *answer)
     return answer->reply->answer_case == DUCK__REPLY__ANSWER_PARTIAL
                ? answer->reply->partial->number
                : 0;
+}
+
+/* ---- contexts ---- */
+
+size_t duck_context_count(const struct duck_answer *answer)
+{
+    return answer->context_count;
+}
+
+bool duck_context(const struct duck_answer *answer, size_t index, struct duck_context *context)
+{
+    if (index >= answer->context_count)
+        return false;
+    *context = answer->contexts[index];
+    return true;
 }
 
 /* ---- bonds, and what they refuse ---- */

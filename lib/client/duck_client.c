@@ -214,6 +214,7 @@ struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, e
     order.message = bytes_for(peck->message);
     order.thread = bytes_for(peck->thread);
     order.reply_to = string_for(peck->reply_to);
+    order.context = bytes_for(peck->context);
     order.expires_in_ms = peck->expires_in_ms;
     order.idempotency_key = bytes_for(peck->idempotency_key);
     order.trace = bytes_for(peck->trace);
@@ -225,6 +226,51 @@ struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, e
     memory_give_back(scopes);
     duck_grant_free(grant);
     return answer;
+}
+
+struct duck_answer *duck_context_issue(struct duck *duck, const char *duckling, const char *name,
+                                       const char *const *scopes, size_t scope_count,
+                                       uint64_t not_after_ms)
+{
+    ProtobufCBinaryData *list = list_for(scopes, scope_count);
+    Duck__IssueOrder order = DUCK__ISSUE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct duck_answer *answer;
+
+    order.duckling = string_for(duckling);
+    order.context = bytes_for(name);
+    order.scopes = list;
+    order.n_scopes = scope_count;
+    order.not_after_ms = not_after_ms;
+    request.order_case = DUCK__REQUEST__ORDER_ISSUE;
+    request.issue = &order;
+    answer = ask(duck, &request, 0);
+    memory_give_back(list);
+    return answer;
+}
+
+struct duck_answer *duck_context_revoke(struct duck *duck, const char *certificate_id,
+                                        const char *reason)
+{
+    Duck__RevokeOrder order = DUCK__REVOKE_ORDER__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    order.identity = string_for(certificate_id);
+    order.reason = string_for(reason);
+    request.order_case = DUCK__REQUEST__ORDER_REVOKE;
+    request.revoke = &order;
+    return ask(duck, &request, 0);
+}
+
+struct duck_answer *duck_contexts(struct duck *duck, const char *duckling)
+{
+    Duck__ContextsQuery query = DUCK__CONTEXTS_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    query.duckling = string_for(duckling);
+    request.order_case = DUCK__REQUEST__ORDER_CONTEXTS;
+    request.contexts = &query;
+    return ask(duck, &request, 0);
 }
 
 struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum duck_wait wait,

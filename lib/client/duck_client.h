@@ -23,7 +23,7 @@ struct duck_answer;
 
 /* Problem codes (duck_code): stable.
  *   malformed, too_large, not_found, not_hosted_here, unknown_target, not_allowed, conflict,
- *   idempotency_key_reused, busy, expired, pecks_refused, grant_refused, own_key, bond_rounds, bond_cooling_down,
+ *   idempotency_key_reused, busy, expired, pecks_refused, grant_refused, context_refused, own_key, bond_rounds, bond_cooling_down,
  *   store_failed                                                        from the node
  *   unreachable   the node does not run, or went away before it answered: whether an order was
  *                 carried out is then not known; send again with the same idempotency key
@@ -70,6 +70,7 @@ struct duck_peck {
     const char *thread, *reply_to, *idempotency_key, *trace; /* NULL: none */
     uint64_t expires_in_ms;           /* 0: 24 h */
     const char *grant;                /* of `to`, that lets `from` do this, as duck_grant.h has it; NULL: none */
+    const char *context;              /* of `from`: its name or crt_… id; its key signs then. NULL: the duckling's own */
 };
 
 /* Sends, and waits up to wait_ms (at most 30,000) for what `wait` names. The answer tells the state
@@ -106,6 +107,7 @@ struct duck_item {
     uint64_t created_ms, expires_ms;
     const char *const *scopes;
     size_t scope_count;
+    const char *context, *context_id; /* that its sender signed it under, and its crt_ id; "": the main key did */
 };
 bool duck_item(const struct duck_answer *answer, size_t index, struct duck_item *item);
 const char *duck_peck_id(const struct duck_answer *answer);
@@ -165,6 +167,23 @@ struct duck_bond {
 };
 size_t duck_bond_count(const struct duck_answer *answer);
 bool duck_bond(const struct duck_answer *answer, size_t index, struct duck_bond *bond);
+
+/* ---- contexts: further keys of a duckling, for less than it may do ---- */
+/* Made and kept by the node. What is pecked under one (`context` of duck_peck) is refused beyond its scopes ("context_refused"), whatever
+ * bonds and grants allow; it ends with not_after_ms (0: 30 days from now), or when it is revoked. */
+struct duck_answer *duck_context_issue(struct duck *duck, const char *duckling, const char *name, const char *const *scopes, size_t scope_count, uint64_t not_after_ms);
+struct duck_answer *duck_context_revoke(struct duck *duck, const char *certificate_id, const char *reason); /* for good */
+struct duck_answer *duck_contexts(struct duck *duck, const char *duckling);
+
+/* Of an answer that holds one context, or item `index` of duck_contexts. */
+struct duck_context {
+    const char *certificate_id, *duckling, *name;
+    const char *const *scopes;
+    size_t scope_count;
+    uint64_t issued_ms, not_after_ms, revoked_ms; /* revoked_ms 0: it is not */
+};
+size_t duck_context_count(const struct duck_answer *answer);
+bool duck_context(const struct duck_answer *answer, size_t index, struct duck_context *context);
 
 /* ---- the directory ---- */
 struct duck_search {

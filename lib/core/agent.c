@@ -137,6 +137,7 @@ static void duckling_free(struct agent *agent, struct duckling *duckling)
     memory_give_back((void *)(uintptr_t)duckling->chain.data);
     arena_free(&duckling->profile_memory);
     agent_free_vouchers(duckling);
+    agent_free_contexts(duckling);
     memory_give_back(duckling);
 }
 
@@ -368,6 +369,9 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
     switch (event->kind) {
     case EVENT_RESTORED_DUCKLING:
         agent_host(agent, &event->duckling);
+        break;
+    case EVENT_RESTORED_CONTEXT:
+        agent_restore_context(agent, &event->context);
         break;
     case EVENT_RESTORED_VOUCHER:
         agent_restore_voucher(agent, &event->voucher);

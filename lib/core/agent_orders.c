@@ -485,6 +485,23 @@ static void grant(struct agent *agent, const struct order *order, const struct d
     effect->reply.grant = wire;
 }
 
+static void issue(struct agent *agent, const struct order *order, struct duckling *duckling,
+                  const struct moment *at, struct effects *effects)
+{
+    struct order_refusal refusal = {.message = "", .field = ""};
+    struct effect *effect;
+    struct bytes wire;
+    struct id id;
+
+    if (!agent_issue_context(agent, order, duckling, at, effects, &refusal, &wire, &id)) {
+        order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
+    effect = order_reply(effects, order);
+    effect->reply.certificate = id;
+    effect->reply.context = wire;
+}
+
 /* Neither keeps nor sends: it only says. */
 static void export(struct agent *agent, const struct order *order, struct effects *effects)
 {
@@ -508,7 +525,7 @@ static bool needs_duckling(enum order_kind kind)
     return kind == ORDER_VOUCH || kind == ORDER_PROFILE || kind == ORDER_TAKE ||
            kind == ORDER_PULSE || kind == ORDER_UNPECK || kind == ORDER_GIVE_BACK ||
            kind == ORDER_RENEW || kind == ORDER_REVOKE_GRANT || kind == ORDER_MAKE_GRANT ||
-           kind == ORDER_WANTED || kind == ORDER_SIGN;
+           kind == ORDER_WANTED || kind == ORDER_SIGN || kind == ORDER_ISSUE;
 }
 
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
@@ -628,6 +645,9 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         break;
     case ORDER_MAKE_GRANT:
         grant(agent, order, duckling, at, effects);
+        break;
+    case ORDER_ISSUE:
+        issue(agent, order, duckling, at, effects);
         break;
     case ORDER_ROTATE:
     case ORDER_REVOKE:

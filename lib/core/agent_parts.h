@@ -5,6 +5,7 @@
 #include "agent.h"
 #include "bond.h"
 #include "collecting.h"
+#include "context.h"
 #include "deposits.h"
 #include "directory.h"
 #include "gossip.h"
@@ -39,6 +40,13 @@ struct duckling {
         struct bytes wire, chain; /* owned */
     } vouchers[DUCKLING_VOUCHERS_MAX];
     size_t voucher_count;
+    struct held_context {
+        struct arena memory;      /* of what `context` points to */
+        struct context context;
+        struct identity_key *key; /* NULL: it is revoked */
+        uint64_t revoked_ms;      /* wall; 0: it is not */
+    } *contexts[CONTEXTS_PER_DUCKLING_MAX]; /* owned; in order of their making */
+    size_t context_count;
     uint64_t pulse_ms;            /* wall */
     uint64_t refresh_at_ms;       /* steady: its record is published again */
     struct version adopted;       /* of the record whose profile it took over, while the agent catches up */
@@ -56,6 +64,7 @@ struct unsigned_peck {
     struct bytes thread; /* that it belongs to */
     struct sender_rank rank;
     struct opened_grant grant;
+    const struct held_context *under; /* NULL: the main key signs */
 };
 
 struct unsigned_receipt {
@@ -118,6 +127,7 @@ struct agent {
     size_t wanted_bytes;      /* of all that waits for signatures */
     uint64_t wanted_number;   /* of the last */
     uint64_t wanted_until_ms; /* wall: not after the first of them ends */
+    size_t context_count; /* of all that live here */
 
     struct metrics_content counters;
     bool counters_changed, metrics_changed, started;
@@ -318,6 +328,34 @@ enum refusal_code agent_revoke_own(struct agent *agent, const struct order *orde
                                    const char **message);
 void agent_forget_grants(struct agent *agent, const struct moment *at, struct effects *effects);
 
+/* ---- agent_contexts.c ---- */
+void agent_restore_context(struct agent *agent, const struct kept_context *kept);
+void agent_free_contexts(struct duckling *duckling);
+/* False: `*refusal` says why. `*wire` and `*id`: what was issued, in the effects' arena. */
+bool agent_issue_context(struct agent *agent, const struct order *order, struct duckling *duckling,
+                         const struct moment *at, struct effects *effects,
+                         struct order_refusal *refusal, struct bytes *wire, struct id *id);
+/* The main key was rotated: those that are not over are issued anew, by the new one. */
+void agent_renew_contexts(struct agent *agent, struct duckling *duckling, const struct moment *at,
+                          struct effects *effects);
+/* By its id. False: nobody who lives here holds it, or `*refusal` says why not. */
+bool agent_holds_context(const struct agent *agent, const struct id *id);
+bool agent_revoke_context(struct agent *agent, const struct order *order, const struct moment *at,
+                          struct effects *effects, struct order_refusal *refusal);
+/* A revocation of this identity was taken: is it of a context that is held here? */
+void agent_heed_context_end(struct agent *agent, const struct id *carrier, const struct moment *at,
+                            struct effects *effects);
+/* The one that an order names for a peck, and may it be pecked under it? False: `*refusal` says why. `*under` is
+ * NULL when none is named. */
+bool agent_find_context(const struct agent *agent, const struct order *order,
+                        const struct peck *peck, const struct moment *at, struct effects *effects,
+                        const struct held_context **under, struct order_refusal *refusal);
+/* CONTEXT_OK also where there is none. */
+enum context_verdict agent_judge_context(const struct agent *agent, const struct context *context,
+                                         const struct peck *peck, const struct moment *at);
+/* In `arena`, whatever becomes of it; NULL: none. */
+const struct context *agent_copy_context(const struct context *context, struct arena *arena);
+
 /* ---- agent_vouchers.c ---- */
 void agent_restore_voucher(struct agent *agent, const struct kept_voucher *kept);
 void agent_free_vouchers(struct duckling *duckling);
@@ -508,14 +546,16 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
                      struct effects *effects, struct order_refusal *refusal);
 /* An EVENT_PECK of a peck that is not known here. False: it was refused, but may be taken later. */
 bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
-void agent_resend_and_expire(struct agent *agent, const struct moment *at,
-                             struct effects *effects);
 void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
                         const struct id *with, const struct id *peck, enum peck_state state,
                         uint64_t at_ms);
 void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
                       struct effects *effects); /* for its agent, again */
+
+/* ---- agent_resend.c ---- */
+void agent_resend_and_expire(struct agent *agent, const struct moment *at,
+                             struct effects *effects);
 
 /* ---- agent_receipts.c ---- */
 struct unsigned_receipt *agent_say(struct agent *agent, const struct tray_entry *entry,

@@ -187,6 +187,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     struct peck peck = order->send;
     struct bytes thread = agent_thread_of(&peck, order->held.thread);
     struct outbox_entry entry = {0};
+    const struct held_context *under;
     enum peck_verdict verdict;
     struct bytes body;
 
@@ -201,7 +202,10 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         judge_target(agent, &peck, at, &effects->arena, &refusal->message, &refusal->field);
     if (refusal->code == REFUSAL_NONE)
         refusal->code = judge_own_grant(agent, order, at, &refusal->message, &refusal->field);
+    if (!order->made)
+        peck.created_ms = at->wall_ms;
     if (refusal->code != REFUSAL_NONE ||
+        !agent_find_context(agent, order, &peck, at, effects, &under, refusal) ||
         !agent_judge_round(agent, &peck, thread, at, effects, refusal))
         return;
     verdict = make(agent, order, at, effects, &peck, &body);
@@ -241,18 +245,21 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         .thread = thread,
         .rank = order->rank,
         .grant = order->grant,
+        .under = under,
     };
 }
 
 /* To a duckling of this very node. */
 static void receive_here(struct agent *agent, const struct unsigned_peck *sent, struct bytes wire,
-                         const struct moment *at, struct effects *effects)
+                         const struct context *context, const struct moment *at,
+                         struct effects *effects)
 {
     struct event event = {.kind = EVENT_PECK, .at = *at, .node = agent->node};
 
     event.peck.peck = sent->peck;
     event.peck.wire = wire;
     event.peck.chain = sent->from->chain;
+    event.peck.context = context;
     event.peck.thread = sent->thread;
     event.peck.rank = sent->rank;
     event.peck.grant = sent->grant;
@@ -263,6 +270,8 @@ static void receive_here(struct agent *agent, const struct unsigned_peck *sent, 
 static void dispatch(struct agent *agent, const struct unsigned_peck *sent, struct bytes wire,
                      const struct moment *at, struct effects *effects)
 {
+    const struct context *context =
+        sent->under ? agent_copy_context(&sent->under->context, &effects->arena) : NULL;
     const struct peck *peck = &sent->peck;
     struct id host = {0};
     bool is_here = false, is_linked = false;
@@ -291,6 +300,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->peck.idempotency_key = peck->idempotency_key;
     effect->peck.wire = wire;
     effect->peck.chain = sent->from->chain;
+    effect->peck.context = context;
 
     outbox_sent(agent->outbox, &peck->id, at->now_ms);
     if (is_here || is_linked)
@@ -305,12 +315,14 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     agent_tell_changed(effects, BOX_OUT, &peck->from, &peck->to, &peck->id, effect->reply.state,
                        at->wall_ms);
     if (is_linked) {
-        agent_send(&host, FRAME_PECK, frame_pack_peck(sent->from->chain, wire, &effects->arena),
-                   effects);
+        struct bytes chain = chain_with_context(
+            sent->from->chain, context ? context->wire : bytes_of(NULL, 0), &effects->arena);
+
+        agent_send(&host, FRAME_PECK, frame_pack_peck(chain, wire, &effects->arena), effects);
         effects->list[effects->count - 1].send.waits =
             peck->idempotency_key.size > 0 || agent->key_is_new;
     } else if (is_here)
-        receive_here(agent, sent, wire, at, effects);
+        receive_here(agent, sent, wire, context, at, effects);
 }
 
 static void sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
@@ -320,6 +332,7 @@ static void sign_pecks(struct agent *agent, const struct moment *at, struct effe
     size_t batch_max = agent->settings.sign_alone ? 1 : BATCH_ITEMS_MAX;
 
     for (size_t first = 0; first < agent->peck_count; first++) {
+        const struct held_context *under = agent->pecks[first].under;
         struct duckling *from = agent->pecks[first].from;
         size_t count = 0;
 
@@ -332,14 +345,15 @@ static void sign_pecks(struct agent *agent, const struct moment *at, struct effe
             continue;
         }
         for (size_t i = first; i < agent->peck_count && count < batch_max; i++) {
-            if (agent->pecks[i].from != from || !agent->pecks[i].body.data)
+            if (agent->pecks[i].from != from || agent->pecks[i].under != under ||
+                !agent->pecks[i].body.data)
                 continue;
             bodies[count] = agent->pecks[i].body;
             agent->pecks[i].body.data = NULL;
             members[count++] = i;
         }
-        envelope_seal_batch(ENVELOPE_PECK, &from->id, from->key, bodies, count, &effects->arena,
-                            wires);
+        envelope_seal_batch(ENVELOPE_PECK, &from->id, under ? under->key : from->key, bodies, count,
+                            &effects->arena, wires);
         for (size_t i = 0; i < count; i++)
             dispatch(agent, &agent->pecks[members[i]], wires[i], at, effects);
     }
@@ -435,8 +449,8 @@ static void refuse_by_tier(struct agent *agent, const struct event *event,
     refuse_for_good(agent, event, "tier_too_low", reason, effects);
 }
 
-static struct tray_entry entry_of(const struct peck *peck, enum peck_state state,
-                                  const struct moment *at)
+static struct tray_entry entry_of(const struct peck *peck, const struct context *context,
+                                  enum peck_state state, const struct moment *at)
 {
     struct tray_entry entry = {.peck = peck->id,
                                .hash = peck->hash,
@@ -450,6 +464,10 @@ static struct tray_entry entry_of(const struct peck *peck, enum peck_state state
     entry.place = state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
     if (entry.place == TRAY_WAITING && entry.expires_ms > at->wall_ms + PECK_APPROVAL_MS)
         entry.expires_ms = at->wall_ms + PECK_APPROVAL_MS;
+    if (context)
+        entry.context = context->carrier;
+    if (context && entry.place == TRAY_WAITING && entry.expires_ms > context->not_after_ms)
+        entry.expires_ms = context->not_after_ms; /* nobody approves it later */
     return entry;
 }
 
@@ -474,6 +492,7 @@ static void keep_received(const struct event *event, enum peck_state state, stru
     effect->peck.named_thread = peck->thread;
     effect->peck.wire = event->peck.wire;
     effect->peck.chain = event->peck.chain;
+    effect->peck.context = event->peck.context;
 }
 
 /* Whoever names a grant that does not allow the action hears so at once: no owner is asked. */
@@ -488,11 +507,26 @@ static bool refuse_by_grant(struct agent *agent, const struct event *event,
     return refusal.final;
 }
 
+/* Before anything is counted, or an owner asked: what its sender did not mean this key for is refused for good. */
+static bool refuse_by_context(struct agent *agent, const struct event *event,
+                              struct effects *effects)
+{
+    const struct context *context = event->peck.context;
+    const struct peck *peck = &event->peck.peck;
+    enum context_verdict verdict = agent_judge_context(agent, context, peck, &event->at);
+
+    if (verdict == CONTEXT_OK)
+        return false;
+    refuse_for_good(agent, event, "context_refused",
+                    context_refusal_text(verdict, context, peck, &effects->arena), effects);
+    return true;
+}
+
 /* The node answers it in its target's name; no agent is asked. */
 static bool take_revocation(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct peck *peck = &event->peck.peck;
-    struct tray_entry entry = entry_of(peck, PECK_TAKEN, &event->at);
+    struct tray_entry entry = entry_of(peck, NULL, PECK_TAKEN, &event->at);
     enum grant_verdict verdict = agent_judge_grant(agent, peck, &event->peck.grant, &event->at);
 
     if (verdict == GRANT_OK)
@@ -557,6 +591,8 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
         refuse_for_good(agent, event, "retired_key", "its sender's key was retired since", effects);
         return true;
     }
+    if (refuse_by_context(agent, event, effects))
+        return true;
     if (agent_is_revocation(peck))
         return take_revocation(agent, event, effects);
     decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
@@ -571,8 +607,9 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
         if (verdict != GRANT_OK)
             return refuse_by_grant(agent, event, verdict, effects);
     }
-    entry = entry_of(
-        peck, first_state(agent, target, peck, &decision, is_granted, &event->peck.rank), at);
+    entry =
+        entry_of(peck, event->peck.context,
+                 first_state(agent, target, peck, &decision, is_granted, &event->peck.rank), at);
     if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
         event->peck.rank.tier < (int)target->profile.least_tier) {
         refuse_by_tier(agent, event, target, effects);
@@ -598,85 +635,4 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
     agent->counters_changed = agent->metrics_changed = true;
     agent_say_taken(agent, &entry, &event->node, entry.state, at, 0, effects);
     return true;
-}
-
-/* ---- time ---- */
-
-static void note_sent(struct agent *agent, const struct outbox_entry *entry,
-                      const struct moment *at, struct effects *effects)
-{
-    struct effect *effect;
-
-    if (entry->state != PECK_QUEUED)
-        return;
-    effect = effects_add(effects, EFFECT_KEEP_STATE);
-    effect->state.box = BOX_OUT;
-    effect->state.peck = entry->peck;
-    effect->state.duckling = entry->from;
-    effect->state.with = entry->to;
-    effect->state.state = PECK_SENT;
-    effect->state.attempt = entry->attempts + 1;
-    effect->state.at_ms = at->wall_ms;
-    outbox_set_state(agent->outbox, &entry->peck, PECK_SENT);
-    agent_tell_changed(effects, BOX_OUT, &entry->from, &entry->to, &entry->peck, PECK_SENT,
-                       at->wall_ms);
-}
-
-static void resend(struct agent *agent, const struct outbox_entry *entry, const struct moment *at,
-                   struct effects *effects)
-{
-    struct outbox_entry copy = *entry;
-    struct id host;
-
-    outbox_sent(agent->outbox, &copy.peck, at->now_ms);
-    if (!agent_find_host(agent, &copy.to, &host))
-        return;
-    if (!id_equal(&host, &agent->node)) {
-        gossip_want(agent->gossip, &host, at->now_ms);
-        if (!gossip_is_linked(agent->gossip, &host)) {
-            if (agent_deposit(agent, &copy, &host, at, effects))
-                note_sent(agent, &copy, at, effects);
-            return;
-        }
-    }
-    note_sent(agent, &copy, at, effects);
-    struct effect *effect = effects_add(effects, EFFECT_SEND_PECK);
-
-    effect->send_stored.node = host;
-    effect->send_stored.peck = copy.peck;
-    effect->send_stored.partials = copy.partials.count;
-    effect->send_stored.cancelled = copy.cancelling;
-}
-
-static void expire_received(struct agent *agent, const struct tray_entry *entry,
-                            const struct moment *at, struct effects *effects)
-{
-    struct tray_entry copy = *entry;
-    const char *why = copy.place == TRAY_WAITING ? "its owner did not decide in time"
-                                                 : "its agent did not answer in time";
-
-    agent_say_done(agent, &copy, PECK_EXPIRED, bytes_of(NULL, 0), bytes_of_text(why), at, 0,
-                   effects);
-    tray_remove(agent->tray, &copy.peck);
-}
-
-void agent_resend_and_expire(struct agent *agent, const struct moment *at, struct effects *effects)
-{
-    const struct ending expired = {
-        .state = PECK_EXPIRED,
-        .problem = bytes_of_text("no final receipt came before its time was over")};
-    const struct outbox_entry *sent;
-    const struct tray_entry *received;
-
-    while ((sent = outbox_poll_expired(agent->outbox, at->wall_ms)))
-        agent_end_sent(agent, sent, &expired, at, effects);
-    agent->brought = 0;
-    for (int i = 0; i < RESENDS_PER_TURN_MAX && agent->brought < DEPOSITS_PER_TURN_MAX &&
-                    (sent = outbox_poll_due(agent->outbox, at->now_ms));
-         i++)
-        resend(agent, sent, at, effects);
-    while ((received = tray_poll_expired(agent->tray, at->wall_ms)))
-        expire_received(agent, received, at, effects);
-    while ((received = tray_poll_lease_over(agent->tray, at->now_ms)))
-        agent_tell_ready(received, at, effects);
 }

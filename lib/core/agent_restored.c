@@ -194,6 +194,7 @@ static bool speaks(enum order_kind kind)
     case ORDER_VOUCH:
     case ORDER_ROTATE:
     case ORDER_EXPORT:
+    case ORDER_ISSUE:
     case ORDER_MAKE_GRANT:
     case ORDER_LOBSTER:
     case ORDER_SIGN:

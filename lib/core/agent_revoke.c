@@ -134,6 +134,8 @@ bool agent_revoke(struct agent *agent, const struct order *order, const struct m
     struct statement statement = {.kind = RECORD_REVOCATION, .life_ms = REVOCATION_LIFE_MAX_MS};
     struct id identity;
 
+    if (agent_holds_context(agent, &order->certificate))
+        return agent_revoke_context(agent, order, at, effects, refusal);
     if (!find_identity(agent, order, refusal, &identity) ||
         !judge(agent, order, &identity, refusal))
         return false;
@@ -210,6 +212,13 @@ static bool is_over(const struct ends *ends, const struct id *one, const struct 
     return agent_is_revoked(ends->agent, one) || agent_is_revoked(ends->agent, other);
 }
 
+/* Or what it came under is. */
+static bool is_received_over(const struct ends *ends, const struct tray_entry *entry)
+{
+    return is_over(ends, &entry->from, &entry->to) ||
+           (!id_is_zero(&entry->context) && is_over(ends, &entry->context, &entry->context));
+}
+
 static void name(struct ends *ends, const struct id *name)
 {
     ends->names = agent_grow(ends->names, ends->count, &ends->capacity, sizeof *ends->names);
@@ -224,7 +233,7 @@ static void name_sent(void *context, const struct outbox_entry *entry)
 
 static void name_received(void *context, const struct tray_entry *entry)
 {
-    if (is_over(context, &entry->from, &entry->to))
+    if (is_received_over(context, entry))
         name(context, &entry->peck);
 }
 
@@ -235,18 +244,22 @@ static void name_bond(void *context, const struct bond *bond)
 }
 
 static struct bytes why(const struct agent *agent, const struct id *from, const struct id *to,
-                        struct effects *effects)
+                        const struct id *context, struct effects *effects)
 {
     const char *text = agent_revoked_text(agent, "its target", to, &effects->arena);
 
     if (!text)
         text = agent_revoked_text(agent, "its sender", from, &effects->arena);
+    if (!text)
+        text = agent_revoked_text(agent, "its context", context, &effects->arena);
     return bytes_of_text(text ? text : "");
 }
 
 static void end_pecks_out(struct agent *agent, struct ends *ends, const struct moment *at,
                           struct effects *effects)
 {
+    static const struct id nobody;
+
     agent_sign_pecks(agent, at,
                      effects); /* those that this very turn makes are kept, and then end */
     ends->count = 0;
@@ -258,7 +271,7 @@ static void end_pecks_out(struct agent *agent, struct ends *ends, const struct m
         const struct outbox_entry *entry = outbox_find(agent->outbox, &ends->names[i]);
         struct ending ending = {.state = PECK_FAILED, .refusal = bytes_of_text("revoked")};
 
-        ending.problem = why(agent, &entry->from, &entry->to, effects);
+        ending.problem = why(agent, &entry->from, &entry->to, &nobody, effects);
         agent_end_sent(agent, entry, &ending, at, effects);
     }
 }
@@ -273,7 +286,7 @@ static void end_pecks_in(struct agent *agent, struct ends *ends, const struct mo
         struct tray_entry copy = *tray_find(agent->tray, &ends->names[i]);
 
         agent_say_done(agent, &copy, PECK_FAILED, bytes_of(NULL, 0),
-                       why(agent, &copy.from, &copy.to, effects), at, 0, effects);
+                       why(agent, &copy.from, &copy.to, &copy.context, effects), at, 0, effects);
         tray_remove(agent->tray, &copy.peck);
     }
 }
@@ -317,6 +330,7 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
 {
     struct ends ends = {.agent = agent, .owner = revoked};
 
+    agent_heed_context_end(agent, revoked, at, effects);
     end_all(agent, &ends, at, effects);
     if (agent_hosted(agent, revoked))
         agent_forget_wanted(agent, agent_hosted(agent, revoked));

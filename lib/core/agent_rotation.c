@@ -222,6 +222,7 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
     arena_free(&arena);
     if (!holds || !agent_take_over(agent, order, duckling, at, effects, refusal))
         return false;
+    agent_renew_contexts(agent, duckling, at, effects);
     say_anew(agent, duckling, at, effects);
     return true;
 }

@@ -49,6 +49,9 @@ const char *audit_kind_name(enum audit_kind kind)
         [AUDIT_LOBSTER_LIVE] = "lobster_live",
         [AUDIT_LOBSTER_ENDED] = "lobster_ended",
         [AUDIT_RESTORED] = "restored",
+        [AUDIT_CONTEXT_ISSUED] = "context_issued",
+        [AUDIT_CONTEXT_REVOKED] = "context_revoked",
+        [AUDIT_CONTEXT_SHOWN] = "context_shown",
     };
 
     return (size_t)kind < AUDIT_KINDS && names[kind] ? names[kind] : "";

@@ -31,8 +31,11 @@ enum audit_kind {
     AUDIT_LOBSTER_ENDED = 17,     /* detail: why */
     AUDIT_RESTORED = 18,     /* the node, from a backup; first on its page, whose numbers leave out those that
                                 the life that was lost may have used */
+    AUDIT_CONTEXT_ISSUED = 19,  /* to a duckling that lives here, or issued anew; subject: its crt_ id; detail: its name, scopes */
+    AUDIT_CONTEXT_REVOKED = 20, /* subject: the same; detail: its name */
+    AUDIT_CONTEXT_SHOWN = 21,   /* what the peck before it was signed under; subject: the peck; detail: the context's id */
 };
-#define AUDIT_KINDS 19
+#define AUDIT_KINDS 22
 
 struct audit_entry {
     enum audit_kind kind;

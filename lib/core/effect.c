@@ -61,6 +61,8 @@ const char *refusal_code_name(enum refusal_code code)
         return "own_key";
     case REFUSAL_GRANT:
         return "grant_refused";
+    case REFUSAL_CONTEXT:
+        return "context_refused";
     case REFUSAL_BUSY:
         return "busy";
     case REFUSAL_EXPIRED:

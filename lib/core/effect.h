@@ -18,6 +18,8 @@ enum effect_kind {
     EFFECT_KEEP_KEY,     /* of a duckling that is kept: `duckling` with chain, seed and sealed_next alone; of
                             the node the chain */
     EFFECT_KEEP_PROFILE, /* of a duckling that is kept: `duckling` without its chain and seeds */
+    EFFECT_KEEP_CONTEXT, /* of a duckling that is kept: issued, issued anew, or revoked */
+    EFFECT_DROP_CONTEXT, /* that is over, and makes room */
     EFFECT_KEEP_PECK,
     EFFECT_KEEP_STATE,
     EFFECT_KEEP_RECEIPT,
@@ -118,6 +120,7 @@ enum refusal_code {
     REFUSAL_BOND_COOLING_DOWN, /* "bond_cooling_down": the same, for a while */
     REFUSAL_GRANT,             /* "grant_refused": it does not allow this; the message says why */
     REFUSAL_OWN_KEY,           /* "own_key": only the duckling itself can sign this, and its key is not here */
+    REFUSAL_CONTEXT,           /* "context_refused": the context does not allow this; the message says why */
     REFUSAL_STORE,             /* "store_failed": nothing was kept (disk full, …) */
 };
 const char *refusal_code_name(enum refusal_code code);
@@ -179,6 +182,7 @@ struct effect {
             struct bytes thread;             /* that it belongs to, whatever it says… */
             struct bytes named_thread;       /* …and what it says */
             struct bytes wire, chain;
+            const struct context *context;   /* that it was signed under; NULL: none */
         } peck;
         struct {
             enum box box;
@@ -226,6 +230,7 @@ struct effect {
         const struct grant_change *grant;    /* keep */
         struct id dropped_grant;             /* drop: the block */
         struct kept_voucher *voucher;
+        struct kept_context *context;        /* keep, drop */
         struct kept_trust *trust;            /* keep, drop */
         struct {
             struct offered_record item;
@@ -308,6 +313,7 @@ struct effect {
             bool replayed;                   /* the idempotency key named this earlier peck */
             struct bytes thread;             /* send: that it joined */
             struct bytes chain;              /* hatch, rotate */
+            struct bytes context;            /* issue: packed */
             struct bytes grant;              /* make grant: packed */
             struct bytes jws;                /* export; a NUL ends it */
             const struct id *taken;          /* take: handed out, in order */

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "bond.h"
 #include "certificate.h"
+#include "context.h"
 #include "grants.h"
 #include "lobster.h"
 #include "moment.h"
@@ -21,6 +22,7 @@
 enum event_kind {
     /* What the store held, once, before EVENT_START. */
     EVENT_RESTORED_DUCKLING,
+    EVENT_RESTORED_CONTEXT, /* of a duckling that was restored before */
     EVENT_RESTORED_BOND,
     EVENT_RESTORED_THREAD, /* of a bond that was restored before */
     EVENT_RESTORED_GRANT,  /* what was used or revoked of a block */
@@ -101,6 +103,7 @@ enum order_kind {
     ORDER_MAKE_GRANT, /* a first block, or one more of a grant that its sender holds */
     ORDER_WANTED,  /* what waits for the signature of a duckling that keeps its own key */
     ORDER_SIGN,    /* here is one */
+    ORDER_ISSUE,   /* a further certificate of a duckling that lives here: see context.h */
     ORDER_EXPORT,  /* the newest certificate of a duckling that lives here, or of the node, as a JWS: see jose.h */
 };
 
@@ -138,7 +141,8 @@ struct order {
     struct id peck;              /* answer, partial, approve, deny, cancel */
     struct id bond;              /* unpeck, bond, revoke */
     struct id certificate;       /* revoke: the one that speaks for whom is to be revoked */
-    uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice */
+    uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice; issue: the first */
+    struct bytes context;        /* issue: its name; send: that or its crt_ id as text; empty: the main key signs */
     struct order_profile profile;/* hatch, profile */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
                                     reply_to, idempotency_key, trace, grant; revoke grant, make grant: grant */
@@ -156,11 +160,11 @@ struct order {
     struct bytes result, problem;/* answer; partial: result is its payload; deny: problem is the reason */
     uint32_t number;             /* partial: which this is; 0: the next */
     const struct bytes *scopes;  /* approve; of a bond request: what was asked, when none are named.
-                                    bond: none: as they are. make grant: none: those of send.grant */
+                                    bond: none: as they are. make grant: none: those of send.grant. issue */
     size_t scope_count;
     uint64_t uses;               /* make grant */
     uint32_t further;            /* make grant */
-    uint64_t not_after_ms;       /* approve, trust, make grant: 0: the default; bond: 0: as it is */
+    uint64_t not_after_ms;       /* approve, trust, make grant, issue: 0: the default; bond: 0: as it is */
     struct bond_terms terms;     /* approve, bond: those that… */
     unsigned terms_set;          /* …this names (enum bond_term); the rest by default, or as it is */
     struct bytes voucher, chain; /* vouch, trust: of the operator, packed Envelope and Chain; withdraw: the
@@ -235,6 +239,17 @@ struct wanted {
     uint64_t asked_ms, until_ms;           /* wall */
 };
 
+/* A further certificate of a duckling that lives here. The seed is secret: the store seals it. */
+struct kept_context {
+    struct id duckling;
+    struct id carrier;                     /* names it, also after it was issued anew: see context.h */
+    struct id id;                          /* crt_ */
+    struct bytes wire;                     /* packed */
+    uint8_t seed[SEED_SIZE];               /* zero: it is revoked, and has none */
+    uint64_t revoked_ms;                   /* wall; 0: it is not */
+    const char *why;                       /* for the audit log: a constant; NULL: nothing that it notes */
+};
+
 /* What an operator signed about a duckling that lives here. */
 struct kept_voucher {
     struct id duckling, operator_id;
@@ -285,6 +300,7 @@ struct event {
         } start;                                    /* start, resume */
         struct hosted duckling;                     /* restored */
         struct kept_voucher voucher;                /* restored */
+        struct kept_context context;                /* restored */
         struct bond bond;                           /* restored */
         struct bond_count thread;                   /* restored */
         struct grant_row grant;                     /* restored */
@@ -321,7 +337,8 @@ struct event {
         } pin;                                      /* restored */
         struct {
             struct peck peck;
-            struct bytes wire, chain;
+            struct bytes wire, chain;               /* chain: without… */
+            const struct context *context;          /* …what it was signed under, verified; NULL: by the main key */
             uint32_t partials;                      /* of its answer, that the sender holds */
             bool cancelled;                         /* …and it takes the peck back */
             bool retired;                           /* signed in its time with a key that was rotated since: the

@@ -8,6 +8,13 @@
 
 #define REASON_SIZE 160
 
+/* A context that was verified, by its packed bytes, and the main key that issued it. */
+struct remembered_context {
+    bool is_taken;
+    struct hash hash;
+    struct public_key issuer;
+};
+
 struct intake {
     struct intake_settings settings;
     struct batch_roots *roots;
@@ -16,6 +23,7 @@ struct intake {
     struct hash last_hash;              /* …and then its chain is not hashed again */
     _Atomic uint64_t alone;             /* signatures checked that were of one thing; read from other threads */
     uint64_t refused[INTAKE_VERDICTS];
+    struct remembered_context contexts[CONTEXTS_REMEMBERED]; /* a later one takes the place of an earlier */
     struct bytes held, contradicting;   /* owned: two chains of one identity; empty: none were met */
 };
 
@@ -71,6 +79,13 @@ enum intake_verdict intake_check_signature(struct intake *intake, const struct e
 enum intake_verdict intake_check_dated(struct intake *intake, const struct envelope *envelope,
                                        struct bytes chain, uint64_t wall_ms, struct arena *arena,
                                        struct signer *signer, struct period *period,
+                                       char reason[REASON_SIZE]);
+/* Of a peck that came under the packed context `wire`: by that one's key. `*under` is the context, verified; its
+ * date and the peck's must be within `*period`. */
+enum intake_verdict intake_check_under(struct intake *intake, const struct envelope *envelope,
+                                       struct bytes chain, struct bytes wire, uint64_t wall_ms,
+                                       struct arena *arena, struct signer *signer,
+                                       struct period *period, const struct context **under,
                                        char reason[REASON_SIZE]);
 bool intake_within(const struct period *period, uint64_t ms);
 

@@ -49,21 +49,25 @@ enum intake_verdict intake_open_peck(struct intake *intake, struct bytes body, u
     struct envelope envelope;
     struct period period;
     struct signer signer;
+    struct bytes under;
     enum intake_verdict verdict;
     enum peck_verdict form;
 
     if (!frame)
         return INTAKE_MALFORMED;
     event->peck.wire = borrowed(frame->peck);
-    event->peck.chain = borrowed(frame->chain);
+    chain_split(borrowed(frame->chain), &event->peck.chain, &under);
     event->peck.partials = frame->partials;
     event->peck.cancelled = frame->cancelled;
     verdict = intake_parse_envelope(event->peck.wire, ENVELOPE_PECK, arena, &envelope, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     *name = id_of(&envelope.hash);
-    verdict = intake_check_dated(intake, &envelope, event->peck.chain, wall_ms, arena, &signer,
-                                 &period, reason);
+    verdict = under.size > 0
+                  ? intake_check_under(intake, &envelope, event->peck.chain, under, wall_ms, arena,
+                                       &signer, &period, &event->peck.context, reason)
+                  : intake_check_dated(intake, &envelope, event->peck.chain, wall_ms, arena,
+                                       &signer, &period, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     form = peck_parse_named(envelope.body, &envelope.hash, arena, &event->peck.peck);

@@ -70,7 +70,7 @@ static struct party *meet(struct tray *tray, const struct id *id)
 
 static void part(struct tray *tray, struct party *party)
 {
-    if (party->as_target > 0 || party->as_sender > 0)
+    if (party->as_target > 0 || party->as_sender > 0 || party->as_context > 0)
         return;
     idtable_remove(&tray->parties, &party->by_id);
     party_clear(party);
@@ -87,7 +87,8 @@ void tray_each_of(const struct tray *tray, const struct id *party,
     while ((node = idtable_next(&tray->table.by_id, node))) {
         const struct tray_entry *entry = &((const struct slot *)node)->entry;
 
-        if (!party || id_equal(&entry->from, party) || id_equal(&entry->to, party))
+        if (!party || id_equal(&entry->from, party) || id_equal(&entry->to, party) ||
+            id_equal(&entry->context, party))
             visit(context, entry);
     }
 }
@@ -166,6 +167,10 @@ bool tray_restore(struct tray *tray, const struct tray_entry *entry)
     slot->sender = meet(tray, &entry->from);
     slot->target->as_target++;
     slot->sender->as_sender++;
+    if (!id_is_zero(&entry->context)) {
+        slot->context = meet(tray, &entry->context);
+        slot->context->as_context++;
+    }
     slot_stand_in_line(slot);
     enter(tray, slot, entry->place);
     pecktable_set_expiry(&tray->table, &slot->node, entry->expires_ms);
@@ -192,20 +197,25 @@ const struct tray_entry *tray_find(const struct tray *tray, const struct id *pec
 void tray_remove(struct tray *tray, const struct id *peck)
 {
     struct slot *slot = find(tray, peck);
-    struct party *target, *sender;
+    struct party *target, *sender, *context;
 
     if (!slot)
         return;
+    context = slot->context;
     target = slot->target;
     sender = slot->sender;
     leave(tray, slot);
     slot_leave_line(slot);
     target->as_target--;
     sender->as_sender--;
+    if (context)
+        context->as_context--;
     pecktable_remove(&tray->table, &slot->node);
     part(tray, target);
     if (sender != target)
         part(tray, sender);
+    if (context && context != sender && context != target)
+        part(tray, context);
 }
 
 size_t tray_count(const struct tray *tray)

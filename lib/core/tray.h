@@ -24,6 +24,7 @@ struct tray_entry {
     struct id peck;
     struct hash hash;
     struct id from, to;
+    struct id context;         /* that it was signed under, by its carrier (context.h); zero: none */
     enum peck_kind kind;
     enum peck_state state;     /* taken, pending, approved */
     enum tray_place place;
@@ -55,7 +56,8 @@ bool tray_restore(struct tray *tray, const struct tray_entry *entry);
 const struct tray_entry *tray_find(const struct tray *tray, const struct id *peck); /* until the next change */
 void tray_remove(struct tray *tray, const struct id *peck);
 size_t tray_count(const struct tray *tray);
-/* Those of which this one is sender or target; NULL: all. Looks at all, unless it has none. */
+/* Those of which this one is sender or target, or which came under this context; NULL: all. Looks at all, unless
+ * it has none. */
 void tray_each_of(const struct tray *tray, const struct id *party,
                   void (*visit)(void *context, const struct tray_entry *entry), void *context);
 uint64_t tray_looks(const struct tray *tray); /* what takes with a filter cost so far: actions that were held against it */

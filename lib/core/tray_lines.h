@@ -20,10 +20,10 @@ struct line {
     struct pecktable_heap ready; /* piles, by the arrival of their first */
 };
 
-/* A duckling as a target or a sender of what is in the tray. Lives while something counts on it. */
+/* A duckling as a target or a sender of what is in the tray, or a context that something came under. Lives while something counts on it. */
 struct party {
     struct idtable_node by_id;
-    size_t as_target, as_sender, pending;
+    size_t as_target, as_sender, as_context, pending;
     struct idtable lines;        /* to it, by sender */
     struct idtable kinds;        /* of what is ready for it, by action */
     uint64_t turns;              /* that were given out */
@@ -33,7 +33,7 @@ struct party {
 struct slot {
     struct pecktable_node node;
     struct tray_entry entry;
-    struct party *target, *sender;
+    struct party *target, *sender, *context; /* context: NULL: none */
     struct line *line;
     struct id kind;    /* stands for the action */
     struct pile *pile; /* while it is ready */

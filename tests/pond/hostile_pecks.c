@@ -14,7 +14,8 @@ static struct bytes seal(struct pond *pond, const struct author *author, struct 
     struct bytes body;
 
     peck->network = bytes_of_text(POND_NETWORK);
-    peck->created_ms = fox_wall_ms(pond);
+    if (peck->created_ms == 0)
+        peck->created_ms = fox_wall_ms(pond);
     peck->expires_ms = peck->created_ms + HOUR_MS;
     dice_fill(&pond->hostile_dice, peck->nonce, sizeof peck->nonce);
     if (peck_pack(peck, arena, &body) != PECK_OK)
@@ -92,6 +93,46 @@ static struct bytes chain_of(const struct pond *pond, uint32_t host, const struc
     return bytes_of(NULL, 0);
 }
 
+/* By a context's key: of its own, that a duckling lost, or that nobody issued; for whatever it likes, and as of
+ * any time. */
+static void ask_under(struct pond *pond, struct pond_node *node, const struct id *to, uint32_t host,
+                      struct arena *arena)
+{
+    static const char *const wanted[] = {"query", "query", "other", "grant.revoke"};
+    struct author under = node->hostile->duck;
+    struct stolen_context stolen;
+    struct bytes context, wire;
+    struct peck peck = {.to = *to, .kind = PECK_ACTION, .payload = bytes_of_text("{}")};
+    uint8_t seed[SEED_SIZE];
+    uint32_t other;
+
+    if (dice_below(&pond->hostile_dice, 4) > 0 &&
+        contexts_any_stolen(pond, &pond->hostile_dice, &stolen)) {
+        under.id = stolen.duck;
+        under.chain = chain_of(pond, stolen.node, &stolen.duck);
+        context = stolen.wire;
+        memcpy(seed, stolen.seed, sizeof seed);
+        if (dice_below(&pond->hostile_dice, 3) == 0)
+            peck.created_ms = stolen.issued_ms; /* as if it had been in time */
+    } else if (dice_below(&pond->hostile_dice, 3) == 0 &&
+               life_any_duck(pond, &pond->hostile_dice, &under.id, &other)) {
+        under.chain = chain_of(pond, other, &under.id);
+        context = contexts_make(pond, under.chain, &under.id, under.key, false, seed, arena);
+    } else {
+        context = contexts_make(pond, under.chain, &under.id, under.key, true, seed, arena);
+    }
+    if (context.size == 0 || under.chain.size == 0 || id_equal(&under.id, to))
+        return;
+    peck.from = under.id;
+    peck.action = bytes_of_text(wanted[dice_below(&pond->hostile_dice, 4)]);
+    if (dice_below(&pond->hostile_dice, 4) == 0)
+        peck.grant = grants_any_wire(pond, &pond->hostile_dice);
+    under.key = identity_key_new(seed);
+    wire = seal(pond, &under, &peck, arena);
+    identity_key_free(under.key);
+    send(pond, node, host, chain_with_context(under.chain, context, arena), wire, arena);
+}
+
 void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
 {
     const struct hostile *hostile = node->hostile;
@@ -105,7 +146,11 @@ void fox_peck(struct pond *pond, struct pond_node *node, struct arena *arena)
         to = hostile->friend;
         host = hostile->friend_host;
     }
-    switch (dice_below(&pond->hostile_dice, 8)) {
+    switch (dice_below(&pond->hostile_dice, 10)) {
+    case 8:
+    case 9:
+        ask_under(pond, node, &to, host, arena);
+        break;
     case 0: /* in the name of one that may be bonded */
         if (life_any_duck(pond, &pond->hostile_dice, &from, &other) && !id_equal(&from, &to))
             ask(pond, node, &liar, &from, &to, host, arena);

@@ -227,6 +227,11 @@ static void say_faults(const struct pond_figures *figures)
            (unsigned long long)figures->grants, (unsigned long long)figures->grants_revoked,
            (unsigned long long)figures->pecks_granted);
     printf("lobster binds: %llu times one was live\n", (unsigned long long)figures->lobsters_live);
+    printf("contexts: %llu issued, %llu revoked; %llu pecks kept under one, %llu of them under a "
+           "stolen one\n",
+           (unsigned long long)figures->contexts, (unsigned long long)figures->contexts_revoked,
+           (unsigned long long)figures->pecks_under,
+           (unsigned long long)figures->pecks_under_stolen);
     printf("vouchers: %llu held in the end, %llu of them taken back\n",
            (unsigned long long)figures->vouchers, (unsigned long long)figures->vouchers_void);
     printf("contradictions: %llu identities in quarantine in the end\n",
@@ -363,6 +368,10 @@ static void add_figures(struct pond_figures *sum, struct pond *pond)
     sum->grants_revoked += one.grants_revoked;
     sum->lobsters_live += one.lobsters_live;
     sum->pecks_granted += one.pecks_granted;
+    sum->contexts += one.contexts;
+    sum->contexts_revoked += one.contexts_revoked;
+    sum->pecks_under += one.pecks_under;
+    sum->pecks_under_stolen += one.pecks_under_stolen;
     sum->fox_pecks += one.fox_pecks;
     sum->fox_pecks_covered += one.fox_pecks_covered;
     sum->fox_pecks_handed_out += one.fox_pecks_handed_out;

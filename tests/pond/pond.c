@@ -53,6 +53,7 @@ struct pond *pond_new(const struct pond_wish *wish)
     pond->life = life_new();
     pond->grants = grants_of_pond_new();
     pond->lobsters = lobsters_of_pond_new();
+    pond->contexts = contexts_of_pond_new();
     pond->operators = operators_new(wish->seed);
     for (uint32_t i = 0; i < pond->count; i++)
         node_born(pond, i, i >= wish->nodes);
@@ -92,6 +93,7 @@ void pond_free(struct pond *pond)
     life_free(pond->life);
     grants_of_pond_free(pond->grants);
     lobsters_of_pond_free(pond->lobsters);
+    contexts_of_pond_free(pond->contexts);
     operators_free(pond->operators);
     frames_free(pond->frames);
     records_free(pond->records);

@@ -173,6 +173,8 @@ struct pond_figures {
     uint64_t brought, collected;               /* pecks to perches; and from them, opened by their owners */
     uint64_t grants, grants_revoked, pecks_granted; /* revoked by a peck that was answered */
     uint64_t lobsters_live;      /* said so by the end that began it: anew after each renewal */
+    uint64_t contexts, contexts_revoked;       /* issued, or issued anew */
+    uint64_t pecks_under, pecks_under_stolen;  /* kept under one; whose key foxes have, so anybody may have said it */
     uint64_t fox_pecks, fox_pecks_covered, fox_pecks_handed_out; /* of hostile senders: kept; under a bond */
     uint64_t contradicted;                     /* identities in quarantine at the first node, in the end */
     uint64_t vouchers, vouchers_void;          /* held in the end; of these such as were taken back */

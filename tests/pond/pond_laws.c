@@ -109,6 +109,8 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
         laws_judge_withdrawn(pond, node, &effect->record.item);
     } else if (effect->kind == EFFECT_KEEP_PECK) {
         laws_judge_peck(pond, node, effect, is_kept);
+    } else if (effect->kind == EFFECT_KEEP_CONTEXT && is_kept) {
+        contexts_hear_kept(pond, effect->context);
     } else if (effect->kind == EFFECT_KEEP_BOND) {
         laws_judge_bond(pond, node, effect->bond);
     } else if (effect->kind == EFFECT_KEEP_LOBSTER && is_kept) {

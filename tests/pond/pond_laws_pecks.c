@@ -47,8 +47,9 @@ static void judge_received(struct pond *pond, struct pond_node *node, const stru
                            struct watched *watched)
 {
     const struct owner *owner = records_owner(pond->records, &effect->peck.from);
+    bool is_stolen = laws_judge_under(pond, node, effect);
 
-    if (owner && !owner->hostile && watched->from != owner->node)
+    if (owner && !owner->hostile && !is_stolen && watched->from != owner->node)
         law_broken(pond, "no peck is kept that its sender did not send",
                    "%s keeps one in the name of a duckling of %s", node->name,
                    pond->nodes[owner->node].name);

@@ -430,6 +430,10 @@ void life_step(struct pond *pond)
         lobsters_step(pond);
         return;
     }
+    if (dice_below(&pond->life_dice, 8) == 0) {
+        contexts_step(pond);
+        return;
+    }
     switch (dice_below(&pond->life_dice, 16)) {
     case 0:
         if (dice_below(&pond->life_dice, 2)) {

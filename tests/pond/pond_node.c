@@ -373,17 +373,28 @@ static void send_partials(struct pond *pond, struct pond_node *node, const struc
     }
 }
 
+static const struct context *read_context(struct bytes wire, struct arena *arena)
+{
+    struct context *context = wire.size > 0 ? arena_take(arena, sizeof *context) : NULL;
+
+    if (context && context_read(wire, arena, context) != CONTEXT_OK)
+        assert(!"a stored context can be read");
+    return context;
+}
+
 static void send_stored(struct pond *pond, struct pond_node *node, const struct effect *effect)
 {
     bool is_peck = effect->kind == EFFECT_SEND_PECK;
     const struct kept_peck *peck =
         disk_peck(&node->store, is_peck ? BOX_OUT : BOX_IN, &effect->send_stored.peck);
     const struct id *to = &effect->send_stored.node;
+    struct bytes chain;
     struct arena arena;
 
     if (!peck)
         return;
     arena_init(&arena, 4 * MIB);
+    chain = chain_with_context(peck->chain, peck->context, &arena);
     if (is_peck && id_equal(to, &node->id)) {
         struct message *message = message_make();
         struct envelope envelope;
@@ -392,6 +403,7 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
         message->event.node = node->id;
         message->event.peck.wire = peck->wire;
         message->event.peck.chain = peck->chain;
+        message->event.peck.context = read_context(peck->context, &message->arena);
         message->event.peck.cancelled = effect->send_stored.cancelled;
         if (envelope_parse(peck->wire, ENVELOPE_PECK, &message->arena, &envelope) !=
                 ENVELOPE_TAKEN ||
@@ -400,7 +412,7 @@ static void send_stored(struct pond *pond, struct pond_node *node, const struct 
         node_take(pond, node, message);
     } else if (is_peck) {
         network_send(pond, node, to, FRAME_PECK,
-                     frame_pack_peck_again(peck->chain, peck->wire, effect->send_stored.partials,
+                     frame_pack_peck_again(chain, peck->wire, effect->send_stored.partials,
                                            effect->send_stored.cancelled, &arena));
     } else {
         send_partials(pond, node, peck, effect);

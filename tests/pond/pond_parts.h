@@ -138,6 +138,8 @@ struct kept_peck {
     enum tray_place place;
     uint32_t attempt;
     uint64_t expires_ms, lease_until_ms; /* wall */
+    struct bytes context;                /* that it was signed under, packed; empty: none */
+    struct id carrier;                   /* …and of whom its revocation is */
     struct bytes action, thread, wire, chain, receipts[2], receipt_chains[2];
     const struct kept_partial *partials; /* the last; NULL: none */
     bool cancelling;
@@ -162,6 +164,8 @@ struct pond_store {
     struct held_set records;
     struct hosted *ducklings;
     size_t duckling_count, duckling_capacity;
+    struct kept_context *contexts;
+    size_t context_count, context_capacity;
     struct bond *bonds;
     size_t bond_count, bond_capacity;
     struct grant_row *grants;
@@ -423,6 +427,7 @@ struct pond {
     struct life *life;
     struct pond_grants *grants;
     struct pond_lobsters *lobsters;
+    struct pond_contexts *contexts;
     struct operators *operators;
     uint64_t ticket, looked_at_ms;
     struct change *changes;
@@ -513,6 +518,24 @@ void laws_judge_lobster_ends(struct pond *pond); /* when all hold the same */
 struct order *life_ask(struct pond *pond, struct message *message, enum order_kind kind,
                        const struct id *duckling);
 void life_about_grant(struct pond *pond, uint64_t number);
+
+/* ---- contexts ---- */
+struct stolen_context {
+    struct id duck;
+    uint32_t node;               /* where it lives */
+    struct bytes wire;
+    uint8_t seed[SEED_SIZE];
+    uint64_t issued_ms;          /* wall */
+};
+struct pond_contexts *contexts_of_pond_new(void);
+void contexts_of_pond_free(struct pond_contexts *contexts);
+void contexts_step(struct pond *pond);
+bool contexts_any_stolen(struct pond *pond, struct dice *dice, struct stolen_context *stolen);
+struct bytes contexts_make(struct pond *pond, struct bytes chain, const struct id *duck,
+                           const struct identity_key *key, bool is_own, uint8_t seed[SEED_SIZE],
+                           struct arena *arena);
+void contexts_hear_kept(struct pond *pond, const struct kept_context *kept);
+bool laws_judge_under(struct pond *pond, struct pond_node *node, const struct effect *effect);
 
 struct life *life_new(void);
 void life_free(struct life *life);

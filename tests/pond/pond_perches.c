@@ -99,7 +99,8 @@ void perform_deposit(struct pond *pond, struct pond_node *node, const struct eff
     pond->sums.brought++;
     arena_init(&arena, 4 * MIB);
     network_send(pond, node, &deposit->perch, FRAME_DEPOSIT,
-                 frame_pack_deposit(deposit, peck->chain, peck->wire, &arena));
+                 frame_pack_deposit(deposit, chain_with_context(peck->chain, peck->context, &arena),
+                                    peck->wire, &arena));
     arena_free(&arena);
 }
 

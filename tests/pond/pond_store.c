@@ -60,6 +60,7 @@ void disk_close(struct pond_store *store)
     arena_free(&store->memory);
     held_set_free(&store->records);
     memory_give_back(store->ducklings);
+    memory_give_back(store->contexts);
     memory_give_back(store->bonds);
     memory_give_back(store->grants);
     memory_give_back(store->lobsters);
@@ -172,6 +173,22 @@ static void keep_bond(struct pond_store *store, const struct bond *bond)
 }
 
 /* A power cut takes none of it back: then more was used than is known elsewhere, never less. */
+static void drop_context(struct pond_store *store, const struct id *carrier)
+{
+    for (size_t i = 0; i < store->context_count; i++)
+        if (id_equal(&store->contexts[i].carrier, carrier))
+            store->contexts[i] = store->contexts[--store->context_count];
+}
+
+static void keep_context(struct pond_store *store, const struct kept_context *kept)
+{
+    drop_context(store, &kept->carrier);
+    store->contexts = grow(store->contexts, store->context_count, &store->context_capacity,
+                           sizeof *store->contexts);
+    store->contexts[store->context_count] = *kept;
+    store->contexts[store->context_count++].wire = arena_copy(&store->memory, kept->wire);
+}
+
 static void drop_grant(struct pond_store *store, const struct id *block)
 {
     for (size_t i = 0; i < store->grant_count; i++)
@@ -231,6 +248,10 @@ static void keep_peck(struct pond_store *store, const struct effect *effect)
     peck->thread = arena_copy(&store->memory, effect->peck.thread);
     peck->wire = arena_copy(&store->memory, effect->peck.wire);
     peck->chain = arena_copy(&store->memory, effect->peck.chain);
+    if (effect->peck.context) {
+        peck->context = arena_copy(&store->memory, effect->peck.context->wire);
+        peck->carrier = effect->peck.context->carrier;
+    }
     idtable_add(&store->pecks[peck->box - 1], &peck->by_id);
     store->in_order =
         grow(store->in_order, store->peck_count, &store->peck_capacity, sizeof *store->in_order);
@@ -399,6 +420,12 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
     case EFFECT_DROP_BOND:
         drop_bond(store, &effect->bond->id);
         break;
+    case EFFECT_KEEP_CONTEXT:
+        keep_context(store, effect->context);
+        break;
+    case EFFECT_DROP_CONTEXT:
+        drop_context(store, &effect->context->carrier);
+        break;
     case EFFECT_KEEP_GRANT:
         keep_grant(store, effect->grant);
         break;
@@ -553,6 +580,7 @@ static void give_received(struct pond_node *node, const struct kept_peck *peck,
                                          .hash = peck->hash,
                                          .from = peck->from,
                                          .to = peck->to,
+                                         .context = peck->carrier,
                                          .kind = peck->kind,
                                          .state = peck->state,
                                          .place = peck->place,
@@ -575,6 +603,11 @@ void disk_restore(struct pond *pond, struct pond_node *node, const struct moment
     event.kind = EVENT_RESTORED_DUCKLING;
     for (size_t i = 0; i < store->duckling_count; i++) {
         event.duckling = store->ducklings[i];
+        agent_step(node->agent, &event, unheard);
+    }
+    event.kind = EVENT_RESTORED_CONTEXT;
+    for (size_t i = 0; i < store->context_count; i++) {
+        event.context = store->contexts[i];
         agent_step(node->agent, &event, unheard);
     }
     event.kind = EVENT_RESTORED_BOND;

@@ -138,6 +138,8 @@ struct restored {
     struct version floor;
     size_t grants;
     struct grant_row grant;
+    size_t contexts;
+    struct kept_context context; /* the last */
 };
 
 static inline void restored_take(void *context, const struct event *event)
@@ -158,6 +160,11 @@ static inline void restored_take(void *context, const struct event *event)
         for (size_t i = 0; i < event->duckling.profile.capability_count; i++)
             restored->duckling.profile.capabilities[i] =
                 arena_copy(&restored->bed->arena, event->duckling.profile.capabilities[i]);
+        break;
+    case EVENT_RESTORED_CONTEXT:
+        restored->contexts++;
+        restored->context = event->context;
+        restored->context.wire = arena_copy(&restored->bed->arena, event->context.wire);
         break;
     case EVENT_RESTORED_BOND:
         restored->bonds++;

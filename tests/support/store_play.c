@@ -31,6 +31,7 @@ struct writer {
     struct effect own;                    /* this node's record; kind 0: none yet */
     size_t records;
     bool bound;  /* a lobster bind is there */
+    bool issued; /* a context is there */
     size_t held; /* the turn whose perched peck and pre-key are there; 0: none */
 };
 
@@ -356,6 +357,20 @@ static void bind(struct writer *writer, struct played_turn *turn, size_t number)
     writer->bound = !is_over;
 }
 
+/* Bob's context: issued anew each time, and over now and then. */
+static void issue(struct writer *writer, struct played_turn *turn, size_t number)
+{
+    struct kept_context *kept = arena_take(&writer->play->arena, sizeof *kept);
+    bool is_over = writer->issued && dice_below(&writer->dice, 3) == 0;
+
+    *kept = author_context(&writer->play->bob, 40, THINGS_WALL_MS + number, &writer->play->arena);
+    add(turn,
+        (struct effect){.kind = is_over ? EFFECT_DROP_CONTEXT : EFFECT_KEEP_CONTEXT,
+                        .context = kept},
+        0);
+    writer->issued = !is_over;
+}
+
 static void write_turn(struct writer *writer, size_t number)
 {
     struct play *play = writer->play;
@@ -382,6 +397,8 @@ static void write_turn(struct writer *writer, size_t number)
         hold(writer, turn, number);
     else if (dice_below(&writer->dice, 10) == 0)
         bind(writer, turn, number);
+    else if (dice_below(&writer->dice, 10) == 0)
+        issue(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
         use_grant(writer, turn, number);
     else if (dice_below(&writer->dice, 6) == 0)
@@ -537,6 +554,7 @@ struct expected {
     bool is_rotated;
     uint64_t floor_ms, voucher_until_ms, trust_until_ms;
     uint64_t lobster;           /* the turn that it is of; 0: there is none */
+    struct id context;          /* of it; zero: there is none */
     uint64_t perched, pre_keys; /* sums of the turns that they are of */
     struct told_tier told_tier;
     struct grant_row grants[PLAY_GRANT_BLOCKS]; /* zero: not there */
@@ -574,6 +592,10 @@ static void expect_effect(struct expected *expected, const struct played_effect 
     } else if (effect->kind == EFFECT_KEEP_LOBSTER || effect->kind == EFFECT_DROP_LOBSTER) {
         expected->lobster =
             effect->kind == EFFECT_KEEP_LOBSTER ? effect->lobster.lobster->lease_ms : 0;
+    } else if (effect->kind == EFFECT_KEEP_CONTEXT) {
+        expected->context = effect->context->id;
+    } else if (effect->kind == EFFECT_DROP_CONTEXT) {
+        expected->context = (struct id){0};
     } else if (effect->kind == EFFECT_KEEP_PERCHED) {
         expected->perched += effect->perched.entry.number;
     } else if (effect->kind == EFFECT_DROP_PERCHED) {
@@ -611,6 +633,7 @@ struct found {
     bool records_in_order, seeds_hold, is_bob, is_rotated_bob; /* key and chain, both of one time */
     uint64_t voucher_until_ms, perched, pre_keys, lobster;
     struct told_tier told_tier;
+    struct id context;
     struct grant_row grants[PLAY_GRANT_BLOCKS];
     struct metrics_content counters;
     struct version floor;
@@ -639,6 +662,22 @@ static void note_duckling(struct found *found, const struct hosted *duckling)
     found->is_rotated_bob = is_same_key(duckling, &found->play->rotated);
 }
 
+/* With its key. */
+static void note_context(struct found *found, const struct kept_context *kept)
+{
+    struct identity_key *key = identity_key_new(kept->seed);
+    struct public_key public = identity_key_public(key);
+    struct context context;
+    struct arena arena;
+
+    identity_key_free(key);
+    arena_init(&arena, PARSE_BUDGET(CONTEXT_SIZE_MAX));
+    if (context_read(kept->wire, &arena, &context) == CONTEXT_OK &&
+        memcmp(public.bytes, context.public_key.bytes, PUBLIC_KEY_SIZE) == 0)
+        found->context = context.id;
+    arena_free(&arena);
+}
+
 static void note_restored(void *context, const struct event *event)
 {
     struct found *found = context;
@@ -651,6 +690,8 @@ static void note_restored(void *context, const struct event *event)
         found->lobster = event->lobster.nonce[0] == (uint8_t)event->lobster.lease_ms
                              ? event->lobster.lease_ms
                              : UINT64_MAX;
+    else if (event->kind == EVENT_RESTORED_CONTEXT)
+        note_context(found, &event->context);
     else if (event->kind == EVENT_RESTORED_PERCHED)
         found->perched += event->perched.number;
     else if (event->kind == EVENT_RESTORED_PRE_KEY)
@@ -758,6 +799,8 @@ static const char *check_counts(const struct found *found, const struct expected
 {
     if (found->bonds != expected->bonds)
         return "a bond is lost, or is back";
+    if (!id_equal(&found->context, &expected->context))
+        return "a context is not as it was kept";
     if (found->lobster != expected->lobster)
         return "a lobster bind is not as it was kept";
     if (found->perched != expected->perched)

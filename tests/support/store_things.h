@@ -72,6 +72,35 @@ static inline struct bytes author_rotated_chain(const struct author *author, str
     return wire;
 }
 
+/* A context of the author, whose key is of the byte `number`; it keeps its carrier, whenever it is issued. */
+static inline struct kept_context author_context(const struct author *author, uint8_t number,
+                                                 uint64_t issued_ms, struct arena *arena)
+{
+    static const struct bytes scope = {(const uint8_t *)"data.*", 6};
+    struct kept_context kept = {.duckling = author->id, .why = "issued"};
+    struct context_wish wish = {.identity = author->id,
+                                .name = bytes_of_text("deploys"),
+                                .scopes = &scope,
+                                .scope_count = 1,
+                                .issued_ms = issued_ms,
+                                .not_after_ms = THINGS_WALL_MS + DAY_MS};
+    struct identity_key *key;
+    struct context context;
+    struct chain chain;
+
+    memset(kept.seed, number, SEED_SIZE);
+    key = identity_key_new(kept.seed);
+    wish.public_key = identity_key_public(key);
+    identity_key_free(key);
+    assert(chain_open(author->chain, arena, &chain) == CERTIFICATE_TAKEN);
+    wish.certificate = chain.certificates[0].hash;
+    assert(context_make(&wish, author->key, arena, &kept.wire) == CONTEXT_OK);
+    assert(context_read(kept.wire, arena, &context) == CONTEXT_OK);
+    kept.carrier = context.carrier;
+    kept.id = context.id;
+    return kept;
+}
+
 static inline void author_free(struct author *author)
 {
     identity_key_free(author->key);

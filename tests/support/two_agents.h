@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NETWORK "pond"
@@ -33,7 +34,8 @@ struct kept_peck {
 struct reply {
     uint64_t ticket;
     enum refusal_code code;
-    struct id peck, duckling, bond;
+    char message[512]; /* when refused */
+    struct id peck, duckling, bond, certificate;
     enum peck_state state;
     bool replayed;
     uint64_t retry_after_ms;
@@ -66,6 +68,8 @@ struct node {
     size_t bonds_made, bonds_ended, ends_told, refused_frames;
     size_t terms_told, limits_told, counts_kept, grants_kept;
     struct grant_change last_grant;
+    size_t contexts_kept, contexts_dropped;
+    struct kept_context last_context;
     size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
     struct bond_count last_use, last_thread; /* as they were kept last */
@@ -121,7 +125,11 @@ static inline void keep(struct node *node, const struct effect *effect)
                                .thread = arena_copy(&node->memory, effect->peck.thread),
                                .state = effect->peck.state,
                                .wire = arena_copy(&node->memory, effect->peck.wire),
-                               .chain = arena_copy(&node->memory, effect->peck.chain)};
+                               .chain = chain_with_context(
+                                   arena_copy(&node->memory, effect->peck.chain),
+                                   effect->peck.context ? effect->peck.context->wire
+                                                        : bytes_of(NULL, 0),
+                                   &node->memory)};
         break;
     case EFFECT_KEEP_STATE:
         peck = find(node, effect->state.box, &effect->state.peck);
@@ -182,6 +190,14 @@ static inline void keep(struct node *node, const struct effect *effect)
     case EFFECT_KEEP_COUNT:
         node->counts_kept++;
         *(effect->count.is_thread ? &node->last_thread : &node->last_use) = effect->count;
+        break;
+    case EFFECT_KEEP_CONTEXT:
+        node->last_context = *effect->context;
+        node->last_context.wire = arena_copy(&node->memory, effect->context->wire);
+        node->contexts_kept++;
+        break;
+    case EFFECT_DROP_CONTEXT:
+        node->contexts_dropped++;
         break;
     case EFFECT_KEEP_GRANT:
         node->grants_kept++;
@@ -315,6 +331,7 @@ static inline void note_reply(struct node *node, const struct effect *effect)
                             .peck = effect->reply.peck,
                             .duckling = effect->reply.duckling,
                             .bond = effect->reply.bond,
+                            .certificate = effect->reply.certificate,
                             .state = effect->reply.state,
                             .replayed = effect->reply.replayed,
                             .retry_after_ms = effect->reply.retry_after_ms,
@@ -326,6 +343,8 @@ static inline void note_reply(struct node *node, const struct effect *effect)
         reply->wanted[i] = effect->reply.wanted[i];
         reply->wanted[i].body = arena_copy(&node->memory, effect->reply.wanted[i].body);
     }
+    if (reply->code != REFUSAL_NONE)
+        snprintf(reply->message, sizeof reply->message, "%s", effect->reply.message);
     reply->lobster_count = effect->reply.lobster_count;
     if (reply->lobster_count > 0)
         reply->lobster = effect->reply.lobsters[0];

@@ -998,7 +998,7 @@ static const char back_to_version_2[] =
     "ALTER TABLE peck DROP COLUMN conversation;"
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
-    "DROP TABLE lobster;"
+    "DROP TABLE lobster; DROP TABLE context; DROP TABLE peck_context; DROP TABLE shown_context;"
     "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
     "ALTER TABLE hosted DROP COLUMN outgrown;"
     "PRAGMA user_version = 2";
@@ -1127,7 +1127,8 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
     struct hosted hosted = bob_hosted();
     struct grant_change change = grant_used(1, 1, 0);
     struct bond bond = {.id = {.bytes = {5}}, .requester = bed.alice.id, .approver = bed.bob.id};
-    struct effect effects[8] = {
+    struct kept_context context = author_context(&bed.bob, 40, THINGS_WALL_MS, &bed.arena);
+    struct effect effects[9] = {
         {.kind = EFFECT_KEEP_BOND, .bond = &bond},
         {.kind = EFFECT_KEEP_DUCKLING, .duckling = &hosted},
         make_duckling_record(&bed.alice, &bed.node.id, "Al", "", NULL, THINGS_WALL_MS, &bed.arena),
@@ -1136,6 +1137,7 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
         {.kind = EFFECT_KEEP_PROOF},
         {.kind = EFFECT_KEEP_COUNT, .count = {.bond = bond.id, .is_thread = true}},
         {.kind = EFFECT_KEEP_GRANT, .grant = &change},
+        {.kind = EFFECT_KEEP_CONTEXT, .context = &context},
     };
     struct restored restored;
 
@@ -1147,10 +1149,10 @@ START_TEST(what_is_restored_comes_in_the_order_of_events)
 
     bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
     bed_send(&bed, PECK_SENT, &(struct peck_wish){0});
-    bed_keep(&bed, effects, 8);
+    bed_keep(&bed, effects, 9);
     bed_restore(&bed, &later, &restored);
-    ck_assert_uint_eq(restored.count, 9);
-    for (size_t i = 0; i < 9; i++)
+    ck_assert_uint_eq(restored.count, 10);
+    for (size_t i = 0; i < 10; i++)
         ck_assert_int_eq(restored.kinds[i], EVENT_RESTORED_DUCKLING + (int)i);
 }
 END_TEST

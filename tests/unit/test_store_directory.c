@@ -925,7 +925,7 @@ static const char back_to_version_1[] =
     "ALTER TABLE peck DROP COLUMN conversation;"
     "DROP TABLE grant_block; DROP TABLE revocation; DROP TABLE pre_key; DROP TABLE perched; DROP "
     "TABLE deposit;"
-    "DROP TABLE lobster;"
+    "DROP TABLE lobster; DROP TABLE context; DROP TABLE peck_context; DROP TABLE shown_context;"
     "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
     "ALTER TABLE hosted DROP COLUMN outgrown;"
     "PRAGMA user_version = 1";

@@ -365,7 +365,7 @@ START_TEST(the_database_of_a_later_release_is_left_alone)
     change_file("PRAGMA user_version = 99");
     ck_assert_int_eq(bed_try_open(&bed), FAULT_STORE_NEWER);
     bed.store = NULL;
-    change_file("PRAGMA user_version = 13");
+    change_file("PRAGMA user_version = 14");
     bed_open(&bed);
 }
 END_TEST

@@ -1,0 +1,50 @@
+/* Contexts of ducklings that live here. */
+#include "local_parts.h"
+#include "store.h"
+#include "wire/local.pb-c.h"
+
+static ProtobufCBinaryData bytes_for(struct bytes bytes)
+{
+    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
+}
+
+static Duck__ContextView *compose(struct local_view *view, const struct stored_context *stored)
+{
+    Duck__ContextView *composed = local_new(view, sizeof *composed);
+    const struct context *context = &stored->context;
+
+    duck__context_view__init(composed);
+    composed->certificate_id = local_id(view, ID_CERTIFICATE, &context->id);
+    composed->duckling = local_id(view, ID_DUCKLING, &context->identity);
+    composed->context = bytes_for(context->name);
+    composed->scopes = local_new(view, context->scope_count * sizeof *composed->scopes);
+    for (size_t i = 0; i < context->scope_count; i++)
+        composed->scopes[i] = bytes_for(context->scopes[i]);
+    composed->n_scopes = context->scope_count;
+    composed->issued_ms = context->issued_ms;
+    composed->not_after_ms = context->not_after_ms;
+    composed->revoked_ms = stored->revoked_ms;
+    composed->public_key = bytes_for(bytes_of(context->public_key.bytes, PUBLIC_KEY_SIZE));
+    composed->envelope = bytes_for(context->wire);
+    return composed;
+}
+
+void local_view_contexts(struct local_view *view, const void *asked, void *reply)
+{
+    const Duck__ContextsQuery *query = asked;
+    Duck__ContextList *list = local_new(view, sizeof *list);
+    struct stored_context *stored = local_new(view, CONTEXTS_PER_DUCKLING_MAX * sizeof *stored);
+    Duck__Reply *answer = reply;
+    struct id duckling = {0};
+
+    if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &duckling, reply))
+        return;
+    duck__context_list__init(list);
+    list->n_contexts = store_view_contexts(view->reader, &duckling, &view->scratch, stored,
+                                           CONTEXTS_PER_DUCKLING_MAX);
+    list->contexts = local_new(view, (list->n_contexts + 1) * sizeof *list->contexts);
+    for (size_t i = 0; i < list->n_contexts; i++)
+        list->contexts[i] = compose(view, &stored[i]);
+    answer->answer_case = DUCK__REPLY__ANSWER_CONTEXTS;
+    answer->contexts = list;
+}
