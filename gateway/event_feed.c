@@ -329,6 +329,25 @@ static int note_revocation(struct event_feed *feed, const Duck__AuditView *entry
     return note(feed, &owner, HAPPENED_REVOKED, entry, "", data);
 }
 
+/* Its name is the first line; how many of its scopes the log has is not told, so none is. */
+static int note_issued(struct event_feed *feed, const Duck__AuditView *entry)
+{
+    struct bytes lines = bytes_of(entry->detail.data, entry->detail.len);
+    const uint8_t *end = lines.size ? memchr(lines.data, '\n', lines.size) : NULL;
+    struct gate_duckling owner;
+    json_t *data;
+    bool found;
+    int fault = find_owner(feed, entry->duckling, &owner, &found);
+
+    if (fault || !found)
+        return fault;
+    data = data_of(entry->duckling, "");
+    reply_word(data, "certificate_id", entry->subject);
+    reply_text(data, "context",
+               bytes_of(lines.data, end ? (size_t)(end - lines.data) : lines.size));
+    return note(feed, &owner, HAPPENED_CERTIFICATE, entry, "", data);
+}
+
 /* Both ends have an entry of their own where they live on one node. */
 static int note_lobster(struct event_feed *feed, const Duck__AuditView *entry, const char *step)
 {
@@ -359,6 +378,8 @@ static int look_at(struct event_feed *feed, const Duck__AuditView *entry)
         return note_bond(feed, entry, HAPPENED_BOND);
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_BOND_ENDED)))
         return note_bond(feed, entry, HAPPENED_UNPECK);
+    if (!strcmp(entry->kind, audit_kind_name(AUDIT_CONTEXT_ISSUED)))
+        return note_issued(feed, entry);
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_REVOKED)))
         return note_revocation(feed, entry);
     if (!strcmp(entry->kind, audit_kind_name(AUDIT_LOBSTER_CONFIRMED)))

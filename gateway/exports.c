@@ -33,14 +33,19 @@ static bool read_key(struct exchange *exchange, struct public_key *key, struct i
     return false;
 }
 
+/* What contexts a duckling has is for its owner: others see those that it pecks them under. */
 static void tell_json(struct exchange *exchange)
 {
-    exchange_answer_entity(exchange, view_certificate(exchange->reply->certificate));
+    bool is_own = exchange->match.id.size == 0;
+    const Duck__CertificateAnswer *answer = exchange->reply->certificate;
+
+    exchange_answer_entity(exchange,
+                           is_own ? view_own_certificate(answer) : view_certificate(answer));
 }
 
 static void tell_chain(struct exchange *exchange)
 {
-    exchange_answer(exchange, 200, view_certificate(exchange->reply->certificate));
+    exchange_answer(exchange, 200, view_own_certificate(exchange->reply->certificate));
 }
 
 static void tell_raw(struct exchange *exchange)

@@ -58,9 +58,11 @@ static bool read_subject(struct exchange *exchange, struct look *look)
     if (!query_text(exchange, "subject", ID_TEXT_SIZE, &look->subject))
         return false;
     if (!look->subject || form_is_id(ID_PECK, bytes_of_text(look->subject)) ||
-        form_is_id(ID_BOND, bytes_of_text(look->subject)))
+        form_is_id(ID_BOND, bytes_of_text(look->subject)) ||
+        form_is_id(ID_CERTIFICATE, bytes_of_text(look->subject)))
         return true;
-    form_refuse(exchange, "bad_member", "subject", "subject must be the id of a peck or of a bond");
+    form_refuse(exchange, "bad_member", "subject",
+                "subject must be the id of a peck, of a bond or of a context");
     return false;
 }
 

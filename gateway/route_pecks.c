@@ -95,6 +95,21 @@ static bool read_grant(struct exchange *exchange, Duck__SendOrder *order)
     return true;
 }
 
+static bool read_context(struct exchange *exchange, Duck__SendOrder *order)
+{
+    const char *text = NULL;
+
+    if (!form_text(exchange, "context", FORM_OPTIONAL, NAME_MAX_BYTES, &text))
+        return false;
+    if (text && *text && order->kind != PECK_ACTION) {
+        form_refuse(exchange, "bad_member", "context",
+                    "only actions are pecked under a context; a request for a bond is not");
+        return false;
+    }
+    order->context = data_of_text(text);
+    return true;
+}
+
 static bool read_scopes(struct exchange *exchange, ProtobufCBinaryData **scopes, size_t *count,
                         bool *are_given)
 {
@@ -177,7 +192,8 @@ void route_peck(struct exchange *exchange)
     is_bond = is_bond || (!is_action && form_has(exchange, "scopes"));
     if (!exchange_acting(exchange, true) || !read_target(exchange, &order) ||
         !(is_bond ? read_bond_request(exchange, &order) : read_action(exchange, &order)) ||
-        !read_grant(exchange, &order) || !read_rest(exchange, &order))
+        !read_grant(exchange, &order) || !read_context(exchange, &order) ||
+        !read_rest(exchange, &order))
         return;
     order.from = exchange->acting_text;
     request.order_case = DUCK__REQUEST__ORDER_SEND;

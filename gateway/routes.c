@@ -67,7 +67,7 @@ static const struct route routes[] = {
 
     {"POST", "/beak/peck", ROUTE_BEARER, ROUTE_PECK, route_peck,
      "target action payload target_duckling_id peck_type scopes message thread reply_to "
-     "expires_in wait duckling_id grant",
+     "expires_in wait duckling_id grant context",
      "duckling_id", ROUTE_NODE_CREATES},
     {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
      "box state with thread after limit cursor duckling_id", ROUTE_PLAIN},
@@ -153,10 +153,12 @@ static const struct route routes[] = {
      "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate, NULL,
      "format duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate_issue,
+     "context scopes not_after duckling_id", "duckling_id", ROUTE_CREATES},
     {"POST", "/beak/certificate/verify", ROUTE_ALL, ROUTE_CERT, route_certificate_verify,
      "chain revocation at did", NULL, ROUTE_PLAIN},
     {"POST", "/beak/certificate/revoke", ROUTE_BEARER, ROUTE_CERT, route_certificate_revoke,
-     "reason duckling_id", "duckling_id", ROUTE_PLAIN},
+     "reason certificate_id duckling_id", "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, "format",
      ROUTE_PLAIN},
     {"GET", "/.well-known/jwks.json", ROUTE_ALL, ROUTE_CERT, route_key_set, NULL, NULL,

@@ -151,6 +151,7 @@ void route_pulse(struct exchange *exchange);
 void route_certificate(struct exchange *exchange);
 void route_key_set(struct exchange *exchange); /* exports.c */
 void route_certificate_verify(struct exchange *exchange); /* route_certificates.c */
+void route_certificate_issue(struct exchange *exchange);
 void route_certificate_revoke(struct exchange *exchange);
 void route_certificate_get(struct exchange *exchange);
 

@@ -82,6 +82,8 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
         reply_word(object, "kind", peck->kind == PECK_BOND_REQUEST ? "bond_request" : "action");
         put_request(object, peck);
     }
+    reply_text(object, "context", slice(peck->context));
+    reply_word(object, "context_id", peck->context_id);
     reply_text(object, "thread", slice(peck->thread));
     reply_word(object, "reply_to", peck->reply_to);
     reply_date(object, "created_at", peck->created_ms);
@@ -261,6 +263,38 @@ static json_t *view_one_certificate(const Duck__CertificateView *certificate)
     }
     reply_base64(object, "next_key_hash", slice(certificate->next_key_hash));
     reply_base64(object, "envelope", slice(certificate->envelope));
+    return object;
+}
+
+json_t *view_context(const Duck__ContextView *context)
+{
+    json_t *object = json_object();
+    char did[JOSE_DID_SIZE];
+    struct public_key key;
+
+    reply_word(object, "certificate_id", context->certificate_id);
+    reply_word(object, "duckling_id", context->duckling);
+    reply_text(object, "context", slice(context->context));
+    put_texts(object, "scopes", context->scopes, context->n_scopes);
+    reply_date(object, "issued_at", context->issued_ms);
+    reply_date(object, "not_after", context->not_after_ms);
+    reply_date(object, "revoked_at", context->revoked_ms);
+    if (context->public_key.len == sizeof key.bytes) {
+        memcpy(key.bytes, context->public_key.data, sizeof key.bytes);
+        json_object_set_new(object, "jwk", view_jwk(&key));
+        reply_word(object, "did", jose_did(&key, did));
+    }
+    reply_base64(object, "envelope", slice(context->envelope));
+    return object;
+}
+
+json_t *view_own_certificate(const Duck__CertificateAnswer *answer)
+{
+    json_t *object = view_certificate(answer), *list = json_array();
+
+    for (size_t i = 0; i < answer->n_contexts; i++)
+        json_array_append_new(list, view_context(answer->contexts[i]));
+    json_object_set_new(object, "contexts", list);
     return object;
 }
 

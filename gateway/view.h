@@ -11,6 +11,7 @@ struct Duck__PeckList;
 struct Duck__BondView;
 struct Duck__DirectoryEntry;
 struct Duck__CertificateAnswer;
+struct Duck__ContextView;
 
 enum view_depth {
     VIEW_BRIEF, /* in a list: without signed bytes */
@@ -25,5 +26,7 @@ json_t *view_entry(const struct Duck__DirectoryEntry *entry);
 struct public_key;
 json_t *view_jwk(const struct public_key *key);
 json_t *view_certificate(const struct Duck__CertificateAnswer *answer);
+json_t *view_own_certificate(const struct Duck__CertificateAnswer *answer); /* and its contexts */
+json_t *view_context(const struct Duck__ContextView *context);
 
 #endif

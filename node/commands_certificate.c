@@ -251,24 +251,20 @@ static Duck__Reply *ask_for(struct call *call, int *status)
 
 static int show(struct call *call)
 {
-    int status = 0;
+    int status;
     Duck__Reply *reply = ask_for(call, &status);
-    json_t *object = NULL;
+    json_t *object;
 
     if (!reply)
         return status;
-    if (call->json)
-        object = exhibit_of(reply->certificate);
-    else
+    object = call->json ? exhibit_of(reply->certificate) : NULL;
+    if (!object)
         print_certificates(reply->certificate);
-    if (strncmp(reply->certificate->identity, "dkl_", 4) == 0)
-        status = context_print(call, reply->certificate->identity, object);
-    if (object && status == 0)
+    context_print(reply->certificate, object);
+    if (object)
         print_json(object);
-    else
-        json_decref(object);
     duck_reply_free(reply);
-    return status;
+    return 0;
 }
 
 /* ---- for others' tools ---- */

@@ -84,27 +84,17 @@ int context_issue(struct call *call)
     return 0;
 }
 
-int context_print(struct call *call, const char *duckling, json_t *object)
+void context_print(const Duck__CertificateAnswer *answer, json_t *object)
 {
-    Duck__ContextsQuery query = DUCK__CONTEXTS_QUERY__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
     json_t *contexts = json_array();
-    Duck__Reply *reply;
-    int status;
 
-    query.duckling = (char *)(uintptr_t)duckling;
-    request.order_case = DUCK__REQUEST__ORDER_CONTEXTS;
-    request.contexts = &query;
-    reply = ask(call, &request, &status);
-    for (size_t i = 0; reply && i < reply->contexts->n_contexts; i++) {
+    for (size_t i = 0; i < answer->n_contexts; i++) {
         if (object)
-            json_array_append_new(contexts, json_of(reply->contexts->contexts[i]));
+            json_array_append_new(contexts, json_of(answer->contexts[i]));
         else
-            print_one(reply->contexts->contexts[i]);
+            print_one(answer->contexts[i]);
     }
-    if (object && json_array_size(contexts) > 0)
+    if (object && answer->n_contexts > 0)
         json_object_set(object, "contexts", contexts);
     json_decref(contexts);
-    duck_reply_free(reply);
-    return reply ? 0 : status;
 }

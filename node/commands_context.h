@@ -6,8 +6,8 @@
 
 int context_issue(struct call *call);
 
-/* Those of a duckling of this node: lines for people; or into `object`, as `contexts`. Who lives elsewhere has none
- * that are known here. */
-int context_print(struct call *call, const char *duckling, json_t *object);
+/* Those that an answer tells of, if its duckling lives here: lines for people; or into `object`, as `contexts`. */
+struct Duck__CertificateAnswer;
+void context_print(const struct Duck__CertificateAnswer *answer, json_t *object);
 
 #endif

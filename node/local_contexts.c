@@ -29,22 +29,31 @@ static Duck__ContextView *compose(struct local_view *view, const struct stored_c
     return composed;
 }
 
+Duck__ContextView **local_contexts_of(struct local_view *view, const struct id *duckling,
+                                      size_t *count)
+{
+    struct stored_context *stored = local_new(view, CONTEXTS_PER_DUCKLING_MAX * sizeof *stored);
+    Duck__ContextView **contexts;
+
+    *count = store_view_contexts(view->reader, duckling, &view->scratch, stored,
+                                 CONTEXTS_PER_DUCKLING_MAX);
+    contexts = local_new(view, (*count + 1) * sizeof *contexts);
+    for (size_t i = 0; i < *count; i++)
+        contexts[i] = compose(view, &stored[i]);
+    return contexts;
+}
+
 void local_view_contexts(struct local_view *view, const void *asked, void *reply)
 {
     const Duck__ContextsQuery *query = asked;
     Duck__ContextList *list = local_new(view, sizeof *list);
-    struct stored_context *stored = local_new(view, CONTEXTS_PER_DUCKLING_MAX * sizeof *stored);
     Duck__Reply *answer = reply;
     struct id duckling = {0};
 
     if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &duckling, reply))
         return;
     duck__context_list__init(list);
-    list->n_contexts = store_view_contexts(view->reader, &duckling, &view->scratch, stored,
-                                           CONTEXTS_PER_DUCKLING_MAX);
-    list->contexts = local_new(view, (list->n_contexts + 1) * sizeof *list->contexts);
-    for (size_t i = 0; i < list->n_contexts; i++)
-        list->contexts[i] = compose(view, &stored[i]);
+    list->contexts = local_contexts_of(view, &duckling, &list->n_contexts);
     answer->answer_case = DUCK__REPLY__ANSWER_CONTEXTS;
     answer->contexts = list;
 }

@@ -372,6 +372,7 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
         for (size_t i = 0; i < chain.count; i++)
             composed->certificates[composed->n_certificates++] =
                 compose_certificate(view, &chain.certificates[i]);
+        composed->contexts = local_contexts_of(view, &chain.identity, &composed->n_contexts);
         verdict = chain_key_at(&chain, clock_wall_ms(), &key);
     }
     composed->valid = verdict == CERTIFICATE_TAKEN;

@@ -250,8 +250,12 @@ static bool read_revoke(const Duck__RevokeOrder *asked, struct message *message,
     sodium_memzero(asked->seed.data, asked->seed.len);
     if (asked->by_next_key && (is_certificate || is_bond))
         return malformed(refusal, "identity", "the next key is a duckling's: name that");
+    if (*asked->context_of && !is_certificate)
+        return malformed(refusal, "context_of", "of a context, which is named by its crt_ id");
     if (is_certificate)
-        return read_id(ID_CERTIFICATE, asked->identity, false, "identity", &order->certificate,
+        return read_id(ID_DUCKLING, asked->context_of, true, "context_of", &order->duckling,
+                       refusal) &&
+               read_id(ID_CERTIFICATE, asked->identity, false, "identity", &order->certificate,
                        refusal);
     if (is_bond)
         return read_id(ID_BOND, asked->identity, false, "identity", &order->bond, refusal);

@@ -317,7 +317,7 @@ bool agent_revoke_context(struct agent *agent, const struct order *order, const 
     struct bytes wire, chain;
 
     if (!id_is_zero(&order->duckling) && !id_equal(&order->duckling, &owner->id))
-        return refuse(refusal, REFUSAL_NOT_ALLOWED, "another duckling has this context",
+        return refuse(refusal, REFUSAL_NOT_FOUND, "this duckling has no context of this id",
                       "identity");
     if (order->reason.size > REVOCATION_REASON_MAX || !bytes_are_text(order->reason, false))
         return refuse(refusal, REFUSAL_MALFORMED, "a reason is text of at most 256 bytes",

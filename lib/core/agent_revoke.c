@@ -136,6 +136,9 @@ bool agent_revoke(struct agent *agent, const struct order *order, const struct m
 
     if (agent_holds_context(agent, &order->certificate))
         return agent_revoke_context(agent, order, at, effects, refusal);
+    if (!id_is_zero(&order->certificate) && !id_is_zero(&order->duckling))
+        return refuse(refusal, REFUSAL_NOT_FOUND, "this duckling has no context of this id",
+                      "identity");
     if (!find_identity(agent, order, refusal, &identity) ||
         !judge(agent, order, &identity, refusal))
         return false;

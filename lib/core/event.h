@@ -140,7 +140,8 @@ struct order {
     struct id with;              /* unpeck: the other end; zero: by bond. lobster: the other end. make grant: its holder */
     struct id peck;              /* answer, partial, approve, deny, cancel */
     struct id bond;              /* unpeck, bond, revoke */
-    struct id certificate;       /* revoke: the one that speaks for whom is to be revoked */
+    struct id certificate;       /* revoke: the one that speaks for whom is to be revoked, or a context; with `duckling`
+                                    only a context of that one */
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice; issue: the first */
     struct bytes context;        /* issue: its name; send: that or its crt_ id as text; empty: the main key signs */
     struct order_profile profile;/* hatch, profile */

@@ -6,6 +6,7 @@ import os
 import sqlite3
 
 from pond import Pond, run, until
+from stream import Stream
 
 
 def hatch(node, name):
@@ -186,8 +187,25 @@ def a_backup_carries_it_and_the_database_shows_no_key():
         two.a.start()
 
 
+def over_http_its_owner_hears_of_it():
+    with Pond("alice") as pond:
+        duck = pond.alice.hatch("a@example.org", "Duck")
+        stream = Stream(pond.alice, duck.key, query="?events=cert_issued")
+        issued = duck.post("/beak/certificate", context="deploys", scopes=["deploy.*", "data.read"])
+        assert stream.event()[2]["data"] == {"duckling_id": duck.id, "context": "deploys",
+                                             "certificate_id": issued["certificate_id"]}
+        duck.post("/beak/rotate", what="identity")
+        anew = stream.event()[2]["data"]
+        assert anew["context"] == "deploys" and anew["certificate_id"] != issued["certificate_id"], anew
+        stream.close()
+        own = duck.get("/beak/certificate")["contexts"]
+        assert [each["certificate_id"] for each in own] == [anew["certificate_id"]], own
+        entries = duck.get("/beak/audit", subject=anew["certificate_id"])["entries"]
+        assert [entry["kind"] for entry in entries] == ["context_issued"], entries
+
+
 run(within_a_context_pecks_go_through_and_both_ends_see_it, what_is_no_context_is_refused,
     a_revoked_context_ends_everywhere_and_nothing_else_does,
     a_rotation_issues_it_anew_and_a_restart_keeps_it,
     what_was_pecked_while_the_other_node_was_away_arrives_under_its_context,
-    a_backup_carries_it_and_the_database_shows_no_key)
+    a_backup_carries_it_and_the_database_shows_no_key, over_http_its_owner_hears_of_it)

@@ -35,6 +35,45 @@ def directory_stories(world):
     assert told["duckling_id"] == world.second.id, told
 
 
+def context_story(world):
+    one, two = world.first, world.stranger
+    wish = {"context": "deploys", "scopes": ["deploy.*"]}
+    keyed = {"Idempotency-Key": "context"}
+    issued = world.call("issueCertificate", 201, token=one.key, body=wish, headers=keyed)
+    assert world.call("issueCertificate", 201, token=one.key, body=wish, headers=keyed) == issued
+    world.call("issueCertificate", 409, "conflict", "context", token=one.key, body=wish)
+    for member in ("context", "scopes"):
+        world.call("issueCertificate", 422, "missing_member", member, token=one.key,
+                   body={each: value for each, value in wish.items() if each != member})
+    for member, wrong in (("context", "A b"), ("context", issued["certificate_id"]), ("context", ""), ("scopes", []),
+                          ("scopes", ["a"] * 17), ("scopes", ["A b"]), ("not_after", "soon")):
+        world.call("issueCertificate", 422, "bad_member", member, token=one.key, body={**wish, member: wrong})
+    world.call("issueCertificate", 400, "malformed", "not_after", token=one.key,
+               body={"context": "late", "scopes": ["a"], "not_after": "2001-01-01T00:00:00.000Z"})
+    send = {"target": two.id, "action": "deploy.web", "context": "deploys"}
+    sent = world.call("sendPeck", 202, token=one.key, body=send)["peck_id"]
+    two.becomes(sent, "pending")
+    for end in (one, two):
+        peck = world.call("getPeck", 200, token=end.key, path={"id": sent})
+        assert (peck["context"], peck["context_id"]) == ("deploys", issued["certificate_id"]), peck
+    world.call("sendPeck", 403, "context_refused", "context", token=one.key, body={**send, "action": "query"})
+    world.call("sendPeck", 404, "not_found", "context", token=one.key, body={**send, "context": "backups"})
+    world.call("sendPeck", 422, "bad_member", "context", token=one.key,
+               body={"target": two.id, "peck_type": "query", "context": "deploys"})
+    own = world.call("getOwnCertificate", 200, token=one.key)
+    assert [each["certificate_id"] for each in own["contexts"]] == [issued["certificate_id"]], own
+    assert "contexts" not in world.call("getCertificate", 200, path={"id": one.id})
+    revoke = {"certificate_id": issued["certificate_id"], "reason": "over"}
+    world.call("revokeCertificate", 404, "not_found", token=two.key, body=revoke)
+    world.call("revokeCertificate", 404, "not_found", token=one.key,
+               body={"certificate_id": own["certificate_id"]})  # the duckling is not meant by that
+    world.call("revokeCertificate", 422, "bad_member", "certificate_id", token=one.key, body={"certificate_id": "x"})
+    ended = world.call("revokeCertificate", 200, token=one.key, body=revoke)
+    assert ended["valid"] and ended["contexts"][0]["revoked_at"], ended
+    one.becomes(sent, "failed")
+    world.call("sendPeck", 403, "context_refused", "context", token=one.key, body=send)
+
+
 def certificate_stories(world):
     own = world.call("getOwnCertificate", 200, token=world.first.key)
     for id_ in (own["duckling_id"], own["certificate_id"], world.alice.id):
@@ -62,6 +101,7 @@ def certificate_stories(world):
         assert not judged["valid"] and judged["reason"], judged
     world.call("verifyCertificate", 422, "bad_member", "chain", body={"chain": "?"})
     world.call("verifyCertificate", 422, "missing_member", "chain", body={})
+    context_story(world)
     third = world.call("hatch", 201, body={"display_name": "Third"}, token=world.token)
     body = {"duckling_id": third["duckling_id"], "reason": "its key was stolen"}
     world.call("revokeCertificate", 422, "bad_member", "reason", token=world.token,

@@ -510,9 +510,12 @@ START_TEST(another_duckling_cannot_revoke_it)
     struct id sister = hatch(pond, &pond->alice, 40);
     struct order revoke = {.kind = ORDER_REVOKE, .certificate = context.id, .duckling = sister};
 
-    ck_assert_int_eq(order(pond, &pond->alice, &revoke)->code, REFUSAL_NOT_ALLOWED);
+    ck_assert_int_eq(order(pond, &pond->alice, &revoke)->code, REFUSAL_NOT_FOUND);
     revoke.duckling = duck;
     ck_assert_int_eq(order(pond, &pond->alice, &revoke)->code, REFUSAL_NONE);
+    revoke.certificate = duck; /* its birth certificate, which speaks for it: not ended this way */
+    ck_assert_int_eq(order(pond, &pond->alice, &revoke)->code, REFUSAL_NOT_FOUND);
+    ck_assert_int_eq(sent("query", "")->state, PECK_TAKEN);
 }
 END_TEST
 

@@ -85,6 +85,9 @@ export interface PeckView {
   chain?: string;
   /** That it carries; not in lists. */
   grant?: string;
+  /** That its sender signed it under, and its id; absent: its main key did. */
+  context?: string;
+  context_id?: string;
 }
 
 export interface BondLimits {
@@ -218,6 +221,20 @@ export interface ChainAnswer {
   revoked_at?: string;
   revocation_reason?: string;
   revocation?: string;
+  /** One's own: further keys, with those that are over. */
+  contexts?: Context[];
+}
+export interface Context {
+  certificate_id: string;
+  duckling_id: string;
+  context: string;
+  scopes: string[];
+  issued_at: string;
+  not_after: string;
+  revoked_at?: string;
+  jwk: { kty: string; crv: string; x: string };
+  did: string;
+  envelope: string;
 }
 export interface VerifiedChain {
   valid: boolean;
@@ -321,6 +338,8 @@ export interface PeckRequest {
   wait?: number;
   duckling_id?: string;
   grant?: string;
+  /** The name or id of a context of who pecks, for an action within its scopes. */
+  context?: string;
 }
 export interface AnswerRequest {
   peck_id: string;
@@ -457,13 +476,18 @@ export class Duck {
     accepts_pecks?: boolean; duckling_id?: string }, how?: How): Promise<DirectoryEntry>;
   /** Proof of life. */
   pulse(members?: { duckling_id?: string }, how?: How): Promise<Answer>;
-  /** One's own chain of certificates. */
+  /** One's own chain of certificates, and its `contexts`. */
   certificate(members?: {}, how?: How): Promise<ChainAnswer>;
+  /** A further key, for less than this duckling may do: see `context` of `peck`. */
+  issueCertificate(members: { context: string; scopes: string[]; not_after?: string; duckling_id?: string },
+    how?: Keyed): Promise<Context>;
   /** Was a key valid on a day? Told from the chain alone, and the revocation beside it. */
   verifyChain(members: { chain: string; revocation?: string; at?: string; did?: string }, how?: How):
       Promise<VerifiedChain>;
-  /** End this duckling, everywhere and for good; its chain, and the revocation. */
-  revoke(members?: { reason?: string; duckling_id?: string }, how?: How): Promise<ChainAnswer>;
+  /** End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of one of its
+   * contexts, that alone ends. */
+  revoke(members?: { reason?: string; certificate_id?: string; duckling_id?: string }, how?: How):
+    Promise<ChainAnswer>;
   /** That of a duckling or a node, or the one of a certificate's id. */
   certificateOf(id: string, members?: {}, how?: How): Promise<ChainAnswer>;
   /** The same for others' tools: "jwk" or "did", the key that signs now, or "jws", the newest certificate signed by its

@@ -72,6 +72,7 @@ export const OPERATIONS = {
   profile: ['POST', '/beak/profile', 'acting'],
   pulse: ['POST', '/beak/pulse', 'acting'],
   certificate: ['GET', '/beak/certificate', 'acting'],
+  issueCertificate: ['POST', '/beak/certificate', 'key acting'],
   verifyChain: ['POST', '/beak/certificate/verify'],
   revoke: ['POST', '/beak/certificate/revoke', 'acting'],
   certificateOf: ['GET', '/beak/certificate/{id}'],

@@ -176,6 +176,18 @@ test('a grant is made, handed on, verified and taken back', async () => {
   assert.ok((await oracle.duck.grants().first()).revoked_at);
 });
 
+test('a context is issued, used and revoked', async () => {
+  const issued = await asker.duck.issueCertificate({context: 'deploys', scopes: ['deploy.*']});
+  assert.deepEqual([issued.context, issued.scopes], ['deploys', ['deploy.*']]);
+  const sent = await asker.duck.peck({target: oracle.id, action: 'deploy.web', context: 'deploys'});
+  const peck = await asker.duck.getPeck(sent.peck_id);
+  assert.deepEqual([peck.context, peck.context_id], ['deploys', issued.certificate_id]);
+  await assert.rejects(asker.duck.peck({target: oracle.id, action: 'query', context: 'deploys'}),
+    {name: 'Forbidden', error: 'context_refused'});
+  const shown = await asker.duck.revoke({reason: 'over', certificate_id: issued.certificate_id});
+  assert.ok(shown.valid && shown.contexts.at(-1).revoked_at);
+});
+
 test('lobster binds are for operators, and their ducklings may look', async () => {
   assert.deepEqual(await asker.duck.lobsters().all(), []);
   await assert.rejects(asker.duck.lobster(oracle.id), spaceduck.NotFound);

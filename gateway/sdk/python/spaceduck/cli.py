@@ -92,7 +92,7 @@ def erase(duck: Duck, given: Arguments) -> Any:
 
 
 def revoke(duck: Duck, given: Arguments) -> Any:
-    return duck.revoke(given.get("reason"))
+    return duck.revoke(given.get("reason"), certificate_id=given.get("certificate_id"))
 
 
 def certificate(duck: Duck, given: Arguments) -> Any:
@@ -133,6 +133,7 @@ COMMANDS = {
                              arg("--at", "a day, like 2026-01-31T12:00:00Z"), arg("--did"))),
     "revoke": Command(revoke, "end the duckling, everywhere and for good",
                       (arg("--reason", "for people: all can read it"),
+                       arg("--certificate-id", "of a context: it alone ends"),
                        arg("--yes", "really", action="store_true", required=True))),
     "sessions": Command("sessions", "where the operator is signed in"),
     "session-end": Command("end_session", "end one", (arg("session_id"),)),
@@ -156,6 +157,7 @@ COMMANDS = {
         arg("--expires-in", "seconds", type=int),
         arg("--wait", "seconds for it to be done", type=int),
         arg("--grant", "of the target: what it allows needs no bond", metavar="TEXT"),
+        arg("--context", "of the sender: its key signs, for less", metavar="NAME"),
         arg("--idempotency-key", "the same key sends nothing twice"))),
     "pecks": Command("pecks", "what was sent and received", (
         arg("--box", choices=("in", "out")), arg("--state", "one or more, with commas between"),
@@ -218,6 +220,8 @@ COMMANDS = {
     "pulse": Command("pulse", "say that this duckling is alive"),
     "certificate": Command(certificate, "one's own, or that of an id", (
         arg("id", nargs="?"), arg("--format", "for others' tools", choices=("jwk", "did", "jws")))),
+    "issue": Command("issue_certificate", "a further key, for less than the duckling may do", (
+        arg("context", "what it is called"), arg("scopes", nargs="+"), arg("--not-after", "RFC 3339, UTC"))),
     "keys": Command("key_set", "the key of the gateway's node, as a JWK set"),
 
     "probe": Command("probe", "which gateway this is"),

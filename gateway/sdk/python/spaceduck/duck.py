@@ -188,15 +188,15 @@ class Duck:
              scopes: list[str] | None = None, message: str | None = None,
              thread: str | None = None, reply_to: str | None = None,
              expires_in: int | None = None, wait: int | None = None, grant: str | None = None,
-             idempotency_key: str | None = None, traceparent: str | None = None) -> Json:
+             context: str | None = None, idempotency_key: str | None = None, traceparent: str | None = None) -> Json:
         """An action (`action`, `payload`), or a request for a bond (`peck_type` or `scopes`, `message`).
 
         `wait`: seconds, at most 30, for it to be done. `grant`: of the target, as `ducknode grant` writes
-        it; what it allows needs no bond. The same `idempotency_key` sends nothing
-        twice, for days; without one it is made anew for each call."""
+        it; what it allows needs no bond. `context`: a name or `crt_` id, see `issue_certificate`; its key
+        signs, and beyond its scopes the peck is refused. The same `idempotency_key` sends nothing twice, for days; without one it is made anew for each call."""
         body = given(target=target, target_duckling_id=target_duckling_id, action=action,
                      peck_type=peck_type, scopes=scopes, message=message, thread=thread,
-                     reply_to=reply_to, expires_in=expires_in, wait=wait, grant=grant)
+                     reply_to=reply_to, expires_in=expires_in, wait=wait, grant=grant, context=context)
         if payload is not UNSET:
             body["payload"] = payload
         return self._call("peck", body, wait=wait, key=idempotency_key,
@@ -362,17 +362,24 @@ class Duck:
         return self._call("pulse", {})
 
     def certificate(self) -> Json:
-        """One's own chain of certificates."""
+        """One's own chain of certificates, and its `contexts`."""
         return self._call("certificate")
+
+    def issue_certificate(self, context: str, scopes: list[str], *, not_after: str | None = None,
+                          idempotency_key: str | None = None) -> Json:
+        """A further key, for less than this duckling may do: see `context` of `peck`."""
+        return self._call("issue_certificate", given(context=context, scopes=scopes, not_after=not_after),
+                          key=idempotency_key)
 
     def verify_chain(self, chain: str, *, revocation: str | None = None, at: str | None = None,
                      did: str | None = None) -> Json:
         """Was a key valid on a day? Told from the chain alone, and the revocation beside it."""
         return self._call("verify_chain", given(chain=chain, revocation=revocation, at=at, did=did))
 
-    def revoke(self, reason: str | None = None) -> Json:
-        """End this duckling, everywhere and for good; its chain, and the revocation."""
-        return self._call("revoke", given(reason=reason))
+    def revoke(self, reason: str | None = None, *, certificate_id: str | None = None) -> Json:
+        """End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of
+        one of its contexts, that alone ends."""
+        return self._call("revoke", given(reason=reason, certificate_id=certificate_id))
 
     def certificate_of(self, id: str) -> Json:
         """That of a duckling or a node, or the one of a certificate's id."""

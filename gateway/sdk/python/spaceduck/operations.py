@@ -77,6 +77,7 @@ OPERATIONS: dict[str, Operation] = {
     "profile": Operation("POST", "/beak/profile", is_acting=True),
     "pulse": Operation("POST", "/beak/pulse", is_acting=True),
     "certificate": Operation("GET", "/beak/certificate", is_acting=True),
+    "issue_certificate": Operation("POST", "/beak/certificate", has_key=True, is_acting=True),
     "verify_chain": Operation("POST", "/beak/certificate/verify"),
     "revoke": Operation("POST", "/beak/certificate/revoke", is_acting=True),
     "certificate_of": Operation("GET", "/beak/certificate/{id}"),

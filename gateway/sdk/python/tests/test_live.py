@@ -235,6 +235,21 @@ def test_a_grant_is_made_handed_on_used_and_taken_back(pond: Any) -> None:
     assert target.revoke_grant(made["grant"])["status"] == "revoked"
 
 
+def test_a_context_is_issued_used_and_revoked(pond: Any) -> None:
+    asker, oracle = hatch(pond.alice, "Contextual"), hatch(pond.alice, "Contexted")
+    target = next(oracle.spaceducks())["duckling_id"]
+    issued = asker.issue_certificate("deploys", ["deploy.*"])
+    assert (issued["context"], issued["scopes"]) == ("deploys", ["deploy.*"])
+    peck = asker.get_peck(asker.peck(target, "deploy.web", context="deploys")["peck_id"])
+    assert (peck["context"], peck["context_id"]) == ("deploys", issued["certificate_id"])
+    with pytest.raises(spaceduck.Forbidden, match="context_refused"):
+        asker.peck(target, "data.read", context=issued["certificate_id"])
+    shown = asker.revoke("over", certificate_id=issued["certificate_id"])
+    assert shown["valid"] and shown["contexts"][0]["revoked_at"]
+    with pytest.raises(spaceduck.Forbidden, match="context_refused"):
+        asker.peck(target, "deploy.web", context="deploys")
+
+
 def test_lobster_binds_are_for_operators_and_their_ducklings_may_look(pair: Any) -> None:
     asker, _, target = pair
     assert list(asker.lobsters()) == []
