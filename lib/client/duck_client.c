@@ -249,13 +249,14 @@ struct duck_answer *duck_context_issue(struct duck *duck, const char *duckling, 
     return answer;
 }
 
-struct duck_answer *duck_context_revoke(struct duck *duck, const char *certificate_id,
-                                        const char *reason)
+struct duck_answer *duck_context_revoke(struct duck *duck, const char *duckling,
+                                        const char *certificate_id, const char *reason)
 {
     Duck__RevokeOrder order = DUCK__REVOKE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
     order.identity = string_for(certificate_id);
+    order.context_of = string_for(duckling);
     order.reason = string_for(reason);
     request.order_case = DUCK__REQUEST__ORDER_REVOKE;
     request.revoke = &order;

@@ -172,7 +172,8 @@ bool duck_bond(const struct duck_answer *answer, size_t index, struct duck_bond 
 /* Made and kept by the node. What is pecked under one (`context` of duck_peck) is refused beyond its scopes ("context_refused"), whatever
  * bonds and grants allow; it ends with not_after_ms (0: 30 days from now), or when it is revoked. */
 struct duck_answer *duck_context_issue(struct duck *duck, const char *duckling, const char *name, const char *const *scopes, size_t scope_count, uint64_t not_after_ms);
-struct duck_answer *duck_context_revoke(struct duck *duck, const char *certificate_id, const char *reason); /* for good */
+/* For good. Of this duckling a context, and nothing else: the id of its own certificate is "not_found". */
+struct duck_answer *duck_context_revoke(struct duck *duck, const char *duckling, const char *certificate_id, const char *reason);
 struct duck_answer *duck_contexts(struct duck *duck, const char *duckling);
 
 /* Of an answer that holds one context, or item `index` of duck_contexts. */

@@ -766,6 +766,124 @@ START_TEST(a_peck_is_sent_as_it_was_given_and_its_answer_read)
 }
 END_TEST
 
+static void answer_context(struct fake *node, uint64_t id, bool list)
+{
+    ProtobufCBinaryData scopes[] = {{4, (uint8_t *)"fs.*"}, {9, (uint8_t *)"data.read"}};
+    Duck__ContextView view = DUCK__CONTEXT_VIEW__INIT, other = DUCK__CONTEXT_VIEW__INIT;
+    Duck__ContextView *views[] = {&other, &view};
+    Duck__ContextList contexts = DUCK__CONTEXT_LIST__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    view.certificate_id = "crt_1";
+    view.duckling = ALICE;
+    view.context = (ProtobufCBinaryData){7, (uint8_t *)"weather"};
+    view.scopes = scopes;
+    view.n_scopes = 2;
+    view.issued_ms = 1;
+    view.not_after_ms = 77;
+    other = view;
+    other.certificate_id = "crt_0";
+    other.n_scopes = 0;
+    other.revoked_ms = 5;
+    contexts.contexts = views;
+    contexts.n_contexts = 2;
+    reply.id = id;
+    if (list) {
+        reply.answer_case = DUCK__REPLY__ANSWER_CONTEXTS;
+        reply.contexts = &contexts;
+    } else {
+        reply.answer_case = DUCK__REPLY__ANSWER_ISSUED;
+        reply.issued = &view;
+    }
+    say(node, &reply);
+}
+
+static void answer_under_a_context(struct fake *node, const Duck__Request *request)
+{
+    Duck__PeckView view = DUCK__PECK_VIEW__INIT;
+    Duck__Reply reply = DUCK__REPLY__INIT;
+
+    ck_assert(is_bytes(request->send->context, "weather"));
+    view.peck_id = "pck_x";
+    view.state = "sent";
+    view.box = 2;
+    view.kind = 1;
+    view.context = request->send->context;
+    view.context_id = "crt_1";
+    reply.id = request->id;
+    reply.answer_case = DUCK__REPLY__ANSWER_PECK;
+    reply.peck = &view;
+    say(node, &reply);
+}
+
+static bool judge_contexts(struct fake *node, const Duck__Request *request)
+{
+    if (request->order_case == DUCK__REQUEST__ORDER_ISSUE) {
+        ck_assert_str_eq(request->issue->duckling, ALICE);
+        ck_assert(is_bytes(request->issue->context, "weather"));
+        ck_assert_uint_eq(request->issue->n_scopes, 2);
+        ck_assert(is_bytes(request->issue->scopes[0], "fs.*"));
+        ck_assert(is_bytes(request->issue->scopes[1], "data.read"));
+        ck_assert_uint_eq(request->issue->not_after_ms, 77);
+        answer_context(node, request->id, false);
+    } else if (request->order_case == DUCK__REQUEST__ORDER_CONTEXTS) {
+        ck_assert_str_eq(request->contexts->duckling, ALICE);
+        answer_context(node, request->id, true);
+    } else if (request->order_case == DUCK__REQUEST__ORDER_SEND) {
+        answer_under_a_context(node, request);
+    } else {
+        ck_assert_int_eq(request->order_case, DUCK__REQUEST__ORDER_REVOKE);
+        ck_assert_str_eq(request->revoke->identity, "crt_1");
+        ck_assert_str_eq(request->revoke->context_of, ALICE); /* or its main certificate may end */
+        ck_assert_str_eq(request->revoke->reason, "why");
+        say_done(node, request->id);
+    }
+    return true;
+}
+
+START_TEST(a_context_is_issued_pecked_under_listed_and_revoked)
+{
+    static const char *const scopes[] = {"fs.*", "data.read"};
+    struct duck_peck peck = {.from = ALICE, .to = BOB, .action = "fs.read", .context = "weather"};
+    struct duck_answer *answer;
+    struct duck_context context;
+    struct duck_item item;
+
+    start(judge_contexts);
+    connect_duck();
+    answer = duck_context_issue(duck, ALICE, "weather", scopes, 2, 77);
+    ck_assert(duck_ok(answer));
+    ck_assert_uint_eq(duck_context_count(answer), 1);
+    ck_assert(duck_context(answer, 0, &context));
+    ck_assert_str_eq(context.certificate_id, "crt_1");
+    ck_assert_str_eq(context.duckling, ALICE);
+    ck_assert_str_eq(context.name, "weather");
+    ck_assert_uint_eq(context.scope_count, 2);
+    ck_assert_str_eq(context.scopes[1], "data.read");
+    ck_assert_uint_eq(context.not_after_ms, 77);
+    ck_assert_uint_eq(context.revoked_ms, 0);
+    ck_assert(!duck_context(answer, 1, &context));
+    duck_answer_free(answer);
+    answer = duck_send(duck, &peck, DUCK_WAIT_QUEUED, 0);
+    ck_assert(duck_item(answer, 0, &item));
+    ck_assert_str_eq(item.context, "weather");
+    ck_assert_str_eq(item.context_id, "crt_1");
+    ck_assert_uint_eq(duck_context_count(answer), 0);
+    duck_answer_free(answer);
+    answer = duck_contexts(duck, ALICE);
+    ck_assert_uint_eq(duck_context_count(answer), 2);
+    ck_assert(duck_context(answer, 0, &context));
+    ck_assert_uint_eq(context.revoked_ms, 5);
+    ck_assert_uint_eq(context.scope_count, 0);
+    ck_assert(duck_context(answer, 1, &context));
+    ck_assert_str_eq(context.scopes[0], "fs.*");
+    duck_answer_free(answer);
+    answer = duck_context_revoke(duck, ALICE, "crt_1", "why");
+    ck_assert(duck_ok(answer));
+    duck_answer_free(answer);
+}
+END_TEST
+
 static bool refuse(struct fake *node, const Duck__Request *request)
 {
     say_problem(node, request->id, "malformed", "display_name");
@@ -960,6 +1078,7 @@ int main(void)
     tcase_add_test(tests, a_reply_may_come_byte_by_byte);
     tcase_add_test(tests, a_large_answer_arrives_whole);
     tcase_add_test(tests, a_peck_is_sent_as_it_was_given_and_its_answer_read);
+    tcase_add_test(tests, a_context_is_issued_pecked_under_listed_and_revoked);
     tcase_add_test(tests, a_problem_names_code_reason_and_member);
     tcase_add_test(tests, following_outlives_a_broken_connection_and_tells_of_the_gap);
     tcase_add_test(tests, following_that_the_node_refuses_does_not_begin);

@@ -10,6 +10,7 @@
 #define BOB "dkl_baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define PECK "pck_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define BOND "bnd_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define CERTIFICATE "crt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define NODE "nod_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static struct message *message;
@@ -263,6 +264,25 @@ START_TEST(a_send_names_two_ducklings)
     sending.from = ALICE;
     sending.to = "bob";
     expect_malformed("to");
+}
+END_TEST
+
+START_TEST(a_send_names_a_context_for_an_action_alone)
+{
+    ProtobufCBinaryData scope = text("data.*");
+
+    ask_send();
+    expect_taken(ORDER_SEND);
+    ck_assert_uint_eq(message->order.context.size, 0);
+    sending.context = as_long_as(NAME_MAX_BYTES);
+    expect_taken(ORDER_SEND);
+    ck_assert_uint_eq(message->order.context.size, NAME_MAX_BYTES);
+    sending.context = as_long_as(NAME_MAX_BYTES + 1);
+    expect_malformed("context");
+    ask_for_bond(&scope, 1);
+    expect_taken(ORDER_SEND);
+    sending.context = text("weather");
+    expect_malformed("context");
 }
 END_TEST
 
@@ -719,6 +739,67 @@ START_TEST(trust_names_an_operator_or_a_domain)
 }
 END_TEST
 
+START_TEST(a_context_is_issued_with_a_seed_of_its_own_that_is_wiped_after_it)
+{
+    static const uint8_t nothing[SEED_SIZE];
+    ProtobufCBinaryData scopes[CERTIFICATE_SCOPES_MAX + 1];
+    Duck__IssueOrder issue = DUCK__ISSUE_ORDER__INIT;
+    uint8_t first[SEED_SIZE];
+
+    for (size_t i = 0; i <= CERTIFICATE_SCOPES_MAX; i++)
+        scopes[i] = text("data.read");
+    request.order_case = DUCK__REQUEST__ORDER_ISSUE;
+    request.issue = &issue;
+    issue.duckling = ALICE;
+    issue.context = text("weather");
+    issue.scopes = scopes;
+    expect_malformed("scopes"); /* none */
+    issue.n_scopes = CERTIFICATE_SCOPES_MAX + 1;
+    expect_malformed("scopes");
+    issue.n_scopes = CERTIFICATE_SCOPES_MAX;
+    message->forget_seeds = false;
+    expect_taken(ORDER_ISSUE);
+    ck_assert_int_eq(wish.kind, REQUEST_ISSUE);
+    ck_assert(message->forget_seeds);
+    memcpy(first, message->order.seeds[0], SEED_SIZE);
+    ck_assert_mem_ne(first, nothing, SEED_SIZE);
+    expect_taken(ORDER_ISSUE);
+    ck_assert_mem_ne(message->order.seeds[0], first, SEED_SIZE);
+    scopes[3] = text("data.**");
+    expect_malformed("scopes");
+    scopes[3] = text("data.*");
+    expect_taken(ORDER_ISSUE);
+    issue.duckling = "";
+    expect_malformed("duckling");
+    issue.duckling = NODE;
+    expect_malformed("duckling");
+}
+END_TEST
+
+START_TEST(who_says_whose_context_is_revoked_names_one)
+{
+    Duck__RevokeOrder revoke = DUCK__REVOKE_ORDER__INIT;
+
+    request.order_case = DUCK__REQUEST__ORDER_REVOKE;
+    request.revoke = &revoke;
+    revoke.identity = CERTIFICATE;
+    expect_taken(ORDER_REVOKE);
+    ck_assert(id_is_zero(&message->order.duckling));
+    revoke.context_of = BOB;
+    expect_taken(ORDER_REVOKE);
+    ck_assert(!id_is_zero(&message->order.duckling));
+    revoke.context_of = NODE;
+    expect_malformed("context_of");
+    revoke.context_of = BOB;
+    revoke.identity = ALICE; /* it would end altogether */
+    expect_malformed("context_of");
+    revoke.identity = BOND;
+    expect_malformed("context_of");
+    revoke.identity = NODE;
+    expect_malformed("context_of");
+}
+END_TEST
+
 START_TEST(a_withdrawal_comes_with_certificates_of_a_size)
 {
     static uint8_t chain[CHAIN_SIZE_MAX + 1];
@@ -753,6 +834,7 @@ int main(void)
     tcase_add_test(tests, capabilities_are_at_most_32_names);
     tcase_add_test(tests, a_profile_changes_only_what_it_names);
     tcase_add_test(tests, a_send_names_two_ducklings);
+    tcase_add_test(tests, a_send_names_a_context_for_an_action_alone);
     tcase_add_test(tests, a_peck_is_of_a_kind);
     tcase_add_test(tests, an_action_is_a_name_and_its_payload_at_most_256_kib);
     tcase_add_test(tests, a_bond_request_has_1_to_16_scopes_and_neither_action_nor_payload);
@@ -772,6 +854,8 @@ int main(void)
     tcase_add_test(tests, a_pulse_and_a_follow_name_ducklings);
     tcase_add_test(tests, a_question_for_a_peck_names_it);
     tcase_add_test(tests, trust_names_an_operator_or_a_domain);
+    tcase_add_test(tests, a_context_is_issued_with_a_seed_of_its_own_that_is_wiped_after_it);
+    tcase_add_test(tests, who_says_whose_context_is_revoked_names_one);
     tcase_add_test(tests, a_withdrawal_comes_with_certificates_of_a_size);
     tcase_add_test(tests, a_rotation_has_keys_of_their_sizes);
     tcase_add_test(tests, an_order_that_nobody_knows_is_refused);

@@ -118,6 +118,55 @@ START_TEST(each_duckling_gets_its_own_in_order_of_arrival)
 }
 END_TEST
 
+static void count_visit(void *context, const struct tray_entry *entry)
+{
+    (void)entry;
+    ++*(unsigned *)context;
+}
+
+static unsigned visits_of(const struct id *party)
+{
+    unsigned count = 0;
+
+    tray_each_of(tray, party, count_visit, &count);
+    return count;
+}
+
+START_TEST(what_came_under_a_context_is_found_by_it_until_the_last_of_it_is_removed)
+{
+    struct tray_entry first = entry_of(1, 1, 2, TRAY_READY), second = entry_of(2, 1, 2, TRAY_READY);
+    struct id carrier = duckling(7), sender = duckling(1);
+
+    first.context = second.context = carrier;
+    add(3, 1, 2, TRAY_READY);
+    ck_assert_uint_eq(visits_of(&carrier), 0);
+    ck_assert_int_eq(tray_add(tray, &first), TRAY_TAKEN);
+    ck_assert(tray_restore(tray, &second));
+    ck_assert_uint_eq(visits_of(&carrier), 2);
+    ck_assert_uint_eq(visits_of(&sender), 3);
+    ck_assert_uint_eq(visits_of(NULL), 3);
+    tray_remove(tray, &first.peck);
+    ck_assert_uint_eq(visits_of(&carrier), 1);
+    tray_remove(tray, &second.peck);
+    ck_assert_uint_eq(visits_of(&carrier), 0);
+    ck_assert_uint_eq(visits_of(&sender), 1);
+}
+END_TEST
+
+START_TEST(a_context_that_is_sender_and_target_too_is_parted_with_once)
+{
+    struct tray_entry entry = entry_of(1, 7, 7, TRAY_READY);
+    struct id party = duckling(7);
+
+    entry.context = party;
+    ck_assert_int_eq(tray_add(tray, &entry), TRAY_TAKEN);
+    ck_assert_uint_eq(visits_of(&party), 1);
+    tray_remove(tray, &entry.peck);
+    ck_assert_uint_eq(visits_of(&party), 0);
+    ck_assert_uint_eq(tray_count(tray), 0);
+}
+END_TEST
+
 START_TEST(senders_take_turns_however_many_one_has_sent)
 {
     struct id flood[4], quiet, late;
@@ -768,6 +817,9 @@ int main(void)
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
     tcase_add_test(tests, a_peck_that_is_there_is_not_added_twice);
     tcase_add_test(tests, each_duckling_gets_its_own_in_order_of_arrival);
+    tcase_add_test(tests,
+                   what_came_under_a_context_is_found_by_it_until_the_last_of_it_is_removed);
+    tcase_add_test(tests, a_context_that_is_sender_and_target_too_is_parted_with_once);
     tcase_add_test(tests, senders_take_turns_however_many_one_has_sent);
     tcase_add_test(tests, what_waits_for_its_owner_is_not_handed_out_before_approval);
     tcase_add_test(tests, what_is_not_acknowledged_is_handed_out_again_in_its_old_place);
