@@ -327,7 +327,7 @@ void local_view_metrics(struct local_view *view, bool totals_only, void *reply)
     read_sources(view, &sources);
     duck__metrics_answer__init(metrics);
     metrics->total = compose_counters(view, &sources.agent.total);
-    metrics->nodes = (uint32_t)sources.agent.metrics_nodes;
+    metrics->nodes = (uint32_t)sources.agent.nodes;
     metrics->this_node = compose_counters(view, &sources.agent.counters);
     if (!totals_only)
         name_counters(&list, &sources);

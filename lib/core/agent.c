@@ -596,7 +596,7 @@ void agent_figures(const struct agent *agent, struct agent_figures *figures)
     figures->proofs = directory_proof_count(agent->directory);
     figures->contradicted = directory_contradicted_count(agent->directory);
     gossip_figures(agent->gossip, &figures->membership);
-    directory_metrics(agent->directory, &figures->total, &figures->metrics_nodes);
+    directory_metrics(agent->directory, &figures->total, NULL);
     for (int i = 0; i < RECORD_SETS; i++) {
         figures->sets[i].records = recordset_count(agent->sets[i]);
         recordset_fingerprint(agent->sets[i], 0, SIZE_MAX, figures->sets[i].fingerprint);

@@ -86,7 +86,6 @@ struct agent_figures {
     size_t links, nodes, records, hosted, outbox, tray, bonds;
     struct metrics_content counters;
     struct metrics_content total; /* sums over all nodes whose counters are known */
-    size_t metrics_nodes;         /* how many those are */
     struct agent_set sets[RECORD_SETS]; /* [set - 1] */
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */

@@ -604,7 +604,8 @@ void directory_metrics(const struct directory *directory, struct metrics_content
                        size_t *nodes)
 {
     *total = directory->total;
-    *nodes = directory->kinds[RECORD_METRICS];
+    if (nodes)
+        *nodes = directory->kinds[RECORD_METRICS];
 }
 
 size_t directory_mark_count(const struct directory *directory)

@@ -123,7 +123,7 @@ size_t directory_count_kind(const struct directory *directory, uint32_t kind); /
  * next change. */
 struct bytes directory_node_content(const struct directory *directory, const struct id *node);
 
-/* Sums of all metrics records held that are not deleted, and how many there are. */
+/* Sums of all metrics records held that are not deleted, and how many there are (`nodes` may be NULL). */
 void directory_metrics(const struct directory *directory, struct metrics_content *total,
                        size_t *nodes);
 

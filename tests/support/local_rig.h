@@ -205,7 +205,7 @@ static inline void figures(void *context, struct agent_figures *agent, struct lo
     agent->records = 77;
     agent->counters.pecks = 5;
     agent->total.pecks = 50;
-    agent->metrics_nodes = 9;
+    agent->nodes = 9;
     node->inbox_messages = 2;
     node->refused[INTAKE_EXPIRED] = 4;
     node->refused[INTAKE_MALFORMED] = 1; /* the two have one code */
