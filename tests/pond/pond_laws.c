@@ -220,10 +220,12 @@ static bool all_hear(const struct pond *pond, const struct version *said, size_t
             continue;
         record = find_said(pond, said, lacking);
         assert(record);
-        snprintf(why, 256, "%s lacks a %s record by %s, of %s", pond->nodes[i].name,
-                 record_kind_name(record->kind),
+        snprintf(why, 256, "%s lacks a %s record by %s, of %s, made at %lld ms, which ends at %lld",
+                 pond->nodes[i].name, record_kind_name(record->kind),
                  pond->nodes[records_owner(pond->records, &record->owner)->node].name,
-                 id_text(ID_NODE, &record->owner, owner));
+                 id_text(ID_NODE, &record->owner, owner),
+                 (long long)(record->version.ms - POND_BORN_MS),
+                 (long long)(record->not_after_ms - POND_BORN_MS));
         return false;
     }
     return true;

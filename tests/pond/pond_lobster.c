@@ -3,8 +3,9 @@
  * is quiet both ends say the same of it. */
 #include "pond_parts.h"
 
-#define LEASE_LOW_MS (20 * SECOND_MS)
-#define LEASE_HIGH_MS (5 * MINUTE_MS)
+/* Longer than any two clocks of the pond differ: what ends sooner is over for one while it is not yet said for another. */
+#define LEASE_LOW_MS (5 * MINUTE_MS)
+#define LEASE_HIGH_MS (30 * MINUTE_MS)
 #define MISHEARD_ONE_IN 8u
 
 /* What an operator confirmed: the string of a try, as it heard it. */
