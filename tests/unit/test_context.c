@@ -307,7 +307,8 @@ static struct bytes with(struct bytes before, const char *bytes, size_t size)
 {
     uint8_t *data = arena_take(&arena, before.size + size);
 
-    memcpy(data, before.data, before.size);
+    if (before.size > 0)
+        memcpy(data, before.data, before.size);
     memcpy(data + before.size, bytes, size);
     return bytes_of(data, before.size + size);
 }
