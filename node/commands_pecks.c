@@ -249,6 +249,7 @@ static int send_own(struct call *call, const Duck__SendOrder *send, const char *
                              .thread = call_flag(call, "thread"),
                              .reply_to = call_flag(call, "reply-to"),
                              .idempotency_key = call_flag(call, "key"),
+                             .context = call_flag(call, "context"),
                              .expires_in_ms = send->expires_in_ms};
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__SendOrder order = DUCK__SEND_ORDER__INIT;

@@ -402,7 +402,7 @@ static bool is_empty_beside_made(const Duck__SendOrder *asked)
     return !*asked->to && !*asked->reply_to && !asked->kind && !asked->action.len &&
            !asked->payload.len && !asked->n_scopes && !asked->message.len && !asked->thread.len &&
            !asked->expires_in_ms && !asked->idempotency_key.len && !asked->trace.len &&
-           !asked->grant.len;
+           !asked->grant.len && !asked->context.len;
 }
 
 /* A whole peck that was made and signed elsewhere. Whether it is signed by who should have, the loop knows. */

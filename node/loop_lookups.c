@@ -3,17 +3,38 @@
 
 #include <stdio.h>
 
-/* A stored peck, parsed into the loop's scratch. */
-static bool read_peck(struct loop *loop, enum box box, const struct id *id, struct peck *peck)
+/* A stored peck, parsed into the loop's scratch, and the chain that it came with. */
+static bool read_shown(struct loop *loop, enum box box, const struct id *id, struct peck *peck,
+                       struct bytes *chain)
 {
     struct envelope envelope;
-    struct bytes wire, chain;
+    struct bytes wire;
 
     arena_reset(&loop->scratch);
-    return store_read_peck(loop->settings.store, box, id, &loop->scratch, &wire, &chain) == 0 &&
+    return store_read_peck(loop->settings.store, box, id, &loop->scratch, &wire, chain) == 0 &&
            wire.size > 0 &&
            envelope_parse(wire, ENVELOPE_PECK, &loop->scratch, &envelope) == ENVELOPE_TAKEN &&
            peck_parse(envelope.body, &loop->scratch, peck) == PECK_OK;
+}
+
+static bool read_peck(struct loop *loop, enum box box, const struct id *id, struct peck *peck)
+{
+    struct bytes chain;
+
+    return read_shown(loop, box, id, peck, &chain);
+}
+
+/* Was it pecked under the context that this names, or under none where it names none? */
+static bool is_under(struct loop *loop, struct bytes shown, struct bytes said)
+{
+    struct bytes chain, wire;
+    struct context context;
+
+    chain_split(shown, &chain, &wire);
+    if (wire.size == 0)
+        return context_is_meant(NULL, said);
+    return context_read(wire, &loop->scratch, &context) == CONTEXT_OK &&
+           context_is_meant(&context, said);
 }
 
 /* What a reply without a thread joins, before it is compared with what was sent before. */
@@ -31,6 +52,7 @@ static void find_thread(struct loop *loop, struct message *message)
 
 static void find_earlier(struct loop *loop, struct order *order)
 {
+    struct bytes chain;
     struct hash hash;
     struct peck peck;
 
@@ -43,10 +65,11 @@ static void find_earlier(struct loop *loop, struct order *order)
     if (order->send.idempotency_key.size == 0 ||
         !store_find_idempotent(loop->settings.store, &order->send.from, order->send.idempotency_key,
                                &order->held.peck, &hash, &order->held.state) ||
-        !read_peck(loop, BOX_OUT, &order->held.peck, &peck))
+        !read_shown(loop, BOX_OUT, &order->held.peck, &peck, &chain))
         return;
     order->held.found = true;
     order->held.same_content = peck_same_content(&peck, &order->send) &&
+                               is_under(loop, chain, order->context) &&
                                peck.expires_ms - peck.created_ms ==
                                    (order->expires_in_ms ? order->expires_in_ms : PECK_LIFE_MS);
 }

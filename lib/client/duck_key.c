@@ -297,6 +297,8 @@ static const char *read_peck(const struct duck_holder *holder, const char *netwo
         made->payload = bytes_of_text(peck->payload ? peck->payload : "{}");
     if (peck->from && *peck->from && strcmp(peck->from, holder->text) != 0)
         return "another duckling is to send it";
+    if (peck->context && *peck->context)
+        return "the key of a context is its node's: only that can sign under one";
     if (!peck->to || !id_parse(ID_DUCKLING, bytes_of_text(peck->to), &made->to))
         return "whom is it for? a duckling's id is dkl_ and 32 characters";
     if (peck->reply_to && *peck->reply_to &&

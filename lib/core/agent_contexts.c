@@ -365,14 +365,11 @@ static const struct held_context *find_wanted(const struct duckling *duckling, s
                                               uint64_t wall_ms)
 {
     struct held_context *named = find_named(duckling, wanted, wall_ms);
-    struct id id;
 
     if (named)
         return named;
     for (size_t i = duckling->context_count; i-- > 0;)
-        if (bytes_equal(duckling->contexts[i]->context.name, wanted) ||
-            (id_parse(ID_CERTIFICATE, wanted, &id) &&
-             id_equal(&id, &duckling->contexts[i]->context.id)))
+        if (context_is_meant(&duckling->contexts[i]->context, wanted))
             return duckling->contexts[i];
     return NULL;
 }

@@ -119,6 +119,7 @@ static enum refusal_code replay_in_turn(const struct unsigned_peck *earlier,
     struct effect *effect;
 
     if (!peck_same_content(&earlier->peck, &order->send) ||
+        !context_is_meant(earlier->under ? &earlier->under->context : NULL, order->context) ||
         earlier->peck.expires_ms - earlier->peck.created_ms != life_ms) {
         *message = "this idempotency key named another peck before";
         *field = "idempotency_key";

@@ -247,6 +247,16 @@ enum context_verdict context_judge(const struct context *context, const struct p
     return covers(context, peck->action) ? CONTEXT_OK : CONTEXT_COVERS_NOT;
 }
 
+bool context_is_meant(const struct context *context, struct bytes said)
+{
+    struct id id;
+
+    if (!context || said.size == 0)
+        return !context && said.size == 0;
+    return bytes_equal(context->name, said) ||
+           (id_parse(ID_CERTIFICATE, said, &id) && id_equal(&id, &context->id));
+}
+
 /* ---- making ---- */
 
 enum context_verdict context_make(const struct context_wish *wish,

@@ -65,6 +65,12 @@ enum context_verdict context_open(struct bytes wire, const struct chain *chain, 
 enum context_verdict context_judge(const struct context *context, const struct peck *peck,
                                    uint64_t wall_ms);
 
+/* Is it called this: by its name, or its crt_ id as text? Of NULL: is nothing called. */
+bool context_is_called(const struct context *context, struct bytes called);
+
+/* Is it what somebody means who says this: its name, or its id as text? NULL is what is meant by nothing. */
+bool context_is_meant(const struct context *context, struct bytes said);
+
 /* ---- making ---- */
 
 struct context_wish {

@@ -81,6 +81,26 @@ def within_a_context_pecks_go_through_and_both_ends_see_it():
             node.command("audit", "verify")
 
 
+def an_idempotency_key_is_of_one_context():
+    with Pond("alice", "bob") as pond:
+        two = Two(pond)
+        crt = two.issue("deploys")["certificate_id"]
+        two.issue("backups")
+
+        def send(*under):
+            done = two.a.command("peck", two.bea, "{}", "--from", two.ann, "--action", "data.read", "--wait", "0", "--json",
+                                 "--key", "once", *under, check=False)
+            return json.loads(done.stdout)["peck_id"] if done.returncode == 0 else done.stderr
+        sent = send("--context", "deploys")
+        assert sent.startswith("pck_"), sent
+        for _ in range(2):
+            assert send("--context", "deploys") == send("--context", crt) == sent
+            for under in ((), ("--context", "backups")):
+                assert "named another peck" in send(*under), under
+            two.a.stop()
+            two.a.start()
+
+
 def what_is_no_context_is_refused():
     with Pond("alice") as pond:
         ann = hatch(pond.alice, "Ann")
@@ -204,7 +224,7 @@ def over_http_its_owner_hears_of_it():
         assert [entry["kind"] for entry in entries] == ["context_issued"], entries
 
 
-run(within_a_context_pecks_go_through_and_both_ends_see_it, what_is_no_context_is_refused,
+run(within_a_context_pecks_go_through_and_both_ends_see_it, an_idempotency_key_is_of_one_context, what_is_no_context_is_refused,
     a_revoked_context_ends_everywhere_and_nothing_else_does,
     a_rotation_issues_it_anew_and_a_restart_keeps_it,
     what_was_pecked_while_the_other_node_was_away_arrives_under_its_context,

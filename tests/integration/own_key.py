@@ -113,6 +113,7 @@ def a_duckling_lives_on_a_node_that_has_no_key_of_it():
 
         # A peck of it.
         refused(alice, "own_key", "peck", friend, "{}", "--from", own.id)
+        refused(alice, "malformed", "peck", friend, "{}", "--key-file", own.file, "--context", "work")
         sent = own.peck(friend, '{"n":3}', "--wait", "0", "--key", "once")
         assert own.peck(friend, '{"n":3}', "--wait", "0", "--key", "once")["peck_id"] == sent["peck_id"]
         peck_of(alice, sent["peck_id"], "pending")

@@ -285,6 +285,42 @@ START_TEST(pecks_of_one_turn_are_signed_each_by_its_own_key)
 }
 END_TEST
 
+/* In one turn, of which the store knows nothing yet: what is kept is told apart by the loop. */
+START_TEST(an_idempotency_key_is_of_one_context)
+{
+    static const char *const names[] = {"deploys", "deploys", "", "backups"};
+    struct order orders[4];
+    struct event event = {.kind = EVENT_ORDER, .at = pond->at};
+    struct effects effects;
+    size_t answered = 0;
+
+    ck_assert_int_eq(issue("backups", "query", HOUR_MS)->code, REFUSAL_NONE);
+    issued_for("query");
+    effects_init(&effects);
+    for (size_t i = 0; i < 4; i++) {
+        orders[i] = action(&duck, &friend);
+        orders[i].ticket = 100 + i;
+        orders[i].send.idempotency_key = bytes_of_text("once");
+        orders[i].context = bytes_of_text(names[i]);
+        event.order = &orders[i];
+        agent_step(pond->alice.agent, &event, &effects);
+    }
+    agent_settle(pond->alice.agent, &pond->at, &effects);
+    for (size_t i = 0; i < effects.count; i++) {
+        const struct effect *effect = &effects.list[i];
+
+        if (effect->kind != EFFECT_REPLY)
+            continue;
+        answered++;
+        ck_assert_int_eq(effect->reply.code,
+                         effect->reply.ticket < 102 ? REFUSAL_NONE : REFUSAL_KEY_REUSED);
+        ck_assert(effect->reply.ticket != 101 || effect->reply.replayed);
+    }
+    ck_assert_uint_eq(answered, 4);
+    effects_free(&effects);
+}
+END_TEST
+
 START_TEST(between_two_ducklings_of_one_node_it_is_judged_too)
 {
     struct id sister = hatch(pond, &pond->alice, 40);
@@ -637,6 +673,7 @@ int main(void)
     tcase_add_test(cases, a_context_gives_nothing_that_was_not_there);
     tcase_add_test(cases, its_own_node_keeps_back_what_it_does_not_allow);
     tcase_add_test(cases, pecks_of_one_turn_are_signed_each_by_its_own_key);
+    tcase_add_test(cases, an_idempotency_key_is_of_one_context);
     tcase_add_test(cases, between_two_ducklings_of_one_node_it_is_judged_too);
     tcase_add_test(cases, outside_its_scopes_nothing_is_taken);
     tcase_add_test(cases, nor_is_anything_but_an_action);

@@ -413,6 +413,26 @@ START_TEST(a_refusal_names_the_context_and_the_action)
 }
 END_TEST
 
+START_TEST(it_is_meant_by_its_name_and_by_its_id)
+{
+    struct context_wish wish = wish_of(1);
+    struct context context = context_of(&wish);
+    char id[ID_TEXT_SIZE];
+
+    id_text(ID_CERTIFICATE, &context.id, id);
+    ck_assert(context_is_meant(&context, bytes_of_text("deploys")));
+    ck_assert(context_is_meant(&context, bytes_of_text(id)));
+    ck_assert(!context_is_meant(&context, bytes_of_text("deploy")));
+    ck_assert(!context_is_meant(&context, bytes_of_text("")));
+    id_text(ID_CERTIFICATE, &context.identity, id);
+    ck_assert(!context_is_meant(&context, bytes_of_text(id)));
+    id_text(ID_DUCKLING, &context.id, id);
+    ck_assert(!context_is_meant(&context, bytes_of_text(id)));
+    ck_assert(context_is_meant(NULL, bytes_of_text("")));
+    ck_assert(!context_is_meant(NULL, bytes_of_text("deploys")));
+}
+END_TEST
+
 /* ---- its end ---- */
 
 START_TEST(its_revocation_is_the_record_of_an_identity_that_its_bytes_name)
@@ -490,6 +510,7 @@ int main(void)
     tcase_add_test(cases, it_begins_and_ends_at_its_dates);
     tcase_add_test(cases, only_actions_are_pecked_under_it_and_no_grant_is_revoked);
     tcase_add_test(cases, a_refusal_names_the_context_and_the_action);
+    tcase_add_test(cases, it_is_meant_by_its_name_and_by_its_id);
     tcase_add_test(cases, its_revocation_is_the_record_of_an_identity_that_its_bytes_name);
     tcase_add_test(cases, what_ends_it_ends_it_also_when_it_was_issued_anew);
     suite_add_tcase(suite, cases);

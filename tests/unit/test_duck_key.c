@@ -174,6 +174,10 @@ START_TEST(a_peck_is_made_as_its_receiver_wants_it)
     wish.from = target;
     ck_assert_ptr_null(duck_peck_make(holder, NULL, &wish, &problem));
     wish.from = NULL;
+    wish.context = "work"; /* whose key is not here */
+    ck_assert_ptr_null(duck_peck_make(holder, NULL, &wish, &problem));
+    ck_assert_ptr_nonnull(strstr(problem, "context"));
+    wish.context = "";
     wish.payload = "\xff";
     ck_assert_ptr_null(duck_peck_make(holder, NULL, &wish, &problem));
     wish.payload = "{}";

@@ -283,6 +283,12 @@ START_TEST(a_send_names_a_context_for_an_action_alone)
     expect_taken(ORDER_SEND);
     sending.context = text("weather");
     expect_malformed("context");
+    duck__send_order__init(&sending);
+    sending.from = ALICE;
+    sending.made = text("what is signed elsewhere");
+    sending.context = text("weather");
+    expect_malformed("signed");
+    ck_assert_ptr_nonnull(strstr(refusal.message, "name nothing else"));
 }
 END_TEST
 
