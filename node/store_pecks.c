@@ -424,6 +424,7 @@ static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct o
     entry->attempts = (uint32_t)store_column_number(statement, 6);
     store_column_partials(statement, PARTIALS_COLUMN, &entry->partials);
     entry->cancelling = sqlite3_column_int(statement, CANCELLING_COLUMN) != 0;
+    store_column_id(statement, CONTEXT_COLUMN, &entry->context); /* stays zero: none */
     entry->next_send_ms =
         entry->state == PECK_QUEUED || entry->state == PECK_SENT || entry->cancelling
             ? at->now_ms

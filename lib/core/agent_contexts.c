@@ -295,6 +295,13 @@ bool agent_holds_context(const struct agent *agent, const struct id *id)
     return !id_is_zero(id) && find_any(agent, is_named, id, &owner);
 }
 
+bool agent_holds_carrier(const struct agent *agent, const struct id *carrier)
+{
+    struct duckling *owner;
+
+    return find_any(agent, is_carried_by, carrier, &owner) != NULL;
+}
+
 static void offer_end(struct agent *agent, const struct held_context *held, struct bytes wire,
                       struct bytes chain, const struct moment *at, struct effects *effects)
 {

@@ -340,6 +340,7 @@ void agent_renew_contexts(struct agent *agent, struct duckling *duckling, const 
                           struct effects *effects);
 /* By its id. False: nobody who lives here holds it, or `*refusal` says why not. */
 bool agent_holds_context(const struct agent *agent, const struct id *id);
+bool agent_holds_carrier(const struct agent *agent, const struct id *carrier); /* the same, by what its revocation would be of */
 bool agent_revoke_context(struct agent *agent, const struct order *order, const struct moment *at,
                           struct effects *effects, struct order_refusal *refusal);
 /* A revocation of this identity was taken: is it of a context that is held here? */

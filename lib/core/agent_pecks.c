@@ -225,6 +225,8 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
     entry.expires_ms = peck.expires_ms;
     entry.next_send_ms = MOMENT_NEVER; /* the turn's end sends it */
     entry.conversation = outbox_conversation(&peck.from, &peck.to, thread);
+    if (under)
+        entry.context = under->context.carrier;
     if (!outbox_add(agent->outbox, &entry)) {
         refusal->message = "too many pecks of this node await their receipts";
         refusal->code = REFUSAL_BUSY;

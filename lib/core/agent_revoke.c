@@ -215,11 +215,11 @@ static bool is_over(const struct ends *ends, const struct id *one, const struct 
     return agent_is_revoked(ends->agent, one) || agent_is_revoked(ends->agent, other);
 }
 
-/* Or what it came under is. */
-static bool is_received_over(const struct ends *ends, const struct tray_entry *entry)
+/* Or the context that it was signed under is. */
+static bool is_peck_over(const struct ends *ends, const struct id *from, const struct id *to,
+                         const struct id *context)
 {
-    return is_over(ends, &entry->from, &entry->to) ||
-           (!id_is_zero(&entry->context) && is_over(ends, &entry->context, &entry->context));
+    return is_over(ends, from, to) || (!id_is_zero(context) && is_over(ends, context, context));
 }
 
 static void name(struct ends *ends, const struct id *name)
@@ -230,13 +230,13 @@ static void name(struct ends *ends, const struct id *name)
 
 static void name_sent(void *context, const struct outbox_entry *entry)
 {
-    if (is_over(context, &entry->from, &entry->to))
+    if (is_peck_over(context, &entry->from, &entry->to, &entry->context))
         name(context, &entry->peck);
 }
 
 static void name_received(void *context, const struct tray_entry *entry)
 {
-    if (is_received_over(context, entry))
+    if (is_peck_over(context, &entry->from, &entry->to, &entry->context))
         name(context, &entry->peck);
 }
 
@@ -261,12 +261,10 @@ static struct bytes why(const struct agent *agent, const struct id *from, const 
 static void end_pecks_out(struct agent *agent, struct ends *ends, const struct moment *at,
                           struct effects *effects)
 {
-    static const struct id nobody;
-
     agent_sign_pecks(agent, at,
                      effects); /* those that this very turn makes are kept, and then end */
     ends->count = 0;
-    if (!ends->owner || agent_hosted(agent, ends->owner))
+    if (!ends->owner || agent_hosted(agent, ends->owner) || agent_holds_carrier(agent, ends->owner))
         outbox_each(agent->outbox, name_sent, ends);
     else
         outbox_each_to(agent->outbox, ends->owner, name_sent, ends);
@@ -274,7 +272,7 @@ static void end_pecks_out(struct agent *agent, struct ends *ends, const struct m
         const struct outbox_entry *entry = outbox_find(agent->outbox, &ends->names[i]);
         struct ending ending = {.state = PECK_FAILED, .refusal = bytes_of_text("revoked")};
 
-        ending.problem = why(agent, &entry->from, &entry->to, &nobody, effects);
+        ending.problem = why(agent, &entry->from, &entry->to, &entry->context, effects);
         agent_end_sent(agent, entry, &ending, at, effects);
     }
 }

@@ -29,6 +29,7 @@ struct outbox_entry {
     bool lacks_partials;   /* …some of these were skipped */
     struct partials partials; /* of its answer, that are held here */
     struct id conversation; /* see outbox_conversation; zero: it belongs to no thread */
+    struct id context;      /* that it was signed under, by its carrier (context.h); zero: none */
 };
 
 /* Pecks of one sender to one target in one thread have the same; none without a thread. */

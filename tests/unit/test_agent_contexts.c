@@ -540,6 +540,27 @@ START_TEST(what_waits_under_it_ends_when_the_revocation_comes)
 }
 END_TEST
 
+START_TEST(what_was_not_even_sent_under_it_ends_at_once)
+{
+    struct context context = issued_for("*");
+    const struct kept_peck *under, *main_one;
+
+    link_both(pond, false);
+    under = sent("query", "deploys");
+    main_one = sent("query", "");
+    ck_assert_int_eq(under->state, PECK_QUEUED);
+    ck_assert_int_eq(revoke(&context.id), REFUSAL_NONE);
+    ck_assert_int_eq(under->state, PECK_FAILED);
+    ck_assert(bytes_equal(under->refusal, bytes_of_text("revoked")));
+    ck_assert_ptr_nonnull(memmem(under->problem.data, under->problem.size, "its context", 11));
+    ck_assert_int_eq(main_one->state, PECK_QUEUED);
+    link_both(pond, true);
+    tick(pond, MINUTE_MS);
+    ck_assert_ptr_null(find(&pond->bob, BOX_IN, &under->id));
+    ck_assert_int_eq(main_one->state, PECK_TAKEN);
+}
+END_TEST
+
 START_TEST(another_duckling_cannot_revoke_it)
 {
     struct context context = issued_for("query");
@@ -685,6 +706,7 @@ int main(void)
     tcase_add_test(cases, many_contexts_leave_the_chains_of_others_in_the_keyring);
     tcase_add_test(cases, a_revoked_context_is_of_no_use_anywhere);
     tcase_add_test(cases, what_waits_under_it_ends_when_the_revocation_comes);
+    tcase_add_test(cases, what_was_not_even_sent_under_it_ends_at_once);
     tcase_add_test(cases, another_duckling_cannot_revoke_it);
     tcase_add_test(cases, a_rotation_issues_anew_what_is_not_over);
     tcase_add_test(cases, a_thief_of_the_old_key_issues_none);

@@ -209,6 +209,24 @@ START_TEST(an_open_peck_comes_back_under_its_context_and_waits_no_longer_than_th
 }
 END_TEST
 
+START_TEST(a_sent_peck_comes_back_under_its_context_and_keeps_its_time)
+{
+    struct kept_context issued = author_context(&bed.bob, 40, THINGS_WALL_MS, &bed.arena);
+    struct context context = context_of(&issued);
+    struct peck_wish wish = {.thread = "one"};
+    struct effect under =
+        make_peck(&bed.bob, &bed.alice.id, BOX_OUT, PECK_QUEUED, &wish, &bed.arena);
+    struct restored restored;
+
+    under.peck.context = &context;
+    bed_keep(&bed, &under, 1);
+    restart(&restored);
+    ck_assert_uint_eq(restored.sent, 1);
+    ck_assert(id_equal(&restored.sent_entries[0].context, &context.carrier));
+    ck_assert_uint_eq(restored.sent_entries[0].expires_ms, under.peck.expires_ms);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store_contexts");
@@ -224,6 +242,7 @@ int main(void)
     tcase_add_test(cases,
                    a_peck_keeps_what_it_was_signed_under_and_its_senders_chain_stays_what_it_was);
     tcase_add_test(cases, many_pecks_under_one_keep_it_once);
+    tcase_add_test(cases, a_sent_peck_comes_back_under_its_context_and_keeps_its_time);
     tcase_add_test(cases,
                    an_open_peck_comes_back_under_its_context_and_waits_no_longer_than_that_lasts);
     suite_add_tcase(suite, cases);
