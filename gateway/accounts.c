@@ -183,6 +183,11 @@ void order_take(struct given *given, const char *text)
     strncpy(given->text, text ? text : "", sizeof given->text - 1);
 }
 
+static void take_key(struct given_key *given, const char *text)
+{
+    strncpy(given->text, text ? text : "", sizeof given->text - 1);
+}
+
 static char *take_password(const char *password)
 {
     /* One byte over the limit is enough to be refused for it. */
@@ -409,7 +414,7 @@ bool accounts_hatch(struct accounts *accounts, const struct accounts_hatch *hatc
 
     order_take(&order->email, hatch->email);
     order_take(&order->display_name, hatch->display_name);
-    order_take(&order->public_key, hatch->public_key);
+    take_key(&order->public_key, hatch->public_key);
     order_take(&order->source, hatch->source);
     order->password = take_password(hatch->password);
     return accounts_give(accounts, order);
@@ -434,7 +439,7 @@ bool accounts_hatch_for_operator(struct accounts *accounts, uint64_t operator_id
 
     order->operator_id = operator_id;
     order_take(&order->display_name, display_name);
-    order_take(&order->public_key, public_key);
+    take_key(&order->public_key, public_key);
     return accounts_give(accounts, order);
 }
 

@@ -26,7 +26,7 @@
 
 #define EMAIL_MAX 254       /* bytes; RFC 5321, section 4.5.3.1.3 */
 #define DISPLAY_NAME_MAX 64 /* bytes */
-#define HATCH_KEY_MAX 128   /* bytes of a public key as text */
+#define HATCH_KEY_MAX 1024  /* bytes, as text, of what proves a key that a duckling keeps itself */
 #define CODE_DIGITS 6
 #define CODE_LIFE_MS (15 * 60 * 1000ull)
 #define CODE_TRIES_MAX 5     /* a wrong one counts at all codes of the address; the last ends it */
@@ -101,7 +101,7 @@ struct accounts_result {
     uint64_t egg;                    /* verify, hatch_for_operator: to be hatched now */
     const char *email;               /* verify: as it was given at the hatch */
     const char *display_name;        /* verify, hatch_for_operator, hatched */
-    const char *public_key;          /* verify, hatch_for_operator: "" for the node's custody */
+    const char *public_key;          /* verify, hatch_for_operator: as it was given; "" for the node's custody */
     bool operator_is_new;            /* hatched */
     bool has_password;               /* hatched: the operator can auth, no reset is needed first */
     struct id duckling, certificate; /* hatched, rotate (duckling) */
@@ -118,7 +118,7 @@ typedef void accounts_done(void *context, const struct accounts_result *result);
 struct accounts_hatch {
     const char *email, *display_name;
     const char *password;   /* NULL: none */
-    const char *public_key; /* NULL: the node keeps the key */
+    const char *public_key; /* its chain of one certificate, in base64: the duckling keeps its key. NULL: the node does */
     const char *source;     /* the address it is asked from, as text; NULL: not known */
 };
 

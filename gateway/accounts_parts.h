@@ -48,13 +48,18 @@ struct given {
     char text[EMAIL_MAX + 2];
 };
 
+struct given_key {
+    char text[HATCH_KEY_MAX + 2];
+};
+
 struct order {
     struct order *next;
     enum order_kind kind;
     accounts_done *done; /* may be NULL */
     void *context;
 
-    struct given email, display_name, public_key, secret; /* secret: code or token */
+    struct given email, display_name, secret; /* secret: code or token */
+    struct given_key public_key;
     struct given source;                                  /* the address it was asked from; "" */
     char *password;                                       /* ours; NULL: none */
     uint64_t operator_id, egg;

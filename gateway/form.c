@@ -3,8 +3,11 @@
 #include "strict_json.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 void form_refuse(struct exchange *exchange, const char *code, const char *field, const char *format,
                  ...)
@@ -62,6 +65,28 @@ bool form_text(struct exchange *exchange, const char *name, enum form_need need,
     if (!check_text(exchange, name, json_string_value(member), bytes_max))
         return false;
     *value = json_string_value(member);
+    return true;
+}
+
+bool form_base64(struct exchange *exchange, const char *name, enum form_need need, size_t bytes_max,
+                 struct bytes *value)
+{
+    const char *text = NULL;
+    uint8_t *data;
+    size_t size;
+
+    if (!form_text(exchange, name, need, sodium_base64_encoded_len(bytes_max, BASE64), &text))
+        return false;
+    if (!text)
+        return true;
+    data = arena_take(&exchange->arena, bytes_max + 1);
+    if (!data ||
+        sodium_base642bin(data, bytes_max, text, strlen(text), NULL, &size, NULL, BASE64) != 0) {
+        form_refuse(exchange, "bad_member", name, "%s must be base64 of at most %zu bytes", name,
+                    bytes_max);
+        return false;
+    }
+    *value = bytes_of(data, size);
     return true;
 }
 

@@ -12,6 +12,9 @@ enum form_need { FORM_OPTIONAL, FORM_REQUIRED };
 /* Of the body. `bytes_max` is of the text in UTF-8. */
 bool form_text(struct exchange *exchange, const char *name, enum form_need need, size_t bytes_max,
                const char **value);
+/* Standard base64, with padding; at most `bytes_max` of it, into the exchange's arena. */
+bool form_base64(struct exchange *exchange, const char *name, enum form_need need, size_t bytes_max,
+                 struct bytes *value);
 bool form_id(struct exchange *exchange, const char *name, enum form_need need, enum id_kind kind,
              const char **value);
 bool form_bool(struct exchange *exchange, const char *name, bool *value);

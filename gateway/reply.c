@@ -24,25 +24,16 @@ static const struct {
     unsigned status;
     uint32_t retry_after_s;
 } node_codes[] = {
-    {"malformed", 400, 0},
-    {"too_large", 413, 0},
-    {"not_found", 404, 0},
-    {"not_hosted_here", 404, 0},
-    {"unknown_target", 404, 0},
-    {"not_allowed", 403, 0},
-    {"pecks_refused", 403, 0},
-    {"grant_refused", 403, 0},
-    {"context_refused", 403, 0},
-    {"conflict", 409, 0},
-    {"idempotency_key_reused", 422, 0},
-    {"expired", 410, 0},
-    {"busy", 503, 1},
-    {"store_failed", 503, 5},
-    {"bond_rounds", 429, 0},
-    {"bond_cooling_down", 429, 1},
-    {"unreachable", 503, 1},
-    {"timeout", 504, 1},
-    {"protocol", 502, 0},
+    {"malformed", 400, 0},         {"too_large", 413, 0},
+    {"not_found", 404, 0},         {"not_hosted_here", 404, 0},
+    {"unknown_target", 404, 0},    {"not_allowed", 403, 0},
+    {"pecks_refused", 403, 0},     {"grant_refused", 403, 0},
+    {"context_refused", 403, 0},   {"conflict", 409, 0},
+    {"own_key", 409, 0},           {"idempotency_key_reused", 422, 0},
+    {"expired", 410, 0},           {"busy", 503, 1},
+    {"store_failed", 503, 5},      {"bond_rounds", 429, 0},
+    {"bond_cooling_down", 429, 1}, {"unreachable", 503, 1},
+    {"timeout", 504, 1},           {"protocol", 502, 0},
 };
 
 /* The local API's word for a member, and ours. */

@@ -1,4 +1,5 @@
 /* An operator's ducklings: their keys, and the list of them. */
+#include "core/limits.h"
 #include "errand.h"
 #include "form.h"
 #include "gate_log.h"
@@ -46,8 +47,13 @@ static void rotate_identity(struct exchange *exchange)
     Duck__RotateOrder order = DUCK__ROTATE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
+    struct bytes chain = {0};
+
+    if (!form_base64(exchange, "chain", FORM_OPTIONAL, CHAIN_SIZE_MAX, &chain))
+        return;
     order.identity = exchange->acting_text;
-    order.by_node = true;
+    order.by_node = chain.size == 0;
+    order.chain = (ProtobufCBinaryData){chain.size, (uint8_t *)(uintptr_t)chain.data};
     request.order_case = DUCK__REQUEST__ORDER_ROTATE;
     request.rotate = &order;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_ROTATE, 0, tell_identity);
@@ -62,6 +68,10 @@ void route_rotate(struct exchange *exchange)
         return;
     if (!strcmp(what, "identity")) {
         rotate_identity(exchange);
+        return;
+    }
+    if (form_has(exchange, "chain")) {
+        form_refuse(exchange, "bad_member", "chain", "a beak key has no certificates");
         return;
     }
     if (strcmp(what, "beak_key")) {

@@ -22,7 +22,9 @@ static const char *peck_of_body(struct exchange *exchange)
 
 static void tell_peck(struct exchange *exchange)
 {
-    exchange_answer(exchange, 200, view_peck(exchange->reply->peck, VIEW_WHOLE));
+    const Duck__PeckView *peck = exchange->reply->peck;
+
+    exchange_answer(exchange, peck->waits_for[0] ? 202 : 200, view_peck(peck, VIEW_WHOLE));
 }
 
 /* ---- approve, deny ---- */

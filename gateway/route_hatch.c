@@ -1,14 +1,16 @@
 /* From an egg to a duckling with a beak key. */
 #include "client/duck_client.h"
+#include "core/certificate.h"
 #include "core/limits.h"
 #include "errand.h"
 #include "form.h"
 #include "gate_log.h"
 #include "wire/local.pb-c.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
-#define KEY_TEXT_MAX 1024u
+#define PROOF_MAX (HATCH_KEY_MAX / 4 * 3) /* bytes */
 
 /* ---- hatching: accounts, node, accounts ----
  *
@@ -44,10 +46,16 @@ static void node_hatched(void *context, Duck__Reply *reply)
     exchange_wake(errand->exchange);
 }
 
-static void hatch_on_node(struct errand *errand, const char *display_name)
+/* `proof`: of one that keeps its own key; else empty. It was judged before it was kept. */
+static void hatch_on_node(struct errand *errand, const char *display_name, const char *proof)
 {
     Duck__HatchOrder order = DUCK__HATCH_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
+    uint8_t chain[PROOF_MAX];
+
+    if (*proof && sodium_base642bin(chain, sizeof chain, proof, strlen(proof), NULL,
+                                    &order.chain.len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0)
+        order.chain.data = chain;
 
     order.display_name.data = (uint8_t *)display_name;
     order.display_name.len = strlen(display_name);
@@ -65,7 +73,7 @@ static void egg_is_ours(void *context, const struct accounts_result *result)
         return;
     }
     errand->egg = result->egg;
-    hatch_on_node(errand, result->display_name);
+    hatch_on_node(errand, result->display_name, result->public_key);
 }
 
 static void tell_hatched(struct exchange *exchange)
@@ -109,7 +117,7 @@ static void hatch_by_mail(struct exchange *exchange, const struct accounts_hatch
     errand_after_captcha(errand, captcha, order_hatch, hatch);
 }
 
-static void hatch_at_once(struct exchange *exchange, const char *display_name)
+static void hatch_at_once(struct exchange *exchange, const struct accounts_hatch *given)
 {
     struct errand *errand;
 
@@ -118,42 +126,73 @@ static void hatch_at_once(struct exchange *exchange, const char *display_name)
     errand = errand_new(exchange, 201);
     exchange_park(exchange, 0, tell_hatched);
     errand_started(accounts_hatch_for_operator(exchange->gateway->accounts,
-                                               exchange->access.operator_id, display_name, NULL,
-                                               egg_is_ours, errand),
+                                               exchange->access.operator_id, given->display_name,
+                                               given->public_key, egg_is_ours, errand),
                    errand);
 }
 
-/* The node signs for its ducklings, so it has their keys. */
-static bool refuses_own_key(struct exchange *exchange)
+/* What is wrong with it, and with which member. NULL: the node will take it, if it is not late. */
+static const char *judge_own_chain(struct exchange *exchange, struct bytes wire, struct bytes key,
+                                   struct accounts_hatch *hatch, const char **field)
 {
-    const char *key = NULL, *proof = NULL;
+    enum certificate_verdict verdict;
+    const struct certificate *first;
+    struct chain chain;
+    struct bytes name;
 
-    if (!form_text(exchange, "public_key", FORM_OPTIONAL, KEY_TEXT_MAX, &key) ||
-        !form_text(exchange, "proof", FORM_OPTIONAL, KEY_TEXT_MAX, &proof))
-        return true;
-    if (!key && !proof)
+    *field = "proof";
+    verdict = chain_open(wire, &exchange->arena, &chain);
+    if (verdict != CERTIFICATE_TAKEN)
+        return certificate_verdict_text(verdict);
+    if (chain.kind != IDENTITY_DUCKLING || chain.count != 1)
+        return "it must be the one certificate of a duckling";
+    first = &chain.certificates[0];
+    *field = "public_key";
+    if (key.size > 0 && !bytes_equal(key, bytes_of(first->public_key.bytes, PUBLIC_KEY_SIZE)))
+        return "its certificate names another key";
+    *field = "display_name";
+    name = first->display_name;
+    if (hatch->display_name && !bytes_equal(bytes_of_text(hatch->display_name), name))
+        return "its certificate has another display name";
+    hatch->display_name = exchange_copy(exchange, name);
+    return NULL;
+}
+
+/* A duckling that keeps its own key shows by its certificate that it has it: the key that this names has
+ * signed it. False: the exchange is refused. */
+static bool read_own_key(struct exchange *exchange, struct accounts_hatch *hatch)
+{
+    struct bytes key = {0}, wire = {0};
+    const char *wrong, *field;
+
+    if (!form_base64(exchange, "public_key", FORM_OPTIONAL, PUBLIC_KEY_SIZE, &key) ||
+        !form_base64(exchange, "proof", key.data ? FORM_REQUIRED : FORM_OPTIONAL, PROOF_MAX,
+                     &wire) ||
+        !form_text(exchange, "proof", FORM_OPTIONAL, HATCH_KEY_MAX, &hatch->public_key))
         return false;
-    form_refuse(
-        exchange, "own_key_not_taken", key ? "public_key" : "proof",
-        "this node keeps the keys of the ducklings it hosts: one whose key is kept elsewhere "
-        "cannot live here");
-    return true;
+    if (!hatch->public_key)
+        return true;
+    wrong = judge_own_chain(exchange, wire, key, hatch, &field);
+    if (wrong)
+        form_refuse(exchange, "bad_member", field, "%s", wrong);
+    return !wrong;
 }
 
 void route_hatch(struct exchange *exchange)
 {
     struct accounts_hatch hatch = {.source = exchange->address};
     enum form_need email_need = exchange->has_access ? FORM_OPTIONAL : FORM_REQUIRED;
+    enum form_need name_need = form_has(exchange, "proof") ? FORM_OPTIONAL : FORM_REQUIRED;
     const char *captcha = NULL;
 
     if (!form_text(exchange, "email", email_need, EMAIL_TEXT_MAX, &hatch.email) ||
-        !form_text(exchange, "display_name", FORM_REQUIRED, NAME_MAX_BYTES, &hatch.display_name) ||
+        !form_text(exchange, "display_name", name_need, NAME_MAX_BYTES, &hatch.display_name) ||
         !form_text(exchange, "password", FORM_OPTIONAL, PASSWORD_TEXT_MAX, &hatch.password) ||
         !form_text(exchange, "captcha_token", FORM_OPTIONAL, CAPTCHA_TEXT_MAX, &captcha) ||
-        refuses_own_key(exchange))
+        !read_own_key(exchange, &hatch))
         return;
     if (exchange->has_access)
-        hatch_at_once(exchange, hatch.display_name);
+        hatch_at_once(exchange, &hatch);
     else
         hatch_by_mail(exchange, &hatch, captcha);
 }

@@ -26,11 +26,15 @@ static const char *peck_of_body(struct exchange *exchange)
 
 static void tell_number(struct exchange *exchange)
 {
+    const Duck__PartialView *partial = exchange->reply->partial;
     json_t *object = json_object();
 
     reply_word(object, "peck_id", peck_of_body(exchange));
-    reply_number(object, "number", exchange->reply->partial->number);
-    exchange_answer(exchange, 200, object);
+    if (partial->waits_for[0])
+        reply_word(object, "waits_for", partial->waits_for);
+    else
+        reply_number(object, "number", partial->number);
+    exchange_answer(exchange, partial->waits_for[0] ? 202 : 200, object);
 }
 
 static bool stands_alone(struct exchange *exchange)

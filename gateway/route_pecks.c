@@ -6,6 +6,7 @@
 #include "form.h"
 #include "peck_owner.h"
 #include "route_partials.h"
+#include "route_signatures.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -178,12 +179,25 @@ static void tell_sent(struct exchange *exchange)
     exchange_answer(exchange, view_peck_is_done(peck) ? 200 : 202, view_peck(peck, VIEW_WHOLE));
 }
 
+static void send_order(struct exchange *exchange, Duck__SendOrder *order)
+{
+    Duck__Request request = DUCK__REQUEST__INIT;
+
+    request.order_case = DUCK__REQUEST__ORDER_SEND;
+    request.send = order;
+    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order->wait_ms, tell_sent);
+}
+
 void route_peck(struct exchange *exchange)
 {
     Duck__SendOrder order = DUCK__SEND_ORDER__INIT;
-    Duck__Request request = DUCK__REQUEST__INIT;
     bool is_action = form_has(exchange, "action"), is_bond = form_has(exchange, "peck_type");
 
+    if (form_has(exchange, "signed")) {
+        if (made_of_body(exchange, &order))
+            send_order(exchange, &order);
+        return;
+    }
     if (is_action && is_bond) {
         form_refuse(exchange, "bad_member", "peck_type",
                     "a peck has an action, or it asks for a bond of a peck_type");
@@ -196,9 +210,7 @@ void route_peck(struct exchange *exchange)
         !read_rest(exchange, &order))
         return;
     order.from = exchange->acting_text;
-    request.order_case = DUCK__REQUEST__ORDER_SEND;
-    request.send = &order;
-    exchange_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.wait_ms, tell_sent);
+    send_order(exchange, &order);
 }
 
 /* ---- looking ---- */
@@ -408,6 +420,10 @@ static void look_at_answered(struct exchange *exchange)
     Duck__PeckQuery query = DUCK__PECK_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
+    if (exchange->reply->peck->waits_for[0]) { /* nothing has become of it yet */
+        exchange_answer(exchange, 202, view_peck(exchange->reply->peck, VIEW_WHOLE));
+        return;
+    }
     exchange->draft = view_peck(exchange->reply->peck, VIEW_WHOLE);
     query.peck_id = (char *)peck_of_body(exchange);
     query.duckling = exchange->acting_text;

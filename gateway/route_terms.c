@@ -137,7 +137,9 @@ static bool read_mute(struct exchange *exchange, Duck__BondTerms *terms, uint32_
 
 static void tell_bond(struct exchange *exchange)
 {
-    exchange_answer(exchange, 200, view_bond(exchange->reply->bond));
+    const Duck__BondView *bond = exchange->reply->bond;
+
+    exchange_answer(exchange, bond->waits_for[0] ? 202 : 200, view_bond(bond));
 }
 
 static void change_bond(struct exchange *exchange)

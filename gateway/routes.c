@@ -60,14 +60,14 @@ static const struct route routes[] = {
     {"GET", "/beak/export", ROUTE_BEARER, ROUTE_AUDIT, route_export, NULL, NULL, ROUTE_PLAIN},
     {"DELETE", "/beak/account", ROUTE_BEARER, ROUTE_UNCOUNTED, route_erase, NULL, NULL,
      ROUTE_PLAIN},
-    {"POST", "/beak/rotate", ROUTE_BEARER, ROUTE_CERT, route_rotate, "what duckling_id",
+    {"POST", "/beak/rotate", ROUTE_BEARER, ROUTE_CERT, route_rotate, "what chain duckling_id",
      "duckling_id", ROUTE_CREATES},
     {"GET", "/beak/spaceducks", ROUTE_BEARER, ROUTE_DIRECTORY, route_spaceducks, NULL,
      "limit cursor", ROUTE_PLAIN},
 
     {"POST", "/beak/peck", ROUTE_BEARER, ROUTE_PECK, route_peck,
      "target action payload target_duckling_id peck_type scopes message thread reply_to "
-     "expires_in wait duckling_id grant context",
+     "expires_in wait duckling_id grant context signed",
      "duckling_id", ROUTE_NODE_CREATES},
     {"GET", "/beak/pecks", ROUTE_BEARER, ROUTE_UNCOUNTED, route_pecks, NULL,
      "box state with thread after limit cursor duckling_id", ROUTE_PLAIN},
@@ -106,6 +106,11 @@ static const struct route routes[] = {
      "grant from to action at", NULL, ROUTE_PLAIN},
     {"POST", "/beak/grant/revoke", ROUTE_BEARER, ROUTE_PECK, route_grant_revoke,
      "grant block_id duckling_id", "duckling_id", ROUTE_PLAIN},
+
+    {"GET", "/beak/signatures", ROUTE_BEARER, ROUTE_UNCOUNTED, route_signatures, NULL,
+     "after wait duckling_id", ROUTE_PLAIN},
+    {"POST", "/beak/signatures", ROUTE_BEARER, ROUTE_UNCOUNTED, route_sign,
+     "id signature duckling_id", "duckling_id", ROUTE_PLAIN},
 
     {"GET", "/beak/lobster", ROUTE_BEARER, ROUTE_UNCOUNTED, route_lobsters, NULL, "duckling_id",
      ROUTE_PLAIN},

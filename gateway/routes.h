@@ -122,6 +122,9 @@ void route_grant_narrow(struct exchange *exchange);
 void route_grant_verify(struct exchange *exchange);
 void route_grant_revoke(struct exchange *exchange);
 
+void route_signatures(struct exchange *exchange); /* route_signatures.c */
+void route_sign(struct exchange *exchange);
+
 void route_lobsters(struct exchange *exchange); /* route_lobster.c */
 void route_lobster_get(struct exchange *exchange);
 void route_lobster_begin(struct exchange *exchange);

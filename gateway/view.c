@@ -105,6 +105,7 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
     }
     reply_text(object, "traceparent", slice(peck->trace));
     reply_word(object, "bond_id", peck->bond_id);
+    reply_word(object, "waits_for", peck->waits_for);
     if (peck->replayed)
         json_object_set_new(object, "replayed", json_true());
     for (size_t i = 0; i < peck->n_receipts; i++)
@@ -177,6 +178,7 @@ json_t *view_bond(const Duck__BondView *bond)
     json_t *object = json_object();
 
     reply_word(object, "bond_id", bond->bond_id);
+    reply_word(object, "waits_for", bond->waits_for);
     reply_word(object, "duckling_id", bond->duckling);
     reply_word(object, "with", bond->with);
     reply_date(object, "made_at", bond->made_ms);

@@ -17,6 +17,7 @@
 
 #define NEXT_HEAD "duck-next-key 1\n"
 #define NEXT_FILE_MAX 256
+#define CONFLICTS_MAX 8u
 
 static uint64_t wall_now_ms(void)
 {
@@ -455,10 +456,12 @@ struct duck_answer *duck_sign(struct duck *duck, const struct duck_holder *holde
     return ask(duck, &request, 0);
 }
 
-/* Something newer may have taken its place, or its time is over: then nobody waits for it. */
-static bool is_done(const struct duck_answer *answer)
+/* Something newer may have taken its place, or its time is over: then nobody waits for it. What was said anew
+ * meanwhile waits under another id; should that go on and on, it is a problem after all. */
+static bool is_done(const struct duck_answer *answer, unsigned *conflicts)
 {
-    return duck_ok(answer) || strcmp(duck_code(answer), "not_found") == 0;
+    return duck_ok(answer) || strcmp(duck_code(answer), "not_found") == 0 ||
+           (strcmp(duck_code(answer), "conflict") == 0 && ++*conflicts <= CONFLICTS_MAX);
 }
 
 static const char *problem_of(const struct duck_answer *answer)
@@ -473,6 +476,7 @@ int duck_sign_all(struct duck *duck, const struct duck_holder *holder, const cha
 {
     struct duck_wanted wanted;
     uint64_t after = 0;
+    unsigned conflicts = 0;
     int count = 0;
     bool goes_on = true;
 
@@ -486,7 +490,7 @@ int duck_sign_all(struct duck *duck, const struct duck_holder *holder, const cha
         for (size_t i = 0; is_fine && duck_wanted_item(list, i, &wanted); i++) {
             struct duck_answer *answer = duck_sign(duck, holder, &wanted);
 
-            is_fine = is_done(answer);
+            is_fine = is_done(answer, &conflicts);
             count += duck_ok(answer);
             after = wanted.number;
             if (!is_fine)

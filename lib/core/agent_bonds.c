@@ -207,6 +207,8 @@ static uint64_t renew_end(struct renewal *renewal, const struct bond *bond, cons
 
     if (!duckling)
         return MOMENT_NEVER;
+    if (!duckling->key && !agent_lives_here(agent, end))
+        return renewal->at->now_ms + RECORD_REFRESH_MS;
     held = directory_find_key(agent->directory, end, RECORD_ATTESTATION, key_of(other, key));
     if (held && !held->deleted)
         age_ms =

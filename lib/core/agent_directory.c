@@ -6,9 +6,12 @@
 
 #define EXPIRE_AT_ONCE_MAX 256
 
+/* Signed by a key that is here. */
 static bool is_own(const struct agent *agent, const struct id *owner)
 {
-    return id_equal(owner, &agent->node) || agent_hosted(agent, owner);
+    const struct duckling *duckling = agent_hosted(agent, owner);
+
+    return id_equal(owner, &agent->node) || (duckling && duckling->key);
 }
 
 static bool is_away(const struct record *record)
@@ -224,6 +227,8 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
         outbid(agent, record, at, effects);
         return false;
     }
+    if (agent_hosted(agent, &record->owner)) /* of one that keeps its own key */
+        agent_hear_of_own_key(agent, offered, at, effects);
     verdict = take(agent, offered, from, false, at, effects);
     agent->records_by_verdict[verdict]++;
     if (verdict == DIRECTORY_TAKEN)
@@ -243,6 +248,16 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
 
 /* ---- publishing ---- */
 
+/* One that keeps its own key may have said something newer at another node. */
+static void date_behind_others(struct agent *agent, const struct statement *statement)
+{
+    const struct directory_entry *held =
+        directory_find_key(agent->directory, &statement->by->id, statement->kind, statement->key);
+
+    if (held && version_compare(held->version, agent->last_version) > 0)
+        agent->last_version = held->version;
+}
+
 void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
                    struct effects *effects, struct bytes *wire)
 {
@@ -259,6 +274,8 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
         return; /* nobody would take it */
     if (by ? by->outgrown : agent->outgrown)
         return;
+    if (by && !by->key)
+        date_behind_others(agent, statement);
     agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
     record->owner = by ? by->id : agent->node;
@@ -404,6 +421,15 @@ void agent_publish_metrics(struct agent *agent, const struct moment *at, struct 
     agent->metrics_at_ms = at->now_ms + METRICS_REFRESH_MS;
 }
 
+/* It keeps its own key, and has moved: this node asks for nothing of its own accord. */
+static bool lives_elsewhere(const struct agent *agent, const struct duckling *duckling)
+{
+    struct id host;
+
+    return !duckling->key && agent_find_host(agent, &duckling->id, &host) &&
+           !id_equal(&host, &agent->node);
+}
+
 static void refresh_ducklings(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     agent->ducklings_refresh_at_ms = MOMENT_NEVER;
@@ -412,7 +438,9 @@ static void refresh_ducklings(struct agent *agent, const struct moment *at, stru
 
         if (!duckling)
             continue;
-        if (duckling->refresh_at_ms <= at->now_ms) {
+        if (duckling->refresh_at_ms <= at->now_ms && lives_elsewhere(agent, duckling)) {
+            duckling->refresh_at_ms = at->now_ms + RECORD_REFRESH_MS;
+        } else if (duckling->refresh_at_ms <= at->now_ms) {
             agent_publish_duckling(agent, duckling, at, effects);
             agent_publish_vouchers(agent, duckling, at, effects);
         }

@@ -12,11 +12,13 @@ void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
     effect->send.body = body;
 }
 
+/* Anybody can bring the certificate of one that keeps its own key: it lives where it has signed that it does. */
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node)
 {
+    const struct duckling *hosted = agent_hosted(agent, duckling);
     const struct directory_entry *entry;
 
-    if (agent_hosted(agent, duckling)) {
+    if (hosted && hosted->key) {
         *node = agent->node;
         return true;
     }
@@ -25,6 +27,14 @@ bool agent_find_host(const struct agent *agent, const struct id *duckling, struc
         return false;
     *node = entry->host;
     return true;
+}
+
+bool agent_lives_here(const struct agent *agent, const struct id *duckling)
+{
+    struct id node;
+
+    return agent_hosted(agent, duckling) && agent_find_host(agent, duckling, &node) &&
+           id_equal(&node, &agent->node);
 }
 
 struct newly_linked {

@@ -258,6 +258,7 @@ void agent_dial(struct agent *agent, const struct moment *at, struct effects *ef
 void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node);
+bool agent_lives_here(const struct agent *agent, const struct id *duckling);
 
 /* ---- agent_bonds.c ---- */
 /* False: this duckling has no such bond. `*ended`: it, or the first of them. */
@@ -481,6 +482,9 @@ void agent_forget_wanted(struct agent *agent, struct duckling *duckling);
 /* After a rotation: what waits is dated anew. Records are said anew by others. */
 void agent_want_anew(struct agent *agent, struct duckling *duckling, const struct moment *at,
                      struct effects *effects);
+/* Somebody else brings a record of one that keeps its own key. */
+void agent_hear_of_own_key(struct agent *agent, const struct offered_record *offered,
+                           const struct moment *at, struct effects *effects); /* agent_rotation.c */
 void agent_end_wanted(struct agent *agent, const struct moment *at);
 uint64_t agent_wanted_wake_at_ms(const struct agent *agent, const struct moment *at);
 void order_list_wanted(struct agent *agent, const struct order *order,

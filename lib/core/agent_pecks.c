@@ -232,7 +232,7 @@ void agent_send_peck(struct agent *agent, const struct order *order, const struc
         refusal->code = REFUSAL_BUSY;
         return;
     }
-    if (!agent_hosted(agent, &peck.to)) /* else it counts where it is received */
+    if (!agent_lives_here(agent, &peck.to)) /* else it counts where it is received */
         agent_count_peck(agent, &peck, thread, at, effects);
     agent->pecks =
         agent_grow(agent->pecks, agent->peck_count, &agent->peck_capacity, sizeof *agent->pecks);
@@ -431,7 +431,7 @@ static enum peck_state first_state(const struct agent *agent, const struct duckl
         return PECK_PENDING;
     if (decision->verdict == BOND_ADMITS || is_granted)
         return PECK_TAKEN;
-    if (agent->settings.bond_own && agent_hosted(agent, &peck->from))
+    if (agent->settings.bond_own && agent_lives_here(agent, &peck->from))
         return PECK_TAKEN;
     if (rank->missing && rank->tier >= (int)target->profile.least_tier &&
         is_open(target, peck->action))
@@ -556,7 +556,7 @@ bool agent_receive_peck(struct agent *agent, const struct event *event, struct e
     const char *revoked;
     bool is_granted;
 
-    if (!target) {
+    if (!target || !agent_lives_here(agent, &peck->to)) {
         refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
                         effects);
         return true;

@@ -283,6 +283,33 @@ static bool hand_in(struct agent *agent, const struct order *order, struct duckl
     return true;
 }
 
+/* Its key was rotated where this node had no part in it, as after a restore: the longer chain is all that it
+ * needs. What it adopts of the profile is for a node that was restored. */
+void agent_hear_of_own_key(struct agent *agent, const struct offered_record *offered,
+                           const struct moment *at, struct effects *effects)
+{
+    struct duckling *duckling = agent_hosted(agent, &offered->record.owner);
+    size_t count = chain_count(duckling->chain);
+    struct chain held, longer;
+    struct arena arena;
+    bool is_newer = false;
+
+    if (duckling->key)
+        return;
+    if (chain_count(offered->chain) > count) {
+        arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
+        is_newer = chain_open(offered->chain, &arena, &longer) == CERTIFICATE_TAKEN &&
+                   chain_open(duckling->chain, &arena, &held) == CERTIFICATE_TAKEN &&
+                   id_equal(&longer.identity, &held.identity) && !chain_contradicts(&held, &longer);
+        arena_free(&arena);
+    }
+    if (is_newer) {
+        take_over(agent, duckling, NULL, arena_copy(&effects->arena, offered->chain), effects);
+        agent_want_anew(agent, duckling, at, effects);
+    }
+    agent_adopt(agent, &offered->record, effects);
+}
+
 /* ---- of the node ---- */
 
 bool agent_lengthen_node_chain(const struct agent *agent, const struct order *order,

@@ -71,7 +71,7 @@ bool agent_judge_made(const struct agent *agent, const struct order *order,
     if (!bytes_equal(peck->network, agent->settings.network))
         return refuse(refusal, REFUSAL_MALFORMED, "this peck is for another network", "signed");
     if (peck->expires_ms <= at->wall_ms)
-        return refuse(refusal, REFUSAL_EXPIRED, "the time of this peck is over", "signed");
+        return refuse(refusal, REFUSAL_MALFORMED, "the time of this peck is over", "signed");
     if (peck->created_ms > at->wall_ms + CLOCK_SKEW_MAX_MS)
         return refuse(refusal, REFUSAL_MALFORMED,
                       "this peck was made in the future: the clock that dated it is wrong",
@@ -393,6 +393,20 @@ void order_list_wanted(struct agent *agent, const struct order *order,
     effect->reply.wanted_count = count;
 }
 
+static void say_record_anew(struct agent *agent, const struct duckling *duckling,
+                            const struct record *record, const struct moment *at,
+                            struct effects *effects)
+{
+    struct statement statement = {.by = duckling,
+                                  .kind = (enum record_kind)record->kind,
+                                  .key = record->key,
+                                  .content = record->content,
+                                  .deleted = record->deleted,
+                                  .life_ms = record->not_after_ms - record->version.ms};
+
+    agent_publish(agent, &statement, at, effects, NULL);
+}
+
 static void sign_record(struct agent *agent, const struct order *order, struct duckling *duckling,
                         struct bytes body, const struct moment *at, struct effects *effects)
 {
@@ -404,10 +418,13 @@ static void sign_record(struct agent *agent, const struct order *order, struct d
     offered.wire = envelope_pack_signed(ENVELOPE_RECORD, &duckling->id, body, &order->signature,
                                         &effects->arena);
     verdict = agent_take_own(agent, &offered, at, effects);
-    if (verdict == DIRECTORY_TAKEN || verdict == DIRECTORY_SAME)
+    if (verdict == DIRECTORY_TAKEN || verdict == DIRECTORY_SAME) {
         order_reply(effects, order);
-    else
-        order_refuse(effects, order, REFUSAL_CONFLICT, directory_verdict_text(verdict), "id");
+        return;
+    }
+    if (verdict == DIRECTORY_OLDER || verdict == DIRECTORY_BEHIND)
+        say_record_anew(agent, duckling, &offered.record, at, effects);
+    order_refuse(effects, order, REFUSAL_CONFLICT, directory_verdict_text(verdict), "id");
 }
 
 static void sign_receipt(struct agent *agent, const struct order *order,
@@ -530,7 +547,6 @@ uint64_t agent_wanted_wake_at_ms(const struct agent *agent, const struct moment 
 static void say_anew(struct agent *agent, struct duckling *duckling, const struct held_wanted *old,
                      const struct moment *at, struct effects *effects)
 {
-    struct statement statement = {.by = duckling};
     struct unsigned_receipt said = old->said;
     struct record record;
     bool is_read;
@@ -538,12 +554,7 @@ static void say_anew(struct agent *agent, struct duckling *duckling, const struc
     if (old->kind == WANTED_RECORD) {
         is_read = record_parse(old->wanted.body, &effects->arena, &record) == RECORD_OK;
         assert(is_read);
-        statement.kind = (enum record_kind)record.kind;
-        statement.key = record.key;
-        statement.content = record.content;
-        statement.deleted = record.deleted;
-        statement.life_ms = record.not_after_ms - record.version.ms;
-        agent_publish(agent, &statement, at, effects, NULL);
+        say_record_anew(agent, duckling, &record, at, effects);
         return;
     }
     is_read = receipt_parse(old->wanted.body, &effects->arena, &said.receipt) == RECEIPT_OK;

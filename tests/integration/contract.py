@@ -22,6 +22,7 @@ from contract_pecks import bond_stories, peck_stories
 from contract_refusals import (gateways_that_stop, nodes_that_say_something_else,
     operators_without_a_duckling, orders_under_way, refuse_what_is_refused_everywhere,
     who_calls_too_often_is_told_when_to_come_again)
+from contract_signatures import signature_stories
 from contract_world import FakeNodeWorld, REFERENCE, World
 from pond import BIN, Pond, run
 from receiver import Receiver
@@ -33,7 +34,7 @@ NOT_PROVOKED = {
 }
 
 STORIES = (status_stories, account_stories, too_many_stories, peck_stories, bond_stories,
-           grant_stories, lobster_stories, directory_stories, certificate_stories,
+           grant_stories, signature_stories, lobster_stories, directory_stories, certificate_stories,
            webhook_stories, event_stories, audit_stories)
 
 

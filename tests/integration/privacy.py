@@ -68,14 +68,14 @@ def a_session_is_listed_and_ended():
         assert duck.get("/beak/spaceducks") and other.get("/beak/spaceducks")
 
 
-def a_key_of_ones_own_is_refused_by_name():
+def what_is_wrong_with_a_key_of_ones_own_is_refused_by_name():
     with Pond("alice") as pond:
         node = pond.alice
         lay = {"email": "a@example.com", "display_name": "A"}
         refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "public_key": "MCowBQ"}), 422,
-                "own_key_not_taken", "public_key")
+                "bad_member", "public_key")
         refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "proof": "x"}), 422,
-                "own_key_not_taken", "proof")
+                "bad_member", "proof")
         refusal(lambda: node.http("POST", "/beak/hatch", {**lay, "email": "ä@example.com"}), 422,
                 "email_not_ascii", "email")
 
@@ -188,7 +188,7 @@ def nothing_is_erased_while_the_node_is_away():
 
 
 run(a_session_is_listed_and_ended,
-    a_key_of_ones_own_is_refused_by_name,
+    what_is_wrong_with_a_key_of_ones_own_is_refused_by_name,
     the_newsletter_goes_to_whoever_confirmed_it,
     everything_is_told_and_nothing_is_left,
     nothing_is_erased_while_the_node_is_away)

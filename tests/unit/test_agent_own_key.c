@@ -90,6 +90,20 @@ static void play_end(struct play *play)
     pond_free(play->pond);
 }
 
+/* With the key that was promised; `*promised` becomes its own. */
+static struct bytes lengthened(struct play *play, const uint8_t seed[SEED_SIZE], uint64_t issued_ms)
+{
+    struct identity_key *key = identity_key_new(seed);
+    struct hash promise = {{5}};
+    struct bytes longer;
+    struct chain chain;
+
+    ck_assert_int_eq(chain_open(play->chain, &play->memory, &chain), CERTIFICATE_TAKEN);
+    longer = chain_lengthen(&chain, key, &promise, issued_ms, &play->memory);
+    identity_key_free(key);
+    return longer;
+}
+
 /* ---- pecks out ---- */
 
 struct made {
@@ -224,6 +238,84 @@ START_TEST(a_certificate_of_the_future_or_one_that_has_ended_hatches_nobody)
 }
 END_TEST
 
+/* Certificates are public: whoever brings another one's gets nothing of it, and takes nothing from it. */
+START_TEST(it_lives_where_it_has_signed_that_it_does_and_nowhere_else)
+{
+    struct play play = play_unhatched();
+    struct order hatching_there = hatching(&play, "Own"), to_it;
+    struct order change = {.kind = ORDER_PROFILE}, there = {.kind = ORDER_SIGN};
+    struct id local = hatch(play.pond, &play.pond->alice, 10);
+    const struct reply *reply;
+    struct wanted entry;
+
+    /* It lives with bob, and alice has its certificate from somebody else. */
+    play.own = order(play.pond, &play.pond->bob, &hatching_there)->duckling;
+    change.duckling = there.duckling = play.own;
+    reply = order(play.pond, &play.pond->bob,
+                  &(struct order){.kind = ORDER_WANTED, .duckling = play.own});
+    entry = reply->wanted[0];
+    there.wanted = entry.id;
+    there.signature = signature_of(&play, &entry);
+    ck_assert_int_eq(order(play.pond, &play.pond->bob, &there)->code, REFUSAL_NONE);
+    ck_assert_int_eq(order(play.pond, &play.pond->alice, &hatching_there)->code, REFUSAL_NONE);
+    tick(play.pond, 1000);
+
+    to_it = action(&local, &play.own);
+    reply = order(play.pond, &play.pond->alice, &to_it);
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
+    ck_assert_ptr_nonnull(find(&play.pond->bob, BOX_IN, &reply->peck));
+    ck_assert_ptr_null(find(&play.pond->alice, BOX_IN, &reply->peck));
+    change.profile.set_bio = true;
+    change.profile.bio = bytes_of_text("news");
+    order(play.pond, &play.pond->bob, &change);
+    reply = order(play.pond, &play.pond->bob,
+                  &(struct order){.kind = ORDER_WANTED, .duckling = play.own});
+    entry = reply->wanted[0];
+    there.wanted = entry.id;
+    there.signature = signature_of(&play, &entry);
+    ck_assert_int_eq(order(play.pond, &play.pond->bob, &there)->code, REFUSAL_NONE);
+    tick(play.pond, 1000);
+
+    /* It moves, when it says so; what alice asked for first is older than what was said since. */
+    entry = wanted(&play)->wanted[0];
+    ck_assert_int_eq(sign(&play, &entry)->code, REFUSAL_CONFLICT);
+    sign_all(&play);
+    tick(play.pond, 1000);
+    reply = order(play.pond, &play.pond->alice, &to_it);
+    ck_assert_ptr_nonnull(find(&play.pond->alice, BOX_IN, &reply->peck));
+    play_end(&play);
+}
+END_TEST
+
+START_TEST(a_longer_chain_that_others_bring_is_its_own)
+{
+    struct play play = play_new();
+    struct bytes longer = lengthened(&play, play.next, play.pond->at.wall_ms + 10);
+    struct order hatching_there = hatching(&play, "Own");
+    struct order rotate = {.kind = ORDER_ROTATE, .duckling = play.own, .chain = longer};
+    struct wanted entry;
+    struct order there = {.kind = ORDER_SIGN, .duckling = play.own};
+
+    order(play.pond, &play.pond->bob, &hatching_there);
+    tick(play.pond, 20);
+    ck_assert_int_eq(order(play.pond, &play.pond->bob, &rotate)->code, REFUSAL_NONE);
+    identity_key_free(play.key);
+    play.key = identity_key_new(play.next);
+    entry = order(play.pond, &play.pond->bob,
+                  &(struct order){.kind = ORDER_WANTED, .duckling = play.own})
+                ->wanted[0];
+    there.wanted = entry.id;
+    there.signature = signature_of(&play, &entry);
+    ck_assert_int_eq(order(play.pond, &play.pond->bob, &there)->code, REFUSAL_NONE);
+    tick(play.pond, 1000);
+    order(play.pond, &play.pond->alice,
+          &(struct order){.kind = ORDER_PROFILE, .duckling = play.own});
+    ck_assert_uint_eq(wanted(&play)->wanted_count, 1);
+    sign_all(&play); /* alice takes the new key's signature */
+    play_end(&play);
+}
+END_TEST
+
 /* ---- pecks ---- */
 
 START_TEST(a_peck_that_it_signed_goes_out_and_is_answered)
@@ -282,7 +374,7 @@ START_TEST(a_peck_that_its_target_would_refuse_is_refused_at_once)
     peck.created_ms -= 1;
     make(&play, &made, &peck);
     tick(play.pond, 1);
-    ck_assert_int_eq(order(play.pond, &play.pond->alice, &made.order)->code, REFUSAL_EXPIRED);
+    ck_assert_int_eq(order(play.pond, &play.pond->alice, &made.order)->code, REFUSAL_MALFORMED);
     peck = own_peck(&play);
     peck.created_ms += CLOCK_SKEW_MAX_MS + 1;
     make(&play, &made, &peck);
@@ -507,20 +599,6 @@ static const struct reply *hand_in(struct play *play, struct bytes chain)
     return order(play->pond, &play->pond->alice, &rotate);
 }
 
-/* With the key that was promised; `*promised` becomes its own. */
-static struct bytes lengthened(struct play *play, const uint8_t seed[SEED_SIZE], uint64_t issued_ms)
-{
-    struct identity_key *key = identity_key_new(seed);
-    struct hash promise = {{5}};
-    struct bytes longer;
-    struct chain chain;
-
-    ck_assert_int_eq(chain_open(play->chain, &play->memory, &chain), CERTIFICATE_TAKEN);
-    longer = chain_lengthen(&chain, key, &promise, issued_ms, &play->memory);
-    identity_key_free(key);
-    return longer;
-}
-
 START_TEST(it_hands_in_its_longer_chain_and_says_all_anew_with_the_new_key)
 {
     struct play play = play_new();
@@ -630,6 +708,8 @@ int main(void)
     tcase_add_test(tests, what_is_no_signature_of_these_bytes_is_refused_and_they_wait_on);
     tcase_add_test(tests, a_certificate_that_does_not_fit_hatches_nobody);
     tcase_add_test(tests, a_certificate_of_the_future_or_one_that_has_ended_hatches_nobody);
+    tcase_add_test(tests, it_lives_where_it_has_signed_that_it_does_and_nowhere_else);
+    tcase_add_test(tests, a_longer_chain_that_others_bring_is_its_own);
     tcase_add_test(tests, a_peck_that_it_signed_goes_out_and_is_answered);
     tcase_add_test(tests, its_node_says_no_peck_for_it);
     tcase_add_test(tests, a_peck_that_its_target_would_refuse_is_refused_at_once);

@@ -83,7 +83,9 @@ export class Duck {
       if (value !== undefined && value !== null) query.append(member, String(value));
     const headers = {Accept: 'application/json', ...how.headers};
     if (this.#bearer) headers.Authorization = `Bearer ${this.#bearer}`;
-    if (key) headers['Idempotency-Key'] = how.idempotencyKey ?? newKey();
+    // What is signed is known by its bytes.
+    if (key && (how.idempotencyKey || members.signed === undefined))
+      headers['Idempotency-Key'] = how.idempotencyKey ?? newKey();
     if (how.traceparent) headers.traceparent = how.traceparent;
     if (hasBody) headers['Content-Type'] = 'application/json';
     let at = 0;

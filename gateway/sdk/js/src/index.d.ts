@@ -79,6 +79,8 @@ export interface PeckView {
   held_by?: string[];
   traceparent?: string;
   bond_id?: string;
+  /** The duckling keeps its own key: nothing is done before it has signed this. */
+  waits_for?: string;
   replayed?: true;
   receipts: Receipt[];
   envelope?: string;
@@ -320,7 +322,7 @@ export interface HatchRequest {
   display_name: string;
   password?: string;
   captcha_token?: string;
-  /** Of a duckling whose key you keep, with the proof that you have it. */
+  /** Of a duckling that keeps its own key: `chain` of own.OwnKey; `public_key` may be left out. */
   public_key?: string;
   proof?: string;
 }
@@ -340,6 +342,20 @@ export interface PeckRequest {
   grant?: string;
   /** The name or id of a context of who pecks, for an action within its scopes. */
   context?: string;
+  /** The whole peck, of a duckling that keeps its own key: see own.OwnKey. Nothing beside it but `wait`. */
+  signed?: string;
+}
+/** Something that only the duckling's own key can say. */
+export interface Wanted {
+  id: string;
+  number: number;
+  type: string;
+  why: string;
+  peck_id?: string;
+  asked_at: string;
+  until: string;
+  body: string;
+  to_sign?: string;
 }
 export interface AnswerRequest {
   peck_id: string;
@@ -402,7 +418,7 @@ export class Duck {
   /** The operator, for good; right after `auth` only. */
   eraseAccount(members?: {}, how?: How): Promise<void>;
   /** A new beak_key, shown this once; the old one ends now. Or, of what "identity", a new key of the duckling: certificate_id and chain instead. */
-  rotate(members?: { what?: string; duckling_id?: string }, how?: Keyed):
+  rotate(members?: { what?: string; chain?: string; duckling_id?: string }, how?: Keyed):
     Promise<{ beak_key: string; duckling_id: string; certificate_id?: string; chain?: string }>;
   /** The operator's ducklings. */
   spaceducks(members?: Page, how?: How): Pages<Spaceduck>;
@@ -455,6 +471,12 @@ export class Duck {
   /** A block and all that was made of it; without `block_id` the last that this duckling signed. */
   revokeGrant(members: { grant: string; block_id?: string; duckling_id?: string }, how?: How):
     Promise<{ block_id: string; status: 'revoked' | 'sent'; peck_id?: string }>;
+
+  /** What waits for the signature of a duckling that keeps its own key. */
+  signatures(members?: { after?: number; wait?: number; duckling_id?: string }, how?: How):
+    Promise<{ signatures: Wanted[] }>;
+  sign(members: { id: string; signature: string; duckling_id?: string }, how?: How):
+    Promise<{ status: 'signed'; peck_status?: PeckState }>;
 
   lobsters(members?: {}, how?: How): Pages<Lobster>;
   /** How the lobster bind with this duckling stands: the string to read out, and what is missing. */
@@ -576,6 +598,35 @@ export namespace webhooks {
     options?: { tolerance?: number; now?: number }): Promise<Answer>;
 }
 
+export namespace own {
+  interface OwnPeck {
+    target: string;
+    action?: string;
+    payload?: unknown;
+    scopes?: string[];
+    message?: string;
+    thread?: string;
+    reply_to?: string;
+    expires_in?: number;
+    idempotencyKey?: string;
+    grant?: string;
+    /** Of the node; default: "duck". */
+    network?: string;
+  }
+  class OwnKey {
+    private constructor();
+    static generate(displayName: string): Promise<OwnKey>;
+    static open(file: string, nextFile?: string): Promise<OwnKey>;
+    readonly id: string;
+    readonly chain: string;
+    readonly publicKey: string;
+    files(): { file: string; nextFile: string };
+    rotate(): Promise<OwnKey>;
+    sign(wanted: Pick<Wanted, 'type' | 'body'>): Promise<string>;
+    peck(members: OwnPeck): Promise<string>;
+  }
+  function signAll(duck: Duck, key: OwnKey, how?: { after?: number; wait?: number }): Promise<number>;
+}
 export namespace proof {
   interface Said {
     kind: 'taken' | 'done' | 'partial';

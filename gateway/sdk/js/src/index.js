@@ -5,5 +5,6 @@ export {
   VerificationError,
 } from './errors.js';
 export {Pages, Peck} from './lists.js';
+export * as own from './own.js';
 export * as proof from './proof.js';
 export * as webhooks from './webhooks.js';

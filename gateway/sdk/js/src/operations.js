@@ -61,6 +61,9 @@ export const OPERATIONS = {
   verifyGrant: ['POST', '/beak/grant/verify'],
   revokeGrant: ['POST', '/beak/grant/revoke', 'acting'],
 
+  signatures: ['GET', '/beak/signatures', 'acting'],
+  sign: ['POST', '/beak/signatures', 'acting'],
+
   lobsters: ['GET', '/beak/lobster', 'acting list:lobsters'],
   lobster: ['GET', '/beak/lobster/{id}', 'acting'],
   beginLobster: ['POST', '/beak/lobster/begin', 'key acting'],

@@ -10,6 +10,7 @@
 import {blake2b} from './blake2b.js';
 import {bytesOfBase64, ed25519Verifies, joined} from './crypto.js';
 import {VerificationError} from './errors.js';
+import {bytesOf, fieldsOf, idOf, isEqual, must, numberOf, textOf, toSign, valuesOf} from './wire.js';
 
 const KINDS = {1: 'node', 2: 'duckling', 3: 'operator'};
 const RECEIPT_KINDS = {1: 'taken', 2: 'done', 3: 'partial'};
@@ -136,18 +137,10 @@ class Chain {
 
 // ---- bytes ----
 
-function must(holds, why) {
-  if (!holds) throw new VerificationError(why);
-}
-
 function decoded(document, member) {
   const bytes = bytesOfBase64(document?.[member]);
   must(bytes !== undefined, `it needs the member ${member}, in base64`);
   return bytes;
-}
-
-function textOf(bytes) {
-  return new TextDecoder().decode(bytes);
 }
 
 function jsonOf(bytes) {
@@ -156,20 +149,6 @@ function jsonOf(bytes) {
   } catch {
     throw new VerificationError('the result is not JSON');
   }
-}
-
-function isEqual(left, right) {
-  return left.length === right.length && left.every((byte, i) => byte === right[i]);
-}
-
-/** RFC 4648, section 6, lower case: 20 bytes are 32 letters, without padding. */
-function idOf(prefix, bytes) {
-  const bits = Array.from(bytes.subarray(0, 20), (byte) => byte.toString(2).padStart(8, '0')).join('');
-  return prefix + bits.replace(/.{5}/g, (five) => 'abcdefghijklmnopqrstuvwxyz234567'[parseInt(five, 2)]);
-}
-
-function toSign(type, body) {
-  return joined(new TextEncoder().encode(`DUCKv1 ${type.length} ${type} ${body.length} `), body);
 }
 
 /** Up the Merkle tree (RFC 9162, section 2.1.3.2) to what the batch's signature is over. */
@@ -194,52 +173,4 @@ function batchBody(path, thing) {
   }
   must(last === 0, 'the batch path does not lead to a root');
   return joined([0, 0, size >> 8, size & 0xff], here);
-}
-
-// ---- protobuf: varints and lengths are all that is used here ----
-
-function* itemsOf(wire) {
-  let at = 0;
-  const varint = () => {
-    let number = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      must(at < wire.length, 'not a well-formed protobuf');
-      const byte = wire[at++];
-      number |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return Number(BigInt.asUintN(64, number));
-    }
-    throw new VerificationError('not a well-formed protobuf');
-  };
-  while (at < wire.length) {
-    const [tag, value] = [varint(), varint()];
-    if (tag % 8 === 2) {
-      must(at + value <= wire.length, 'not a well-formed protobuf');
-      yield [Math.floor(tag / 8), wire.subarray(at, at + value)];
-      at += value;
-    } else {
-      must(tag % 8 === 0, 'not a well-formed protobuf');
-      yield [Math.floor(tag / 8), value];
-    }
-  }
-}
-
-function fieldsOf(wire) {
-  return new Map(itemsOf(wire)); // of a field that is there twice the last counts, as protobuf has it
-}
-
-function valuesOf(wire, field) {
-  return [...itemsOf(wire)].filter(([each, value]) => each === field && typeof value === 'object')
-    .map(([, value]) => value);
-}
-
-function bytesOf(fields, field, size) {
-  const value = fields.get(field) ?? new Uint8Array();
-  must(typeof value === 'object' && (size === undefined || value.length === size),
-    'a field is missing or of a wrong length');
-  return value;
-}
-
-function numberOf(fields, field) {
-  const value = fields.get(field) ?? 0;
-  return typeof value === 'number' ? value : 0;
 }

@@ -7,7 +7,7 @@
         peck.answer({"hello": peck.sender})
 """
 
-from . import proof, webhooks
+from . import own, proof, webhooks
 from .duck import UNSET, VERSION as __version__, Duck
 from .errors import (BadAnswer, BadRequest, Conflict, DuckError, Forbidden, Gone, NotFound, Problem,
                      RateLimited, ServerError, TimedOut, TooLarge, Unauthorized, Unavailable,
@@ -19,5 +19,5 @@ __all__ = [
     "UNSET", "BadAnswer", "BadRequest", "Conflict", "Duck", "DuckError", "Event", "Forbidden",
     "Gone", "NotFound", "Pages", "Peck", "Problem", "RateLimited", "ServerError", "TimedOut",
     "TooLarge", "Unauthorized", "Unavailable", "Unprocessable", "Unreachable", "VerificationError",
-    "__version__", "proof", "webhooks",
+    "__version__", "own", "proof", "webhooks",
 ]

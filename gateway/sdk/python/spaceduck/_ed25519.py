@@ -32,3 +32,12 @@ def verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
+
+
+def public_of(seed: bytes) -> bytes:
+    return bytes(_sodium().crypto_sign_seed_keypair(seed)[0])
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    sodium = _sodium()
+    return bytes(sodium.crypto_sign(message, sodium.crypto_sign_seed_keypair(seed)[1])[:64])

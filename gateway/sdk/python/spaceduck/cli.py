@@ -16,6 +16,7 @@ import stat
 import sys
 from typing import Any, NamedTuple
 
+from . import own
 from .duck import API_BASE, UNSET, Duck, VERSION
 from .errors import DuckError, Problem
 from .events import Event
@@ -93,6 +94,19 @@ def erase(duck: Duck, given: Arguments) -> Any:
 
 def revoke(duck: Duck, given: Arguments) -> Any:
     return duck.revoke(given.get("reason"), certificate_id=given.get("certificate_id"))
+
+
+def signatures(duck: Duck, given: Arguments) -> Any:
+    return iter(duck.signatures(**given)["signatures"])
+
+
+def sign(duck: Duck, given: Arguments) -> Any:
+    """With a signature that was made elsewhere, or all that waits, with the key in a file."""
+    if "own_key" in given:
+        return {"signed": own.sign_all(duck, own.OwnKey.open(given["own_key"]), wait=given.get("wait", 0))}
+    if "id" not in given or "signature" not in given:
+        raise Refused("name what is signed and its signature, or --own-key FILE")
+    return duck.sign(given["id"], given["signature"])
 
 
 def certificate(duck: Duck, given: Arguments) -> Any:
@@ -200,6 +214,14 @@ COMMANDS = {
         arg("--action"), arg("--at", "RFC 3339, UTC"))),
     "grant-revoke": Command("revoke_grant", "take a block back", (
         arg("grant"), arg("--block", "the last that this duckling signed is meant", dest="block_id"))),
+
+    "signatures": Command(signatures, "what waits for the signature of a duckling that keeps its own key", (
+        arg("--after", "only what has a higher number", type=int),
+        arg("--wait", "seconds for the first", type=int))),
+    "sign": Command(sign, "hand a signature in, or sign all that waits", (
+        arg("id", nargs="?"), arg("signature", "base64", nargs="?"),
+        arg("--own-key", "the file with the duckling's key", metavar="FILE"),
+        arg("--wait", "seconds for the first", type=int))),
 
     "lobsters": Command("lobsters", "lobster binds, and what each waits for"),
     "lobster": Command("lobster", "the one with this duckling", (arg("with_", metavar="with"),)),

@@ -97,7 +97,7 @@ class Duck:
               public_key: str | None = None, proof: str | None = None,
               idempotency_key: str | None = None) -> Json:
         """A code goes out by mail, for `verify`. With an operator's token: a duckling, at once. With
-        `public_key` and `proof`: of a duckling whose key you keep."""
+        `proof` of a duckling that keeps its own key: see `own`."""
         return self._call("hatch", given(email=email, display_name=display_name, password=password,
                                          captcha_token=captcha_token, public_key=public_key,
                                          proof=proof), key=idempotency_key)
@@ -172,10 +172,11 @@ class Duck:
         """The operator, for good; right after `auth` only."""
         self._fetch("erase_account")
 
-    def rotate(self, what: str | None = None, *, idempotency_key: str | None = None) -> Json:
+    def rotate(self, what: str | None = None, *, chain: str | None = None,
+               idempotency_key: str | None = None) -> Json:
         """A new beak_key, shown this once; the old one ends now. Of what="identity" the duckling's own key, where
-        its node can: `certificate_id` and `chain`."""
-        return self._call("rotate", given(what=what), key=idempotency_key)
+        its node can, or by the `chain` of one that keeps its own: `certificate_id` and `chain`."""
+        return self._call("rotate", given(what=what, chain=chain), key=idempotency_key)
 
     def spaceducks(self, *, limit: int | None = None) -> Pages:
         """The operator's ducklings."""
@@ -188,18 +189,22 @@ class Duck:
              scopes: list[str] | None = None, message: str | None = None,
              thread: str | None = None, reply_to: str | None = None,
              expires_in: int | None = None, wait: int | None = None, grant: str | None = None,
-             context: str | None = None, idempotency_key: str | None = None, traceparent: str | None = None) -> Json:
+             context: str | None = None, signed: str | None = None,
+             idempotency_key: str | None = None, traceparent: str | None = None) -> Json:
         """An action (`action`, `payload`), or a request for a bond (`peck_type` or `scopes`, `message`).
 
         `wait`: seconds, at most 30, for it to be done. `grant`: of the target, as `ducknode grant` writes
         it; what it allows needs no bond. `context`: a name or `crt_` id, see `issue_certificate`; its key
-        signs, and beyond its scopes the peck is refused. The same `idempotency_key` sends nothing twice, for days; without one it is made anew for each call."""
+        signs, and beyond its scopes the peck is refused. `signed`: the whole peck, of a duckling that keeps its own key,
+        and nothing beside it but `wait`: see `own`. The same `idempotency_key` sends nothing twice, for days; without one
+        it is made anew for each call, but of what is `signed`."""
         body = given(target=target, target_duckling_id=target_duckling_id, action=action,
                      peck_type=peck_type, scopes=scopes, message=message, thread=thread,
-                     reply_to=reply_to, expires_in=expires_in, wait=wait, grant=grant, context=context)
+                     reply_to=reply_to, expires_in=expires_in, wait=wait, grant=grant, context=context,
+                     signed=signed)
         if payload is not UNSET:
             body["payload"] = payload
-        return self._call("peck", body, wait=wait, key=idempotency_key,
+        return self._call("peck", body, wait=wait, key=idempotency_key, has_key=signed is None,
                           headers=given(traceparent=traceparent))
 
     def pecks(self, *, box: str | None = None, state: str | Iterable[str] | None = None,
@@ -315,6 +320,16 @@ class Duck:
     def revoke_grant(self, grant: str, *, block_id: str | None = None) -> Json:
         """A block and all that was made of it; without `block_id` the last that this duckling signed."""
         return self._call("revoke_grant", given(grant=grant, block_id=block_id))
+
+    # ---- ducklings that keep their own keys ----
+
+    def signatures(self, *, after: int | None = None, wait: int | None = None) -> Json:
+        """What waits for this duckling's signature, the oldest first: see `own.sign_all`."""
+        return self._call("signatures", query=given(after=after, wait=wait), wait=wait)
+
+    def sign(self, id: str, signature: str) -> Json:
+        """Of an item of `signatures`, in base64."""
+        return self._call("sign", {"id": id, "signature": signature})
 
     # ---- lobster binds ----
 
@@ -481,7 +496,7 @@ class Duck:
     def _request(self, name: str, *, body: Json | None = None, id: str = "",
                  delivery_id: str = "", query: Json | None = None, wait: int | None = None,
                  key: str | None = None, headers: Json | None = None,
-                 is_repeatable: bool | None = None) -> Request:
+                 is_repeatable: bool | None = None, has_key: bool = True) -> Request:
         operation = OPERATIONS[name]
         if operation.is_acting and self.duckling_id:
             query = {**(query or {}), "duckling_id": self.duckling_id}
@@ -492,7 +507,7 @@ class Duck:
         sent = {"Accept": "application/json", "User-Agent": USER_AGENT, **(headers or {})}
         if self._bearer:
             sent["Authorization"] = "Bearer " + self._bearer
-        if operation.has_key:
+        if operation.has_key and (has_key or key):  # what is signed has its own, or is known by its bytes
             sent["Idempotency-Key"] = key or secrets.token_hex(16)
         if body is not None:
             sent["Content-Type"] = "application/json"

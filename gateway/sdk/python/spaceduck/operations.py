@@ -66,6 +66,9 @@ OPERATIONS: dict[str, Operation] = {
     "verify_grant": Operation("POST", "/beak/grant/verify"),
     "revoke_grant": Operation("POST", "/beak/grant/revoke", is_acting=True),
 
+    "signatures": Operation("GET", "/beak/signatures", is_acting=True),
+    "sign": Operation("POST", "/beak/signatures", is_acting=True),
+
     "lobsters": Operation("GET", "/beak/lobster", is_acting=True),
     "lobster": Operation("GET", "/beak/lobster/{id}", is_acting=True),
     "begin_lobster": Operation("POST", "/beak/lobster/begin", has_key=True, is_acting=True),

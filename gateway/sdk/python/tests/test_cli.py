@@ -145,6 +145,7 @@ def test_every_method_of_a_duck_has_its_command() -> None:
 
     called = {command.call for command in cli.COMMANDS.values() if isinstance(command.call, str)}
     called |= {"erase_account", "hatch", "verify", "auth", "reset", "take", "answer", "unpeck", "ack",
-               "certificate", "certificate_of", "revoke"}
+               "certificate", "certificate_of", "revoke",
+               "signatures", "sign"}
     not_for_people = {"captcha", "passkey_challenge", "add_passkey", "webhook", "reference", "healthz", "readyz", "prometheus", "pageview"}
     assert set(OPERATIONS) - called == not_for_people
