@@ -123,6 +123,22 @@ static int rotate_key(struct call *call)
     return status ? status : say_made(call, path, next_path);
 }
 
+static int export_jws(struct call *call)
+{
+    struct duck_holder *holder;
+    int status = 0;
+
+    if (!call_has(call, "key-file"))
+        return misused(call->command, "jws takes --key-file");
+    holder = call_holder(call, &status);
+    if (holder && call->json)
+        print_json(json_pack("{s:s, s:s}", "format", "jws", "text", duck_key_jws(holder)));
+    else if (holder)
+        printf("%s\n", duck_key_jws(holder));
+    duck_holder_free(holder);
+    return status;
+}
+
 static int key(struct call *call)
 {
     const char *what = call->arguments[0];
@@ -133,7 +149,9 @@ static int key(struct call *call)
         return rotate_key(call);
     if (strcmp(what, "hand-in") == 0)
         return hand_in(call);
-    return misused(call->command, "it can be told new, rotate or hand-in, not '%s'", what);
+    if (strcmp(what, "jws") == 0)
+        return export_jws(call);
+    return misused(call->command, "it can be told new, rotate, hand-in or jws, not '%s'", what);
 }
 
 /* ---- what waits for signatures ---- */
@@ -280,7 +298,7 @@ static int sign(struct call *call)
 static const struct command_flag key_flags[] = {
     {"out", "FILE", "new, rotate: where the key is written"},
     {"next-out", "FILE", "new, rotate: where the key that follows it is written"},
-    {"key-file", "FILE", "rotate, hand-in: the key"},
+    {"key-file", "FILE", "rotate, hand-in, jws: the key"},
     {"next", "FILE", "rotate: the key that follows it, and takes over now"},
     {NULL, NULL, NULL},
 };
@@ -295,7 +313,7 @@ static const struct command_flag sign_flags[] = {
 };
 
 const struct command key_commands[] = {
-    {"key", "new|rotate|hand-in [NAME]", 1, 2,
+    {"key", "new|rotate|hand-in|jws [NAME]", 1, 2,
      "Make the key files of a duckling that keeps its own key; no node has it.", key_flags,
      "ducknode key new Vault --out vault.key --next-out /mnt/stick/vault.next", key},
     {"sign", "[DUCKLING [ID]]", 0, 2,

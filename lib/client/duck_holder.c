@@ -63,6 +63,7 @@ void duck_holder_free(struct duck_holder *holder)
     if (!holder)
         return;
     identity_key_free(holder->key);
+    memory_give_back(holder->jws);
     arena_free(&holder->memory);
     memory_give_back(holder);
 }

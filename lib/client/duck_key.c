@@ -2,6 +2,7 @@
 
 #include "answers.h"
 #include "connection.h"
+#include "core/jose.h"
 #include "core/peck.h"
 #include "core/receipt.h"
 #include "core/record.h"
@@ -217,6 +218,25 @@ struct duck_holder *duck_key_rotate(const struct duck_holder *holder, const char
     arena_free(&arena);
     sodium_free(seeds);
     return rotated;
+}
+
+const char *duck_key_jws(struct duck_holder *holder)
+{
+    struct arena arena;
+    struct chain chain;
+    struct bytes jws;
+    bool holds;
+
+    if (holder->jws)
+        return holder->jws;
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX) + 3 * (size_t)JOSE_JWS_MAX);
+    holds = chain_open(holder->chain, &arena, &chain) == CERTIFICATE_TAKEN;
+    assert(holds); /* it was opened when it came here */
+    (void)holds;
+    jws = jose_jws(&chain, holder->key, &arena);
+    holder->jws = memory_copy(jws.data, jws.size + 1); /* with its NUL */
+    arena_free(&arena);
+    return holder->jws;
 }
 
 /* ---- orders ---- */

@@ -33,6 +33,10 @@ struct duck_holder *duck_key_rotate(const struct duck_holder *holder, const char
 /* Tells its node: from then on the new key signs. The same again is no second rotation. */
 struct duck_answer *duck_hand_in(struct duck *duck, const struct duck_holder *holder);
 
+/* Its newest certificate as a JWS (EdDSA, compact), for others' tools: what a node makes of the keys that it has. Lives
+ * as long as the holder. */
+const char *duck_key_jws(struct duck_holder *holder);
+
 /* It lives on this node from now on. `profile` may be NULL; its name is the certificate's. */
 struct duck_answer *duck_hatch_own(struct duck *duck, const struct duck_holder *holder, const struct duck_profile *profile);
 

@@ -15,6 +15,7 @@ struct duck_holder {
     struct bytes chain;
     struct id id;
     char text[ID_TEXT_SIZE];
+    char *jws; /* NULL: not made yet */
 };
 
 void *holder_say(const char **problem, const char *sentence); /* NULL, always */

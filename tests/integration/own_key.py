@@ -197,6 +197,53 @@ def it_comes_back_from_a_backup_and_signs_its_entry_anew():
         peck_of(alice, sent["peck_id"], "pending")
 
 
+def what_a_handler_answers_waits_for_the_signature():
+    with Pond("alice", "bob", extra="enabled = yes\n") as pond:
+        alice, bob = pond.alice, pond.bob
+        own = Own(pond, alice)
+        own.hatch()
+        alice.stop()
+        alice.write_config(extra="enabled = yes\n"
+                           f"[handler echo]\nduckling = {own.id}\naction = query\nargv = /bin/echo 7\n")
+        alice.start()
+        until("its entry is asked for anew", own.waits)
+        own.sign()
+        friend = bob.json("hatch", "Friend")["duckling_id"]
+        until("bob knows it", lambda: in_directory(bob, own.id))
+        bond = bob.json("peck", own.id, "--bond", "query", "--from", friend, "--wait", "0")["peck_id"]
+        peck_of(bob, bond, "pending")
+        alice.command("approve", bond)
+        own.sign()
+        peck_of(bob, bond, "approved")
+        until("the bond at bob", lambda: bob.json("bonds")["bonds"])
+        own.sign()  # that they are bonded
+        asked = bob.json("peck", own.id, "{}", "--from", friend, "--wait", "0")["peck_id"]
+        assert until("the handler's answer", lambda: own.waits("--wait", "10"))[0]["peck_id"] == asked
+        peck_of(bob, asked, "taken")
+        assert own.sign() == 1
+        assert peck_of(bob, asked, "answered")["result"] == 7
+
+
+def what_others_tools_read_of_it_is_made_where_its_key_is():
+    with Pond("alice", extra="enabled = yes\n") as pond:
+        own = Own(pond, pond.alice)
+        own.hatch()
+        refused(pond.alice, "own_key", "certificate", "export", own.id)
+        path = os.path.join(pond.folder, "jws")
+        with open(path, "w") as file:
+            file.write(pond.alice.command("key", "jws", "--key-file", own.file).stdout)
+        assert pond.alice.json("certificate", "verify", path)["identity"] == own.id
+        # And grants.
+        friend = pond.alice.json("hatch", "Friend")["duckling_id"]
+        grant = pond.alice.command("grant", "make", "--key", own.file, "--to", friend, "--scope", "query").stdout
+        own.sign()
+        leave = os.path.join(pond.folder, "leave")
+        with open(leave, "w") as file:
+            file.write(grant)
+        sent = pond.alice.json("peck", own.id, "{}", "--from", friend, "--grant", leave, "--wait", "0")
+        peck_of(pond.alice, sent["peck_id"], "taken")
+
+
 def an_agent_in_c_signs_what_it_says():
     with Pond("alice", "bob", extra="enabled = yes\n") as pond:
         own = Own(pond, pond.bob, "Echo")
@@ -249,5 +296,6 @@ def what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused():
 
 
 run(a_duckling_lives_on_a_node_that_has_no_key_of_it,
-    it_comes_back_from_a_backup_and_signs_its_entry_anew, an_agent_in_c_signs_what_it_says,
+    it_comes_back_from_a_backup_and_signs_its_entry_anew, what_a_handler_answers_waits_for_the_signature,
+    what_others_tools_read_of_it_is_made_where_its_key_is, an_agent_in_c_signs_what_it_says,
     what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused)

@@ -695,6 +695,29 @@ START_TEST(so_much_waits_for_one_and_no_more)
 }
 END_TEST
 
+/* Each answer counts with what it says and with its body. */
+START_TEST(so_many_bytes_wait_on_a_node_and_no_more)
+{
+    struct play play = play_new();
+    char *result = memory_take(PECK_PAYLOAD_MAX + 1);
+    size_t each = 2 * PECK_PAYLOAD_MAX, fit = WANTED_BYTES_MAX / each;
+    struct id peck;
+
+    memset(result, '1', PECK_PAYLOAD_MAX);
+    for (size_t i = 0; i < fit; i++) {
+        peck = asked(&play);
+        ck_assert_int_eq(answer(&play, &peck, result)->code,
+                         i + 1 < fit ? REFUSAL_NONE : REFUSAL_BUSY);
+        play.pond->alice.reply_count = play.pond->bob.reply_count = 0;
+    }
+    ck_assert_uint_eq(wanted(&play)->wanted_count, WANTED_LIST_BYTES / PECK_PAYLOAD_MAX);
+    sign(&play, &wanted(&play)->wanted[0]);
+    ck_assert_int_eq(answer(&play, &peck, result)->code, REFUSAL_NONE);
+    memory_give_back(result);
+    play_end(&play);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_own_key");
@@ -727,6 +750,7 @@ int main(void)
     tcase_add_test(tests, it_is_revoked_when_it_has_signed_that);
     tcase_add_test(tests, its_node_neither_grants_nor_exports_for_it);
     tcase_add_test(tests, so_much_waits_for_one_and_no_more);
+    tcase_add_test(tests, so_many_bytes_wait_on_a_node_and_no_more);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,6 +1,7 @@
 /* Keys of a duckling that keeps its own, as the client makes, keeps and rotates them; no node is asked. */
 #include "client/duck_key.h"
 #include "core/certificate.h"
+#include "core/jose.h"
 #include "core/peck.h"
 #include "folder.h"
 
@@ -88,6 +89,21 @@ START_TEST(what_cannot_be_made_leaves_no_file)
                                    folder_file(&folder, "next"), &problem),
                      -1);
     ck_assert_int_ne(stat(folder_file(&folder, "third"), &status), 0);
+}
+END_TEST
+
+START_TEST(what_others_tools_read_of_it_is_made_without_a_node)
+{
+    struct duck_holder *holder = made("Vault");
+    enum certificate_verdict certified;
+    const char *jws = duck_key_jws(holder);
+    char text[ID_TEXT_SIZE];
+    struct chain chain;
+
+    ck_assert_int_eq(jose_open(bytes_of_text(jws), &arena, &chain, &certified), JOSE_TAKEN);
+    ck_assert_str_eq(id_text(ID_DUCKLING, &chain.identity, text), duck_holder_id(holder));
+    ck_assert_ptr_eq(duck_key_jws(holder), jws);
+    duck_holder_free(holder);
 }
 END_TEST
 
@@ -198,6 +214,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, a_key_is_made_with_the_certificate_that_makes_its_duckling);
     tcase_add_test(tests, what_cannot_be_made_leaves_no_file);
+    tcase_add_test(tests, what_others_tools_read_of_it_is_made_without_a_node);
     tcase_add_test(tests, the_next_key_takes_over_and_promises_another_one);
     tcase_add_test(tests, a_key_that_was_not_promised_does_not_take_over);
     tcase_add_test(tests, a_peck_is_made_as_its_receiver_wants_it);
