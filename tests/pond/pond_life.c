@@ -10,11 +10,13 @@
 #define FOX_DUCKS 8u          /* one peck in so many goes to the duckling of a fox */
 #define FOX_BOND_MIN_MS 5000u /* owners trust foxes no longer */
 #define FOX_BOND_MAX_MS 30000u
+#define OWN_DUCKS 4u /* one in so many keeps its own key */
 
 struct asked { /* by ticket: what an answer is about */
     enum order_kind kind;
     struct id duckling, peck;
     uint64_t grant;
+    uint8_t seeds[2][SEED_SIZE]; /* of one that keeps its own key */
 };
 
 struct life {
@@ -86,7 +88,13 @@ static struct bytes number(struct message *message, const char *before, uint64_t
 
 /* ---- identities ---- */
 
-void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked)
+static void note_seeds(struct pond *pond, const struct order *order)
+{
+    memcpy(pond->life->asked[pond->ticket - 1].seeds, order->seeds, sizeof order->seeds);
+}
+
+static void hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked,
+                  bool is_own)
 {
     static const struct id nobody;
     struct message *message = message_make();
@@ -98,7 +106,15 @@ void life_hatch(struct pond *pond, struct pond_node *node, const char *name, boo
                                        : number(message, "duck ", pond->ticket, "");
     order->profile.accepts_pecks = true;
     message->tracked = tracked;
+    if (is_own)
+        own_hatch(pond, node, message, order);
+    note_seeds(pond, order);
     node_take(pond, node, message);
+}
+
+void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked)
+{
+    hatch(pond, node, name, tracked, false);
 }
 
 void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,
@@ -125,6 +141,15 @@ void life_rotate(struct pond *pond, struct pond_node *node, const struct id *duc
     struct public_key public;
 
     dice_fill(&pond->life_dice, seed, sizeof seed);
+    if (own_is(node, duckling)) {
+        if (own_rotate(pond, node, message, order, seed)) {
+            note_seeds(pond, order);
+            node_take(pond, node, message);
+        } else {
+            message_unmake(message);
+        }
+        return;
+    }
     next = identity_key_new(seed);
     public = identity_key_public(next);
     identity_key_free(next);
@@ -246,6 +271,8 @@ static void send(struct pond *pond, enum peck_kind kind)
         order->send.scopes[0] = bytes_of_text(POND_SCOPE);
         order->send.scope_count = 1;
     }
+    if (own_is(&pond->nodes[from->node], &from->id))
+        own_make(pond, &pond->nodes[from->node], message, order);
     node_take(pond, &pond->nodes[from->node], message);
 }
 
@@ -417,7 +444,7 @@ void life_step(struct pond *pond)
 
         life->hatching += node != NULL;
         if (node)
-            life_hatch(pond, node, NULL, false);
+            hatch(pond, node, NULL, false, dice_below(&pond->life_dice, OWN_DUCKS) == 0);
         return;
     }
     if (!pond->wish.pecks)
@@ -488,7 +515,16 @@ void life_hear(struct pond *pond, struct pond_node *node, const struct effect *r
     asked = life->asked[reply->reply.ticket - 1];
     if (reply->reply.code != REFUSAL_NONE)
         return;
-    if (asked.kind == ORDER_HATCH) {
+    if (asked.kind == ORDER_HATCH || asked.kind == ORDER_ROTATE)
+        own_keep(node, &reply->reply.duckling, (const uint8_t(*)[SEED_SIZE])asked.seeds);
+    if (!id_is_zero(&reply->reply.waits_for))
+        return; /* nothing is done yet */
+    if (asked.kind == ORDER_WANTED) {
+        own_sign(pond, node, reply);
+    } else if (asked.kind == ORDER_SIGN && reply->reply.state == PECK_ANSWERED) {
+        pond->sums.answered++;
+        laws_watch(pond, &reply->reply.peck)->answered = true;
+    } else if (asked.kind == ORDER_HATCH) {
         if (life->duck_count == life->duck_capacity) {
             life->duck_capacity = life->duck_capacity ? life->duck_capacity * 2 : 16;
             life->ducks = memory_resize(life->ducks, life->duck_capacity * sizeof *life->ducks);

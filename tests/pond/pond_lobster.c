@@ -118,6 +118,8 @@ static void begin(struct pond *pond, struct pond_node *node)
     there = &bond->approver;
     if (!find_node(pond, here, &at) || !find_node(pond, there, &other))
         return;
+    if (own_is(&pond->nodes[at], here) || own_is(&pond->nodes[other], there))
+        return; /* what their owners leave unsigned, the other end cannot know */
     if (at != node->index) {
         here = &bond->approver;
         there = &bond->requester;

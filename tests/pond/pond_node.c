@@ -503,6 +503,9 @@ static void perform(struct pond *pond, struct pond_node *node, const struct effe
     case EFFECT_REPLY:
         life_hear(pond, node, effect);
         break;
+    case EFFECT_WANTED:
+        own_wanted(pond, node, effect);
+        break;
     case EFFECT_RECORD_CHANGED:
         tell_record(pond, node, effect);
         break;

@@ -537,6 +537,18 @@ struct bytes contexts_make(struct pond *pond, struct bytes chain, const struct i
 void contexts_hear_kept(struct pond *pond, const struct kept_context *kept);
 bool laws_judge_under(struct pond *pond, struct pond_node *node, const struct effect *effect);
 
+/* ---- pond_own.c: ducklings that keep their own keys ---- */
+bool own_is(const struct pond_node *node, const struct id *duckling);
+void own_hatch(const struct pond *pond, const struct pond_node *node, struct message *message,
+               struct order *order);
+bool own_rotate(const struct pond *pond, const struct pond_node *node, struct message *message,
+                struct order *order, const uint8_t next[SEED_SIZE]);
+void own_keep(struct pond_node *node, const struct id *duckling, const uint8_t seeds[2][SEED_SIZE]);
+void own_make(const struct pond *pond, const struct pond_node *node, struct message *message,
+              struct order *order);
+void own_wanted(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void own_sign(struct pond *pond, struct pond_node *node, const struct effect *reply);
+
 struct life *life_new(void);
 void life_free(struct life *life);
 void spread_begin(struct pond *pond, struct pond_node *node, struct pooled *record);

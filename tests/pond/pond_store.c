@@ -126,6 +126,8 @@ static void keep_key(struct pond_store *store, const struct hosted *hosted)
     for (size_t i = 0; i < store->duckling_count; i++)
         if (id_equal(&store->ducklings[i].id, &hosted->id)) {
             store->ducklings[i].chain = arena_copy(&store->memory, hosted->chain);
+            if (hosted->own_key)
+                continue; /* see pond_own.c */
             memcpy(store->ducklings[i].seed, hosted->seed, SEED_SIZE);
             if (hosted->sealed_next.size == SEED_SIZE)
                 memcpy(store->ducklings[i].next_seed, hosted->sealed_next.data, SEED_SIZE);
