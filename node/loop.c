@@ -516,10 +516,29 @@ static void update_roster(struct loop *loop)
     memory_give_back(members);
 }
 
+/* A key that was rotated here must not speak again: neither for who stole it, nor in what was said under it and that
+ * somebody who was away brings back. Nobody else has told the intake of the new one yet. */
+static void learn_keys(struct loop *loop, const struct turn *turn)
+{
+    for (size_t i = 0; loop->settings.intake && i < turn->effects.count; i++) {
+        const struct effect *effect = &turn->effects.list[i];
+        enum identity_kind kind;
+        struct public_key key;
+        struct id id;
+
+        if (effect->kind != EFFECT_KEEP_KEY)
+            continue;
+        arena_reset(&loop->scratch);
+        intake_signer(loop->settings.intake, effect->duckling->chain, turn->at.wall_ms,
+                      &loop->scratch, &id, &kind, &key);
+    }
+}
+
 /* Lets a turn out: all that it promises is on the disk. */
 static void let_out(struct loop *loop, struct turn *turn)
 {
     note_members(loop, &turn->effects);
+    learn_keys(loop, turn);
     perform_late(&loop->performer, &turn->at); /* first: what is new goes behind it */
     perform(&loop->performer, &turn->effects, &turn->at);
     effects_clear(&turn->effects);
