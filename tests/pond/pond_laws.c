@@ -231,6 +231,18 @@ static bool all_hear(const struct pond *pond, const struct version *said, size_t
     return true;
 }
 
+/* What is of somebody that was revoked meanwhile its own node holds no more. */
+static void forget_unsaid(const struct pond *pond, struct version *said, size_t names)
+{
+    size_t now;
+    struct version *still = what_healthy_say(pond, &now);
+
+    for (size_t i = 0; i < names; i++)
+        if (still[i].ms == 0)
+            said[i] = still[i];
+    memory_give_back(still);
+}
+
 bool laws_healthy_are_heard(struct pond *pond)
 {
     uint64_t since_ms = pond_now_ms(pond);
@@ -244,6 +256,7 @@ bool laws_healthy_are_heard(struct pond *pond)
             law_broken(pond, "hostile nodes keep from nobody what healthy ones say",
                        "not after %llu ms: %s", (unsigned long long)HEARD_WITHIN_MS, why);
         goes_on = pond_run(pond, SECOND_MS);
+        forget_unsaid(pond, said, names);
     }
     memory_give_back(said);
     pond->sums.heard_ms = pond_now_ms(pond) - since_ms;

@@ -134,6 +134,20 @@ static void keep_key(struct pond_store *store, const struct hosted *hosted)
         }
 }
 
+/* As node/loop.c does it. */
+static void learn_key(struct pond *pond, const struct pond_node *node, struct bytes chain)
+{
+    struct public_key key;
+    enum identity_kind kind;
+    struct arena arena;
+    struct id id;
+
+    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    intake_signer(frames_intake(pond->frames), chain, node_moment(pond, node).wall_ms, &arena, &id,
+                  &kind, &key);
+    arena_free(&arena);
+}
+
 static void keep_profile(struct pond_store *store, const struct hosted *hosted)
 {
     for (size_t i = 0; i < store->duckling_count; i++)
@@ -400,6 +414,7 @@ void disk_keep(struct pond *pond, struct pond_node *node, const struct effect *e
         break;
     case EFFECT_KEEP_KEY:
         keep_key(store, effect->duckling);
+        learn_key(pond, node, effect->duckling->chain);
         break;
     case EFFECT_KEEP_PROFILE:
         keep_profile(store, effect->duckling);
