@@ -28,7 +28,8 @@ struct question {
 
 /* What the node said last to a question. */
 struct kept {
-    struct hash question, reply; /* of their bytes */
+    struct bytes question; /* owned */
+    struct hash reply;     /* of its bytes */
     uint64_t asked_ms, orders;
     struct answer *answer;
 };
@@ -135,6 +136,14 @@ void told_give_back(void *context)
     memory_give_back(told);
 }
 
+static void forget_kept(struct kept *kept)
+{
+    if (!kept->answer)
+        return;
+    answer_give_back(kept->answer);
+    memory_give_back((void *)(uintptr_t)kept->question.data);
+}
+
 struct questions *questions_new(void)
 {
     struct questions *questions = memory_take(sizeof *questions);
@@ -148,8 +157,7 @@ void questions_free(struct questions *questions)
     if (!questions)
         return;
     for (size_t i = 0; i < ANSWERS_KEPT_MAX; i++)
-        if (questions->kept[i].answer)
-            answer_give_back(questions->kept[i].answer);
+        forget_kept(&questions->kept[i]);
     pthread_mutex_destroy(&questions->lock);
     memory_give_back(questions);
 }
@@ -180,29 +188,28 @@ static bool hash_reply(Duck__Reply *reply, struct hash *hash)
 }
 
 /* Under the lock. */
-static struct kept *find_kept(struct questions *questions, const struct hash *question)
+static struct kept *find_kept(struct questions *questions, struct bytes question)
 {
     for (size_t i = 0; i < ANSWERS_KEPT_MAX; i++)
-        if (questions->kept[i].answer && is_same(&questions->kept[i].question, question))
+        if (questions->kept[i].answer && bytes_equal(questions->kept[i].question, question))
             return &questions->kept[i];
     return NULL;
 }
 
-static struct kept *take_place(struct questions *questions, const struct hash *question)
+static struct kept *take_place(struct questions *questions, struct bytes question)
 {
     struct kept *kept = find_kept(questions, question);
 
     if (!kept)
         kept = &questions->kept[questions->kept_next++ % ANSWERS_KEPT_MAX];
-    if (kept->answer)
-        answer_give_back(kept->answer);
+    forget_kept(kept);
     return kept;
 }
 
 /* Takes the reply. One that says the same as the last stands for that. */
 static struct answer *keep(const struct question *question, Duck__Reply *reply)
 {
-    struct hash name = hash_of(bytes_of(question->packed, question->size));
+    struct bytes asked = bytes_of(question->packed, question->size);
     struct questions *questions = question->all;
     struct answer *answer = NULL;
     struct kept *kept;
@@ -211,13 +218,15 @@ static struct answer *keep(const struct question *question, Duck__Reply *reply)
     if (!hash_reply(reply, &hash))
         return answer_new(reply);
     pthread_mutex_lock(&questions->lock);
-    kept = find_kept(questions, &name);
+    kept = find_kept(questions, asked);
     if (kept && is_same(&kept->reply, &hash)) {
         answer = answer_hold(kept->answer);
     } else {
-        kept = take_place(questions, &name);
+        kept = take_place(questions, asked);
         answer = answer_new(reply);
-        *kept = (struct kept){.question = name, .reply = hash, .answer = answer_hold(answer)};
+        *kept = (struct kept){.question = bytes_of(memory_copy(asked.data, asked.size), asked.size),
+                              .reply = hash,
+                              .answer = answer_hold(answer)};
     }
     kept->asked_ms = question->asked_ms;
     kept->orders = question->orders;
@@ -371,18 +380,16 @@ struct told *questions_lately(struct questions *questions, struct node_link *nod
     struct answer *answer = NULL;
     const struct kept *kept;
     struct told *told;
-    struct hash name;
 
     duck__request__pack(request, packed);
-    name = hash_of(bytes_of(packed, size));
-    memory_give_back(packed);
     pthread_mutex_lock(&questions->lock);
-    kept = find_kept(questions, &name);
+    kept = find_kept(questions, bytes_of(packed, size));
     if (kept && kept->orders == node_link_orders(node) &&
         gateway_now_ms() - kept->asked_ms <= most_ms &&
         kept->answer->reply->answer_case != DUCK__REPLY__ANSWER_PROBLEM)
         answer = answer_hold(kept->answer);
     pthread_mutex_unlock(&questions->lock);
+    memory_give_back(packed);
     if (!answer)
         return NULL;
     told = memory_take(sizeof *told);
