@@ -299,7 +299,7 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
     offered.wire =
         envelope_seal(ENVELOPE_RECORD, &record->owner, by ? by->key : agent->settings.node_key,
                       body, &effects->arena, NULL);
-    offered.chain = by ? by->chain : agent->settings.node_chain;
+    offered.chain = arena_copy(&effects->arena, by ? by->chain : agent->settings.node_chain);
     taken = take(agent, &offered, &nobody, true, at, effects);
     if (taken != DIRECTORY_TAKEN)
         agent_log(effects, LOG_WARNING, "our own %s record is not held: %s",

@@ -50,7 +50,7 @@ static void keep_partial(const struct receipt *receipt, enum box box,
 void agent_dispatch_partial(struct agent *agent, const struct unsigned_receipt *said,
                             struct bytes wire, const struct moment *at, struct effects *effects)
 {
-    struct bytes chain = said->signer->chain;
+    struct bytes chain = arena_copy(&effects->arena, said->signer->chain);
     struct effect *effect;
 
     keep_partial(&said->receipt, BOX_IN, &said->partials, wire, chain, effects);

@@ -261,7 +261,7 @@ static void receive_here(struct agent *agent, const struct unsigned_peck *sent, 
 
     event.peck.peck = sent->peck;
     event.peck.wire = wire;
-    event.peck.chain = sent->from->chain;
+    event.peck.chain = arena_copy(&effects->arena, sent->from->chain);
     event.peck.context = context;
     event.peck.thread = sent->thread;
     event.peck.rank = sent->rank;
@@ -302,7 +302,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     effect->peck.named_thread = peck->thread;
     effect->peck.idempotency_key = peck->idempotency_key;
     effect->peck.wire = wire;
-    effect->peck.chain = sent->from->chain;
+    effect->peck.chain = arena_copy(&effects->arena, sent->from->chain);
     effect->peck.context = context;
 
     outbox_sent(agent->outbox, &peck->id, at->now_ms);

@@ -120,7 +120,8 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
 {
     const struct receipt *receipt = &said->receipt;
     const struct id *signer = said->signer ? &said->signer->id : &agent->node;
-    struct bytes chain = said->signer ? said->signer->chain : agent->settings.node_chain;
+    struct bytes chain = arena_copy(&effects->arena, said->signer ? said->signer->chain
+                                                                  : agent->settings.node_chain);
     struct id peck = id_of(&receipt->peck);
     struct effect *effect;
 

@@ -410,7 +410,7 @@ static void say_record_anew(struct agent *agent, const struct duckling *duckling
 static void sign_record(struct agent *agent, const struct order *order, struct duckling *duckling,
                         struct bytes body, const struct moment *at, struct effects *effects)
 {
-    struct offered_record offered = {.chain = duckling->chain};
+    struct offered_record offered = {.chain = arena_copy(&effects->arena, duckling->chain)};
     enum directory_verdict verdict;
 
     if (record_parse(body, &effects->arena, &offered.record) != RECORD_OK)
