@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #define RECEIVE_STEP (64u * KIB)
-#define ORDER_BUDGET (16u * KIB) /* beside what a request unpacks to */
+#define ORDER_BUDGET                                                                               \
+    (16u * KIB + CHAIN_SIZE_MAX) /* beside what a request unpacks to: what is looked up for it */
 
 /* ---- sending ---- */
 

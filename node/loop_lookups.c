@@ -205,6 +205,9 @@ static void look_up_order(struct loop *loop, struct message *message)
     struct order *order = &message->order;
     struct peck peck;
 
+    if (order->kind == ORDER_HATCH && order->chain.size > 0 && loop->settings.intake)
+        order->held.chain =
+            intake_known_chain(loop->settings.intake, order->chain, &message->arena);
     if (order->kind == ORDER_SEND || order->kind == ORDER_REVOKE_GRANT ||
         order->kind == ORDER_MAKE_GRANT)
         open_grant(loop, message);

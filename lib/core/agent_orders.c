@@ -1,7 +1,6 @@
 /* Orders: what programs of this host ask the node to do. Each is answered by exactly one
  * EFFECT_REPLY, some only once the turn's signatures are made. */
 #include "agent_orders.h"
-#include "tier.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -23,226 +22,6 @@ void order_refuse(struct effects *effects, const struct order *order, enum refus
     effect->reply.code = code;
     effect->reply.message = message;
     effect->reply.field = field;
-}
-
-/* ---- identities ---- */
-
-/* NULL when the profile holds; else what is wrong, and in which member. */
-static const char *judge_profile(const struct order_profile *profile, const char **field)
-{
-    *field = "display_name";
-    if (profile->set_display_name &&
-        (profile->display_name.size == 0 || profile->display_name.size > NAME_MAX_BYTES ||
-         !bytes_are_display_name(profile->display_name)))
-        return "a display name is 1 to 64 bytes of UTF-8, something visible among them, and "
-               "nothing "
-               "that hides or turns round";
-    *field = "bio";
-    if (profile->set_bio && (profile->bio.size > BIO_MAX || !bytes_are_text(profile->bio, true)))
-        return "a bio is at most 1024 bytes of UTF-8";
-    *field = "least_tier";
-    if (profile->set_least_tier && profile->least_tier > TIER_MAX)
-        return "tiers are 0 to 3";
-    *field = "open_actions";
-    if (profile->open_action_count > DUCKLING_OPEN_ACTIONS_MAX)
-        return "at most 16 actions are open";
-    for (size_t i = 0; profile->set_open_actions && i < profile->open_action_count; i++)
-        if (!peck_scope_is_valid(profile->open_actions[i]))
-            return "an open action is a name like data.read, or data.*, or *";
-    *field = "capabilities";
-    if (!profile->set_capabilities)
-        return NULL;
-    if (profile->capability_count > DUCKLING_CAPABILITIES_MAX)
-        return "a duckling has at most 32 capabilities";
-    for (size_t i = 0; i < profile->capability_count; i++)
-        if (profile->capabilities[i].size == 0 || profile->capabilities[i].size > NAME_MAX_BYTES ||
-            !bytes_are_name(profile->capabilities[i]))
-            return "a capability is 1 to 64 of a-z, 0-9, '_', '.', '-'";
-    return NULL;
-}
-
-static struct bytes make_certificate(const struct order *order, const struct identity_key *key,
-                                     const struct moment *at, struct arena *arena,
-                                     struct id *identity, struct id *certificate_id)
-{
-    struct identity_key *next = identity_key_new(order->seeds[1]);
-    struct public_key next_public = identity_key_public(next);
-    struct certificate_wish wish = {
-        .kind = IDENTITY_DUCKLING,
-        .display_name = order->profile.display_name,
-        .issued_ms = at->wall_ms,
-        .not_after_ms = at->wall_ms + CERTIFICATE_LIFE_MS,
-        .next_key_hash = identity_key_hash(&next_public),
-    };
-    struct bytes certificate = certificate_make(&wish, key, arena, identity);
-
-    identity_key_free(next);
-    *certificate_id = *identity; /* certificate 0 makes the id, so both are of one hash */
-    return certificate;
-}
-
-/* Its key and its next key are made here, and its certificate. */
-static void make_hosted(const struct order *order, const struct moment *at, struct hosted *hosted,
-                        struct id *certificate_id, struct arena *arena)
-{
-    struct identity_key *key = identity_key_new(order->seeds[0]);
-    struct bytes certificate;
-
-    memcpy(hosted->seed, order->seeds[0], SEED_SIZE);
-    memcpy(hosted->next_seed, order->seeds[1], SEED_SIZE);
-    certificate = make_certificate(order, key, at, arena, &hosted->id, certificate_id);
-    identity_key_free(key);
-    hosted->chain = chain_pack(&certificate, 1, arena);
-}
-
-/* Its certificate is brought along. It is its own proof: the key that it names has signed it. */
-static bool take_hosted(const struct agent *agent, const struct order *order,
-                        const struct moment *at, struct hosted *hosted, struct id *certificate_id,
-                        struct arena *arena, struct order_refusal *refusal)
-{
-    enum certificate_verdict verdict;
-    struct chain chain;
-
-    *refusal = (struct order_refusal){.code = REFUSAL_MALFORMED, .field = "chain"};
-    verdict = chain_open(order->chain, arena, &chain);
-    if (verdict != CERTIFICATE_TAKEN)
-        refusal->message = certificate_verdict_text(verdict);
-    else if (chain.kind != IDENTITY_DUCKLING)
-        refusal->message = "this certificate is not a duckling's";
-    else if (chain.count != 1)
-        refusal->message = "who hatches has one certificate";
-    else if (chain.certificates[0].context.size > 0)
-        refusal->message = "a duckling's first certificate is for no context";
-    else if (!bytes_equal(chain.certificates[0].display_name, order->profile.display_name))
-        refusal->message = "its certificate has another display name";
-    else if (chain.certificates[0].issued_ms > at->wall_ms + CLOCK_SKEW_MAX_MS)
-        refusal->message = "this certificate is of the future: the clock that dated it is wrong";
-    else if (chain.certificates[0].not_after_ms <= at->wall_ms)
-        refusal->message = "this certificate has ended";
-    else if (agent_is_revoked(agent, &chain.identity)) {
-        refusal->code = REFUSAL_CONFLICT;
-        refusal->message = "it is revoked, for good";
-    } else if (agent_hosted(agent, &chain.identity)) {
-        refusal->code = REFUSAL_CONFLICT;
-        refusal->message = "this duckling lives here already";
-    } else {
-        *certificate_id = hosted->id = chain.identity;
-        hosted->chain = order->chain;
-        hosted->own_key = true;
-        return true;
-    }
-    return false;
-}
-
-static void hatch(struct agent *agent, const struct order *order, const struct moment *at,
-                  struct effects *effects)
-{
-    struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
-    struct duckling *duckling;
-    struct id certificate_id;
-    struct effect *effect;
-    struct order_refusal refusal;
-    const char *field, *wrong = judge_profile(&order->profile, &field);
-
-    assert(hosted);
-    if (!wrong && !order->profile.set_display_name) {
-        wrong = "a display name is needed";
-        field = "display_name";
-    }
-    if (wrong) {
-        order_refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
-        return;
-    }
-    if (agent->hosted_count >= HOSTED_MAX) {
-        order_refuse(effects, order, REFUSAL_BUSY, "this node hosts as many ducklings as it can",
-                     "");
-        return;
-    }
-    memset(hosted, 0, sizeof *hosted);
-    if (order->chain.size == 0)
-        make_hosted(order, at, hosted, &certificate_id, &effects->arena);
-    else if (!take_hosted(agent, order, at, hosted, &certificate_id, &effects->arena, &refusal)) {
-        order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
-        return;
-    }
-    hosted->profile = order->profile;
-    hosted->pulse_ms = at->wall_ms;
-    duckling = agent_host(agent, hosted);
-    assert(duckling);
-    effects_add(effects, EFFECT_KEEP_DUCKLING)->duckling = hosted;
-    agent->counters.birth_certificates++;
-    agent->counters_changed = agent->metrics_changed = true;
-    agent_publish_duckling(agent, duckling, at, effects);
-    effect = order_reply(effects, order);
-    effect->reply.duckling = hosted->id;
-    effect->reply.certificate = certificate_id;
-    effect->reply.chain = hosted->chain;
-}
-
-void agent_store_profile(struct duckling *duckling, struct effects *effects)
-{
-    struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
-
-    assert(hosted);
-    memset(hosted, 0, sizeof *hosted);
-    hosted->id = duckling->id;
-    hosted->profile = duckling->profile;
-    hosted->pulse_ms = duckling->pulse_ms;
-    effects_add(effects, EFFECT_KEEP_PROFILE)->duckling = hosted;
-}
-
-static void change_profile(struct agent *agent, const struct order *order,
-                           struct duckling *duckling, const struct moment *at,
-                           struct effects *effects)
-{
-    struct order_profile merged = duckling->profile;
-    const struct order_profile *wish = &order->profile;
-    const char *field, *wrong = judge_profile(wish, &field);
-
-    if (wrong) {
-        order_refuse(effects, order, REFUSAL_MALFORMED, wrong, field);
-        return;
-    }
-    if (wish->set_display_name)
-        merged.display_name = wish->display_name;
-    if (wish->set_bio)
-        merged.bio = wish->bio;
-    if (wish->set_accepts_pecks)
-        merged.accepts_pecks = wish->accepts_pecks;
-    if (wish->set_capabilities) {
-        memcpy(merged.capabilities, wish->capabilities, sizeof merged.capabilities);
-        merged.capability_count = wish->capability_count;
-    }
-    if (wish->set_least_tier)
-        merged.least_tier = wish->least_tier;
-    if (wish->set_open_actions) {
-        memcpy(merged.open_actions, wish->open_actions, sizeof merged.open_actions);
-        merged.open_action_count = wish->open_action_count;
-    }
-    agent_keep_profile(duckling, &merged);
-    agent_store_profile(duckling, effects);
-    agent_publish_duckling(agent, duckling, at, effects);
-    order_reply(effects, order);
-}
-
-/* A pulse is signed into the directory, but not oftener than once a minute. */
-static void pulse(struct agent *agent, const struct order *order, struct duckling *duckling,
-                  const struct moment *at, struct effects *effects)
-{
-    const struct directory_entry *entry =
-        directory_find(agent->directory, &duckling->id, RECORD_DUCKLING);
-    uint64_t said_ms = entry ? entry->version.ms : 0;
-
-    if (duckling->pulse_ms + ALIVE_WITHIN_MS <= at->wall_ms)
-        agent->metrics_changed = true;
-    duckling->pulse_ms = at->wall_ms;
-    if (said_ms < agent_entry_wanted_ms(duckling))
-        said_ms = agent_entry_wanted_ms(duckling);
-    if (said_ms + MINUTE_MS <= at->wall_ms) {
-        agent_store_profile(duckling, effects);
-        agent_publish_duckling(agent, duckling, at, effects);
-    }
-    order_reply(effects, order);
 }
 
 /* ---- pecks out ---- */
@@ -528,6 +307,22 @@ static bool needs_duckling(enum order_kind kind)
            kind == ORDER_WANTED || kind == ORDER_SIGN || kind == ORDER_ISSUE;
 }
 
+/* Has its effect here at once, and needs no signature. */
+static bool counts_unsigned(const struct order *order)
+{
+    return order->kind == ORDER_UNPECK || order->kind == ORDER_REVOKE_GRANT ||
+           (order->kind == ORDER_LOBSTER && order->lobster != LOBSTERS_LIST);
+}
+
+/* Anybody can bring the certificate of one that keeps its own key: until that key has signed that it lives here, whoever
+ * orders in its name need not be it. */
+static bool may_be_another(const struct agent *agent, const struct order *order,
+                           const struct duckling *duckling)
+{
+    return duckling && !duckling->key && counts_unsigned(order) &&
+           !agent_lives_here(agent, &duckling->id);
+}
+
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects)
 {
@@ -561,12 +356,19 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                      "duckling");
         return;
     }
+    if (may_be_another(agent, order, duckling)) {
+        order_refuse(effects, order, REFUSAL_NOT_ALLOWED,
+                     "it keeps its own key, and has not signed that it lives here: sign its entry "
+                     "in the directory first",
+                     "duckling");
+        return;
+    }
     switch (order->kind) {
     case ORDER_HATCH:
-        hatch(agent, order, at, effects);
+        order_hatch(agent, order, at, effects);
         break;
     case ORDER_PROFILE:
-        change_profile(agent, order, duckling, at, effects);
+        order_change_profile(agent, order, duckling, at, effects);
         break;
     case ORDER_SEND:
         send_peck(agent, order, at, effects);
@@ -614,7 +416,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
         count(agent, order, effects);
         break;
     case ORDER_PULSE:
-        pulse(agent, order, duckling, at, effects);
+        order_pulse(agent, order, duckling, at, effects);
         break;
     case ORDER_VOUCH:
         vouch(agent, order, duckling, at, effects);

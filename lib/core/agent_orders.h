@@ -21,6 +21,15 @@ void order_keep_place(const struct tray_entry *entry, const struct moment *at,
 /* Do the result and the reason of an answer have a form that can be sent? False after a refusal was added. */
 bool order_judge_words(const struct order *order, struct effects *effects);
 
+/* ---- who lives here ---- */
+
+void order_hatch(struct agent *agent, const struct order *order, const struct moment *at,
+                 struct effects *effects);
+void order_change_profile(struct agent *agent, const struct order *order, struct duckling *duckling,
+                          const struct moment *at, struct effects *effects);
+void order_pulse(struct agent *agent, const struct order *order, struct duckling *duckling,
+                 const struct moment *at, struct effects *effects);
+
 /* ---- an agent and its inbox ---- */
 
 void order_hand_out(struct agent *agent, const struct order *order, struct duckling *duckling,

@@ -201,6 +201,7 @@ struct order {
         enum peck_state state;
         uint64_t expires_ms;     /* approve: the peck's own end */
         struct bytes action;     /* answer that charges */
+        struct bytes chain;      /* hatch with a chain: the longest that is known of its identity, packed; or empty */
         struct bytes thread;     /* send: of the peck between these two that it replies to; a peck that
                                     names none is the first of one that has its id as text. Who names
                                     none in a reply has this one, see order_join_thread */

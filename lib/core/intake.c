@@ -210,6 +210,24 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
     return verdict;
 }
 
+struct bytes intake_known_chain(struct intake *intake, struct bytes chain, struct arena *arena)
+{
+    struct bytes known = bytes_of(NULL, 0), held;
+    struct arena scratch;
+    struct chain opened;
+
+    arena_init(&scratch, PARSE_BUDGET(CHAIN_SIZE_MAX));
+    if (chain_open(chain, &scratch, &opened) == CERTIFICATE_TAKEN) {
+        intake_enter(intake);
+        held = keyring_chain(intake->settings.keyring, &opened.identity);
+        if (held.data)
+            known = arena_copy(arena, held);
+        intake_leave(intake);
+    }
+    arena_free(&scratch);
+    return known;
+}
+
 /* The signature of an envelope whose body nobody has read yet, by the chain that came with it. So
  * the body's date cannot choose the key: it is the key that speaks now, or within the skew that
  * clocks may have. */

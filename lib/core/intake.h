@@ -73,6 +73,10 @@ enum intake_verdict intake_signer(struct intake *intake, struct bytes chain, uin
                                   struct arena *arena, struct id *signer,
                                   enum identity_kind *kind, struct public_key *key);
 
+/* The longest chain that is known of the identity that `chain` is of, packed; .data NULL: none. Certificates are
+ * public: whoever brings the first of another one's may have a key that was retired since. */
+struct bytes intake_known_chain(struct intake *intake, struct bytes chain, struct arena *arena);
+
 /* Opens a grant as grant_open does, and looks whether keys that signed it were replaced since, as far as
  * is known here. */
 void intake_open_grant(struct intake *intake, struct bytes wire, struct arena *arena,

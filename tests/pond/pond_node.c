@@ -309,6 +309,9 @@ static void look_up(struct pond *pond, struct pond_node *node, struct message *m
     if (order->send.grant.size > 0)
         intake_open_grant(frames_intake(pond->frames), order->send.grant, &message->arena,
                           &order->grant);
+    if (order->kind == ORDER_HATCH && order->chain.size > 0)
+        order->held.chain =
+            intake_known_chain(frames_intake(pond->frames), order->chain, &message->arena);
     if (order->kind == ORDER_SEND) {
         order->held.thread = thread_of(node, &order->send, &message->arena);
         order_join_thread(order);

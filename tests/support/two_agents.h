@@ -491,6 +491,8 @@ static inline const struct reply *order(struct pond *pond, struct node *node, st
         order->held.thread = thread_of(node, &order->send);
         order_join_thread(order);
     }
+    if (order->kind == ORDER_HATCH && order->chain.size > 0)
+        order->held.chain = intake_known_chain(node->intake, order->chain, &node->memory);
     if (order->send.grant.size > 0)
         intake_open_grant(node->intake, order->send.grant, &node->memory, &order->grant);
     if (order->kind == ORDER_BOND && request) {
