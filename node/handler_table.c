@@ -271,7 +271,7 @@ static void print_words(const struct handler *handler, FILE *file)
     handler_argv(handler, argv);
     fputs("argv =", file);
     for (size_t i = 0; argv[i]; i++)
-        fprintf(file, !*argv[i] || strpbrk(argv[i], " ;") ? " \"%s\"" : " %s", argv[i]);
+        fprintf(file, !*argv[i] || strpbrk(argv[i], " ;#") ? " \"%s\"" : " %s", argv[i]);
     fputc('\n', file);
 }
 

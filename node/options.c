@@ -90,6 +90,9 @@ static const struct key keys[] = {
     {"gateway", "call_ca_file", KEY_TEXT, TEXT_AT(gateway_call_ca_file), 0, 0},
     PASSED("webhook_allow"),
     PASSED("webhook_ports"),
+    PASSED("threads"),
+    PASSED("connections_per_address"),
+    PASSED("connections_per_loopback"),
     {"gateway", "public_url", KEY_TEXT, TEXT_AT(gateway_public_url), 0, 0},
     {"gateway", "limits", KEY_RATES, AT(gateway_limits), OPTIONS_ADDRESS_SIZE,
      AT(gateway_limit_count), OPTIONS_LIMITS_MAX},
@@ -439,12 +442,32 @@ static char *read_line(char *line, int size, void *context)
     return line;
 }
 
+/* inih ends a value at a blank and a ';', but takes a '#' for a part of it. Who wrote that meant a comment,
+ * but in a name: "Duck #2". */
+static bool has_hash_comment(const char *section, const char *name, const char *value)
+{
+    bool quoted = false, begins_word = true;
+
+    if (strcmp(section, "node") == 0 && strcmp(name, "name") == 0)
+        return false;
+    for (; *value; value++) {
+        if (*value == '#' && begins_word && !quoted)
+            return true;
+        if (*value == '"')
+            quoted = !quoted;
+        begins_word = *value == ' ' || *value == '\t';
+    }
+    return false;
+}
+
 static int take_pair(void *context, const char *section, const char *name, const char *value)
 {
     struct file_reader *reader = context;
     struct options_problem problem;
 
-    if (!options_set(reader->options, section, name, value ? value : "", &problem))
+    if (has_hash_comment(section, name, value ? value : ""))
+        refuse_line(reader, "behind a value a comment begins with ';', not with '#'");
+    else if (!options_set(reader->options, section, name, value ? value : "", &problem))
         refuse_line(reader, problem.text);
     return 1;
 }

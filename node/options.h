@@ -4,12 +4,8 @@
  * it. What is not known is refused by its name, never ignored. Secrets are named by the file that
  * holds them: neither an argument nor an environment variable's value is ever one.
  *
- *     [node]     name, network, state_dir, socket, listen, advertise, join, bond_own, sign_alone, handlers_at_once, perches, perch, perch_mib
- *     [audit]    keep_days
- *     [log]      format (text, json), level (error, warning, info, debug)
- *     [gateway]  enabled, listen, program, allow_host, allow_origin, call_allow, call_ca_file, public_url, limits, trust_proxy, proxy_header, metrics_allow, tls_certificate_file, tls_key_file, smtp_url, mail_from, smtp_credentials_file; and smtp_in_clear, smtp_ca_file, mail_templates, captcha, captcha_bits, captcha_secret_file, captcha_site_key, captcha_hostname, captcha_verify_url, captcha_allow, captcha_ca_file, passkey_rp_id, passkey_origin, which are handed on to the gateway
- *     [key]      passphrase_file
- *     [handler NAME]  one each: see handler_table.h
+ * The keys of [node], [audit], [log], [key] and [handler NAME] stand in docker/ducknode.conf.example, each with its default; those
+ * of [gateway] in gateway/DEPLOYMENT.md. Keys of [gateway] that the node need not understand are handed on to it.
  *
  * listen, advertise and join are lists: separated by commas or blanks, or one key for each. */
 #ifndef DUCK_NODE_OPTIONS_H

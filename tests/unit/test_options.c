@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define NODE_ID "nod_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define DUCKLING_ID "dkl_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static struct folder folder;
 static struct options options;
@@ -113,6 +114,8 @@ START_TEST(what_the_gateway_alone_understands_is_handed_on)
     options_print(&options, file);
     fclose(file);
     ck_assert_ptr_nonnull(strstr(printed, "\ncaptcha = pow\ncaptcha_bits = 20\n"));
+    ck_assert(options_set(&options, "gateway", "connections_per_address", "5", &problem));
+    ck_assert_str_eq(options.gateway_passed[3], "--connections-per-address=5");
     for (size_t i = 0; i <= OPTIONS_PASSED_MAX; i++)
         strcat(many, "captcha_allow = 127.0.0.1\n");
     expect_refused(many, "captcha_allow");
@@ -145,6 +148,28 @@ START_TEST(values_that_make_no_sense_are_refused)
     expect_refused("[log]\nformat = xml\n", "text or json");
     expect_refused("[log]\nlevel = loud\n", "error, warning, info or debug");
     expect_refused("[gateway]\nlisten = 127.0.0.1\n", "host:port");
+}
+END_TEST
+
+/* "10.0.0.0/8 # ours" would else be four words, and a path one that no file has. */
+START_TEST(a_comment_behind_a_value_begins_with_a_semicolon)
+{
+    const char *path = write_file("comments.conf",
+                                  "# a line\n; another\n[node]\nname = Duck #2\n"
+                                  "listen = 127.0.0.1:1 ; here\n"
+                                  "[handler a]\nduckling = " DUCKLING_ID "\n"
+                                  "argv = /bin/a b#c \"#d e\" ; words\n",
+                                  0600);
+
+    ck_assert_msg(options_read_file(&options, path, &problem), "%s", problem.text);
+    ck_assert_str_eq(options.name, "Duck #2");
+    ck_assert_str_eq(options.listen[0], "127.0.0.1:1");
+    ck_assert_uint_eq(options.handlers.list[0].word_count, 3);
+    ck_assert_mem_eq(options.handlers.list[0].words, "/bin/a\0b#c\0#d e", 16);
+    expect_refused("[gateway]\nmetrics_allow = 10.0.0.0/8 # ours\n",
+                   ":2: behind a value a comment");
+    expect_refused("[gateway]\ntls_key_file = /etc/key.pem\t#\n", ":2: behind a value a comment");
+    expect_refused("[handler a]\nargv = /bin/a #b\n", ":2: behind a value a comment");
 }
 END_TEST
 
@@ -305,6 +330,25 @@ START_TEST(what_is_printed_reads_back_to_the_same)
 }
 END_TEST
 
+START_TEST(words_that_look_like_comments_are_printed_as_they_are_read)
+{
+    struct options again;
+    char *first, *second;
+
+    ck_assert(options_set(&options, "handler a", "duckling", DUCKLING_ID, &problem));
+    ck_assert(options_set(&options, "handler a", "argv", "/bin/a \"#\" \"a;\"", &problem));
+    first = print(&options, "first.conf");
+    options_default(&again);
+    ck_assert_msg(options_read_file(&again, folder_file(&folder, "first.conf"), &problem), "%s",
+                  problem.text);
+    second = print(&again, "second.conf");
+    ck_assert_str_eq(first, second);
+    ck_assert_ptr_nonnull(strstr(second, "argv = /bin/a \"#\" \"a;\"\n"));
+    free(first);
+    free(second);
+}
+END_TEST
+
 /* ---- the passphrase ---- */
 
 static int read_passphrase(const char *text, mode_t mode, struct passphrase *passphrase)
@@ -391,6 +435,8 @@ int main(void)
     tcase_add_test(tests, what_the_gateway_alone_understands_is_handed_on);
     tcase_add_test(tests, what_is_not_known_is_refused_by_its_name_and_line);
     tcase_add_test(tests, values_that_make_no_sense_are_refused);
+    tcase_add_test(tests, a_comment_behind_a_value_begins_with_a_semicolon);
+    tcase_add_test(tests, words_that_look_like_comments_are_printed_as_they_are_read);
     tcase_add_test(tests, names_are_as_long_as_they_may_be_and_not_longer);
     tcase_add_test(tests, lists_are_as_long_as_they_may_be_and_not_longer);
     tcase_add_test(tests, a_line_that_is_too_long_is_refused_and_a_long_one_is_not);
