@@ -234,6 +234,48 @@ static void become_live(struct held_lobster *held, struct effects *effects)
     keep(held, "live", effects);
 }
 
+/* ---- room ---- */
+
+static bool is_begun(const struct held_lobster *held, const struct id *here)
+{
+    return held->lobster.state < LOBSTER_CONFIRMED && id_equal(&held->lobster.here, here);
+}
+
+static size_t count_begun(const struct lobsters *lobsters, const struct id *here)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < lobsters->count; i++)
+        count += is_begun(lobsters->list[i], here);
+    return count;
+}
+
+/* To begin one costs nothing, and those that begin may be many of one: so of what nobody has confirmed yet the newest of
+ * whoever has most makes room for who has less. False: all are confirmed, or it is as many as they. */
+static bool make_room(struct agent *agent, const struct id *here, const struct moment *at,
+                      struct effects *effects)
+{
+    struct lobsters *lobsters = table(agent);
+    struct held_lobster *newest = NULL;
+    size_t most = count_begun(lobsters, here) + 1;
+
+    if (lobsters->count < LOBSTERS_MAX)
+        return true;
+    for (size_t i = 0; i < lobsters->count; i++) {
+        const struct id *other = &lobsters->list[i]->lobster.here;
+        size_t count =
+            lobsters->list[i]->lobster.state < LOBSTER_CONFIRMED ? count_begun(lobsters, other) : 0;
+
+        if (count > most || (newest && count == most && id_equal(other, &newest->lobster.here))) {
+            most = count;
+            newest = lobsters->list[i];
+        }
+    }
+    if (newest)
+        give_up(agent, newest, "another duckling needs its place", at, effects);
+    return lobsters->count < LOBSTERS_MAX;
+}
+
 /* ---- orders ---- */
 
 static bool refuse(struct order_refusal *refusal, enum refusal_code code, const char *message,
@@ -284,7 +326,7 @@ static bool begin(struct agent *agent, const struct order *order, const struct d
     dice_fill(&agent->dice, lobster.session, sizeof lobster.session);
     dice_fill(&agent->dice, lobster.nonce, sizeof lobster.nonce);
     lobster_offer(&lobster, agent->settings.network);
-    held = add(agent, &lobster);
+    held = make_room(agent, &duckling->id, at, effects) ? add(agent, &lobster) : NULL;
     if (!held)
         return refuse(refusal, REFUSAL_BUSY, "this node has as many lobster binds as it can", "");
     keep(held, NULL, effects);
@@ -391,7 +433,7 @@ static void take_offer(struct agent *agent, const struct event *event, struct he
     lobster_answer(&lobster, &event->word);
     if (held)
         held->lobster = lobster;
-    else
+    else if (make_room(agent, &duckling->id, &event->at, effects))
         held = add(agent, &lobster);
     if (!held) {
         say_no(agent, event, "busy", effects);

@@ -162,7 +162,8 @@
 #define TRAY_PENDING_MAX(max) ((max) / 2) /* of it, that wait for owners: strangers leave room for who has a bond */
 #define PENDING_PER_SENDER_MAX 64u /* of one sender, waiting for owners */
 #define BONDS_MAX 100000u
-#define LOBSTERS_MAX 256u         /* lobster binds of this node's ducklings, those that are begun among them */
+#define LOBSTERS_MAX 256u         /* lobster binds of this node's ducklings, those that are begun among them: of these the newest
+                                     of whoever has most gives way to who has less */
 #define BOND_THREADS_MAX 32u      /* whose rounds one bond counts; then the least lately used is forgotten */
 #define DIRECTORY_MAX 1000000u    /* records; some 180 MB */
 #define DIRECTORY_RESERVE(max) ((max) / 10) /* of them, for owners that are no strangers */
@@ -173,7 +174,10 @@
 #define NODES_MAX 10000u          /* nodes that we remember */
 #define HOSTED_MAX 10000u         /* ducklings on one node */
 #define WANTED_PER_DUCKLING_MAX 256u /* things that wait for the signature of one that keeps its own key */
-#define WANTED_BYTES_MAX (64u * MIB) /* of all that waits so on this node; an order counts with what it says */
+#define WANTED_UNASKED_MAX(max) ((max) / 2) /* of them, receipts that no order asked for: strangers bring them about */
+#define WANTED_BUT_RECORDS_MAX(max) ((max) - (max) / 8) /* of them, receipts and orders: what it says of itself has room */
+#define WANTED_BYTES_MAX (64u * MIB) /* of all that waits so on this node; an order counts with what it says. Of what there
+                                        is no room for the newest of whoever has most goes */
 #define WANTED_LIST_MAX 64u       /* told at once… */
 #define WANTED_LIST_BYTES (640u * KIB) /* …and bytes of them; one at least */
 #define ACTIVE_LINKS_MAX 64u      /* lasting links; of more the least useful close */

@@ -482,6 +482,69 @@ START_TEST(every_step_is_kept_before_it_is_said)
 }
 END_TEST
 
+/* Kept by an earlier life of alice's node: as many as there may be, of which duckling each says. */
+static void fill(struct id (*here_of)(size_t number), enum lobster_state state)
+{
+    for (size_t i = 0; i < LOBSTERS_MAX; i++) {
+        struct event event = {.kind = EVENT_RESTORED_LOBSTER};
+
+        event.lobster = (struct lobster){.here = here_of(i),
+                                         .state = state,
+                                         .lease_ms = TEST_LEASE_MS,
+                                         .until_ms = pond->at.wall_ms + HOUR_MS};
+        memcpy(event.lobster.there.bytes, &i, sizeof i);
+        event.lobster.here_until_ms = event.lobster.there_until_ms = event.lobster.until_ms;
+        turn(pond, &pond->alice, &event);
+    }
+}
+
+static struct id greedy;
+
+static struct id all_of_one(size_t number)
+{
+    (void)number;
+    return greedy;
+}
+
+static struct id one_each(size_t number)
+{
+    struct id id = {{9}};
+
+    memcpy(id.bytes + 1, &number, sizeof number);
+    return id;
+}
+
+START_TEST(one_that_begins_as_many_as_there_may_be_keeps_no_other_out)
+{
+    greedy = hatch(pond, &pond->alice, 30);
+    fill(all_of_one, LOBSTER_ANSWERED);
+    ck_assert_int_eq(tell(&pond->alice, LOBSTER_BEGIN), REFUSAL_NONE);
+    ck_assert_uint_eq(pond->alice.lobsters_dropped, 1);
+    expect(LOBSTER_SHOWN, LOBSTER_SHOWN);
+    tear_down();
+    set_up();
+    greedy = hatch(pond, &pond->alice, 30);
+    fill(all_of_one, LOBSTER_ANSWERED);
+    ck_assert_int_eq(tell(&pond->bob, LOBSTER_BEGIN),
+                     REFUSAL_NONE); /* which alice's node is offered */
+    expect(LOBSTER_SHOWN, LOBSTER_SHOWN);
+}
+END_TEST
+
+START_TEST(there_are_so_many_and_no_more)
+{
+    greedy = hatch(pond, &pond->alice, 30);
+    fill(all_of_one, LOBSTER_LIVE);
+    ck_assert_int_eq(tell(&pond->alice, LOBSTER_BEGIN), REFUSAL_BUSY);
+    ck_assert_uint_eq(pond->alice.lobsters_dropped, 0);
+    tear_down();
+    set_up();
+    fill(one_each, LOBSTER_ANSWERED);
+    ck_assert_int_eq(tell(&pond->alice, LOBSTER_BEGIN), REFUSAL_BUSY); /* nobody has more than it */
+    ck_assert_uint_eq(pond->alice.lobsters_dropped, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_lobster");
@@ -510,6 +573,8 @@ int main(void)
     tcase_add_test(tests, an_offer_with_anothers_certificates_or_none_is_refused);
     tcase_add_test(tests, what_nobody_began_is_answered_with_no_and_changes_nothing);
     tcase_add_test(tests, every_step_is_kept_before_it_is_said);
+    tcase_add_test(tests, one_that_begins_as_many_as_there_may_be_keeps_no_other_out);
+    tcase_add_test(tests, there_are_so_many_and_no_more);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
