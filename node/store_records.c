@@ -177,7 +177,7 @@ int store_keep_record(struct store *store, const struct effect *effect)
         fault = write_wire(store, number, item->wire);
     if (!fault)
         change_number(store, &held, &record->hash, number);
-    if (!fault && effect->record.own)
+    if (!fault && effect->record.dated_here)
         fault = store_keep_floor(store, record->version);
     if (!fault && effect->record.own && record->kind == RECORD_REVOCATION)
         fault = store_keep_revocation(store, item);

@@ -73,9 +73,12 @@ void agent_restore_record(struct agent *agent, const struct offered_record *offe
         note_change(agent, &offered->record, &outcome);
         learn(agent, &offered->record);
     }
-    if (is_own(agent, &offered->record.owner) &&
-        version_compare(offered->record.version, agent->last_version) > 0)
-        agent->last_version = offered->record.version;
+    if (is_own(agent, &offered->record.owner)) {
+        if (version_compare(offered->record.version, agent->last_version) > 0)
+            agent->last_version = offered->record.version;
+    } else if (agent_hosted(agent, &offered->record.owner)) {
+        agent_note_date(agent_hosted(agent, &offered->record.owner), offered->record.version);
+    }
 }
 
 static void drop_record(const struct directory_drop *dropped, struct effects *effects)
@@ -156,6 +159,7 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
     effect->record.item = *offered;
     effect->record.replaced = outcome.replaced.hash;
     effect->record.own = own;
+    effect->record.dated_here = own && is_own(agent, &offered->record.owner);
     effect->record.puts_out = outcome.dropped_count > 0;
     effect = effects_add(effects, EFFECT_RECORD_CHANGED);
     effect->record_changed.owner = offered->record.owner;
@@ -248,14 +252,21 @@ bool agent_offer_record(struct agent *agent, const struct offered_record *offere
 
 /* ---- publishing ---- */
 
-/* One that keeps its own key may have said something newer at another node. */
-static void date_behind_others(struct agent *agent, const struct statement *statement)
+/* Behind all that was said with the same key. One that keeps its own may have said something newer at another node. */
+static struct version date(struct agent *agent, const struct statement *statement,
+                           const struct moment *at)
 {
+    struct duckling *own =
+        statement->by && !statement->by->key ? agent_hosted(agent, &statement->by->id) : NULL;
+    struct version *last = own ? &own->dated : &agent->last_version;
     const struct directory_entry *held =
-        directory_find_key(agent->directory, &statement->by->id, statement->kind, statement->key);
+        own ? directory_find_key(agent->directory, &own->id, statement->kind, statement->key)
+            : NULL;
 
-    if (held && version_compare(held->version, agent->last_version) > 0)
-        agent->last_version = held->version;
+    if (held)
+        agent_note_date(own, held->version);
+    *last = version_next(*last, at->wall_ms);
+    return *last;
 }
 
 void agent_publish(struct agent *agent, const struct statement *statement, const struct moment *at,
@@ -274,14 +285,11 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
         return; /* nobody would take it */
     if (by ? by->outgrown : agent->outgrown)
         return;
-    if (by && !by->key)
-        date_behind_others(agent, statement);
-    agent->last_version = version_next(agent->last_version, at->wall_ms);
     record->network = agent->settings.network;
     record->owner = by ? by->id : agent->node;
     record->kind = statement->kind;
     record->key = statement->key;
-    record->version = agent->last_version;
+    record->version = date(agent, statement, at);
     record->not_after_ms =
         record->version.ms + (statement->life_ms ? statement->life_ms : RECORD_LIFE_MS);
     record->deleted = statement->deleted;

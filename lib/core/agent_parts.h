@@ -29,8 +29,11 @@ struct duckling {
         struct public_key key;
         uint64_t from_ms, until_ms; /* wall */
     } speaks;
+    struct version dated;         /* then: the newest of what was made for it here, or is known of it. Its owner can date
+                                     things ahead, elsewhere: so they move the versions of nobody else */
     struct held_wanted *wanted;   /* the oldest first */
-    size_t wanted_count;
+    size_t wanted_count, wanted_records, wanted_unasked; /* of them: receipts that no order asked for */
+    size_t wanted_bytes;
     struct bytes chain;           /* owned */
     struct arena profile_memory;
     struct order_profile profile; /* in profile_memory */
@@ -457,8 +460,10 @@ void agent_expire_perched(struct agent *agent, const struct moment *at, struct e
 void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
                       struct effects *effects);
 
-/* ---- agent_wanted.c: what waits for the signatures of ducklings that keep their own keys ---- */
+/* ---- agent_own_key.c: ducklings that keep their own keys ---- */
 
+/* What is made for it from now on is dated behind this. */
+void agent_note_date(struct duckling *duckling, struct version version);
 /* `chain` speaks for it from now on. False: it does not open. */
 bool agent_speaks_by(struct duckling *duckling, struct bytes chain);
 /* A peck that `from` orders: is it signed by who must sign it, and as its target's node will want it? False:
@@ -466,6 +471,9 @@ bool agent_speaks_by(struct duckling *duckling, struct bytes chain);
 bool agent_judge_made(const struct agent *agent, const struct order *order,
                       const struct duckling *from, const struct moment *at,
                       struct order_refusal *refusal);
+
+/* ---- agent_wanted.c: what waits for their signatures ---- */
+
 /* A record of the duckling, packed: it takes the place of one of the same kind and key that waits. */
 void agent_want_record(struct agent *agent, struct duckling *duckling, const struct record *record,
                        struct bytes body, const struct moment *at, struct effects *effects);
@@ -478,6 +486,7 @@ bool agent_await_signature(struct agent *agent, const struct order *order, uint6
                            const struct moment *at, struct effects *effects);
 /* When it was asked to sign its entry in the directory, which waits; 0: none does. Wall. */
 uint64_t agent_entry_wanted_ms(const struct duckling *duckling);
+bool agent_wants_revocation(const struct duckling *duckling);
 void agent_forget_wanted(struct agent *agent, struct duckling *duckling);
 /* After a rotation: what waits is dated anew. Records are said anew by others. */
 void agent_want_anew(struct agent *agent, struct duckling *duckling, const struct moment *at,

@@ -154,8 +154,10 @@ bool agent_revoke(struct agent *agent, const struct order *order, const struct m
     statement.by = agent_hosted(agent, &identity);
     statement.content = revocation_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, NULL);
-    if (statement.by && !statement.by->key)
-        return true; /* when it is signed */
+    if (statement.by && !statement.by->key) /* when it is signed */
+        return agent_wants_revocation(statement.by) ||
+               refuse(refusal, REFUSAL_BUSY, "too much waits for this duckling's signature already",
+                      "duckling");
     if (!agent_is_revoked(agent, &identity))
         return refuse(refusal, REFUSAL_BUSY, "the directory holds as many revocations as it may",
                       "duckling");

@@ -130,7 +130,9 @@ void agent_date_behind(struct agent *agent, const struct chain *chain)
         agent->last_version = (struct version){issued_ms, 0};
 }
 
-static void take_over_chain(struct agent *agent, struct bytes packed, struct effects *effects)
+/* `is_here`: so is its key. */
+static void take_over_chain(struct agent *agent, struct bytes packed, bool is_here,
+                            struct effects *effects)
 {
     struct chain chain;
     struct arena arena;
@@ -139,7 +141,8 @@ static void take_over_chain(struct agent *agent, struct bytes packed, struct eff
     arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
     holds = chain_open(packed, &arena, &chain) == CERTIFICATE_TAKEN;
     assert(holds);
-    agent_date_behind(agent, &chain);
+    if (is_here)
+        agent_date_behind(agent, &chain);
     agent_void_older(agent, &chain, effects);
     arena_free(&arena);
 }
@@ -151,7 +154,7 @@ static void take_over(struct agent *agent, struct duckling *duckling, const stru
     struct hosted *hosted = arena_take(&effects->arena, sizeof *hosted);
 
     assert(hosted);
-    take_over_chain(agent, chain, effects);
+    take_over_chain(agent, chain, order != NULL, effects);
     memset(hosted, 0, sizeof *hosted);
     hosted->id = duckling->id;
     hosted->chain = chain;
@@ -230,7 +233,7 @@ static bool rotate_duckling(struct agent *agent, const struct order *order,
 /* ---- of a duckling that keeps its own key ---- */
 
 /* NULL: it is the chain that is held, and one certificate more, behind all that was said under it. */
-static const char *judge_longer(const struct agent *agent, const struct chain *held,
+static const char *judge_longer(const struct duckling *duckling, const struct chain *held,
                                 const struct chain *longer, const struct moment *at,
                                 struct arena *arena)
 {
@@ -245,12 +248,12 @@ static const char *judge_longer(const struct agent *agent, const struct chain *h
         return "its last certificate is of the future: the clock that dated it is wrong";
     if (last->not_after_ms <= at->wall_ms)
         return "its last certificate has ended";
-    if (last->issued_ms > agent->last_version.ms)
+    if (last->issued_ms > duckling->dated.ms)
         return NULL;
     text = arena_take(arena, 128);
     if (text)
         snprintf(text, 128, "its key before has dated things up to %llu: issue it after that",
-                 (unsigned long long)agent->last_version.ms);
+                 (unsigned long long)duckling->dated.ms);
     return text ? text : "its key before has dated later things";
 }
 
@@ -271,7 +274,7 @@ static bool hand_in(struct agent *agent, const struct order *order, struct duckl
     else if (chain_open(duckling->chain, &arena, &held) != CERTIFICATE_TAKEN)
         assert(!"it was opened when it came here");
     else
-        wrong = judge_longer(agent, &held, &longer, at, &effects->arena);
+        wrong = judge_longer(duckling, &held, &longer, at, &effects->arena);
     arena_free(&arena);
     if (wrong)
         return refuse(refusal, REFUSAL_MALFORMED, wrong, "chain");
@@ -296,6 +299,7 @@ void agent_hear_of_own_key(struct agent *agent, const struct offered_record *off
 
     if (duckling->key)
         return;
+    agent_note_date(duckling, offered->record.version);
     if (chain_count(offered->chain) > count) {
         arena_init(&arena, 2 * PARSE_BUDGET(CHAIN_SIZE_MAX));
         is_newer = chain_open(offered->chain, &arena, &longer) == CERTIFICATE_TAKEN &&
@@ -344,7 +348,7 @@ static void rotate_node(struct agent *agent, const struct order *order, const st
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     agent->settings.node_chain =
         bytes_of(memory_copy(order->chain.data, order->chain.size), order->chain.size);
-    take_over_chain(agent, order->chain, effects);
+    take_over_chain(agent, order->chain, true, effects);
     hosted = arena_take(&effects->arena, sizeof *hosted);
     assert(hosted);
     memset(hosted, 0, sizeof *hosted);

@@ -27,75 +27,27 @@ struct held_wanted {
     bool is_partial;              /* receipt, order */
 };
 
-bool agent_speaks_by(struct duckling *duckling, struct bytes chain)
-{
-    const struct certificate *last;
-    struct arena arena;
-    struct chain opened;
-    bool holds;
-
-    arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
-    holds = chain_open(chain, &arena, &opened) == CERTIFICATE_TAKEN;
-    if (holds) {
-        last = &opened.certificates[opened.count - 1];
-        duckling->speaks.key = last->public_key;
-        duckling->speaks.from_ms = last->issued_ms;
-        duckling->speaks.until_ms = last->not_after_ms;
-    }
-    arena_free(&arena);
-    return holds;
-}
-
-/* ---- pecks that were signed outside ---- */
-
-static bool refuse(struct order_refusal *refusal, enum refusal_code code, const char *message,
-                   const char *field)
-{
-    *refusal = (struct order_refusal){.code = code, .message = message, .field = field};
-    return false;
-}
-
-bool agent_judge_made(const struct agent *agent, const struct order *order,
-                      const struct duckling *from, const struct moment *at,
-                      struct order_refusal *refusal)
-{
-    const struct peck *peck = &order->send;
-
-    if (from->key)
-        return !order->made ||
-               refuse(refusal, REFUSAL_NOT_ALLOWED,
-                      "this duckling's key is the node's, which signs for it", "signed");
-    if (!order->made)
-        return refuse(refusal, REFUSAL_OWN_KEY, "this duckling keeps its own key: send `signed`",
-                      "signed");
-    if (!bytes_equal(peck->network, agent->settings.network))
-        return refuse(refusal, REFUSAL_MALFORMED, "this peck is for another network", "signed");
-    if (peck->expires_ms <= at->wall_ms)
-        return refuse(refusal, REFUSAL_MALFORMED, "the time of this peck is over", "signed");
-    if (peck->created_ms > at->wall_ms + CLOCK_SKEW_MAX_MS)
-        return refuse(refusal, REFUSAL_MALFORMED,
-                      "this peck was made in the future: the clock that dated it is wrong",
-                      "signed");
-    if (peck->created_ms < from->speaks.from_ms || peck->created_ms > from->speaks.until_ms)
-        return refuse(refusal, REFUSAL_MALFORMED,
-                      "this peck is not of the time of the duckling's last certificate", "signed");
-    if (envelope_verify(order->made, &from->speaks.key, NULL) != ENVELOPE_TAKEN)
-        return refuse(refusal, REFUSAL_MALFORMED,
-                      "its signature is not by the key that the duckling's last certificate "
-                      "names",
-                      "signed");
-    return true;
-}
-
 /* ---- the list of a duckling ---- */
+
+static void count_in(struct agent *agent, struct duckling *duckling, enum wanted_kind kind,
+                     size_t bytes, bool is_in)
+{
+    size_t one = is_in ? 1 : SIZE_MAX,
+           more = is_in ? bytes : 0 - bytes; /* modulo: adds, or takes away */
+
+    duckling->wanted_count += one;
+    duckling->wanted_records += kind == WANTED_RECORD ? one : 0;
+    duckling->wanted_unasked += kind == WANTED_RECEIPT ? one : 0;
+    duckling->wanted_bytes += more;
+    agent->wanted_bytes += more;
+}
 
 static void forget(struct agent *agent, struct duckling *duckling, struct held_wanted **place)
 {
     struct held_wanted *held = *place;
 
     *place = held->next;
-    duckling->wanted_count--;
-    agent->wanted_bytes -= held->bytes;
+    count_in(agent, duckling, held->kind, held->bytes, false);
     arena_free(&held->memory);
     memory_give_back(held);
 }
@@ -135,34 +87,91 @@ static struct held_wanted **find_about(struct duckling *duckling, const struct i
     return *place ? place : NULL;
 }
 
-uint64_t agent_entry_wanted_ms(const struct duckling *duckling)
+static const struct held_wanted *find_kind(const struct duckling *duckling, enum record_kind kind)
 {
     const struct held_wanted *held = duckling->wanted;
 
-    while (held && (held->kind != WANTED_RECORD || held->record_kind != RECORD_DUCKLING))
+    while (held && (held->kind != WANTED_RECORD || held->record_kind != (uint32_t)kind))
         held = held->next;
+    return held;
+}
+
+uint64_t agent_entry_wanted_ms(const struct duckling *duckling)
+{
+    const struct held_wanted *held = find_kind(duckling, RECORD_DUCKLING);
+
     return held ? held->wanted.asked_ms : 0;
 }
 
-static bool has_room(const struct agent *agent, const struct duckling *duckling, size_t bytes)
+bool agent_wants_revocation(const struct duckling *duckling)
 {
-    return duckling->wanted_count < WANTED_PER_DUCKLING_MAX &&
-           agent->wanted_bytes + bytes <= WANTED_BYTES_MAX;
+    return find_kind(duckling, RECORD_REVOCATION) != NULL;
 }
 
-/* Behind all others, and told. NULL: there is no room. */
+static bool has_place(const struct duckling *duckling, enum wanted_kind kind)
+{
+    size_t count = duckling->wanted_count;
+
+    if (kind == WANTED_RECEIPT &&
+        duckling->wanted_unasked >= WANTED_UNASKED_MAX(WANTED_PER_DUCKLING_MAX))
+        return false;
+    if (kind != WANTED_RECORD &&
+        count - duckling->wanted_records >= WANTED_BUT_RECORDS_MAX(WANTED_PER_DUCKLING_MAX))
+        return false;
+    return count < WANTED_PER_DUCKLING_MAX;
+}
+
+static struct duckling *find_largest(const struct agent *agent)
+{
+    struct duckling *largest = NULL;
+
+    for (size_t i = 0; i < agent->hosted_slots; i++)
+        if (agent->hosted[i] &&
+            (!largest || agent->hosted[i]->wanted_bytes > largest->wanted_bytes))
+            largest = agent->hosted[i];
+    return largest;
+}
+
+/* Nothing that waits was promised, so whoever has most makes the room: nobody shuts others out. */
+static bool make_room(struct agent *agent, const struct duckling *newcomer, size_t bytes)
+{
+    while (agent->wanted_bytes + bytes > WANTED_BYTES_MAX) {
+        struct duckling *largest = find_largest(agent);
+        struct held_wanted **last;
+
+        if (!largest || largest == newcomer || !largest->wanted ||
+            largest->wanted_bytes <= newcomer->wanted_bytes + bytes)
+            return false;
+        for (last = &largest->wanted; (*last)->next;)
+            last = &(*last)->next;
+        forget(agent, largest, last);
+    }
+    return true;
+}
+
+/* Behind all others, and told, in the place of `earlier`, if there is one. NULL: there is no room, and that one stays. */
 static struct held_wanted *add(struct agent *agent, struct duckling *duckling,
-                               const struct wanted *wish, size_t more, struct effects *effects)
+                               enum wanted_kind kind, const struct wanted *wish, size_t more,
+                               struct held_wanted **earlier, struct effects *effects)
 {
     size_t bytes = wish->body.size + more + WANTED_OVERHEAD;
-    struct held_wanted *held, **end = &duckling->wanted;
+    struct held_wanted *held, **end = &duckling->wanted, *replaced = earlier ? *earlier : NULL;
     struct hash hash = envelope_hash(wish->type, wish->body);
     struct effect *effect;
+    bool has_room;
 
-    if (!has_room(agent, duckling, bytes))
+    if (replaced)
+        count_in(agent, duckling, replaced->kind, replaced->bytes, false);
+    has_room = has_place(duckling, kind) && make_room(agent, duckling, bytes);
+    if (replaced)
+        count_in(agent, duckling, replaced->kind, replaced->bytes, true);
+    if (!has_room)
         return NULL;
+    if (replaced)
+        forget(agent, duckling, earlier);
     held = memory_take(sizeof *held);
     arena_init(&held->memory, SIZE_MAX);
+    held->kind = kind;
     held->bytes = bytes;
     held->wanted = *wish;
     held->wanted.id = id_of(&hash);
@@ -174,8 +183,7 @@ static struct held_wanted *add(struct agent *agent, struct duckling *duckling,
     while (*end)
         end = &(*end)->next;
     *end = held;
-    duckling->wanted_count++;
-    agent->wanted_bytes += bytes;
+    count_in(agent, duckling, kind, bytes, true);
     if (agent->wanted_until_ms > wish->until_ms)
         agent->wanted_until_ms = wish->until_ms;
     effect = effects_add(effects, EFFECT_WANTED);
@@ -211,16 +219,13 @@ void agent_want_record(struct agent *agent, struct duckling *duckling, const str
                           .until_ms = record->not_after_ms};
     char text[ID_TEXT_SIZE];
 
-    if (earlier)
-        forget(agent, duckling, earlier);
-    held = add(agent, duckling, &wish, record->key.size, effects);
+    held = add(agent, duckling, WANTED_RECORD, &wish, record->key.size, earlier, effects);
     if (!held) {
         agent_log(effects, LOG_WARNING,
                   "too much waits for the signature of %s: a record is left out",
                   id_text(ID_DUCKLING, &duckling->id, text));
         return;
     }
-    held->kind = WANTED_RECORD;
     held->record_kind = (uint32_t)record->kind;
     held->record_key = arena_copy(&held->memory, record->key);
 }
@@ -266,10 +271,9 @@ void agent_want_receipt(struct agent *agent, const struct unsigned_receipt *said
         return; /* whoever waits hears that */
     if (earlier)
         forget(agent, duckling, earlier);
-    held = add(agent, duckling, &wish, 0, effects);
+    held = add(agent, duckling, WANTED_RECEIPT, &wish, 0, NULL, effects);
     if (!held)
         return; /* its sender asks again, or sees its own end of it */
-    held->kind = WANTED_RECEIPT;
     held->said = *said;
     memset(&held->said.receipt, 0, sizeof held->said.receipt); /* its body says it */
     held->said.body = bytes_of(NULL, 0);
@@ -297,7 +301,7 @@ static void copy_order(struct order *copy, const struct order *order, struct are
     for (size_t i = 0; i < copy->terms.stop_word_count; i++)
         copy->terms.stop_words[i] = arena_copy(arena, order->terms.stop_words[i]);
     copy->held.action = arena_copy(arena, order->held.action);
-    copy->held.thread = bytes_of(NULL, 0);
+    copy->held.thread = copy->held.chain = bytes_of(NULL, 0);
     copy->pecks = NULL;
     copy->peck_count = 0;
     copy->signed_body = bytes_of(NULL, 0);
@@ -318,15 +322,13 @@ static void want_order(struct agent *agent, const struct order *order,
                      "what was said of this peck before waits for its signature still", "peck_id");
         return;
     }
-    if (earlier)
-        forget(agent, duckling, earlier);
-    held = add(agent, duckling, &wish, order->result.size + order->problem.size, effects);
+    held = add(agent, duckling, WANTED_ORDER, &wish, order->result.size + order->problem.size,
+               earlier, effects);
     if (!held) {
         order_refuse(effects, order, REFUSAL_BUSY,
                      "too much waits for this duckling's signature already", "");
         return;
     }
-    held->kind = WANTED_ORDER;
     held->is_partial = is_partial;
     copy_order(&held->order, order, &held->memory);
     tray_acknowledge(agent->tray, &wish.peck); /* in this life it is not handed out again */

@@ -239,6 +239,7 @@ struct effect {
             uint64_t mark_until_ms;          /* EFFECT_DROP_RECORD: wall, see directory.h; 0: none */
             uint32_t dropped_kind;           /* EFFECT_DROP_RECORD */
             bool own;
+            bool dated_here;                 /* by a key that is here: nothing is published at or below its version */
             bool puts_out;                   /* others of its owner, by the owner's quota or a revocation */
         } record;
         struct {

@@ -383,7 +383,7 @@ static void keep_record(struct pond *pond, struct pond_store *store, const struc
         held_set_add(&store->records, pond->records, record);
         remember(store, UNDO_ADDED)->record = record;
     }
-    if (effect->record.own && version_compare(record->version, store->floor) > 0)
+    if (effect->record.dated_here && version_compare(record->version, store->floor) > 0)
         store->floor = record->version;
 }
 

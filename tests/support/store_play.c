@@ -163,7 +163,7 @@ static void publish(struct writer *writer, struct played_turn *turn, size_t numb
         make_record(&writer->play->node, RECORD_SKILL, "own", THINGS_WALL_MS + number,
                     bytes_of_text("x"), false, &writer->play->arena);
 
-    effect.record.own = true;
+    effect.record.own = effect.record.dated_here = true;
     if (writer->own.kind)
         effect.record.replaced = writer->own.record.item.record.hash;
     writer->own = *add(turn, effect, 0);
@@ -610,7 +610,7 @@ static void expect_effect(struct expected *expected, const struct played_effect 
         expected->grants[played->subject] = (struct grant_row){0};
     } else if (effect->kind == EFFECT_KEEP_KEY) {
         expected->is_rotated = true;
-    } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.own) {
+    } else if (effect->kind == EFFECT_KEEP_RECORD && effect->record.dated_here) {
         expected->floor_ms = effect->record.item.record.version.ms;
     }
 }

@@ -15,7 +15,9 @@
 #ifndef PECKS_MAX
 #define PECKS_MAX 64
 #endif
+#ifndef REPLIES_MAX
 #define REPLIES_MAX 64
+#endif
 #define KEPT_PARTIALS_MAX 8
 
 struct kept_peck {

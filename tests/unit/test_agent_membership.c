@@ -169,7 +169,7 @@ static void keep(struct node *node, const struct effect *effect)
     kept->record.content = arena_copy(&node->memory, kept->record.content);
     kept->record.key = bytes_of(NULL, 0);
     kept->record.network = bytes_of_text(NETWORK);
-    if (effect->record.own)
+    if (effect->record.dated_here)
         node->floor = kept->record.version;
 }
 

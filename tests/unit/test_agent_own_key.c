@@ -489,57 +489,6 @@ START_TEST(its_node_neither_grants_nor_exports_for_it)
 }
 END_TEST
 
-/* Of several senders: of one so many do not wait. */
-START_TEST(so_much_waits_for_one_and_no_more)
-{
-    struct play play = play_new();
-    struct order send = {0}, deny = {.kind = ORDER_DENY, .duckling = play.own};
-    const struct reply *reply;
-
-    for (unsigned i = 0; i <= WANTED_PER_DUCKLING_MAX; i++) {
-        struct id friend;
-
-        if (i % PENDING_PER_SENDER_MAX == 0) {
-            friend = hatch(play.pond, &play.pond->bob, (uint8_t)(30 + i / PENDING_PER_SENDER_MAX));
-            tick(play.pond, 1000);
-        }
-        if (i % PENDING_PER_SENDER_MAX == 0)
-            send = action(&friend, &play.own);
-        deny.peck = order(play.pond, &play.pond->bob, &send)->peck;
-        reply = order(play.pond, &play.pond->alice, &deny);
-        ck_assert_int_eq(reply->code, i < WANTED_PER_DUCKLING_MAX ? REFUSAL_NONE : REFUSAL_BUSY);
-        play.pond->alice.reply_count = play.pond->bob.reply_count = 0;
-    }
-    ck_assert_uint_eq(wanted(&play)->wanted_count, WANTED_LIST_MAX);
-    sign(&play, &wanted(&play)->wanted[0]);
-    ck_assert_int_eq(order(play.pond, &play.pond->alice, &deny)->code, REFUSAL_NONE);
-    play_end(&play);
-}
-END_TEST
-
-/* Each answer counts with what it says and with its body. */
-START_TEST(so_many_bytes_wait_on_a_node_and_no_more)
-{
-    struct play play = play_new();
-    char *result = memory_take(PECK_PAYLOAD_MAX + 1);
-    size_t each = 2 * PECK_PAYLOAD_MAX, fit = WANTED_BYTES_MAX / each;
-    struct id peck;
-
-    memset(result, '1', PECK_PAYLOAD_MAX);
-    for (size_t i = 0; i < fit; i++) {
-        peck = asked(&play);
-        ck_assert_int_eq(answer(&play, &peck, result)->code,
-                         i + 1 < fit ? REFUSAL_NONE : REFUSAL_BUSY);
-        play.pond->alice.reply_count = play.pond->bob.reply_count = 0;
-    }
-    ck_assert_uint_eq(wanted(&play)->wanted_count, WANTED_LIST_BYTES / PECK_PAYLOAD_MAX);
-    sign(&play, &wanted(&play)->wanted[0]);
-    ck_assert_int_eq(answer(&play, &peck, result)->code, REFUSAL_NONE);
-    memory_give_back(result);
-    play_end(&play);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("agent_own_key");
@@ -571,8 +520,6 @@ int main(void)
     tcase_add_test(tests, a_chain_that_is_dated_before_what_its_old_key_said_is_refused);
     tcase_add_test(tests, it_is_revoked_when_it_has_signed_that);
     tcase_add_test(tests, its_node_neither_grants_nor_exports_for_it);
-    tcase_add_test(tests, so_much_waits_for_one_and_no_more);
-    tcase_add_test(tests, so_many_bytes_wait_on_a_node_and_no_more);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

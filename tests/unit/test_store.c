@@ -1370,6 +1370,7 @@ START_TEST(the_version_floor_outlives_its_record)
     struct restored restored;
 
     keep.record.own = older.record.own = true;
+    keep.record.dated_here = older.record.dated_here = true;
     drop.record.dropped = older.record.item.record.hash;
     bed_keep(&bed, &keep, 1);
     bed_keep(&bed, &of_another, 1);

@@ -626,7 +626,7 @@ static struct effect keep_bob(void)
     struct effect keep =
         make_duckling_record(&bed.bob, &bed.node.id, "Bob", "", NULL, THINGS_WALL_MS, &bed.arena);
 
-    keep.record.own = true;
+    keep.record.own = keep.record.dated_here = true;
     bed_keep(&bed, &keep, 1);
     return keep;
 }
