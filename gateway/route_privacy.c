@@ -208,7 +208,7 @@ static void next_duckling(struct exchange *exchange)
     erase_next(exchange);
 }
 
-static void empty_profile(struct exchange *exchange)
+static void order_empty_profile(struct exchange *exchange, bool unsaid)
 {
     struct walk *walk = exchange->work;
     Duck__ProfileOrder order = DUCK__PROFILE_ORDER__INIT;
@@ -219,19 +219,37 @@ static void empty_profile(struct exchange *exchange)
     order.set_accepts_pecks = order.set_open_actions = true;
     order.display_name.data = (uint8_t *)ERASED_NAME;
     order.display_name.len = sizeof ERASED_NAME - 1;
+    order.unsaid = unsaid;
     request.order_case = DUCK__REQUEST__ORDER_PROFILE;
     request.profile = &order;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, next_duckling);
 }
 
+/* One that is revoked, or whose key was rotated elsewhere, says nothing any more, and nothing is said of it: what its node
+ * keeps of it is emptied all the same. */
+static void profile_was_refused(struct exchange *exchange)
+{
+    if (!strcmp(exchange->reply->problem->code, "conflict"))
+        order_empty_profile(exchange, true);
+    else
+        exchange_refuse_as_node(exchange);
+}
+
+static void empty_profile(struct exchange *exchange)
+{
+    order_empty_profile(exchange, false);
+    exchange->refused = profile_was_refused;
+}
+
 static void end_next_bond(struct exchange *exchange);
 
-/* Somebody was quicker, the other end perhaps: that is as good. */
+/* Somebody was quicker, the other end perhaps: that is as good. Or it keeps its own key, and lives elsewhere: the bonds
+ * are not ended here. */
 static void bond_was_refused(struct exchange *exchange)
 {
     const char *code = exchange->reply->problem->code;
 
-    if (!strcmp(code, "not_found") || !strcmp(code, "conflict"))
+    if (!strcmp(code, "not_found") || !strcmp(code, "conflict") || !strcmp(code, "not_allowed"))
         end_next_bond(exchange);
     else
         exchange_refuse_as_node(exchange);

@@ -55,6 +55,7 @@ bool asked_profile_order(const Duck__ProfileOrder *asked, struct order *order,
                          struct local_refusal *refusal)
 {
     order->kind = ORDER_PROFILE;
+    order->unsaid = asked->unsaid;
     order->profile.set_display_name = asked->set_display_name;
     order->profile.set_bio = asked->set_bio;
     order->profile.set_capabilities = asked->set_capabilities;

@@ -219,7 +219,8 @@ void order_change_profile(struct agent *agent, const struct order *order, struct
     }
     agent_keep_profile(duckling, &merged);
     agent_store_profile(duckling, effects);
-    agent_publish_duckling(agent, duckling, at, effects);
+    if (!order->unsaid)
+        agent_publish_duckling(agent, duckling, at, effects);
     order_reply(effects, order);
 }
 

@@ -350,7 +350,7 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
                      "duckling");
         return;
     }
-    if (duckling && agent_is_revoked(agent, &duckling->id)) {
+    if (duckling && !order->unsaid && agent_is_revoked(agent, &duckling->id)) {
         order_refuse(effects, order, REFUSAL_CONFLICT,
                      agent_revoked_text(agent, "this duckling", &duckling->id, &effects->arena),
                      "duckling");

@@ -241,7 +241,7 @@ bool agent_may_speak(const struct agent *agent, const struct order *order,
 {
     const struct duckling *duckling;
 
-    if (!speaks(order->kind))
+    if (!speaks(order->kind) || order->unsaid)
         return true;
     if (agent->catching_up) {
         *refusal = (struct order_refusal){

@@ -145,6 +145,7 @@ struct order {
     uint8_t seeds[2][SEED_SIZE]; /* hatch: of the live key and of the next, from the system's dice; issue: the first */
     struct bytes context;        /* issue: its name; send: that or its crt_ id as text; empty: the main key signs */
     struct order_profile profile;/* hatch, profile */
+    bool unsaid;                 /* profile: it is kept, and not published */
     struct peck send;            /* send: from, to, kind, action, payload, scopes, message, thread,
                                     reply_to, idempotency_key, trace, grant; revoke grant, make grant: grant */
     uint64_t expires_in_ms;      /* send; 0: the default */

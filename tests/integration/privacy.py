@@ -174,6 +174,20 @@ def everything_is_told_and_nothing_is_left():
         node.hatch("gone@example.com", "Back", PASSWORD)
 
 
+def one_whose_duckling_can_say_nothing_any_more_is_erased_like_any_other():
+    with Pond("alice") as pond:
+        node = pond.alice
+        duck = node.hatch("gone@example.com", "Gone Duck", PASSWORD, bio="a life story")
+        token = session(node, "gone@example.com")
+        duck.post("/beak/certificate/revoke", reason="lost")
+        refusal(lambda: duck.post("/beak/profile", bio="another life"), 409, "conflict")
+        status, text, _ = node.http("DELETE", "/beak/account", token=token, raw=True)
+        assert status == 204 and text == b"", (status, text)
+        left = where(node, "gone@example.com", "Gone Duck")
+        assert not left, left
+        refusal(lambda: node.http("GET", "/beak/sessions", token=token), 401, "unknown_bearer")
+
+
 def nothing_is_erased_while_the_node_is_away():
     with Pond("alice") as pond:
         node = pond.alice
@@ -191,4 +205,5 @@ run(a_session_is_listed_and_ended,
     what_is_wrong_with_a_key_of_ones_own_is_refused_by_name,
     the_newsletter_goes_to_whoever_confirmed_it,
     everything_is_told_and_nothing_is_left,
+    one_whose_duckling_can_say_nothing_any_more_is_erased_like_any_other,
     nothing_is_erased_while_the_node_is_away)

@@ -71,6 +71,7 @@ struct node {
     size_t terms_told, limits_told, counts_kept, grants_kept;
     struct grant_change last_grant;
     size_t contexts_kept, contexts_dropped;
+    size_t profiles_kept;
     struct kept_context last_context;
     size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
@@ -200,6 +201,9 @@ static inline void keep(struct node *node, const struct effect *effect)
         break;
     case EFFECT_DROP_CONTEXT:
         node->contexts_dropped++;
+        break;
+    case EFFECT_KEEP_PROFILE:
+        node->profiles_kept++;
         break;
     case EFFECT_KEEP_GRANT:
         node->grants_kept++;

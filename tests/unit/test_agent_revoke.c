@@ -181,6 +181,24 @@ START_TEST(nothing_of_it_is_published_again)
 }
 END_TEST
 
+START_TEST(what_its_node_keeps_of_it_is_changed_where_that_is_not_published)
+{
+    struct order change = {.kind = ORDER_PROFILE, .duckling = duck};
+    size_t said;
+
+    change.profile.set_display_name = true;
+    change.profile.display_name = bytes_of_text("erased");
+    ck_assert_int_eq(revoke(&pond->alice, &duck), REFUSAL_NONE);
+    said = pond->alice.record_count;
+    ck_assert_int_eq(order(pond, &pond->alice, &change)->code, REFUSAL_CONFLICT);
+    ck_assert_uint_eq(pond->alice.profiles_kept, 0);
+    change.unsaid = true;
+    ck_assert_int_eq(order(pond, &pond->alice, &change)->code, REFUSAL_NONE);
+    ck_assert_uint_eq(pond->alice.profiles_kept, 1);
+    ck_assert_uint_eq(pond->alice.record_count, said);
+}
+END_TEST
+
 START_TEST(who_lives_elsewhere_is_not_revoked_here)
 {
     ck_assert_int_eq(revoke(&pond->bob, &duck), REFUSAL_NOT_HOSTED);
@@ -447,6 +465,7 @@ int main(void)
     tcase_add_test(tests, a_peck_of_the_same_turn_ends_with_it);
     tcase_add_test(tests, the_same_order_again_changes_nothing);
     tcase_add_test(tests, nothing_of_it_is_published_again);
+    tcase_add_test(tests, what_its_node_keeps_of_it_is_changed_where_that_is_not_published);
     tcase_add_test(tests, who_lives_elsewhere_is_not_revoked_here);
     tcase_add_test(tests, a_reason_is_text_of_so_many_bytes_and_not_one_more);
     tcase_add_test(tests, what_the_directory_lost_is_taken_again_and_passed_on);
