@@ -43,8 +43,13 @@ void local_answer_nothing_wanted(struct request *request)
     answer(request, NULL, 0);
 }
 
+/* All who wait for it are told at once, each everything: no more of it is made than somebody reads. */
 void local_answer_wanted(struct request *request, const struct effect *effect)
 {
+    if (effect->reply.wanted_count > 0 && local_queued(request->client) > LOCAL_SEND_QUEUE_MAX) {
+        local_refuse(request, REFUSAL_BUSY, "read the answers that were sent before", "");
+        return;
+    }
     if (effect->reply.wanted_count > 0 || local_is_over(request)) {
         answer(request, effect->reply.wanted, effect->reply.wanted_count);
         return;

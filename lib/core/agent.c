@@ -302,7 +302,8 @@ static void resume(struct agent *agent, const struct event *event)
     for (size_t i = 0; i < agent->hosted_slots; i++)
         if (agent->hosted[i])
             agent->hosted[i]->refresh_at_ms =
-                agent->hosted[i]->key /* of another one what waited is forgotten, whatever it said */
+                agent->hosted[i]
+                        ->key /* of another one what waited is forgotten, whatever it said */
                     ? refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at)
                     : at->now_ms;
     agent->node_refresh_at_ms = at->now_ms;
@@ -519,6 +520,7 @@ void agent_sign(struct agent *agent, const struct moment *at, struct effects *ef
 
 void agent_settle(struct agent *agent, const struct moment *at, struct effects *effects)
 {
+    agent->turns++;
     if (!agent->started || agent->outgrown)
         return;
     agent_heed_revocations(agent, at, effects);

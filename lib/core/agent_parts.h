@@ -127,6 +127,7 @@ struct agent {
 
     struct duckling **hosted; /* open addressing by id; NULL: free */
     size_t hosted_count, hosted_slots;
+    uint64_t turns;           /* that were settled */
     size_t wanted_bytes;      /* of all that waits for signatures */
     uint64_t wanted_number;   /* of the last */
     uint64_t wanted_until_ms; /* wall: not after the first of them ends */

@@ -25,6 +25,8 @@ struct held_wanted {
     struct unsigned_receipt said; /* receipt: without what its body says */
     struct order order;           /* order; in `memory` */
     bool is_partial;              /* receipt, order */
+    struct bytes shown;           /* its body, in the effects of turn `shown_in` */
+    uint64_t shown_in;
 };
 
 /* ---- the list of a duckling ---- */
@@ -371,6 +373,17 @@ bool agent_await_signature(struct agent *agent, const struct order *order, uint6
 
 /* ---- signed ---- */
 
+/* However many ask in one turn, it is copied once. */
+static struct bytes show(const struct agent *agent, struct held_wanted *held,
+                         struct effects *effects)
+{
+    if (!held->shown.data || held->shown_in != agent->turns) {
+        held->shown = arena_copy(&effects->arena, held->wanted.body);
+        held->shown_in = agent->turns;
+    }
+    return held->shown;
+}
+
 void order_list_wanted(struct agent *agent, const struct order *order,
                        const struct duckling *duckling, struct effects *effects)
 {
@@ -378,9 +391,8 @@ void order_list_wanted(struct agent *agent, const struct order *order,
     struct effect *effect;
     size_t count = 0, bytes = 0;
 
-    (void)agent;
     assert(list);
-    for (const struct held_wanted *held = duckling->wanted; held && count < WANTED_LIST_MAX;
+    for (struct held_wanted *held = duckling->wanted; held && count < WANTED_LIST_MAX;
          held = held->next) {
         if (held->wanted.number <= order->after)
             continue;
@@ -388,7 +400,7 @@ void order_list_wanted(struct agent *agent, const struct order *order,
             break;
         bytes += held->wanted.body.size;
         list[count] = held->wanted;
-        list[count++].body = arena_copy(&effects->arena, held->wanted.body);
+        list[count++].body = show(agent, held, effects);
     }
     effect = order_reply(effects, order);
     effect->reply.wanted = list;

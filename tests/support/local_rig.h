@@ -437,6 +437,57 @@ static inline void send_off(struct rig *told, const struct order *order)
     tell(&effect);
 }
 
+/* ---- plain sockets, for what the client library would not do ---- */
+
+static inline int connect_plainly(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    strcpy(address.sun_path, rig.socket);
+    ck_assert_int_eq(connect(socket_, (struct sockaddr *)&address, sizeof address), 0);
+    return socket_;
+}
+
+static inline void say(int socket_, const void *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(socket_, data, size, MSG_NOSIGNAL);
+
+        if (sent <= 0)
+            return;
+        data = (const char *)data + sent;
+        size -= (size_t)sent;
+    }
+}
+
+static inline void say_request(int socket_, const Duck__Request *request)
+{
+    struct local_buffer buffer = {0};
+
+    local_buffer_append(&buffer, request);
+    say(socket_, buffer.data, buffer.end);
+    local_buffer_free(&buffer);
+}
+
+/* The next reply; NULL: the other end hung up. */
+static inline Duck__Reply *hear(int socket_, struct local_buffer *buffer)
+{
+    struct bytes frame;
+
+    while (local_buffer_next(buffer, LOCAL_REPLY_MAX, &frame) != LOCAL_FRAME_TAKEN) {
+        struct pollfd poll_ = {.fd = socket_, .events = POLLIN};
+        ssize_t size;
+
+        ck_assert_int_eq(poll(&poll_, 1, SOON_MS), 1);
+        size = recv(socket_, local_buffer_room(buffer, 65536), 65536, 0);
+        if (size <= 0)
+            return NULL;
+        buffer->end += (size_t)size;
+    }
+    return duck__reply__unpack(NULL, frame.size, frame.data);
+}
+
 /* Runs `add_tests`, each between set_up and tear_down. Returns what main does. */
 static inline int run_with_rig(const char *name, void (*add_tests)(TCase *tests))
 {

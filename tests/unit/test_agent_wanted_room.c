@@ -171,6 +171,41 @@ START_TEST(an_answer_for_which_there_is_no_room_leaves_the_one_before_it)
 }
 END_TEST
 
+static const struct effect *list_in_turn(struct play *play, struct effects *effects)
+{
+    struct order ask = {.kind = ORDER_WANTED, .duckling = play->own};
+    struct event event = {.kind = EVENT_ORDER, .at = play->pond->at, .order = &ask};
+    const struct effect *effect;
+
+    agent_step(play->pond->alice.agent, &event, effects);
+    effect = &effects->list[effects->count - 1];
+    ck_assert_int_eq(effect->kind, EFFECT_REPLY);
+    ck_assert_uint_eq(effect->reply.wanted_count, 1);
+    return effect;
+}
+
+START_TEST(however_many_ask_in_one_turn_it_is_copied_once)
+{
+    struct play play = play_new();
+    struct id peck = asked(&play);
+    struct effects effects;
+    struct bytes body, one, other;
+
+    answer(&play, &peck, "1");
+    body = wanted(&play)->wanted[0].body;
+    for (int turns = 0; turns < 2; turns++) {
+        effects_init(&effects);
+        one = list_in_turn(&play, &effects)->reply.wanted[0].body;
+        other = list_in_turn(&play, &effects)->reply.wanted[0].body;
+        ck_assert_ptr_eq(one.data, other.data);
+        ck_assert(bytes_equal(one, body));
+        agent_settle(play.pond->alice.agent, &play.pond->at, &effects);
+        effects_free(&effects);
+    }
+    play_end(&play);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_wanted_room");
@@ -184,6 +219,7 @@ int main(void)
     tcase_add_test(tests, one_that_lets_all_wait_that_may_keeps_no_other_out);
     tcase_add_test(tests, what_strangers_let_expire_leaves_room_for_what_its_owner_says);
     tcase_add_test(tests, an_answer_for_which_there_is_no_room_leaves_the_one_before_it);
+    tcase_add_test(tests, however_many_ask_in_one_turn_it_is_copied_once);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

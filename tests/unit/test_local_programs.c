@@ -3,38 +3,7 @@
 
 #include <sched.h>
 
-/* ---- plain sockets, for what the client library would not do ---- */
-
-static int connect_plainly(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    strcpy(address.sun_path, rig.socket);
-    ck_assert_int_eq(connect(socket_, (struct sockaddr *)&address, sizeof address), 0);
-    return socket_;
-}
-
-static void say(int socket_, const void *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t sent = send(socket_, data, size, MSG_NOSIGNAL);
-
-        if (sent <= 0)
-            return;
-        data = (const char *)data + sent;
-        size -= (size_t)sent;
-    }
-}
-
-static void say_request(int socket_, const Duck__Request *request)
-{
-    struct local_buffer buffer = {0};
-
-    local_buffer_append(&buffer, request);
-    say(socket_, buffer.data, buffer.end);
-    local_buffer_free(&buffer);
-}
+/* ---- plain sockets ---- */
 
 static void say_status(int socket_, uint64_t id)
 {
@@ -56,24 +25,6 @@ static void say_cancel(int socket_, uint64_t id)
     request.order_case = DUCK__REQUEST__ORDER_CANCEL_FOLLOW;
     request.cancel_follow = &cancel;
     say_request(socket_, &request);
-}
-
-/* The next reply; NULL: the other end hung up. */
-static Duck__Reply *hear(int socket_, struct local_buffer *buffer)
-{
-    struct bytes frame;
-
-    while (local_buffer_next(buffer, LOCAL_REPLY_MAX, &frame) != LOCAL_FRAME_TAKEN) {
-        struct pollfd poll_ = {.fd = socket_, .events = POLLIN};
-        ssize_t size;
-
-        ck_assert_int_eq(poll(&poll_, 1, SOON_MS), 1);
-        size = recv(socket_, local_buffer_room(buffer, 65536), 65536, 0);
-        if (size <= 0)
-            return NULL;
-        buffer->end += (size_t)size;
-    }
-    return duck__reply__unpack(NULL, frame.size, frame.data);
 }
 
 static void expect_hung_up(int socket_)

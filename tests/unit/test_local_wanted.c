@@ -92,6 +92,54 @@ START_TEST(whoever_waits_hears_of_the_first_that_comes)
 }
 END_TEST
 
+/* So many bytes for each who asks. */
+static void show_much(struct rig *told, const struct order *order)
+{
+    static uint8_t body[WANTED_LIST_BYTES];
+    struct wanted wanted = thing();
+    struct effect effect = reply_to(order->ticket);
+
+    (void)told;
+    wanted.body = bytes_of(body, sizeof body);
+    effect.reply.wanted = &wanted;
+    effect.reply.wanted_count = 1;
+    tell(&effect);
+}
+
+START_TEST(who_does_not_read_what_it_asked_for_is_not_told_all_of_it)
+{
+    enum { ASKED = 200 };
+    Duck__WantedQuery query = DUCK__WANTED_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    struct local_buffer buffer = {0};
+    unsigned told = 0, busy = 0;
+    int slow;
+
+    start(show_much);
+    slow = connect_plainly();
+    query.duckling = bob;
+    request.order_case = DUCK__REQUEST__ORDER_WANTED;
+    request.wanted = &query;
+    for (request.id = 1; request.id <= ASKED; request.id++)
+        say_request(slow, &request);
+    await_order(ASKED); /* all came before any was read */
+    for (int i = 0; i < ASKED; i++) {
+        Duck__Reply *reply = hear(slow, &buffer);
+        bool is_told = reply->answer_case == DUCK__REPLY__ANSWER_WANTED;
+
+        if (!is_told)
+            ck_assert_str_eq(reply->problem->code, "busy");
+        told += is_told;
+        busy += !is_told;
+        duck_reply_free(reply);
+    }
+    ck_assert_uint_ge(told, LOCAL_SEND_QUEUE_MAX / WANTED_LIST_BYTES);
+    ck_assert_uint_ge(busy, ASKED / 2);
+    local_buffer_free(&buffer);
+    close(slow);
+}
+END_TEST
+
 START_TEST(a_wait_for_what_does_not_come_ends_with_nothing)
 {
     struct duck_answer *answer;
@@ -379,6 +427,7 @@ END_TEST
 
 static void add_tests(TCase *tests)
 {
+    tcase_add_test(tests, who_does_not_read_what_it_asked_for_is_not_told_all_of_it);
     tcase_add_test(tests, what_waits_is_told_whole);
     tcase_add_test(tests, whoever_waits_hears_of_the_first_that_comes);
     tcase_add_test(tests, a_wait_for_what_does_not_come_ends_with_nothing);
