@@ -175,6 +175,7 @@ void loop_free(struct loop *loop)
         free_messages(loop->turns[i].messages);
         effects_free(&loop->turns[i].effects);
     }
+    free_messages(loop->held_back.first);
     effects_free(&loop->unheard);
     arena_free(&loop->scratch);
     arena_free(&loop->kept);
@@ -665,7 +666,10 @@ int loop_run(struct loop *loop)
         update_roster(loop);
         if (loop->disk_full)
             inbox_rest(loop->settings.inbox, loop->rest_until_ms);
-        messages = inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed);
+        messages = loop_let_go(loop);
+        if (!messages)
+            messages =
+                loop_hold_back(loop, inbox_take(loop->settings.inbox, wake_at_ms(loop), &closed));
         if (messages)
             decide(loop, loop->current, messages);
         if (must_end(loop, closed))

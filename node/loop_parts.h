@@ -28,6 +28,13 @@ struct joined {
     char address[ADDRESS_MAX + 1];
 };
 
+/* What waits until the agent has heard the others. */
+struct held_back {
+    struct message *first, *last;
+    size_t count, bytes;
+    bool some_lost;
+};
+
 struct loop {
     struct loop_settings settings;
     struct agent *agent; /* NULL until loop_run has read the store */
@@ -43,6 +50,7 @@ struct loop {
     uint64_t follows_begun; /* that tiers know of */
     struct effects unheard; /* of restoring: nobody carries them out */
     struct performer performer;
+    struct held_back held_back;
     struct bytes node_chain; /* owned: after a rotation in this life */
     uint64_t prune_wall_ms;  /* when the audit log is looked through for what is old */
     uint64_t partials_wall_ms,
@@ -61,5 +69,9 @@ struct loop {
 /* Puts into the message what the store knows of it, before the agent decides: whether a peck was here before, its
  * thread, who may say what; and what only this process can open. */
 void loop_look_up(struct loop *loop, struct message *message);
+
+/* Keeps what must wait until the agent has heard the others; gives back the rest. And what need not wait any more. */
+struct message *loop_hold_back(struct loop *loop, struct message *messages);
+struct message *loop_let_go(struct loop *loop);
 
 #endif

@@ -295,6 +295,7 @@ static void resume(struct agent *agent, const struct event *event)
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
     agent->started = agent->looks_for_revoked = true;
+    agent_begin_hearing(agent);
     agent_recall_perches(agent);
     agent->metrics_changed = agent_has_metrics(agent);
     agent->metrics_at_ms = at->now_ms;
@@ -538,6 +539,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);
+    agent_settle_hearing(agent, at);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;
@@ -561,6 +563,7 @@ uint64_t agent_wake_at_ms(const struct agent *agent, const struct moment *at)
     wake_ms = sooner(wake_ms, tray_wake_at_ms(agent->tray, at));
     wake_ms = sooner(wake_ms, news_wake_at_ms(agent->news));
     wake_ms = sooner(wake_ms, agent_repair_wake_at_ms(agent));
+    wake_ms = sooner(wake_ms, agent_hearing_wake_at_ms(agent));
     wake_ms = sooner(wake_ms, agent_perches_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_bonds_wake_at_ms(agent, at));
     wake_ms = sooner(wake_ms, agent_wanted_wake_at_ms(agent, at));

@@ -53,6 +53,12 @@ void agent_open_held(struct agent *agent, struct intake *intake, struct event *e
 struct agent *agent_new(const struct agent_settings *settings);
 void agent_free(struct agent *agent); /* NULL is fine */
 
+/* Must this wait until the node has heard who was revoked while it was away (agent_hearing.c)? Asked before agent_step;
+ * again when a turn has ended. What is under a signature is opened anew then, because a key may be known to be
+ * retired by now. agent_note_lost: something that waited was dropped. */
+bool agent_hears_first(const struct agent *agent, const struct event *event);
+void agent_note_lost(struct agent *agent);
+
 void agent_step(struct agent *agent, const struct event *event, struct effects *effects);
 /* Signs what the events so far let say, before the turn's end: where each has a signature of its own, nothing is gained by
  * waiting for more. */

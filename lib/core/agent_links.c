@@ -100,6 +100,8 @@ void agent_link_down(struct agent *agent, const struct event *event, struct effe
     gossip_link_down(agent->gossip, &event->node, event->link.goodbye, event->at.now_ms);
     for (int i = 0; i < RECORD_SETS; i++)
         repair_link_down(agent->repairs[i], &event->node, event->at.now_ms);
+    if (gossip_links(agent->gossip) == 0)
+        agent_begin_hearing(agent);
     agent_log(effects, LOG_INFO, "link down with %s", id_text(ID_NODE, &event->node, text));
 }
 

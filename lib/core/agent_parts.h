@@ -112,6 +112,15 @@ struct linked_under {
     size_t certificates;
 };
 
+/* Of the others, by a node that was away. */
+struct hearing {
+    bool is_due;       /* nobody was heard since it was… */
+    bool by_one;       /* …but this one neighbour */
+    bool some_lost;    /* of what waited for it */
+    struct id by;
+    uint64_t until_ms; /* steady: another one is waited for */
+};
+
 struct agent {
     struct agent_settings settings; /* with memory of our own behind its pointers */
     struct arena memory;
@@ -139,6 +148,7 @@ struct agent {
     bool catching_up;            /* restored, and no other node was heard yet… */
     unsigned heard_sets;         /* …but these sets of one: bit (set - 1) */
     bool turned_away;            /* …and pecks came meanwhile that cannot be judged yet */
+    struct hearing hearing;
     bool outgrown;               /* this node's key was rotated elsewhere: it does nothing any more */
     uint64_t metrics_at_ms;      /* steady: not published before */
     uint64_t node_refresh_at_ms; /* steady */
@@ -596,6 +606,13 @@ struct ending {
 };
 void agent_end_sent(struct agent *agent, const struct outbox_entry *entry,
                     const struct ending *ending, const struct moment *at, struct effects *effects);
+
+/* ---- agent_hearing.c ---- */
+void agent_begin_hearing(struct agent *agent); /* there was no link */
+/* All that `from` holds of `set` is here. */
+void agent_hear(struct agent *agent, enum record_set set, const struct id *from, const struct moment *at);
+void agent_settle_hearing(struct agent *agent, const struct moment *at);
+uint64_t agent_hearing_wake_at_ms(const struct agent *agent); /* steady */
 
 /* ---- agent_restored.c ---- */
 

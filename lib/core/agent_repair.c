@@ -298,8 +298,10 @@ static void note_end(struct agent *agent, enum record_set set, const struct repa
     char text[ID_TEXT_SIZE];
     struct id next;
 
-    if (!output->failed)
+    if (!output->failed) {
         agent_note_heard(agent, set, at, effects);
+        agent_hear(agent, set, &output->peer, at);
+    }
     if (output->fetched > 0)
         agent_log(effects, LOG_DEBUG, "%zu records of %s came by repair (%s)", output->fetched,
                   id_text(ID_NODE, &output->peer, text), output->how);

@@ -186,7 +186,6 @@
 #define KEYRING_MAX 65536u        /* verified chains held */
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
-#define IDEMPOTENCY_KEYS_MAX 65536u
 #define CONTEXTS_MAX 4096u        /* further certificates of all ducklings of a node: each has a key in guarded memory… */
 #define CONTEXTS_PER_DUCKLING_MAX 16u /* …and of one */
 #define CONTEXTS_REMEMBERED 256u  /* of others, verified, per worker; a power of two */
@@ -237,6 +236,9 @@
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
 #define REPAIR_FRUITLESS_REST_MIN_MS SECOND_MS    /* after one that brought nothing, doubling … */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
+#define HEARD_SECOND_MS (2 * SECOND_MS)  /* a node that was away and heard one neighbour waits so long for another one's word … */
+#define HELD_BACK_MAX 1024u              /* … and keeps so many frames until then … */
+#define HELD_BACK_BYTES (16u * MIB)      /* … and bytes of them; what exceeds that is said again by its sender */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
 #define AUDIT_EACH_S 900u                /* between two audits for one neighbour: each takes a look at the whole set */
 #define AUDIT_SLICE 16384u               /* stamps of it that are taken in one turn: some 10 ms */

@@ -4,9 +4,12 @@
  *
  * Reads commands from standard input, a line each, and answers each with one line:
  *
+ *     at HOST:PORT                              from now on, to that node
  *     peck TARGET GOOD|BODY|SIGNATURE|CHAIN     a peck to that duckling, whole or with one bit turned
+ *     peck TARGET SECOND | RETIRED              of the second duckling; by the key that ROTATED replaced
  *     receipt PECK-HASH-IN-HEX FROM TO          a `taken` receipt that is not ours to give
  *     record GOOD|BODY|SIGNATURE|CHAIN          a duckling's record
+ *     record ROTATED                            under a new key, with the certificate that says so
  *     record FORGED                             one that another key signed
  *     record EXPIRED                            one that has ended
  *     record FIRST | OLDER | TWIN               of a second duckling: one that holds; then one of a version
@@ -31,6 +34,7 @@
 
 struct identity {
     struct identity_key *key;
+    uint8_t next_seed[SEED_SIZE];
     struct id id;
     struct bytes chain;
 };
@@ -39,7 +43,8 @@ struct hostile {
     struct arena memory;
     struct bytes network;
     struct identity node, duckling, second;
-    uint64_t first_ms; /* version of the second duckling's FIRST */
+    struct identity retired; /* the duckling before it was rotated */
+    uint64_t first_ms;       /* version of the second duckling's FIRST */
     struct noise_pair pair;
     struct transport *transport;
     const char *address;
@@ -58,6 +63,20 @@ static void must(bool holds, const char *what)
     }
 }
 
+static struct bytes copy_of(struct hostile *hostile, struct bytes bytes)
+{
+    return arena_copy(&hostile->memory, bytes);
+}
+
+static struct hash hash_of_key(const uint8_t seed[SEED_SIZE])
+{
+    struct identity_key *key = identity_key_new(seed);
+    struct public_key public = identity_key_public(key);
+
+    identity_key_free(key);
+    return identity_key_hash(&public);
+}
+
 static void be_born(struct hostile *hostile, enum identity_kind kind, struct identity *identity)
 {
     struct certificate_wish wish = {.kind = kind,
@@ -68,10 +87,26 @@ static void be_born(struct hostile *hostile, enum identity_kind kind, struct ide
     struct bytes certificate;
 
     randombytes_buf(seed, sizeof seed);
-    randombytes_buf(wish.next_key_hash.bytes, HASH_SIZE);
+    randombytes_buf(identity->next_seed, SEED_SIZE);
+    wish.next_key_hash = hash_of_key(identity->next_seed);
     identity->key = identity_key_new(seed);
     certificate = certificate_make(&wish, identity->key, &hostile->memory, &identity->id);
     identity->chain = chain_pack(&certificate, 1, &hostile->memory);
+}
+
+static void rotate(struct hostile *hostile, struct identity *identity)
+{
+    struct hash promise;
+    struct chain chain;
+
+    hostile->retired = *identity;
+    identity->key = identity_key_new(identity->next_seed);
+    randombytes_buf(identity->next_seed, SEED_SIZE);
+    promise = hash_of_key(identity->next_seed);
+    must(chain_open(identity->chain, &hostile->memory, &chain) == CERTIFICATE_TAKEN,
+         "cannot open what was made here");
+    identity->chain =
+        chain_lengthen(&chain, identity->key, &promise, clock_wall_ms(), &hostile->memory);
 }
 
 /* `lives_ms` may be over: then it has ended. */
@@ -218,6 +253,15 @@ static void open_transport(struct hostile *hostile)
                         introduction_pack(hostile->node.chain, record, &hostile->memory));
 }
 
+static void turn_to(struct hostile *hostile, const char *address)
+{
+    pthread_mutex_lock(&hostile->lock);
+    hostile->address = (const char *)copy_of(hostile, bytes_of(address, strlen(address) + 1)).data;
+    hostile->up = false;
+    pthread_mutex_unlock(&hostile->lock);
+    printf("sent\n");
+}
+
 static void link_up(struct hostile *hostile)
 {
     static const struct id whoever;
@@ -270,7 +314,7 @@ static void turn_a_bit(const char *where, struct bytes wire, struct bytes chain)
         ((uint8_t *)(uintptr_t)chain.data)[chain.size / 2] ^= 1;
         return;
     }
-    if (strcmp(where, "GOOD") == 0)
+    if (strcmp(where, "BODY") != 0 && strcmp(where, "SIGNATURE") != 0)
         return;
     arena_init(&arena, PARSE_BUDGET(wire.size));
     must(envelope_parse(wire,
@@ -291,27 +335,24 @@ static void turn_a_bit(const char *where, struct bytes wire, struct bytes chain)
     arena_free(&arena);
 }
 
-static struct bytes copy_of(struct hostile *hostile, struct bytes bytes)
-{
-    return arena_copy(&hostile->memory, bytes);
-}
-
 static void send_peck(struct hostile *hostile, const char *target, const char *where)
 {
+    const struct identity *from = strcmp(where, "SECOND") == 0    ? &hostile->second
+                                  : strcmp(where, "RETIRED") == 0 ? &hostile->retired
+                                                                  : &hostile->duckling;
     struct peck peck = {.network = hostile->network,
-                        .from = hostile->duckling.id,
+                        .from = from->id,
                         .kind = PECK_ACTION,
                         .action = bytes_of_text("query"),
                         .payload = bytes_of_text("{}"),
                         .created_ms = clock_wall_ms(),
                         .expires_ms = clock_wall_ms() + HOUR_MS};
-    struct bytes body, wire, chain = copy_of(hostile, hostile->duckling.chain);
+    struct bytes body, wire, chain = copy_of(hostile, from->chain);
 
     must(id_parse(ID_DUCKLING, bytes_of_text(target), &peck.to), "no such target");
     randombytes_buf(peck.nonce, sizeof peck.nonce);
     must(peck_pack(&peck, &hostile->memory, &body) == PECK_OK, "cannot pack a peck");
-    wire = envelope_seal(ENVELOPE_PECK, &hostile->duckling.id, hostile->duckling.key, body,
-                         &hostile->memory, NULL);
+    wire = envelope_seal(ENVELOPE_PECK, &from->id, from->key, body, &hostile->memory, NULL);
     turn_a_bit(where, wire, chain);
     link_up(hostile);
     send_frame(hostile, FRAME_PECK, frame_pack_peck(chain, wire, &hostile->memory));
@@ -380,6 +421,9 @@ static bool make_untimely(struct hostile *hostile, const char *what, struct byte
 
 static void send_record(struct hostile *hostile, const char *what)
 {
+    if (strcmp(what, "ROTATED") == 0)
+        rotate(hostile, &hostile->duckling);
+
     bool of_second =
         strcmp(what, "FIRST") == 0 || strcmp(what, "OLDER") == 0 || strcmp(what, "TWIN") == 0;
     struct bytes chain =
@@ -415,7 +459,9 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof line, stdin)) {
         int words = sscanf(line, "%15s %127s %127s %127s", what, one, two, three);
 
-        if (words == 3 && strcmp(what, "peck") == 0)
+        if (words == 2 && strcmp(what, "at") == 0)
+            turn_to(&hostile, one);
+        else if (words == 3 && strcmp(what, "peck") == 0)
             send_peck(&hostile, one, two);
         else if (words == 4 && strcmp(what, "receipt") == 0)
             send_receipt(&hostile, one, two, three);

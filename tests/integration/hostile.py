@@ -98,13 +98,13 @@ def what_no_node_may_serve_is_served_by_none_of_three_and_shown_with_its_reason(
 
 
 def a_receipt_by_a_node_that_is_not_the_targets_is_refused():
-    with Pond("alice", "bob") as pond:
+    with Pond("alice", "bob", "carol") as pond:  # without any link alice would hear another node first
         asker = pond.alice.hatch("a@example.com", "Asker")
         oracle = pond.bob.hatch("b@example.com", "Oracle")
         until("the oracle at alice", lambda: pond.alice.http(
             "GET", "/beak/directory?" + urllib.parse.urlencode({"q": "Oracle"}))["ducklings"])
         pond.bob.stop()
-        until("the link to go", lambda: pond.alice.json("status")["links"] == 0)
+        until("the link to go", lambda: pond.alice.json("status")["links"] == 1)
         sent = asker.post("/beak/peck", target=oracle.id, action="query", payload={})
         peck = asker.peck(sent["peck_id"])
         import base64
@@ -139,6 +139,36 @@ def _body_of(envelope):
     raise AssertionError("an envelope without a body")
 
 
+def who_was_away_takes_nothing_before_it_has_heard_another_node():
+    """The hostile one compares nothing with anybody, and is the only one there."""
+    with Pond("alice", "bob") as pond:
+        alice, bob = pond.nodes
+        duck = bob.hatch("b@example.com", "Duck")
+
+        def taken():
+            return [peck["from"] for peck in duck.get("/beak/pecks", box="in")["pecks"]]
+
+        with Hostile(alice) as hostile:
+            assert hostile("record GOOD") == "sent"
+            until("its duckling at bob", lambda: [found["display_name"] for found in bob.json("directory")["entries"]
+                                                  if found["host"] != bob.id] == ["GOOD"])
+            bob.kill()
+            assert hostile("record ROTATED") == "sent"
+            until("the rotation at alice", lambda: "ROTATED" in [
+                found["display_name"] for found in alice.json("directory")["entries"]])
+            alice.stop()
+            bob.start()
+            assert hostile(f"at 127.0.0.1:{bob.port}") == "sent"
+            assert hostile(f"peck {duck.id} RETIRED") == "silence"
+            assert hostile(f"peck {duck.id} SECOND") == "silence"
+            assert taken() == []
+            alice.start()
+            until("what is honest to be taken", taken)
+            bob.says(r"what nod_\w+ said before another node was heard is refused: the signature does not hold")
+            assert len(taken()) == 1
+            assert hostile(f"peck {duck.id} SECOND") == "taken"
+
+
 def ten_thousand_garbage_connections_leave_the_node_serving():
     with Pond("alice", "bob") as pond:
         for n in range(10000):
@@ -162,4 +192,5 @@ run(a_peck_with_one_bit_turned_is_refused_with_its_reason_and_logged,
     a_record_with_one_bit_turned_is_refused_and_served_to_nobody,
     what_no_node_may_serve_is_served_by_none_of_three_and_shown_with_its_reason,
     a_receipt_by_a_node_that_is_not_the_targets_is_refused,
+    who_was_away_takes_nothing_before_it_has_heard_another_node,
     ten_thousand_garbage_connections_leave_the_node_serving)

@@ -144,6 +144,10 @@ size_t pond_fooled(const struct pond *pond, const struct theft *theft); /* nodes
 void pond_fork(struct pond *pond, size_t from, const struct theft *theft);
 size_t pond_believers(const struct pond *pond, const struct theft *theft); /* nodes that hold anything of it */
 bool theft_is_early_provable(struct pond *pond, size_t node, const struct theft *theft);
+/* A peck under the stolen key to `to`'s first duckling, if the thief's node is linked with it. */
+void pond_peck_as(struct pond *pond, size_t thief, struct theft *theft, size_t to);
+size_t pond_taken_of(struct pond *pond, const struct theft *theft, size_t node); /* of its pecks, that are kept there */
+void pond_revoke(struct pond *pond, size_t node);
 void pond_rotate(struct pond *pond, size_t node);
 void pond_rotate_as(struct pond *pond, size_t node, const struct theft *theft); /* by who has the live key */
 size_t pond_certificates(struct pond *pond, size_t node);

@@ -204,21 +204,21 @@ static void rotate(struct pond *pond, const struct duck *duck)
             life_rotate(pond, node, &duck->id, node->store.ducklings[i].next_seed);
 }
 
-static void revoke(struct pond *pond, const struct duck *duck)
+void life_revoke(struct pond *pond, struct pond_node *node, const struct id *duckling)
 {
     struct message *message = message_make();
-    struct order *order = ask(pond, message, ORDER_REVOKE, &duck->id);
+    struct order *order = ask(pond, message, ORDER_REVOKE, duckling);
 
     order->reason = bytes_of_text("its key was stolen");
     pond->sums.revoked++;
-    node_take(pond, &pond->nodes[duck->node], message);
+    node_take(pond, node, message);
 }
 
 static void change_identity(struct pond *pond, const struct duck *duck)
 {
     switch (dice_below(&pond->life_dice, 16)) {
     case 0:
-        revoke(pond, duck);
+        life_revoke(pond, &pond->nodes[duck->node], &duck->id);
         break;
     case 1:
     case 2:

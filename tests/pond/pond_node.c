@@ -88,6 +88,7 @@ void node_born(struct pond *pond, uint32_t index, bool hostile)
     node->index = index;
     node->armed_us = node->wake_us = UINT64_MAX;
     node->inbox_end = &node->inbox;
+    node->held_end = &node->held;
     node->origin_ms = between(&pond->life_dice, SECOND_MS, 30 * DAY_MS);
     if (hostile)
         snprintf(node->name, sizeof node->name, "fox%u", index - (uint32_t)pond->wish.nodes);
@@ -162,14 +163,24 @@ void node_start(struct pond *pond, struct pond_node *node)
     network_greet(pond, node);
 }
 
+static void free_messages(struct message *messages)
+{
+    while (messages) {
+        struct message *next = messages->next;
+
+        message_unmake(messages);
+        messages = next;
+    }
+}
+
 static void free_inbox(struct pond_node *node)
 {
-    for (struct message *at = node->inbox, *next; at; at = next) {
-        next = at->next;
-        message_unmake(at);
-    }
-    node->inbox = NULL;
+    free_messages(node->inbox);
+    free_messages(node->held);
+    node->inbox = node->held = NULL;
     node->inbox_end = &node->inbox;
+    node->held_end = &node->held;
+    node->held_count = 0;
 }
 
 /* The process ends. What was in its memory is gone, what it committed is not. */
@@ -629,9 +640,59 @@ static void tear(struct pond *pond, struct turn *turn)
          (struct happening){.kind = HAPPENING_START, .node = node->index});
 }
 
+/* As node/loop_held_back.c, but that what a frame says is not opened anew: all nodes have one keyring here. */
+static void hold_back(struct pond_node *node, struct message *message)
+{
+    if (node->held_count == HELD_BACK_MAX) {
+        agent_note_lost(node->agent);
+        message_unmake(message);
+        return;
+    }
+    message->next = NULL;
+    *node->held_end = message;
+    node->held_end = &message->next;
+    node->held_count++;
+}
+
+static struct message *without_held(struct pond_node *node, struct message *messages)
+{
+    struct message *rest = NULL, **end = &rest;
+
+    while (messages) {
+        struct message *next = messages->next;
+
+        if (agent_hears_first(node->agent, &messages->event)) {
+            hold_back(node, messages);
+        } else {
+            *end = messages;
+            end = &messages->next;
+        }
+        messages = next;
+    }
+    *end = NULL;
+    return rest;
+}
+
+static void let_go(struct pond *pond, struct pond_node *node)
+{
+    struct message *messages = node->held;
+
+    node->held = NULL;
+    node->held_end = &node->held;
+    node->held_count = 0;
+    messages = without_held(node, messages);
+    while (messages) {
+        struct message *next = messages->next;
+
+        messages->next = NULL;
+        node_take(pond, node, messages);
+        messages = next;
+    }
+}
+
 void node_turn(struct pond *pond, struct pond_node *node)
 {
-    struct message *messages = node->inbox;
+    struct message *messages;
     struct turn turn = {.node = node, .at = node_moment(pond, node)};
     bool torn, is_full = node->disk_full_until_us > pond->now_us;
 
@@ -641,6 +702,7 @@ void node_turn(struct pond *pond, struct pond_node *node)
     }
     node->turn_planned = false;
     judge_idleness(pond, node);
+    messages = without_held(node, node->inbox);
     node->inbox = NULL;
     node->inbox_end = &node->inbox;
     node->turns++;
@@ -657,10 +719,7 @@ void node_turn(struct pond *pond, struct pond_node *node)
         let_out(pond, &turn);
     }
     effects_clear(&pond->effects);
-    while (messages) {
-        struct message *next = messages->next;
-
-        message_unmake(messages);
-        messages = next;
-    }
+    free_messages(messages);
+    if (node->up && node->held)
+        let_go(pond, node);
 }

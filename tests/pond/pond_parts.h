@@ -301,6 +301,8 @@ struct pond_node {
     struct hostile *hostile;
     struct pond_store store;
     struct message *inbox, **inbox_end;
+    struct message *held, **held_end; /* until the agent has heard the others */
+    size_t held_count;
     bool up, turn_planned, once_up, perch_lies;
     uint64_t wake_us, armed_us;  /* the agent's wish; the earliest that is in the queue */
     uint64_t origin_ms;          /* of its steady clock */
@@ -487,6 +489,7 @@ void life_change(struct pond *pond);
 bool life_any_duck(struct pond *pond, struct dice *dice, struct id *duck, uint32_t *node);
 void life_hear(struct pond *pond, struct pond_node *node, const struct effect *reply);
 void life_hatch(struct pond *pond, struct pond_node *node, const char *name, bool tracked);
+void life_revoke(struct pond *pond, struct pond_node *node, const struct id *duckling);
 void life_rotate(struct pond *pond, struct pond_node *node, const struct id *duckling,
                  const uint8_t takes_over[SEED_SIZE]);
 void life_rename(struct pond *pond, struct pond_node *node, const struct id *duckling,

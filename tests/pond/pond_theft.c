@@ -11,13 +11,13 @@ struct theft {
     struct arena memory;
 };
 
-static struct bytes sign_peck(const struct pond *pond, const struct theft *theft, uint64_t wall_ms,
+static struct bytes sign_peck(const struct theft *theft, const struct id *to, uint64_t wall_ms,
                               struct arena *arena)
 {
     struct identity_key *key = identity_key_new(theft->seed);
     struct peck peck = {.network = bytes_of_text(POND_NETWORK),
                         .from = theft->id,
-                        .to = pond->nodes[0].id,
+                        .to = *to,
                         .kind = PECK_ACTION,
                         .action = bytes_of_text("query"),
                         .payload = bytes_of_text("{}"),
@@ -48,8 +48,8 @@ struct theft *pond_steal(struct pond *pond, size_t node)
     theft->chain = arena_copy(&theft->memory, owner->chain);
     memcpy(theft->seed, owner->seed, SEED_SIZE);
     memcpy(theft->next_seed, owner->next_seed, SEED_SIZE);
-    theft->early =
-        sign_peck(pond, theft, node_moment(pond, &pond->nodes[node]).wall_ms, &theft->memory);
+    theft->early = sign_peck(theft, &pond->nodes[0].id,
+                             node_moment(pond, &pond->nodes[node]).wall_ms, &theft->memory);
     return theft;
 }
 
@@ -57,6 +57,40 @@ void theft_free(struct theft *theft)
 {
     arena_free(&theft->memory);
     memory_give_back(theft);
+}
+
+/* ---- pecks that hurry ---- */
+
+/* To the laws it is the owner's: nobody can tell. */
+void pond_peck_as(struct pond *pond, size_t thief, struct theft *theft, size_t to)
+{
+    struct pond_node *node = &pond->nodes[thief], *target = &pond->nodes[to];
+    struct envelope envelope;
+    struct bytes wire;
+    struct arena arena;
+    struct id name;
+
+    if (!node->up || !target->up)
+        return;
+    arena_init(&arena, THEFT_BUDGET);
+    wire = sign_peck(theft, &first_duckling(pond, to)->id, node_moment(pond, node).wall_ms, &arena);
+    if (envelope_parse(wire, ENVELOPE_PECK, &arena, &envelope) != ENVELOPE_TAKEN)
+        assert(!"what is sealed here parses");
+    name = id_of(&envelope.hash);
+    laws_watch(pond, &name)->from = records_owner(pond->records, &theft->id)->node;
+    network_send(pond, node, &target->id, FRAME_PECK, frame_pack_peck(theft->chain, wire, &arena));
+    arena_free(&arena);
+}
+
+size_t pond_taken_of(struct pond *pond, const struct theft *theft, size_t node)
+{
+    const struct pond_store *store = &pond->nodes[node].store;
+    size_t count = 0;
+
+    for (size_t i = 0; i < store->peck_count; i++)
+        count +=
+            store->in_order[i]->box == BOX_IN && id_equal(&store->in_order[i]->from, &theft->id);
+    return count;
 }
 
 /* ---- the node's view ---- */
@@ -103,7 +137,8 @@ static bool is_fooled(const struct pond *pond, const struct pond_node *node,
     arena_init(&arena, THEFT_BUDGET);
     verdict =
         intake_open(intake, FRAME_PECK,
-                    frame_pack_peck(theft->chain, sign_peck(pond, theft, wall_ms, &arena), &arena),
+                    frame_pack_peck(theft->chain,
+                                    sign_peck(theft, &pond->nodes[0].id, wall_ms, &arena), &arena),
                     wall_ms, &arena, &event, &peck, &refused, reason);
     arena_free(&arena);
     intake_free(intake);
@@ -147,6 +182,11 @@ bool theft_is_early_provable(struct pond *pond, size_t node, const struct theft 
 size_t pond_certificates(struct pond *pond, size_t node)
 {
     return chain_count(first_duckling(pond, node)->chain);
+}
+
+void pond_revoke(struct pond *pond, size_t node)
+{
+    life_revoke(pond, &pond->nodes[node], &first_duckling(pond, node)->id);
 }
 
 void pond_rotate(struct pond *pond, size_t node)

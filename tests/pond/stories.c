@@ -426,6 +426,45 @@ START_TEST(whoever_rotates_one_key_twice_is_in_quarantine_at_all_of_32_nodes)
 }
 END_TEST
 
+/* The thief's node is ready with pecks as soon as it is linked, and says that nothing has happened: it was cut off from
+ * the revocation. Who was away hears another one first; what is honest is not late for it. */
+START_TEST(who_was_away_hears_who_was_revoked_before_it_takes_anything)
+{
+    struct pond_wish wish = {.seed = SEED + (uint64_t)_i, .nodes = 6, .latency_us = 50000};
+    struct pond *pond = pond_new(&wish);
+    static const size_t others[] = {ALICE, 3, 4, 5};
+    struct pond_pecks counts = {0};
+    struct theft *theft;
+
+    ck_assert(pond_run(pond, 10 * SECOND_MS));
+    pond_hatch(pond, ALICE, "Dot");
+    pond_hatch(pond, BOB, "Eve");
+    pond_hatch(pond, 3, "Fay");
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    theft = pond_steal(pond, ALICE);
+    pond_peck_as(pond, CAROL, theft, BOB);
+    ck_assert_msg(pond_run(pond, SECOND_MS), "%s", pond_broken(pond));
+    ck_assert_uint_eq(pond_taken_of(pond, theft, BOB), 1); /* as anybody's */
+    pond_stop(pond, BOB, false);
+    pond_cut_off(pond, CAROL, others, 4);
+    pond_revoke(pond, ALICE);
+    pond_peck(pond, 3, 0, BOB, "", HOUR_MS);
+    ck_assert(pond_run(pond, 5 * SECOND_MS));
+    pond_start(pond, BOB);
+    for (int ms = 0; ms < 5000; ms++) {
+        pond_peck_as(pond, CAROL, theft, BOB);
+        ck_assert_msg(pond_run(pond, 1), "%s", pond_broken(pond));
+        if (ms == 2000) {
+            pond_count_pecks(pond, 3, BOB, &counts);
+            ck_assert_uint_eq(counts.came, 1);
+        }
+    }
+    ck_assert_uint_eq(pond_taken_of(pond, theft, BOB), 1);
+    theft_free(theft);
+    pond_free(pond);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("stories");
@@ -455,6 +494,7 @@ int main(void)
                         an_identity_with_two_certificates_of_one_number_is_believed_nowhere, 0, 4);
     tcase_add_loop_test(stories, whoever_rotates_one_key_twice_is_in_quarantine_at_all_of_32_nodes,
                         0, 4);
+    tcase_add_loop_test(stories, who_was_away_hears_who_was_revoked_before_it_takes_anything, 0, 8);
     suite_add_tcase(suite, stories);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);

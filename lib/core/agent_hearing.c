@@ -1,0 +1,91 @@
+/* Who was away may not know yet who was revoked meanwhile, or whose key was rotated: and whoever stole such a key
+ * will hurry to be the first who links. So a node that begins another life, or has had no link, hears the others out
+ * before it takes a peck or an answer: until a comparison of the directory has ended well. What one neighbour brings
+ * waits for another one's word, because it could say that nothing has happened; where no other one is known, or none
+ * answers within HEARD_SECOND_MS, that has to do.
+ *
+ * Whoever steps the agent keeps back what agent_hears_first names, so that nothing is lost and nothing is late by more
+ * than that comparison, a round trip mostly. */
+#include "agent_parts.h"
+
+static bool knows_others(const struct agent *agent)
+{
+    size_t own = directory_find(agent->directory, &agent->node, RECORD_NODE) ? 1 : 0;
+
+    return directory_count_kind(agent->directory, RECORD_NODE) > own;
+}
+
+/* A first life has missed nothing. */
+void agent_begin_hearing(struct agent *agent)
+{
+    bool some_lost = agent->hearing.some_lost;
+
+    if (knows_others(agent))
+        agent->hearing = (struct hearing){.is_due = true, .some_lost = some_lost};
+}
+
+bool agent_hears_first(const struct agent *agent, const struct event *event)
+{
+    const struct hearing *hearing = &agent->hearing;
+
+    if (!hearing->is_due || id_equal(&event->node, &agent->node))
+        return false;
+    if (event->kind != EVENT_PECK && event->kind != EVENT_HELD && event->kind != EVENT_RECEIPT &&
+        event->kind != EVENT_PARTIAL)
+        return false;
+    return !hearing->by_one || id_equal(&event->node, &hearing->by);
+}
+
+void agent_note_lost(struct agent *agent)
+{
+    agent->hearing.some_lost = true;
+}
+
+static bool is_any(void *context, const struct id *to)
+{
+    (void)context;
+    (void)to;
+    return true;
+}
+
+/* What was lost of answers comes again when it is asked for. */
+static void end_hearing(struct agent *agent, const struct moment *at)
+{
+    bool some_lost = agent->hearing.some_lost;
+
+    agent->hearing = (struct hearing){0};
+    if (some_lost)
+        outbox_hurry(agent->outbox, is_any, NULL, at->now_ms);
+}
+
+void agent_hear(struct agent *agent, enum record_set set, const struct id *from,
+                const struct moment *at)
+{
+    struct hearing *hearing = &agent->hearing;
+
+    if (!hearing->is_due || set != RECORD_SET_DIRECTORY)
+        return;
+    if (hearing->by_one && !id_equal(&hearing->by, from)) {
+        end_hearing(agent, at);
+        return;
+    }
+    if (hearing->by_one)
+        return;
+    hearing->by_one = true;
+    hearing->by = *from;
+    hearing->until_ms = at->now_ms + HEARD_SECOND_MS;
+}
+
+void agent_settle_hearing(struct agent *agent, const struct moment *at)
+{
+    const struct hearing *hearing = &agent->hearing;
+
+    if (hearing->is_due && hearing->by_one &&
+        (at->now_ms >= hearing->until_ms || gossip_live(agent->gossip) <= 1))
+        end_hearing(agent, at);
+}
+
+uint64_t agent_hearing_wake_at_ms(const struct agent *agent)
+{
+    return agent->hearing.is_due && agent->hearing.by_one ? agent->hearing.until_ms : MOMENT_NEVER;
+}
