@@ -161,7 +161,7 @@ static const struct route routes[] = {
     {"POST", "/beak/certificate", ROUTE_BEARER, ROUTE_CERT, route_certificate_issue,
      "context scopes not_after duckling_id", "duckling_id", ROUTE_CREATES},
     {"POST", "/beak/certificate/verify", ROUTE_ALL, ROUTE_CERT, route_certificate_verify,
-     "chain revocation at did", NULL, ROUTE_PLAIN},
+     "chain jws id revocation at did", NULL, ROUTE_PLAIN},
     {"POST", "/beak/certificate/revoke", ROUTE_BEARER, ROUTE_CERT, route_certificate_revoke,
      "reason certificate_id duckling_id", "duckling_id", ROUTE_PLAIN},
     {"GET", "/beak/certificate/{id}", ROUTE_ALL, ROUTE_CERT, route_certificate_get, NULL, "format",

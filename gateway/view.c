@@ -237,6 +237,13 @@ json_t *view_entry(const Duck__DirectoryEntry *entry)
     return object;
 }
 
+void view_tier(json_t *object, const Duck__DirectoryEntry *entry)
+{
+    json_object_set_new(object, "tier", reply_tier(entry->tier));
+    put_words(object, "evidence", entry->tier_evidence, entry->n_tier_evidence);
+    put_words(object, "missing", entry->tier_missing, entry->n_tier_missing);
+}
+
 /* ---- certificates ---- */
 
 json_t *view_jwk(const struct public_key *key)

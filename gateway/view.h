@@ -23,6 +23,7 @@ json_t *view_pecks(const struct Duck__PeckList *pecks); /* {"pecks": […], "nex
 bool view_peck_is_done(const struct Duck__PeckView *peck);
 json_t *view_bond(const struct Duck__BondView *bond);
 json_t *view_entry(const struct Duck__DirectoryEntry *entry);
+void view_tier(json_t *object, const struct Duck__DirectoryEntry *entry); /* and what it rests on */
 struct public_key;
 json_t *view_jwk(const struct public_key *key);
 json_t *view_certificate(const struct Duck__CertificateAnswer *answer);

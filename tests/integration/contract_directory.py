@@ -35,6 +35,26 @@ def directory_stories(world):
     assert told["duckling_id"] == world.second.id, told
 
 
+def verify_story(world, own):
+    """Whatever is shown, the same is said; and of a duckling that is known here, its tier."""
+    entry = world.call("getDirectoryEntry", 200, path={"id": own["duckling_id"]})
+    said = world.call("verifyCertificate", 200, body={"chain": own["chain"]})
+    assert (said["tier"], said["evidence"], said["missing"]) == (
+        entry["tier"], entry["tier_evidence"], entry["tier_missing"]), (said, entry)
+    jws = world.call("getCertificate", 200, path={"id": own["duckling_id"]}, query={"format": "jws"}).decode()
+    for body in ({"jws": jws}, {"id": own["duckling_id"]}, {"id": own["certificate_id"]}):
+        assert {**world.call("verifyCertificate", 200, body=body), "at": said["at"]} == said, body
+    node = world.call("verifyCertificate", 200, body={"id": entry["host"]})
+    assert node["valid"] and node["node_id"] == entry["host"] and "tier" not in node, node
+    forged = world.call("verifyCertificate", 200, body={"jws": jws[:-8] + "AAAAAAAA"})
+    assert not forged["valid"] and "tier" not in forged, forged
+    world.call("verifyCertificate", 404, "not_found", body={"id": NOBODY["certificate"]})
+    world.call("verifyCertificate", 422, "bad_member", "id", body={"id": NOBODY["peck"]})
+    world.call("verifyCertificate", 422, "bad_member", "id", body={"jws": jws, "id": own["duckling_id"]})
+    world.call("verifyCertificate", 422, "bad_member", "revocation",
+               body={"id": own["duckling_id"], "revocation": "AAAA"})
+
+
 def context_story(world):
     one, two = world.first, world.stranger
     wish = {"context": "deploys", "scopes": ["deploy.*"]}
@@ -101,6 +121,7 @@ def certificate_stories(world):
         assert not judged["valid"] and judged["reason"], judged
     world.call("verifyCertificate", 422, "bad_member", "chain", body={"chain": "?"})
     world.call("verifyCertificate", 422, "missing_member", "chain", body={})
+    verify_story(world, own)
     context_story(world)
     third = world.call("hatch", 201, body={"display_name": "Third"}, token=world.token)
     body = {"duckling_id": third["duckling_id"], "reason": "its key was stolen"}
@@ -114,6 +135,8 @@ def certificate_stories(world):
     before = {**shown, "at": ended["certificates"][-1]["issued_at"]}
     assert world.call("verifyCertificate", 200, body=before)["valid"]
     world.call("verifyCertificate", 200, body={**shown, "revocation": "AAAA"})
+    by_id = world.call("verifyCertificate", 200, body={"id": ended["duckling_id"]})
+    assert not by_id["valid"] and by_id["reason"] == "it is revoked" and "tier" not in by_id, by_id
     again = world.call("revokeCertificate", 200, token=world.token, body=body)
     assert again == ended, again
     world.call("pulse", 409, "conflict", token=third["beak_key"], body={})

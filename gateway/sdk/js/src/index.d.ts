@@ -251,6 +251,9 @@ export interface VerifiedChain {
   jwk?: { kty: string; crv: string; x: string };
   issued_at?: string;
   not_after?: string;
+  tier?: string;
+  evidence?: string[];
+  missing?: string[];
 }
 export interface WebhookFilter {
   duckling_id?: string;
@@ -503,9 +506,10 @@ export class Duck {
   /** A further key, for less than this duckling may do: see `context` of `peck`. */
   issueCertificate(members: { context: string; scopes: string[]; not_after?: string; duckling_id?: string },
     how?: Keyed): Promise<Context>;
-  /** Was a key valid on a day? Told from the chain alone, and the revocation beside it. */
-  verifyChain(members: { chain: string; revocation?: string; at?: string; did?: string }, how?: How):
-      Promise<VerifiedChain>;
+  /** Was a key valid on a day? Told from the chain, or JWS, alone, and the revocation beside it; or of whom the node knows
+   * by `id`. With the tier that the node holds a duckling for. */
+  verifyChain(members: { chain?: string; jws?: string; id?: string; revocation?: string; at?: string; did?: string },
+      how?: How): Promise<VerifiedChain>;
   /** End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of one of its
    * contexts, that alone ends. */
   revoke(members?: { reason?: string; certificate_id?: string; duckling_id?: string }, how?: How):

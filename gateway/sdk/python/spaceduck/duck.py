@@ -386,10 +386,11 @@ class Duck:
         return self._call("issue_certificate", given(context=context, scopes=scopes, not_after=not_after),
                           key=idempotency_key)
 
-    def verify_chain(self, chain: str, *, revocation: str | None = None, at: str | None = None,
-                     did: str | None = None) -> Json:
-        """Was a key valid on a day? Told from the chain alone, and the revocation beside it."""
-        return self._call("verify_chain", given(chain=chain, revocation=revocation, at=at, did=did))
+    def verify_chain(self, chain: str | None = None, *, jws: str | None = None, id: str | None = None,
+                     revocation: str | None = None, at: str | None = None, did: str | None = None) -> Json:
+        """Was a key valid on a day? Told from the chain, or JWS, alone, and the revocation beside it; or of whom the
+        node knows by `id`. With the tier that the node holds a duckling for."""
+        return self._call("verify_chain", given(chain=chain, jws=jws, id=id, revocation=revocation, at=at, did=did))
 
     def revoke(self, reason: str | None = None, *, certificate_id: str | None = None) -> Json:
         """End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of
