@@ -1,10 +1,13 @@
 """A node that is away: its perches hold what others send, cannot read it, and give it back."""
 
+import base64
 import os
 
 from pond import Pond, run, until
 
 MARKER = "a-marker-that-nobody-else-may-read"
+THREAD = "a-thread-that-nobody-else-may-know"
+ACTION = "an.action.that.nobody.else.may.know"
 
 
 def held_by(duck, peck_id, count):
@@ -24,6 +27,21 @@ def bytes_under(folder):
                     yield path, file.read()
 
 
+def as_kept(identity):
+    """The bytes that an id is the text of."""
+    text = identity.partition("_")[2].upper()
+    return base64.b32decode(text + "=" * (-len(text) % 8))
+
+
+def tells_nobody(perch, secrets):
+    """Who pecked whom, what and in which thread is nowhere on its disk; the directory, which names all ducklings, aside."""
+    for path, data in bytes_under(perch.state):
+        if os.path.basename(path).startswith("directory.db"):
+            continue
+        for secret in secrets:
+            assert secret not in data, (path, secret)
+
+
 def who_is_away_gets_what_a_perch_held_though_its_sender_is_gone():
     with Pond("alice", "bob", "carol") as pond:
         alice, bob, carol = pond.nodes
@@ -31,13 +49,13 @@ def who_is_away_gets_what_a_perch_held_though_its_sender_is_gone():
         until("bob's perches", lambda: len(bob.json("status").get("perches", [])) == 2)
         until("alice knows the target", lambda: alice.http("GET", f"/beak/directory/{target.id}",
                                                            raw=True)[0] == 200)
-        sender.bond_with(target)
+        sender.bond_with(target, ACTION)
         until("alice knows bob's perches", lambda: bob.json("status")["records"]
               == alice.json("status")["records"])
 
         bob.stop()
-        pecks = [sender.post("/beak/peck", target_duckling_id=target.id, action="query",
-                             payload={"text": MARKER, "number": number}, thread="talk")["peck_id"]
+        pecks = [sender.post("/beak/peck", target_duckling_id=target.id, action=ACTION,
+                             payload={"text": MARKER, "number": number}, thread=THREAD)["peck_id"]
                  for number in range(5)]
         for peck_id in pecks:  # alice is a perch of bob's, too, but holds them anyway
             held = held_by(sender, peck_id, 1)
@@ -48,14 +66,13 @@ def who_is_away_gets_what_a_perch_held_though_its_sender_is_gone():
         assert carol.counter("ducknode_perched_pecks") == 5
 
         # What carol has on its disk, while it runs and when it has stopped, tells nobody.
-        assert any(MARKER.encode() in data for _, data in bytes_under(alice.state))
-        for path, data in bytes_under(carol.state):
-            assert MARKER.encode() not in data, path
+        secrets = [text.encode() for text in (MARKER, THREAD, ACTION, sender.id, target.id, *pecks)]
+        secrets += [as_kept(each) for each in (sender.id, target.id, *pecks)]
+        kept = b"".join(data for _, data in bytes_under(alice.state))
+        assert all(secret in kept for secret in secrets[:3] + secrets[-7:]), "the search finds nothing"
+        tells_nobody(carol, secrets)
         carol.stop()
-        for path, data in bytes_under(carol.state):
-            assert MARKER.encode() not in data, path
-            for peck_id in pecks:
-                assert peck_id.encode() not in data, path
+        tells_nobody(carol, secrets)
         alice.kill()
         carol.start()
         assert carol.counter("ducknode_perched_pecks") == 5

@@ -2,7 +2,7 @@
 change on both sides, and when the cut heals all three hold the same directory within 5 s.
 
 Needs root, ip (iproute2) and nft (nftables); where that is not given it says so and is skipped.
-DUCK_CUT_SECONDS is how long the cut lasts (6)."""
+DUCK_CUT_SECONDS is how long the cut lasts (60)."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import time
 
 from pond import BIN, NETWORK, run, until
 
-CUT_SECONDS = float(os.environ.get("DUCK_CUT_SECONDS", "6"))
+CUT_SECONDS = float(os.environ.get("DUCK_CUT_SECONDS", "60"))
 HEALED_WITHIN_S = 5
 SKIPPED = 77  # SKIP_RETURN_CODE
 
