@@ -51,6 +51,8 @@ static const struct counter {
     {"ducknode_collected_pecks_total", "result=\"junk\"", "counter", AT(agent.perched_junk), ""},
     {"ducknode_inbox_messages", "", "gauge", AT(node.inbox_messages),
      "Messages that await the loop."},
+    {"ducknode_held_back_frames", "", "gauge", AT(agent.held_back),
+     "What others sent, and that waits until this node, which was away, has heard another one."},
     {"ducknode_local_questions", "", "gauge", AT(questions), "Questions that await a reader."},
     {"ducknode_local_waits", "", "gauge", AT(waits),
      "Requests that wait for something to happen, or for their time to be over."},

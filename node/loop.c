@@ -596,6 +596,7 @@ static void note_figures(struct loop *loop)
     agent_figures(loop->agent, &loop->figures);
     loop->figures.turns_undone = loop->turns_undone;
     loop->figures.undone = loop->disk_full;
+    loop->figures.held_back = loop->held_back.count;
     loop->figures.undoing_ms = loop->undoing_ms;
     pthread_mutex_unlock(&loop->lock);
 }

@@ -539,7 +539,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent_heed_gossip(agent, at, effects);
     agent_spread_news(agent, at, effects);
     agent_repair(agent, at, effects);
-    agent_settle_hearing(agent, at);
+    agent_settle_hearing(agent, at, effects);
     agent_dial(agent, at, effects);
     if (agent->counters_changed) {
         effects_add(effects, EFFECT_KEEP_COUNTERS)->counters = agent->counters;

@@ -93,6 +93,7 @@ struct agent_figures {
     struct metrics_content counters;
     struct metrics_content total; /* sums over all nodes whose counters are known */
     struct agent_set sets[RECORD_SETS]; /* [set - 1] */
+    uint64_t held_back; /* frames, until this node has heard another one; by the loop */
     uint64_t pecks_refused, receipts_refused, records_refused;
     uint64_t records_by_verdict[DIRECTORY_VERDICTS]; /* how offers from other nodes ended */
     size_t proofs;            /* owners that gave one version to two records */

@@ -72,20 +72,45 @@ void agent_hear(struct agent *agent, enum record_set set, const struct id *from,
     if (hearing->by_one)
         return;
     hearing->by_one = true;
+    hearing->is_late = false;
     hearing->by = *from;
     hearing->until_ms = at->now_ms + HEARD_SECOND_MS;
 }
 
-void agent_settle_hearing(struct agent *agent, const struct moment *at)
+/* Pecks wait for it: so whoever runs the node should know. */
+static void wait_for_the_first(struct agent *agent, const struct moment *at,
+                               struct effects *effects)
+{
+    struct hearing *hearing = &agent->hearing;
+
+    if (gossip_links(agent->gossip) == 0)
+        hearing->until_ms = 0;
+    else if (hearing->until_ms == 0)
+        hearing->until_ms = at->now_ms + HEARD_LATE_MS;
+    else if (at->now_ms >= hearing->until_ms && !hearing->is_late) {
+        hearing->is_late = true;
+        agent_log(effects, LOG_WARNING,
+                  "this node was away, and no other one has told it yet who was revoked meanwhile: "
+                  "what others send waits");
+    }
+}
+
+void agent_settle_hearing(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     const struct hearing *hearing = &agent->hearing;
 
-    if (hearing->is_due && hearing->by_one &&
-        (at->now_ms >= hearing->until_ms || gossip_live(agent->gossip) <= 1))
+    if (!hearing->is_due)
+        return;
+    if (!hearing->by_one)
+        wait_for_the_first(agent, at, effects);
+    else if (at->now_ms >= hearing->until_ms || gossip_live(agent->gossip) <= 1)
         end_hearing(agent, at);
 }
 
 uint64_t agent_hearing_wake_at_ms(const struct agent *agent)
 {
-    return agent->hearing.is_due && agent->hearing.by_one ? agent->hearing.until_ms : MOMENT_NEVER;
+    const struct hearing *hearing = &agent->hearing;
+
+    return hearing->is_due && hearing->until_ms > 0 && !hearing->is_late ? hearing->until_ms
+                                                                         : MOMENT_NEVER;
 }

@@ -117,8 +117,10 @@ struct hearing {
     bool is_due;       /* nobody was heard since it was… */
     bool by_one;       /* …but this one neighbour */
     bool some_lost;    /* of what waited for it */
+    bool is_late;      /* that nobody answers was said */
     struct id by;
-    uint64_t until_ms; /* steady: another one is waited for */
+    uint64_t until_ms; /* steady: another one is waited for; or, while nobody was heard and there is a link: then that is
+                          said. 0: there is no link yet */
 };
 
 struct agent {
@@ -611,7 +613,7 @@ void agent_end_sent(struct agent *agent, const struct outbox_entry *entry,
 void agent_begin_hearing(struct agent *agent); /* there was no link */
 /* All that `from` holds of `set` is here. */
 void agent_hear(struct agent *agent, enum record_set set, const struct id *from, const struct moment *at);
-void agent_settle_hearing(struct agent *agent, const struct moment *at);
+void agent_settle_hearing(struct agent *agent, const struct moment *at, struct effects *effects);
 uint64_t agent_hearing_wake_at_ms(const struct agent *agent); /* steady */
 
 /* ---- agent_restored.c ---- */

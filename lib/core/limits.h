@@ -237,6 +237,7 @@
 #define REPAIR_FRUITLESS_REST_MIN_MS SECOND_MS    /* after one that brought nothing, doubling … */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
 #define HEARD_SECOND_MS (2 * SECOND_MS)  /* a node that was away and heard one neighbour waits so long for another one's word … */
+#define HEARD_LATE_MS (10 * SECOND_MS)   /* … (that nobody answers at all is said then) … */
 #define HELD_BACK_MAX 1024u              /* … and keeps so many frames until then … */
 #define HELD_BACK_BYTES (16u * MIB)      /* … and bytes of them; what exceeds that is said again by its sender */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */

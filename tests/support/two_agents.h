@@ -73,6 +73,7 @@ struct node {
     size_t contexts_kept, contexts_dropped;
     size_t profiles_kept;
     struct kept_context last_context;
+    size_t warnings; /* that it logged */
     size_t pecks_sent, pecks_waited; /* of them such as must be kept first */
     enum bond_verdict last_limit;
     struct bond_count last_use, last_thread; /* as they were kept last */
@@ -376,6 +377,7 @@ static inline void turn(struct pond *pond, struct node *node, struct event *even
             node->pecks_sent++;
             node->pecks_waited += effect->send.waits;
         }
+        node->warnings += effect->kind == EFFECT_LOG && effect->log.level == LOG_WARNING;
         if (effect->kind == EFFECT_SEND)
             carry(pond, node, effect->send.kind, effect->send.body);
         else if (effect->kind == EFFECT_SEND_PECK || effect->kind == EFFECT_SEND_RECEIPTS)

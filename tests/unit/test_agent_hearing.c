@@ -97,6 +97,24 @@ START_TEST(what_one_brings_waits_for_another_ones_word_for_so_long)
 }
 END_TEST
 
+START_TEST(that_nobody_answers_is_said_once)
+{
+    link_both(pond, false);
+    tick(pond, 2 * HEARD_LATE_MS);
+    ck_assert_uint_eq(pond->bob.warnings, 0); /* there is no link */
+    pond->linked = false;
+    turn(pond, &pond->bob, &(struct event){.kind = EVENT_LINK_UP, .node = pond->alice.id});
+    tick(pond, HEARD_LATE_MS - 1);
+    ck_assert_uint_eq(pond->bob.warnings, 0);
+    ck_assert_uint_le(agent_wake_at_ms(pond->bob.agent, &pond->at), pond->at.now_ms + 1);
+    tick(pond, 1);
+    ck_assert_uint_eq(pond->bob.warnings, 1);
+    tick(pond, 10 * HEARD_LATE_MS);
+    ck_assert_uint_eq(pond->bob.warnings, 1);
+    ck_assert(waits(&pond->alice.id, EVENT_PECK));
+}
+END_TEST
+
 /* Some was dropped while it waited: so the peck is said again, and its answer comes again. */
 START_TEST(answers_that_were_lost_meanwhile_are_asked_for)
 {
@@ -127,6 +145,7 @@ int main(void)
     tcase_add_test(tests, the_word_of_the_only_other_node_has_to_do);
     tcase_add_test(tests, a_comparison_that_is_not_answered_is_nobodys_word);
     tcase_add_test(tests, what_one_brings_waits_for_another_ones_word_for_so_long);
+    tcase_add_test(tests, that_nobody_answers_is_said_once);
     tcase_add_test(tests, answers_that_were_lost_meanwhile_are_asked_for);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
