@@ -677,6 +677,25 @@ START_TEST(orders_that_cannot_be_carried_out_say_why)
 }
 END_TEST
 
+START_TEST(a_duckling_has_so_many_open_actions_and_not_one_more)
+{
+    struct pond *pond = pond_new();
+    struct order order_of_it = {.kind = ORDER_PROFILE, .duckling = hatch(pond, &pond->alice, 10)};
+    char names[DUCKLING_OPEN_ACTIONS_MAX][8];
+
+    order_of_it.profile.set_open_actions = true;
+    order_of_it.profile.open_action_count = DUCKLING_OPEN_ACTIONS_MAX;
+    for (size_t i = 0; i < DUCKLING_OPEN_ACTIONS_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "a%zu", i);
+        order_of_it.profile.open_actions[i] = bytes_of_text(names[i]);
+    }
+    ck_assert_int_eq(order(pond, &pond->alice, &order_of_it)->code, REFUSAL_NONE);
+    order_of_it.profile.open_action_count++; /* what would be the next is not looked at */
+    ck_assert_int_eq(order(pond, &pond->alice, &order_of_it)->code, REFUSAL_MALFORMED);
+    pond_free(pond);
+}
+END_TEST
+
 START_TEST(a_result_that_is_no_text_is_refused_and_the_peck_stays_open)
 {
     struct pond *pond = pond_new();
@@ -787,6 +806,7 @@ int main(void)
     tcase_add_test(stories, who_renews_its_lease_keeps_its_peck);
     tcase_add_test(stories, ducklings_of_one_node_peck_each_other_by_the_same_rules);
     tcase_add_test(stories, orders_that_cannot_be_carried_out_say_why);
+    tcase_add_test(stories, a_duckling_has_so_many_open_actions_and_not_one_more);
     tcase_add_test(stories, a_result_that_is_no_text_is_refused_and_the_peck_stays_open);
     tcase_add_test(stories, a_repeated_idempotency_key_names_the_first_peck);
     tcase_add_test(stories, a_peck_under_an_idempotency_key_leaves_only_when_it_is_kept);

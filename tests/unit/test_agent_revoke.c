@@ -447,6 +447,53 @@ START_TEST(two_certificates_of_one_number_put_their_owner_into_quarantine_at_bot
 }
 END_TEST
 
+/* Of an identity that is made for it: two certificates behind its first. */
+static void contradict(uint32_t number)
+{
+    struct arena *arena = &pond->bob.memory;
+    struct event event = {.kind = EVENT_CONTRADICTION, .node = pond->alice.id};
+    uint8_t seed[SEED_SIZE] = {1}, next_seed[SEED_SIZE] = {2};
+    struct identity_key *key, *next;
+    struct chain chain;
+
+    memcpy(seed + 1, &number, sizeof number);
+    memcpy(next_seed + 1, &number, sizeof number);
+    key = identity_key_new(seed);
+    next = identity_key_new(next_seed);
+    ck_assert_int_eq(chain_open(own_chain(pond, key, next_seed, "Two", arena), arena, &chain),
+                     CERTIFICATE_TAKEN);
+    event.contradiction.one =
+        chain_lengthen(&chain, next, &(struct hash){{1}}, pond->at.wall_ms + 1, arena);
+    event.contradiction.other =
+        chain_lengthen(&chain, next, &(struct hash){{2}}, pond->at.wall_ms + 1, arena);
+    identity_key_free(key);
+    identity_key_free(next);
+    turn(pond, &pond->bob, &event);
+}
+
+static uint64_t contradicted(void)
+{
+    struct agent_figures figures;
+
+    agent_figures(pond->bob.agent, &figures);
+    return figures.contradicted;
+}
+
+/* Whoever makes identities for it alone has us prove no more than that. */
+START_TEST(so_many_contradictions_are_proven_in_a_minute_and_not_one_more)
+{
+    for (uint32_t i = 0; i < CONTRADICTIONS_PER_MINUTE; i++) {
+        contradict(i);
+        ck_assert_uint_eq(contradicted(), i + 1);
+    }
+    contradict(100);
+    ck_assert_uint_eq(contradicted(), CONTRADICTIONS_PER_MINUTE);
+    tick(pond, MINUTE_MS);
+    contradict(100);
+    ck_assert_uint_eq(contradicted(), CONTRADICTIONS_PER_MINUTE + 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("agent_revoke");
@@ -478,6 +525,7 @@ int main(void)
     tcase_add_test(tests, a_new_life_ends_what_the_last_one_left_open);
     tcase_add_test(tests,
                    two_certificates_of_one_number_put_their_owner_into_quarantine_at_both_ends);
+    tcase_add_test(tests, so_many_contradictions_are_proven_in_a_minute_and_not_one_more);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
