@@ -4,6 +4,7 @@
 #include "core/certificate.h"
 #include "fault.h"
 #include "keyfile.h"
+#include "membership.h"
 #include "network_file.h"
 #include "node.h"
 #include "programs.h"
@@ -263,6 +264,16 @@ static int check_passphrase(const struct options *options)
     return fault;
 }
 
+static bool check_membership(const struct options *options, char problem[256])
+{
+    struct membership membership = {0};
+    bool is_good = !options->membership_file[0] ||
+                   membership_read(&membership, options->membership_file, problem);
+
+    membership_free(&membership);
+    return is_good;
+}
+
 static int run(struct call *call)
 {
     char problem[HANDLER_PROBLEM_SIZE];
@@ -277,6 +288,8 @@ static int run(struct call *call)
         if (fault)
             return fail(call, "config", "the passphrase file %s: %s", call->options.passphrase_file,
                         fault_text(fault));
+        if (!check_membership(&call->options, problem))
+            return fail(call, "config", "%s", problem);
         if (!programs_check_gateway(&call->options))
             return fail(call, "config", "the gateway would not start with what [gateway] says");
         options_print(&call->options, stdout);

@@ -196,7 +196,9 @@ static char *base64_of(struct bytes bytes)
     return text;
 }
 
-static json_t *document_of(const struct voucher *voucher, struct bytes wire, struct bytes chain)
+/* `subject_kind` of a voucher that is about no domain. */
+static json_t *document_of(const struct voucher *voucher, enum id_kind subject_kind,
+                           struct bytes wire, struct bytes chain)
 {
     char operator_id[ID_TEXT_SIZE], subject[ID_TEXT_SIZE], until[32];
     char *voucher_text = base64_of(wire), *chain_text = base64_of(chain);
@@ -209,8 +211,8 @@ static json_t *document_of(const struct voucher *voucher, struct bytes wire, str
         json_object_set_new(document, "domain",
                             json_stringn((const char *)voucher->domain.data, voucher->domain.size));
     else
-        json_object_set_new(document, "duckling",
-                            json_string(id_text(ID_DUCKLING, &voucher->subject, subject)));
+        json_object_set_new(document, subject_kind == ID_NODE ? "node" : "duckling",
+                            json_string(id_text(subject_kind, &voucher->subject, subject)));
     free(voucher_text);
     free(chain_text);
     return document;
@@ -270,12 +272,13 @@ static int write_document(struct call *call, json_t *document)
     return status;
 }
 
-/* A duckling or a domain. */
+/* A duckling, a node of a closed fleet, or a domain. */
 static bool read_subject(const char *text, struct voucher *voucher)
 {
     struct bytes name = bytes_of_text(text);
 
-    if (id_parse(ID_DUCKLING, name, &voucher->subject))
+    if (id_parse(ID_DUCKLING, name, &voucher->subject) ||
+        id_parse(ID_NODE, name, &voucher->subject))
         return true;
     voucher->domain = name;
     return domain_is_valid(name);
@@ -293,10 +296,11 @@ static int sign(struct call *call)
     if (!call_number(call, "days", &days))
         return 2;
     if (call->argument_count < 2)
-        return fail(call, "usage", "sign whom? a duckling, or a domain of yours");
+        return fail(call, "usage",
+                    "sign whom? a duckling, a node of your fleet, or a domain of yours");
     if (!read_subject(call->arguments[1], &voucher))
         return fail(call, "malformed",
-                    "'%s' is neither a duckling's id nor a host name in lower case",
+                    "'%s' is neither the id of a duckling or a node nor a host name in lower case",
                     call->arguments[1]);
     if (days == 0 || days > VOUCHER_LIFE_MAX_MS / DAY_MS)
         return fail(call, "malformed", "--days is 1 to %u",
@@ -310,7 +314,10 @@ static int sign(struct call *call)
         if (voucher_pack(&voucher, &arena, &body) != VOUCHER_OK)
             memory_ran_out(); /* what it says was judged above */
         wire = envelope_seal(ENVELOPE_VOUCHER, &opened.id, opened.key, body, &arena, NULL);
-        status = write_document(call, document_of(&voucher, wire, opened.chain_wire));
+        status = write_document(
+            call,
+            document_of(&voucher, strncmp(call->arguments[1], "nod_", 4) ? ID_DUCKLING : ID_NODE,
+                        wire, opened.chain_wire));
     }
     identity_key_free(opened.key);
     arena_free(&arena);
@@ -641,7 +648,7 @@ static const struct command_flag flags[] = {
 
 const struct command operator_commands[] = {
     {"operator",
-     "init | sign DUCKLING|DOMAIN | revoke DUCKLING | publish FILE | trust OPERATOR|DOMAIN | "
+     "init | sign DUCKLING|NODE|DOMAIN | revoke DUCKLING | publish FILE | trust OPERATOR|DOMAIN | "
      "distrust OPERATOR | "
      "list",
      1, 2,

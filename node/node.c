@@ -211,7 +211,11 @@ static int open_loop(struct node *node)
                   .addresses = addresses,
                   .session_not_after_ms = node->session_not_after_ms,
                   .bond_own = node->options->bond_own,
-                  .sign_alone = node->options->sign_alone},
+                  .sign_alone = node->options->sign_alone,
+                  .fleet = node->membership.fleet.count > 0 ? &node->membership.fleet : NULL,
+                  .voucher = node->membership.voucher,
+                  .voucher_chain = node->membership.voucher_chain,
+                  .voucher_not_after_ms = node->membership.not_after_ms},
         .node = node->id,
         .store = node->store,
         .inbox = node->inbox,
@@ -366,6 +370,8 @@ static int open_all(struct node *node)
     if (!fault)
         fault = keep_network(node);
     if (!fault)
+        fault = node_open_membership(node);
+    if (!fault)
         fault = open_store(node);
     if (fault)
         return fault;
@@ -428,6 +434,7 @@ static void close_all(struct node *node)
     identity_key_free(node->key);
     keyfile_free(node->keyfile);
     memory_give_back((void *)(uintptr_t)node->chain.data);
+    membership_free(&node->membership);
     sodium_memzero(&node->session_pair, sizeof node->session_pair);
     if (node->lock >= 0)
         close(node->lock);

@@ -159,6 +159,40 @@ int node_open_identity(struct node *node)
     return fault;
 }
 
+#define MEMBERSHIP_SOON_MS (14 * DAY_MS)
+
+int node_open_membership(struct node *node)
+{
+    struct membership *membership = &node->membership;
+    const struct options *options = node->options;
+    struct fleet *fleet = &membership->fleet;
+    char problem[256];
+    const char *lacks;
+
+    for (size_t i = 0; i < options->members_of_count; i++)
+        fleet->count += id_parse(ID_OPERATOR, bytes_of_text(options->members_of[i]),
+                                 &fleet->operators[fleet->count]);
+    if (options->membership_file[0] &&
+        !membership_read(membership, options->membership_file, problem)) {
+        log_write(LOG_ERROR, "node", "%s", problem);
+        return FAULT_CORRUPT;
+    }
+    lacks =
+        membership_lacks(membership, &node->id, bytes_of_text(options->network), clock_wall_ms());
+    if (lacks) {
+        log_write(LOG_ERROR, "node", "this node is no member of its own fleet: %s", lacks);
+        return FAULT_CORRUPT;
+    }
+    if (membership->voucher.size > 0 &&
+        membership->not_after_ms < clock_wall_ms() + MEMBERSHIP_SOON_MS)
+        log_write(
+            LOG_WARNING, "node",
+            "the voucher in %s ends in %llu hours: have an operator sign anew, and start again",
+            options->membership_file,
+            (unsigned long long)((membership->not_after_ms - clock_wall_ms()) / HOUR_MS));
+    return 0;
+}
+
 void node_make_session_key(struct node *node)
 {
     uint8_t secret[NOISE_KEY_SIZE];

@@ -195,6 +195,7 @@ void node_open_intakes(struct node *node)
         .enter = enter_keyring,
         .leave = leave_keyring,
         .context = &node->keyring_lock,
+        .fleet = node->membership.fleet.count > 0 ? &node->membership.fleet : NULL,
     };
 
     node->keyring = keyring_new(KEYRING_MAX);
@@ -220,6 +221,7 @@ int node_open_transport(struct node *node)
         .listen_count = options->listen_count,
         .network = bytes_of_text(options->network),
         .self = node->id,
+        .fleet = &node->membership.fleet,
         .static_pair = node->session_pair,
         .workers = WORKERS,
         .handlers = {.context = node,

@@ -7,6 +7,7 @@
 #include "keyfile.h"
 #include "local_api.h"
 #include "loop.h"
+#include "membership.h"
 #include "options.h"
 #include "store.h"
 #include "supervisor.h"
@@ -26,6 +27,7 @@ struct node {
     struct identity_key *key;
     struct bytes chain; /* owned */
     struct id id;
+    struct membership membership;
     struct noise_pair session_pair;
     uint64_t session_not_after_ms;
     char store_path[OPTIONS_PATH_SIZE + 16];
@@ -56,6 +58,7 @@ struct node {
 /* ---- who this node is (node_identity.c); each logs its fault ---- */
 
 int node_open_identity(struct node *node);
+int node_open_membership(struct node *node); /* of the fleet that the configuration names, if one */
 void node_make_session_key(struct node *node);
 
 /* For the loop: the chain that a rotation made, and the key that a duckling's owner left to this node. Their

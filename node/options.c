@@ -26,19 +26,20 @@
 /* ---- the keys ---- */
 
 enum key_kind {
-    KEY_TEXT,    /* UTF-8 in one line */
-    KEY_SHOWN,   /* a display name: text that people see as it is */
-    KEY_NAME,    /* of a-z, 0-9, '_', '.', '-' */
-    KEY_ADDRESS, /* host:port */
-    KEY_LIST,    /* of addresses */
-    KEY_JOIN,    /* of addresses, each perhaps behind a node's id and @ */
-    KEY_PERCHES, /* of nodes' ids, or auto, or none */
-    KEY_WORDS,   /* a list of whatever the gateway makes of it */
-    KEY_RATES,   /* a list of limits: see core/rate_table.h */
-    KEY_PASSED,  /* a text for the gateway, which judges it */
-    KEY_SWITCH,  /* yes or no */
-    KEY_NUMBER,  /* 1 to `max` */
-    KEY_DAYS,    /* a number of days, at most ten years */
+    KEY_TEXT,      /* UTF-8 in one line */
+    KEY_SHOWN,     /* a display name: text that people see as it is */
+    KEY_NAME,      /* of a-z, 0-9, '_', '.', '-' */
+    KEY_ADDRESS,   /* host:port */
+    KEY_LIST,      /* of addresses */
+    KEY_JOIN,      /* of addresses, each perhaps behind a node's id and @ */
+    KEY_PERCHES,   /* of nodes' ids, or auto, or none */
+    KEY_OPERATORS, /* of operators' ids */
+    KEY_WORDS,     /* a list of whatever the gateway makes of it */
+    KEY_RATES,     /* a list of limits: see core/rate_table.h */
+    KEY_PASSED,    /* a text for the gateway, which judges it */
+    KEY_SWITCH,    /* yes or no */
+    KEY_NUMBER,    /* 1 to `max` */
+    KEY_DAYS,      /* a number of days, at most ten years */
     KEY_FORMAT,
     KEY_LEVEL,
 };
@@ -73,6 +74,9 @@ static const struct key keys[] = {
     {"node", "sign_alone", KEY_SWITCH, AT(sign_alone), 0, 0, 0},
     {"node", "handlers_at_once", KEY_NUMBER, AT(handlers_at_once), 0, 0, HANDLERS_AT_ONCE_MAX},
     {"node", "perches", KEY_PERCHES, AT(perches), ID_TEXT_SIZE, AT(perch_count), NODE_PERCHES_MAX},
+    {"node", "members_of", KEY_OPERATORS, AT(members_of), ID_TEXT_SIZE, AT(members_of_count),
+     FLEET_OPERATORS_MAX},
+    {"node", "membership_file", KEY_TEXT, TEXT_AT(membership_file), 0, 0},
     {"node", "perch", KEY_SWITCH, AT(perch), 0, 0, 0},
     {"node", "perch_mib", KEY_NUMBER, AT(perch_mib), 0, 0, OPTIONS_PERCH_MIB_MAX},
     {"audit", "keep_days", KEY_DAYS, AT(audit_days), 0, 0, 0},
@@ -216,6 +220,7 @@ static bool add_address(struct options *options, const struct key *key, const ch
 {
     size_t *count = member(options, key->count_at);
     char *list = member(options, key->at);
+    struct id parsed;
 
     if (*count == key->max) {
         char what[64];
@@ -232,6 +237,8 @@ static bool add_address(struct options *options, const struct key *key, const ch
                       address);
     if (key->kind == KEY_PERCHES && !is_perch(address))
         return refuse(problem, key, "it is auto, none, or ids of nodes (nod_...)", address);
+    if (key->kind == KEY_OPERATORS && !id_parse(ID_OPERATOR, bytes_of_text(address), &parsed))
+        return refuse(problem, key, "it is ids of operators (opr_...)", address);
     if (key->kind == KEY_LIST && !is_address(address))
         return refuse(problem, key, "an address is host:port", address);
     strcpy(list + *count * key->size, address);
@@ -344,6 +351,7 @@ static bool set_key(struct options *options, const struct key *key, const char *
     case KEY_LIST:
     case KEY_JOIN:
     case KEY_PERCHES:
+    case KEY_OPERATORS:
     case KEY_WORDS:
     case KEY_RATES:
         return add_list(options, key, value, problem);
@@ -665,6 +673,7 @@ static void print_key(const struct options *options, const struct key *key, FILE
     case KEY_LIST:
     case KEY_JOIN:
     case KEY_PERCHES:
+    case KEY_OPERATORS:
     case KEY_WORDS:
     case KEY_RATES:
         print_list(options, key, file);

@@ -51,6 +51,9 @@ struct options {
     uint32_t handlers_at_once;           /* programs of all handlers; 1 to 256, default 32 */
     char perches[NODE_PERCHES_MAX][ID_TEXT_SIZE]; /* nodes that hold pecks for this one while it is away; or "auto", as without a word: some living neighbours; or "none" */
     size_t perch_count;
+    char members_of[FLEET_OPERATORS_MAX][ID_TEXT_SIZE]; /* a closed fleet: operators, one of whom vouches for each of its nodes */
+    size_t members_of_count;             /* 0, the default: the network is open to all */
+    char membership_file[OPTIONS_PATH_SIZE]; /* what an operator signed for this node; empty: nothing */
     bool perch;                          /* this node holds pecks for others; default: yes… */
     uint32_t perch_mib;                  /* …so many MiB of them, a quarter for one node; 1 to 4096, default 64 */
     struct handler_table handlers;

@@ -219,6 +219,7 @@ static struct transport *transport_new(const struct transport_settings *settings
     fit_to_descriptors(&transport->limits);
     transport->handlers = settings->handlers;
     transport->self = settings->self;
+    transport->fleet = settings->fleet;
     transport->network_size = settings->network.size;
     memcpy(transport->network, settings->network.data, settings->network.size);
     transport->credentials = credentials_new(&settings->static_pair, bytes_of(NULL, 0));

@@ -72,6 +72,7 @@ struct transport_settings {
     const char *const *listen;       /* "host:port", port 0 picks one; at most NODE_ADDRESSES_MAX */
     size_t listen_count;
     struct bytes network;
+    const struct fleet *fleet;       /* borrowed: only its members are linked with; NULL: all are */
     struct id self;
     struct noise_pair static_pair;
     size_t workers;                  /* 1 to 8 */

@@ -22,6 +22,7 @@ static void fill_session_settings(const struct link *link, struct session_settin
     *settings = (struct session_settings){
         .network = bytes_of(transport->network, transport->network_size),
         .self = transport->self,
+        .fleet = transport->fleet,
         .static_pair = link->credentials->pair,
         .introduction = bytes_of(link->credentials->introduction, link->credentials->size),
     };

@@ -179,6 +179,7 @@ struct transport {
     struct transport_limits limits;
     struct transport_handlers handlers;
     struct id self;
+    const struct fleet *fleet;
     size_t network_size;
     uint8_t network[NETWORK_ID_MAX];
     struct workers *workers;

@@ -157,6 +157,8 @@ static void copy_settings(struct agent *agent, const struct agent_settings *sett
                  settings->node_chain.size);
     agent->settings.display_name = arena_copy(memory, settings->display_name);
     agent->settings.software = arena_copy(memory, settings->software);
+    agent->settings.voucher = arena_copy(memory, settings->voucher);
+    agent->settings.voucher_chain = arena_copy(memory, settings->voucher_chain);
     addresses = arena_take(memory, NODE_ADDRESSES_MAX * sizeof *addresses);
     assert(addresses && settings->address_count <= NODE_ADDRESSES_MAX);
     for (size_t i = 0; i < settings->address_count; i++)

@@ -13,6 +13,7 @@
 
 #include "directory.h"
 #include "effect.h"
+#include "fleet.h"
 #include "recordset.h"
 
 struct agent;
@@ -39,6 +40,9 @@ struct agent_settings {
                                               heard another node, see agent_restored.c */
     uint64_t restored_ms;                  /* wall: when a backup was put here; grants that ducklings of this node made
                                               before do not count any more. 0: none was */
+    const struct fleet *fleet;             /* borrowed; NULL: the network is open */
+    struct bytes voucher, voucher_chain;   /* of this node, for a closed fleet (fleet.h); empty: none */
+    uint64_t voucher_not_after_ms;
     bool is_perch;                         /* it holds pecks for nodes that name it */
     struct perch_settings perch;           /* how much */
 };

@@ -316,6 +316,19 @@ void agent_publish(struct agent *agent, const struct statement *statement, const
         *wire = offered.wire;
 }
 
+/* No record outlives the voucher in it. One that is over makes no difference any more. */
+static uint64_t node_life_ms(const struct agent *agent, const struct moment *at)
+{
+    uint64_t until_ms = agent->settings.voucher_not_after_ms, from_ms = at->wall_ms;
+
+    if (agent->last_version.ms >= from_ms)
+        from_ms = agent->last_version.ms + 1;
+    if (agent->settings.voucher.size == 0 || until_ms <= from_ms ||
+        until_ms - from_ms >= RECORD_LIFE_MS)
+        return RECORD_LIFE_MS;
+    return until_ms - from_ms;
+}
+
 void agent_publish_node(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct node_content content = {
@@ -325,9 +338,11 @@ void agent_publish_node(struct agent *agent, const struct moment *at, struct eff
         .display_name = agent->settings.display_name,
         .away = agent->stopping,
         .is_perch = agent->settings.is_perch,
+        .voucher = agent->settings.voucher,
+        .voucher_chain = agent->settings.voucher_chain,
     };
     const struct pre_key *pre_key = prekeys_newest(agent->prekeys);
-    struct statement statement = {.kind = RECORD_NODE};
+    struct statement statement = {.kind = RECORD_NODE, .life_ms = node_life_ms(agent, at)};
     struct bytes wire = {0};
     struct effect *effect;
 

@@ -13,12 +13,24 @@ bool agent_find_node(const struct agent *agent, const struct id *node, struct no
     return packed.data && node_content_parse(packed, memory, content) == RECORD_OK;
 }
 
+/* Of a record that was held before the fleet was closed. One that came since was judged when it came, and no voucher
+ * ends before its record. */
+static bool is_member(const struct agent *agent, const struct id *node,
+                      const struct node_content *content)
+{
+    const struct directory_entry *entry = directory_find(agent->directory, node, RECORD_NODE);
+    struct record record = {.network = agent->settings.network, .owner = *node};
+
+    return !agent->settings.fleet || (entry && fleet_judge(agent->settings.fleet, &record, content,
+                                                           entry->version.ms) == FLEET_MEMBER);
+}
+
 bool agent_find_contact(void *context, const struct id *node, struct gossip_contact *contact)
 {
     struct agent *agent = context;
     struct node_content content;
 
-    if (!agent_find_node(agent, node, &content))
+    if (!agent_find_node(agent, node, &content) || !is_member(agent, node, &content))
         return false;
     contact->address_count = content.address_count;
     memcpy(contact->addresses, content.addresses, sizeof contact->addresses);

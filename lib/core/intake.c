@@ -90,6 +90,8 @@ const char *intake_verdict_text(enum intake_verdict verdict)
         return "the signer's certificates contradict those that are held";
     case INTAKE_RETIRED_KEY:
         return "signed with a key that was retired";
+    case INTAKE_NO_MEMBER:
+        return "of a node that does not belong to this fleet";
     }
     return "";
 }
@@ -121,6 +123,8 @@ const char *intake_verdict_code(enum intake_verdict verdict)
         return "contradicted";
     case INTAKE_RETIRED_KEY:
         return "retired_key";
+    case INTAKE_NO_MEMBER:
+        return "no_member";
     }
     return "";
 }

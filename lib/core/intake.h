@@ -5,6 +5,7 @@
 #ifndef DUCK_CORE_INTAKE_H
 #define DUCK_CORE_INTAKE_H
 
+#include "fleet.h"
 #include "frame.h"
 #include "keyring.h"
 #include "quota.h"
@@ -18,6 +19,7 @@ struct intake_settings {
     struct seen *seen;                              /* NULL: every copy is verified */
     struct seen *held_good;                         /* signatures; NULL: what is asked for twice is verified twice */
     struct quota *news, *asked;                     /* NULL: no limit */
+    const struct fleet *fleet;                      /* whose node records are taken; NULL: all are */
     void (*enter)(void *context), (*leave)(void *context); /* around these; NULL: not shared */
     void *context;
 };
@@ -36,8 +38,9 @@ enum intake_verdict {
     INTAKE_UNKNOWN_SIGNER,   /* no certificates came along, and none are held */
     INTAKE_CONTRADICTED,     /* the signer's chain contradicts the one we hold */
     INTAKE_RETIRED_KEY,      /* its signer had another key by then: see intake.c */
+    INTAKE_NO_MEMBER,        /* a node record of one that does not belong to this closed fleet */
 };
-#define INTAKE_VERDICTS (INTAKE_RETIRED_KEY + 1u)
+#define INTAKE_VERDICTS (INTAKE_NO_MEMBER + 1u)
 
 struct intake *intake_new(const struct intake_settings *settings);
 void intake_free(struct intake *intake); /* NULL is fine */

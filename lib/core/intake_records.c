@@ -100,6 +100,25 @@ static enum intake_verdict check_attestation(const struct record *record, struct
     return INTAKE_TAKEN;
 }
 
+/* Other records need no such look: whoever lives at a node that is none is reached by nobody. */
+static enum intake_verdict check_member(const struct intake *intake, const struct record *record,
+                                        uint64_t wall_ms, struct arena *arena,
+                                        char reason[REASON_SIZE])
+{
+    enum fleet_verdict verdict;
+    struct node_content content;
+
+    if (!intake->settings.fleet || record->kind != RECORD_NODE || record->deleted)
+        return INTAKE_TAKEN;
+    if (node_content_parse(record->content, arena, &content) != RECORD_OK)
+        return INTAKE_BAD_BODY;
+    verdict = fleet_judge(intake->settings.fleet, record, &content, wall_ms);
+    if (verdict == FLEET_MEMBER)
+        return INTAKE_TAKEN;
+    intake_say(reason, "%s", fleet_verdict_text(verdict));
+    return INTAKE_NO_MEMBER;
+}
+
 /* One that does not hold says nothing, and the revocation that it stands in is held all the same: so all
  * nodes hold the same, also those that know nothing of withdrawals. */
 static struct withdrawn read_withdrawn(const struct record *record)
@@ -181,6 +200,8 @@ static enum intake_verdict open_record(struct intake *intake, const Duck__Record
     if (offered->record.kind == RECORD_DUCKLING && signer.kind != IDENTITY_DUCKLING)
         return INTAKE_WRONG_SIGNER;
     verdict = check_attestation(&offered->record, arena, reason);
+    if (verdict == INTAKE_TAKEN)
+        verdict = check_member(intake, &offered->record, wall_ms, arena, reason);
     if (verdict != INTAKE_TAKEN)
         return verdict;
     offered->withdrawn = read_withdrawn(&offered->record);

@@ -236,6 +236,7 @@
 #define REPAIR_REST_MS (SECOND_MS / 2)   /* between two sessions with one neighbour */
 #define REPAIR_FRUITLESS_REST_MIN_MS SECOND_MS    /* after one that brought nothing, doubling … */
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
+#define FLEET_OPERATORS_MAX 8u           /* of a closed fleet: that may vouch for a node */
 #define HEARD_SECOND_MS (2 * SECOND_MS)  /* a node that was away and heard one neighbour waits so long for another one's word … */
 #define HEARD_LATE_MS (10 * SECOND_MS)   /* … (that nobody answers at all is said then) … */
 #define HELD_BACK_MAX 1024u              /* … and keeps so many frames until then … */

@@ -288,6 +288,8 @@ enum record_verdict node_content_parse(struct bytes content, struct arena *arena
     parsed.software = borrowed(message->software);
     parsed.display_name = borrowed(message->display_name);
     parsed.away = message->away;
+    parsed.voucher = borrowed(message->voucher);
+    parsed.voucher_chain = borrowed(message->voucher_chain);
     if (!is_name(parsed.software, 0) || !is_name(parsed.display_name, 0))
         return RECORD_BAD_CONTENT;
     *node = parsed;
@@ -317,6 +319,8 @@ struct bytes node_content_pack(const struct node_content *node, struct arena *ar
     if (node->has_pre_key)
         message.pre_key = lent(bytes_of(node->pre_key, sizeof node->pre_key));
     message.perch = node->is_perch;
+    message.voucher = lent(node->voucher);
+    message.voucher_chain = lent(node->voucher_chain);
     data = arena_take(arena, duck__node_content__get_packed_size(&message) + 1);
     if (!data)
         return bytes_of(NULL, 0);

@@ -45,6 +45,7 @@ struct node_content {
     bool away;              /* stopped on purpose: not here until a newer record says so */
     bool has_pre_key, is_perch;
     uint8_t pre_key[32];    /* see sealed.h */
+    struct bytes voucher, voucher_chain; /* see fleet.h; empty: it shows none */
 };
 
 struct duckling_content {

@@ -262,6 +262,16 @@ static enum session_verdict receive_first(struct session *session, struct bytes 
     return SESSION_TAKEN;
 }
 
+/* Of an introduction that holds. */
+static const char *no_member(const struct session *session, const struct introduction *introduction,
+                             uint64_t wall_ms)
+{
+    enum fleet_verdict verdict = fleet_judge(session->settings.fleet, &introduction->record,
+                                             &introduction->content, wall_ms);
+
+    return verdict == FLEET_MEMBER ? NULL : fleet_verdict_text(verdict);
+}
+
 static enum session_verdict receive_notice(struct session *session, struct bytes body,
                                            uint64_t wall_ms, struct session_output *output)
 {
@@ -278,6 +288,9 @@ static enum session_verdict receive_notice(struct session *session, struct bytes
         return refuse(session, SESSION_WRONG_PEER, "it is this node itself");
     if (session->callee_known && !id_equal(&session->introduction.node, &session->callee))
         return refuse(session, SESSION_WRONG_PEER, "another node answers at this address");
+    if (no_member(session, &session->introduction, wall_ms))
+        return refuse(session, SESSION_PEER_REFUSED,
+                      no_member(session, &session->introduction, wall_ms));
     session->introduced = session->noticed = true;
     session->callee = session->peer;
     memcpy(session->callee_key, session->introduction.content.session_key, NOISE_KEY_SIZE);
@@ -377,6 +390,8 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
         return refuse(session, SESSION_WRONG_PEER, "it names another caller than it proves");
     if (memcmp(introduction->content.session_key, session->handshake.rs, NOISE_KEY_SIZE) != 0)
         return refuse(session, SESSION_PEER_REFUSED, "its record certifies another session key");
+    if (no_member(session, introduction, wall_ms))
+        return refuse(session, SESSION_PEER_REFUSED, no_member(session, introduction, wall_ms));
     session->introduced = true;
     session->peer = caller;
     session->skew_ms = (int64_t)(hello->wall_ms - wall_ms);

@@ -9,6 +9,7 @@
 #ifndef DUCK_CORE_SESSION_H
 #define DUCK_CORE_SESSION_H
 
+#include "fleet.h"
 #include "introduction.h"
 #include "noise.h"
 
@@ -45,6 +46,7 @@ struct session_settings {
     struct noise_pair static_pair;   /* certified by our node record */
     struct bytes introduction;       /* ours, packed; borrowed for the life of the session's handshake */
     uint64_t frames_max;             /* each way; 0: SESSION_FRAMES_MAX */
+    const struct fleet *fleet;       /* borrowed: only its members are taken; NULL: all are */
 };
 
 /* A frame to send; `body` is borrowed until the next call on the session. Empty: nothing. */

@@ -10,7 +10,7 @@
 struct voucher {
     struct bytes network;
     struct id operator_id;
-    struct id subject;      /* a duckling; zero: it is about a domain */
+    struct id subject;      /* a duckling, or a node of a closed fleet; zero: it is about a domain */
     struct bytes domain;    /* empty: it is about a duckling */
     uint64_t issued_ms, not_after_ms; /* Unix time */
 };

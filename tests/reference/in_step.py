@@ -130,7 +130,7 @@ def the_example_has_the_defaults_that_are_built_in():
     defaults = re.sub(r"^#(?!e\.g\.)(?=\w+ =)", "", example(), flags=re.M)
     assert defaults.count("\n") == example().count("\n") and defaults != example()
     assert in_force(defaults) == in_force(""), (in_force(defaults), in_force(""))
-    everything = re.sub(r"^#e\.g\. (?!state_dir|passphrase_file)", "", defaults, flags=re.M)  # which must be there
+    everything = re.sub(r"^#e\.g\. (?!state_dir|passphrase_file|membership_file)", "", defaults, flags=re.M)  # which must be there
     said, refused = in_force(everything.replace("/opt/weather", "/bin/true"))
     assert not refused and "\nargv = /bin/true --units si\n" in said, (said, refused)
 
