@@ -262,7 +262,8 @@ static void find_route(struct exchange *exchange)
     case ROUTE_FOUND:
         break;
     case ROUTE_NO_SUCH_PATH:
-        exchange_say_no(exchange, 404, "no_such_path", NULL, "nothing is served at this path");
+        exchange_say_no(exchange, 404, "no_such_path", NULL,
+                        "nothing is served at this path: /openapi.json has what is");
         break;
     case ROUTE_OTHER_METHOD:
         problem =

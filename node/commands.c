@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,48 +22,13 @@ static const struct command *const groups[] = {
 
 /* Every command takes these. */
 static const struct command_flag common[] = {
-    {"config", "FILE", "read this file instead of the default one"},
-    {"state-dir", "DIR", "the node's state: keys, store, socket"},
-    {"socket", "PATH", "the node's local API"},
+    {"config", "FILE", "read this file instead of"},
+    {"state-dir", "DIR", "the node's state: keys, store, socket; by default"},
+    {"socket", "PATH", "the node's local API; by default ducknode.sock in the state folder"},
     {"json", NULL, "print one JSON document"},
     {"help", NULL, "print this"},
     {NULL, NULL, NULL},
 };
-
-/* ---- help ---- */
-
-static void print_flags(const struct command_flag *flags)
-{
-    for (; flags && flags->name; flags++) {
-        char left[64];
-
-        snprintf(left, sizeof left, "--%s%s%s", flags->name, flags->value ? " " : "",
-                 flags->value ? flags->value : "");
-        printf("  %-26s %s\n", left, flags->what);
-    }
-}
-
-static int help_command(const struct command *command)
-{
-    printf("usage: ducknode %s%s%s [flags]\n\n%s\n\n", command->name,
-           command->arguments[0] ? " " : "", command->arguments, command->what);
-    print_flags(command->flags);
-    print_flags(common);
-    printf("\nexample:\n  %s\n", command->example);
-    return 0;
-}
-
-static int help_all(FILE *file)
-{
-    fprintf(file, "usage: ducknode COMMAND [arguments] [flags]; `ducknode COMMAND --help` tells "
-                  "more\n\n");
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-        for (const struct command *command = groups[i]; command->name; command++)
-            fprintf(file, "  %-12s %s\n", command->name, command->what);
-    return file == stderr ? 2 : 0;
-}
-
-/* ---- reading a command line ---- */
 
 static const struct command *find_command(const char *name)
 {
@@ -75,6 +39,75 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* ---- help ---- */
+
+/* In the order in which a newcomer meets them. */
+static const struct {
+    const char *heading, *names[10];
+} chapters[] = {
+    {"The node", {"init", "run", "status", "doctor", "top", "metrics", "id", "version"}},
+    {"Other nodes", {"peers", "gossip", "join", "leave", "events"}},
+    {"Ducklings", {"hatch", "profile", "directory", "key", "sign"}},
+    {"Pecks",
+     {"peck", "pecks", "inbox", "answer", "cancel", "approve", "deny", "receipt", "audit"}},
+    {"Who may ask what", {"bonds", "bond", "unpeck", "grant", "operator", "lobster"}},
+    {"Keys and backups", {"certificate", "rotate", "revoke", "backup", "restore"}},
+    {"Handlers and the gateway", {"handlers", "run-handlers", "limits", "mail"}},
+};
+
+static void print_flag(const struct command_flag *flag, const char *more)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "--%s%s%s", flag->name, flag->value ? " " : "",
+             flag->value ? flag->value : "");
+    printf("  %-27s  %s%s%s\n", left, flag->what, more[0] ? " " : "", more);
+}
+
+/* With what this user has where nothing is said. */
+static void print_common(void)
+{
+    char file[OPTIONS_PATH_SIZE], folder[OPTIONS_PATH_SIZE], *slash;
+
+    options_default_file(file);
+    duck_default_socket(folder, sizeof folder);
+    slash = strrchr(folder, '/');
+    if (slash)
+        *slash = 0;
+    for (const struct command_flag *flag = common; flag->name; flag++)
+        print_flag(flag, strcmp(flag->name, "config") == 0      ? file
+                         : strcmp(flag->name, "state-dir") == 0 ? folder
+                                                                : "");
+}
+
+static int help_command(const struct command *command)
+{
+    printf("usage: ducknode %s%s%s [flags]\n\n%s\n\n", command->name,
+           command->arguments[0] ? " " : "", command->arguments, command->what);
+    for (const struct command_flag *flag = command->flags; flag && flag->name; flag++)
+        print_flag(flag, "");
+    print_common();
+    printf("\nexample:\n  %s\n", command->example);
+    return 0;
+}
+
+static int help_all(FILE *file)
+{
+    fprintf(file, "usage: ducknode COMMAND [arguments] [flags]\n");
+    for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++) {
+        fprintf(file, "\n%s\n", chapters[i].heading);
+        for (const char *const *name = chapters[i].names; *name; name++)
+            fprintf(file, "  %-12s  %s\n", *name, find_command(*name)->what);
+    }
+    fprintf(file,
+            "\n`ducknode COMMAND --help` tells more. All take --config FILE, and --json for "
+            "programs. Exit "
+            "status:\n0 done, 1 not done (the message says why), 2 the words made no sense.\n");
+    return file == stderr ? 2 : 0;
+}
+
+/* ---- reading a command line ---- */
+
 static const struct command_flag *find_flag(const struct command_flag *flags, const char *name,
                                             size_t size)
 {
@@ -84,22 +117,10 @@ static const struct command_flag *find_flag(const struct command_flag *flags, co
     return NULL;
 }
 
-int misused(const struct command *command, const char *format, ...)
-{
-    va_list arguments;
-
-    fprintf(stderr, "ducknode %s: ", command->name);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, " (see ducknode %s --help)\n", command->name);
-    return 2;
-}
-
-/* "--name", "--name value" or "--name=value". Returns how many words it took; 0: refused. */
+/* "--name", "--name value", "--name=value", or "-h". Returns how many words it took; 0: refused. */
 static int read_flag(struct call *call, char **words)
 {
-    const char *name = words[0] + 2;
+    const char *name = strcmp(words[0], "-h") == 0 ? "help" : words[0] + 2;
     size_t size = strcspn(name, "=");
     const struct command_flag *flag = find_flag(call->command->flags, name, size);
     const char *value = NULL;
@@ -108,7 +129,7 @@ static int read_flag(struct call *call, char **words)
     if (!flag)
         flag = find_flag(common, name, size);
     if (!flag) {
-        misused(call->command, "there is no flag --%.*s", (int)size, name);
+        misused(call, "there is no flag --%.*s", (int)size, name);
         return 0;
     }
     if (flag->value && name[size] == '=') {
@@ -118,12 +139,12 @@ static int read_flag(struct call *call, char **words)
         taken = 2;
     }
     if ((flag->value && !value) || (!flag->value && name[size] == '=')) {
-        misused(call->command, flag->value ? "--%s takes a %s" : "--%s takes no value%s",
-                flag->name, flag->value ? flag->value : "");
+        misused(call, flag->value ? "--%s takes a %s" : "--%s takes no value%s", flag->name,
+                flag->value ? flag->value : "");
         return 0;
     }
     if (call->flag_count == FLAGS_MAX) {
-        misused(call->command, "more than %u flags", FLAGS_MAX);
+        misused(call, "more than %u flags", FLAGS_MAX);
         return 0;
     }
     call->flag_names[call->flag_count] = flag->name;
@@ -140,19 +161,19 @@ static int read_words(struct call *call, char **words)
 
         if (!flags_over && strcmp(*words, "--") == 0) {
             flags_over = true;
-        } else if (!flags_over && strncmp(*words, "--", 2) == 0) {
+        } else if (!flags_over && (strncmp(*words, "--", 2) == 0 || strcmp(*words, "-h") == 0)) {
             taken = read_flag(call, words);
             if (taken == 0)
                 return 2;
         } else if (call->argument_count == call->command->arguments_max) {
-            return misused(call->command, "'%s' is one argument too many", *words);
+            return misused(call, "'%s' is one argument too many", *words);
         } else {
             call->arguments[call->argument_count++] = *words;
         }
         words += taken;
     }
     if (!call_has(call, "help") && call->argument_count < call->command->arguments_min)
-        return misused(call->command, "it takes %s", call->command->arguments);
+        return misused(call, "it takes %s", call->command->arguments);
     return 0;
 }
 
@@ -287,7 +308,7 @@ bool call_number(const struct call *call, const char *name, uint64_t *number)
     *number = strtoull(text, &end, 10);
     if (errno == 0 && end != text && *end == 0 && text[0] != '-')
         return true;
-    misused(call->command, "--%s takes a number, not '%s'", name, text);
+    misused(call, "--%s takes a number, not '%s'", name, text);
     return false;
 }
 
@@ -298,7 +319,7 @@ bool call_seconds(const struct call *call, const char *name, uint64_t *ms)
     if (!call_number(call, name, &seconds))
         return false;
     if (seconds > UINT64_MAX / 1000) {
-        misused(call->command, "--%s is too many seconds", name);
+        misused(call, "--%s is too many seconds", name);
         return false;
     }
     *ms = seconds * 1000;
@@ -314,22 +335,46 @@ bool call_json(const struct call *call, size_t argument, const char **json)
     read = json_loads(*json, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
     json_decref(read);
     if (!read)
-        misused(call->command, "this is no JSON: %s: %s", *json, error.text);
+        misused(call, "this is no JSON: %s: %s", *json, error.text);
     return read != NULL;
+}
+
+static void say_why(const struct call *call, const char *code, const char *format,
+                    va_list arguments)
+{
+    char message[1024];
+
+    vsnprintf(message, sizeof message, format, arguments);
+    if (call_has(call, "json"))
+        print_json(json_pack("{s:s, s:s}", "error", code, "message", message));
+    fprintf(stderr, "ducknode %s: %s", call->command->name, message);
 }
 
 int fail(const struct call *call, const char *code, const char *format, ...)
 {
-    char message[1024];
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    say_why(call, code, format, arguments);
     va_end(arguments);
-    if (call->json)
-        print_json(json_pack("{s:s, s:s}", "error", code, "message", message));
-    fprintf(stderr, "ducknode %s: %s\n", call->command->name, message);
-    return strcmp(code, "usage") == 0 ? 2 : 1;
+    fputc('\n', stderr);
+    return 1;
+}
+
+int misused(const struct call *call, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say_why(call, "usage", format, arguments);
+    va_end(arguments);
+    fprintf(stderr, " (see ducknode %s --help)\n", call->command->name);
+    return 2;
+}
+
+int misused_word(const struct call *call)
+{
+    return misused(call, "it takes %s, not '%s'", call->command->arguments, call->arguments[0]);
 }
 
 void print_json(json_t *document)
@@ -383,129 +428,4 @@ const char *counter_name(const Duck__NamedCounter *counter, char text[COUNTER_NA
     snprintf(text, COUNTER_NAME_SIZE, "%s%s%s%s", counter->name, labelled ? "{" : "",
              counter->label, labelled ? "}" : "");
     return text;
-}
-
-/* ---- messages as JSON ---- */
-
-static bool is_json_field(const char *name)
-{
-    return strcmp(name, "payload") == 0 || strcmp(name, "result") == 0;
-}
-
-static json_t *json_of_bytes(const char *name, struct bytes bytes)
-{
-    char *text;
-    size_t size;
-    json_t *json;
-
-    if (is_json_field(name) && bytes.size > 0) {
-        json = json_loadb((const char *)bytes.data, bytes.size, JSON_DECODE_ANY, NULL);
-        if (json)
-            return json;
-    }
-    if (bytes_are_text(bytes, true))
-        return json_stringn((const char *)bytes.data, bytes.size);
-    size = sodium_base64_encoded_len(bytes.size, sodium_base64_VARIANT_ORIGINAL);
-    text = memory_take(size);
-    sodium_bin2base64(text, size, bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
-    json = json_string(text);
-    memory_give_back(text);
-    return json;
-}
-
-static json_t *json_of_member(const ProtobufCFieldDescriptor *field, const void *member)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_MESSAGE: {
-        const void *message = *(void *const *)member;
-
-        return message ? json_of_message(message) : json_null();
-    }
-    case PROTOBUF_C_TYPE_STRING: {
-        const char *text = *(char *const *)member;
-
-        return json_string(text ? text : "");
-    }
-    case PROTOBUF_C_TYPE_BYTES: {
-        const ProtobufCBinaryData *data = member;
-
-        return json_of_bytes(field->name, bytes_of(data->data, data->len));
-    }
-    case PROTOBUF_C_TYPE_BOOL:
-        return json_boolean(*(const protobuf_c_boolean *)member);
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-        return json_integer((json_int_t) * (const uint64_t *)member);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-        return json_integer((json_int_t) * (const int64_t *)member);
-    case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32:
-        return json_integer(*(const uint32_t *)member);
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_ENUM:
-        return json_integer(*(const int32_t *)member);
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return json_real(*(const double *)member);
-    case PROTOBUF_C_TYPE_FLOAT:
-        return json_real((double)*(const float *)member);
-    }
-    return json_null();
-}
-
-static size_t member_size(const ProtobufCFieldDescriptor *field)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_MESSAGE:
-    case PROTOBUF_C_TYPE_STRING:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_ENUM:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return 4;
-    }
-    return 0;
-}
-
-json_t *json_of_message(const void *message)
-{
-    const ProtobufCMessage *base = message;
-    const uint8_t *bytes = message;
-    json_t *object = json_object();
-
-    for (unsigned i = 0; i < base->descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &base->descriptor->fields[i];
-        const uint8_t *member = bytes + field->offset;
-
-        if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-            size_t count = *(const size_t *)(const void *)(bytes + field->quantifier_offset);
-            const uint8_t *items = *(uint8_t *const *)(const void *)member;
-            json_t *array = json_array();
-
-            for (size_t j = 0; j < count; j++)
-                json_array_append_new(array, json_of_member(field, items + j * member_size(field)));
-            json_object_set_new(object, field->name, array);
-        } else {
-            json_object_set_new(object, field->name, json_of_member(field, member));
-        }
-    }
-    return object;
 }

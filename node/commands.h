@@ -1,8 +1,9 @@
 /* commands: what `ducknode …` can be told, one function for each.
  *
- * All but init, run, run-handlers, backup, restore, id, receipt, certificate, grant, key new, mail, limits and version talk to the running node through libduckclient.
- * Human text goes to standard output, or with --json one JSON document; what is wrong goes to
- * standard error. Exit status: 0 done, 1 not done (the message says why), 2 misused. */
+ * Most talk to the running node through libduckclient. Those that need none: init, run, run-handlers, backup, restore,
+ * id, receipt, certificate, grant, key new, mail, limits, version. Human text goes to standard output, or with --json
+ * one JSON document; what is wrong goes to standard error. Exit status: 0 done, 1 not done (the message says why), 2
+ * misused: the words make no sense. */
 #ifndef DUCK_NODE_COMMANDS_H
 #define DUCK_NODE_COMMANDS_H
 
@@ -52,12 +53,13 @@ bool call_number(const struct call *call, const char *name, uint64_t *number); /
 bool call_seconds(const struct call *call, const char *name, uint64_t *ms);    /* likewise; given in seconds */
 bool call_json(const struct call *call, size_t argument, const char **json);   /* "{}" if not given; false: said why */
 
-/* Says what is wrong with the command line, and where to read on; 2. */
-int misused(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Says what went wrong, with --json as a document; 1, or 2 when the code is "usage": the words make no sense. */
+/* Says why it was not done, with --json as a document too; 1. */
 int fail(const struct call *call, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Says what is wrong with the command line, and where to read on; 2. */
+int misused(const struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int misused_word(const struct call *call); /* its first argument is none of those that its help names; 2 */
+
 void print_json(json_t *document); /* and frees it */
 const char *time_text(uint64_t wall_ms, char text[32]); /* RFC 3339, UTC; "-" for 0 */
 
@@ -104,9 +106,10 @@ const char *counter_name(const struct Duck__NamedCounter *counter, char text[COU
  * why; the exit status. */
 int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZE], size_t *size);
 
-extern const struct command node_commands[], network_commands[], peck_commands[],
-    directory_commands[], bond_commands[], receipt_commands[], audit_commands[], doctor_commands[],
-    top_commands[], operator_commands[], handler_commands[], limits_commands[],
-    event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[], key_commands[], lobster_commands[], backup_commands[]; /* each ends with a NULL name */
+/* Each ends with a NULL name. */
+extern const struct command node_commands[], network_commands[], peck_commands[], directory_commands[], bond_commands[],
+    receipt_commands[], audit_commands[], doctor_commands[], top_commands[], operator_commands[], handler_commands[],
+    limits_commands[], event_commands[], rotate_commands[], certificate_commands[], revoke_commands[], grant_commands[],
+    key_commands[], lobster_commands[], backup_commands[];
 
 #endif

@@ -32,6 +32,15 @@ static const struct command_flag audit_flags[] = {
     {NULL, NULL, NULL},
 };
 
+/* Scopes are parted by line ends, and an entry is one line. */
+static void print_detail(struct bytes detail)
+{
+    printf("  \"");
+    for (size_t i = 0; i < detail.size; i++)
+        putchar(detail.data[i] == '\n' ? ' ' : detail.data[i]);
+    printf("\"");
+}
+
 static void print_entry(const Duck__AuditView *entry)
 {
     char at[32];
@@ -41,7 +50,7 @@ static void print_entry(const Duck__AuditView *entry)
     if (*entry->with)
         printf("  %s with %s", entry->duckling, entry->with);
     if (entry->detail.len > 0)
-        printf("  \"%.*s\"", (int)entry->detail.len, (const char *)entry->detail.data);
+        print_detail(bytes_of(entry->detail.data, entry->detail.len));
     printf("\n");
 }
 
@@ -419,13 +428,13 @@ static int audit(struct call *call)
         return export_log(call);
     if (strcmp(what, "verify") == 0)
         return verify(call);
-    return fail(call, "usage", "it can list, export and verify, not %s", what);
+    return misused_word(call);
 }
 
 const struct command audit_commands[] = {
-    {"audit", "list | export [FILE] | verify [FILE]", 1, 2,
-     "What this node did with pecks and bonds; carried off; checked, by anybody, offline (FILE: an "
-     "export, or a copy of node.db).",
+    {"audit", "list | export [FILE] | verify [EXPORT|node.db]", 1, 2,
+     "What this node did with pecks and bonds: listed, carried off as JSON lines, or verified "
+     "offline, by anybody.",
      audit_flags, "ducknode audit verify audit.jsonl", audit},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

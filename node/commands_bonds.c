@@ -44,8 +44,7 @@ bool call_time(const struct call *call, const char *name, uint64_t *wall_ms)
         *wall_ms = (uint64_t)timegm(&date) * 1000 + part_ms;
         return true;
     }
-    fail(call, "misused", "--%s takes a time as 2026-03-21T10:00:00Z, or +SECONDS, not '%s'", name,
-         text);
+    misused(call, "--%s takes a time as 2026-03-21T10:00:00Z, or +SECONDS, not '%s'", name, text);
     return false;
 }
 
@@ -57,7 +56,7 @@ static bool read_count(const struct call *call, const char *flag, uint64_t max, 
     if (!call_number(call, flag, number))
         return false;
     if (*number > max) {
-        fail(call, "misused", "--%s is at most %" PRIu64 ", or 0 for no limit", flag, max);
+        misused(call, "--%s is at most %" PRIu64 ", or 0 for no limit", flag, max);
         return false;
     }
     *named |= bit;
@@ -228,8 +227,7 @@ static int set(struct call *call)
         scopes[i] = lent(bytes_of_text(names[i]));
     order.scopes = scopes;
     if (order.n_scopes == 0 && !order.not_after_ms && !order.terms_named) {
-        fail(call, "misused", "name what is to change: see ducknode bond --help");
-        return 2;
+        return misused(call, "name what is to change");
     }
     return change(call, &order);
 }
@@ -244,8 +242,7 @@ static int bond(struct call *call)
         return mute(call, true);
     if (strcmp(what, "unmute") == 0)
         return mute(call, false);
-    fail(call, "misused", "a bond can be set, muted or unmuted: see ducknode bond --help");
-    return 2;
+    return misused_word(call);
 }
 
 static int unpeck(struct call *call)

@@ -336,7 +336,7 @@ static int export(struct call *call)
     if (strcmp(format, "jws") == 0)
         return export_jws(call);
     if (strcmp(format, "jwk") != 0 && strcmp(format, "did") != 0 && strcmp(format, "raw") != 0)
-        return misused(call->command, "a format is jwk, did, jws or raw, not %s", format);
+        return misused(call, "a format is jwk, did, jws or raw, not %s", format);
     reply = ask_for(call, &status);
     if (!reply)
         return status;
@@ -361,8 +361,7 @@ static int certificate(struct call *call)
         return show(call);
     if (strcmp(call->arguments[0], "export") == 0)
         return export(call);
-    return misused(call->command, "it can show, issue, export and verify, not %s",
-                   call->arguments[0]);
+    return misused_word(call);
 }
 
 const struct command certificate_commands[] = {

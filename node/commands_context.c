@@ -60,7 +60,7 @@ int context_issue(struct call *call)
     int status;
 
     if (!call_has(call, "context"))
-        return misused(call->command, "--context says what it is called");
+        return misused(call, "--context says what it is called");
     if (!call_time(call, "until", &issue.not_after_ms))
         return 2;
     issue.duckling = (char *)(uintptr_t)call->arguments[1];
@@ -70,7 +70,7 @@ int context_issue(struct call *call)
         scopes[i] = lent(names[i]);
     issue.scopes = scopes;
     if (issue.n_scopes == 0)
-        return misused(call->command, "--scope says what may be pecked under it");
+        return misused(call, "--scope says what may be pecked under it");
     request.order_case = DUCK__REQUEST__ORDER_ISSUE;
     request.issue = &issue;
     reply = ask(call, &request, &status);

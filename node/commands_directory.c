@@ -45,7 +45,7 @@ static int hatch(struct call *call)
             return result;
         order.chain.data = (uint8_t *)(uintptr_t)duck_holder_chain(holder, &order.chain.len);
     } else if (call->argument_count == 0) {
-        return misused(call->command, "what is it called? Or --key-file, of one that has its key");
+        return misused(call, "what is it called? Or --key-file, of one that has its key");
     }
     order.n_capabilities = call_flags(call, "capability", names, CAPABILITIES_MAX);
     for (size_t i = 0; i < order.n_capabilities; i++)

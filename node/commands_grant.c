@@ -35,7 +35,8 @@ static const struct command_flag grant_flags[] = {
     {"block", "BLOCK", "revoke: this one (grt_…; default: the last that --from signed)"},
     {"action", "ACTION", "verify: would it be allowed, as far as the grant says?"},
     {"at", "TIME", "verify: then (default: now)"},
-    {"key", "FILE", "make, narrow: the signer's key, as `grant key` wrote it"},
+    {"key-file", "FILE", "make, narrow: the signer's key, as `grant key` or `key new` wrote it"},
+    {"key", "FILE", "the same, as it was called at first"},
     {"out", "FILE", "where the grant, or the key, is written (a grant: by default printed)"},
     {"passphrase-file", "FILE", "opens node.key"},
     {NULL, NULL, NULL},
@@ -98,16 +99,23 @@ static struct duck_holder *open_hosted(struct call *call, const struct id *duckl
     return holder;
 }
 
-/* NULL: said why. `duckling` NULL: the one of --key. */
+static const char *key_path(const struct call *call)
+{
+    const char *path = call_flag(call, "key-file");
+
+    return path ? path : call_flag(call, "key");
+}
+
+/* NULL: said why. `duckling` NULL: the one of --key-file. */
 static struct duck_holder *open_signer(struct call *call, const char *duckling, int *status)
 {
-    const char *path = call_flag(call, "key"), *problem = "";
+    const char *path = key_path(call), *problem = "";
     struct duck_holder *holder;
     struct id id;
 
     if (!path && (!duckling || !id_parse(ID_DUCKLING, bytes_of_text(duckling), &id))) {
-        *status =
-            fail(call, "malformed", "who signs? --from a duckling (dkl_…) of this node, or --key");
+        *status = fail(call, "malformed",
+                       "who signs? --from a duckling (dkl_…) of this node, or --key-file");
         return NULL;
     }
     if (!path)
@@ -130,8 +138,8 @@ static int write_key(struct call *call)
     struct duck_holder *holder;
     int status = 0;
 
-    if (!duckling || !path || call_has(call, "key"))
-        return fail(call, "usage", "grant key DUCKLING --out FILE");
+    if (!duckling || !path || key_path(call))
+        return misused(call, "key takes DUCKLING and --out FILE");
     holder = open_signer(call, duckling, &status);
     if (!holder)
         return status;
@@ -177,7 +185,7 @@ static struct duck_grant *read_grant(struct call *call, int *status)
 {
     if (call->argument_count > 1)
         return call_grant(call, call->arguments[1], status);
-    *status = fail(call, "usage", "grant %s FILE (-: what is piped in)", call->arguments[0]);
+    *status = misused(call, "%s takes FILE (-: what is piped in)", call->arguments[0]);
     return NULL;
 }
 
@@ -359,7 +367,7 @@ static int narrow(struct call *call)
     if (!grant)
         return status;
     duck_grant_whole(grant, &part);
-    holder = open_signer(call, from || call_has(call, "key") ? from : part.holder, &status);
+    holder = open_signer(call, from || key_path(call) ? from : part.holder, &status);
     if (holder) {
         narrower = duck_grant_narrow(holder, duck_grant_text(grant), &wish, &problem);
         status = narrower ? write_grant(call, narrower) : fail(call, "malformed", "%s", problem);
@@ -556,16 +564,14 @@ static int grant(struct call *call)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(call->arguments[0], words[i].name) == 0)
             return words[i].run(call);
-    return fail(call, "usage", "it can make, narrow, show, verify, key, revoke, list, not %s",
-                call->arguments[0]);
+    return misused_word(call);
 }
 
 const struct command grant_commands[] = {
     {"grant", "make|narrow|show|verify|key|revoke|list [FILE|DUCKLING]", 1, 2,
-     "Let others peck a duckling, as a file that each holder can narrow for the next; only revoke "
-     "and "
-     "list ask a node.",
+     "Let others peck a duckling, by a file that each holder can narrow for the next (only revoke "
+     "and list ask a node).",
      grant_flags,
-     "ducknode grant make --from dkl_… --to dkl_… --scope data.* --further 1 --out leave", grant},
+     "ducknode grant make --from dkl_… --to dkl_… --scope 'data.*' --further 1 --out leave", grant},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

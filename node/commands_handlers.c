@@ -44,7 +44,7 @@ static int check(struct call *call)
     if (call->json)
         print_json(json_pack("{s:I}", "handlers", (json_int_t)table->count));
     else
-        printf("fine: %zu handlers\n", table->count);
+        printf("fine: %zu handler%s\n", table->count, table->count == 1 ? "" : "s");
     return 0;
 }
 
@@ -78,7 +78,7 @@ static int handlers(struct call *call)
         return list(call);
     if (strcmp(what, "check") == 0)
         return check(call);
-    return fail(call, "usage", "handlers: list or check, not %s", what);
+    return misused_word(call);
 }
 
 static int run_handlers(struct call *call)
@@ -103,7 +103,7 @@ static int run_handlers(struct call *call)
 }
 
 const struct command handler_commands[] = {
-    {"handlers", "[list | check]", 0, 1,
+    {"handlers", "[list|check]", 0, 1,
      "The programs and URLs that answer pecks here, and how it goes; or whether they would run.",
      NULL, "ducknode handlers check --config /etc/ducknode/ducknode.conf", handlers},
     {"run-handlers", "", 0, 0,

@@ -73,7 +73,7 @@ static int make_key(struct call *call)
     const char *problem = "";
 
     if (call->argument_count != 2 || !path || !next_path)
-        return misused(call->command, "new takes NAME, --out and --next-out");
+        return misused(call, "new takes NAME, --out and --next-out");
     if (duck_key_make(call->arguments[1], path, next_path, &problem) != 0)
         return fail(call, "key", "%s", problem);
     return say_made(call, path, next_path);
@@ -86,7 +86,7 @@ static int hand_in(struct call *call)
     int status = 0;
 
     if (!call_has(call, "key-file"))
-        return misused(call->command, "hand-in takes --key-file");
+        return misused(call, "hand-in takes --key-file");
     holder = call_holder(call, &status);
     duck = holder ? connect_to(call, &status) : NULL;
     if (duck)
@@ -109,7 +109,7 @@ static int rotate_key(struct call *call)
     int status = 0;
 
     if (!call_has(call, "key-file") || !next || !path || !next_path)
-        return misused(call->command, "rotate takes --key-file, --next, --out and --next-out");
+        return misused(call, "rotate takes --key-file, --next, --out and --next-out");
     holder = call_holder(call, &status);
     if (!holder)
         return status;
@@ -129,7 +129,7 @@ static int export_jws(struct call *call)
     int status = 0;
 
     if (!call_has(call, "key-file"))
-        return misused(call->command, "jws takes --key-file");
+        return misused(call, "jws takes --key-file");
     holder = call_holder(call, &status);
     if (holder && call->json)
         print_json(json_pack("{s:s, s:s}", "format", "jws", "text", duck_key_jws(holder)));
@@ -151,7 +151,7 @@ static int key(struct call *call)
         return hand_in(call);
     if (strcmp(what, "jws") == 0)
         return export_jws(call);
-    return misused(call->command, "it can be told new, rotate, hand-in or jws, not '%s'", what);
+    return misused_word(call);
 }
 
 /* ---- what waits for signatures ---- */
@@ -257,7 +257,7 @@ static int take_signature(struct call *call, const char *id)
 
     if (sodium_base642bin(signature, sizeof signature, text, strlen(text), NULL,
                           &sign.signature.len, NULL, BASE64) != 0)
-        return misused(call->command, "a signature is 64 bytes, in base64");
+        return misused(call, "a signature is 64 bytes, in base64");
     sign.duckling = (char *)(uintptr_t)call->arguments[0];
     sign.id = (char *)(uintptr_t)id;
     sign.signature.data = signature;
@@ -282,9 +282,9 @@ static int sign(struct call *call)
     if (call_has(call, "signature"))
         return call->argument_count == 2 && !signs
                    ? take_signature(call, call->arguments[1])
-                   : misused(call->command, "--signature goes with DUCKLING and ID");
+                   : misused(call, "--signature goes with DUCKLING and ID");
     if (call->argument_count != (signs ? 0 : 1))
-        return misused(call->command, "it takes a DUCKLING, whose list is shown, or --key-file");
+        return misused(call, "it takes a DUCKLING, whose list is shown, or --key-file");
     if (signs && !(holder = call_holder(call, &status)))
         return status;
     duck = connect_to(call, &status);

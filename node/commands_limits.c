@@ -151,7 +151,7 @@ static int show(struct call *call, const struct limits *limits)
 static int set(struct call *call, struct limits *limits)
 {
     if (call->argument_count < 2)
-        return fail(call, "usage", "say what: limits set peck=10/60/300 auth.T1=5 cert=off");
+        return misused(call, "set takes words like peck=10/60/300, auth.T1=5 or cert=off");
     for (size_t i = 1; i < call->argument_count; i++)
         if (!rate_table_set(&limits->in_force, bytes_of_text(call->arguments[i])))
             return fail(call, "malformed", "%s is not understood; write peck=10/60/300",
@@ -182,9 +182,9 @@ static int run(struct call *call)
     int status = 0;
 
     if (strcmp(what, "show") && strcmp(what, "set") && strcmp(what, "reset"))
-        return fail(call, "usage", "it can show, set and reset, not %s", what);
+        return misused_word(call);
     if (!strcmp(what, "show") && call->argument_count > 1)
-        return fail(call, "usage", "it shows all classes: %s is too much", call->arguments[1]);
+        return misused(call, "show takes no word: it shows all classes");
     if (!read_limits(call, &limits) && !resets)
         return 1;
     if (!strcmp(what, "set"))

@@ -74,7 +74,7 @@ static int lobster(struct call *call)
             continue;
         if (call->argument_count < wishes[i].arguments_min ||
             call->argument_count > wishes[i].arguments_max)
-            return misused(call->command, "%s takes %s", what, wishes[i].takes);
+            return misused(call, "%s takes %s", what, wishes[i].takes);
         wish.wish = wishes[i].wish;
         wish.duckling = lent_text(call->argument_count > 1 ? call->arguments[1] : "");
         wish.with = lent_text(call->argument_count > 2 ? call->arguments[2] : "");
@@ -83,8 +83,7 @@ static int lobster(struct call *call)
             return 2;
         return order(call, &wish);
     }
-    return misused(call->command, "it can be told to begin, confirm, break or list, not '%s'",
-                   what);
+    return misused_word(call);
 }
 
 static const struct command_flag lobster_flags[] = {

@@ -86,14 +86,23 @@ static size_t keep_state(Duck__PeerList *list, const char *state)
     return kept;
 }
 
+static bool is_state(const char *state)
+{
+    return !state || strcmp(state, "alive") == 0 || strcmp(state, "suspect") == 0 ||
+           strcmp(state, "dead") == 0 || strcmp(state, "left") == 0;
+}
+
 static int peers(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__PeersQuery query = DUCK__PEERS_QUERY__INIT;
-    const char *node = call_flag(call, "node");
+    const char *node = call_flag(call, "node"), *state = call_flag(call, "state");
     Duck__Reply *reply;
     size_t count, all;
     int result;
+
+    if (!is_state(state))
+        return misused(call, "--state is alive, suspect, dead or left, not '%s'", state);
 
     query.node = (char *)(uintptr_t)(node ? node : "");
     request.order_case = DUCK__REQUEST__ORDER_PEERS;
@@ -102,7 +111,7 @@ static int peers(struct call *call)
     if (!reply)
         return result;
     all = reply->peers->n_peers;
-    count = keep_state(reply->peers, call_flag(call, "state"));
+    count = keep_state(reply->peers, state);
     if (call->json) {
         reply->peers->n_peers = count;
         print_json(json_of_message(reply->peers));
@@ -114,6 +123,8 @@ static int peers(struct call *call)
                "address", "software", "changed", "name");
         for (size_t i = 0; i < count; i++)
             print_peer(reply->peers->peers[i]);
+    } else {
+        printf("none of %zu is %s\n", all, state ? state : "shown");
     }
     duck_reply_free(reply);
     return 0;

@@ -233,7 +233,7 @@ static int init(struct call *call)
         return 0;
     }
     printf("%s  \"%s\" of network %s\n", text, options->name, options->network);
-    printf("keys    %s/node.key, and apart from it node.next.key\n", options->state_dir);
+    printf("keys    %s/node.key\n", options->state_dir);
     if (sealed)
         printf("        sealed with the passphrase\n");
     else
@@ -241,6 +241,10 @@ static int init(struct call *call)
             "        NOT SEALED: whoever reads these files is this node. Keep them from others, "
             "or\n"
             "        begin anew with a passphrase (--passphrase-file, or a systemd credential).\n");
+    printf(
+        "apart   node.next.key and ducklings.next.key beside it take over from keys that were "
+        "stolen.\n"
+        "        The node never needs them: move them where this host and its backups are not.\n");
     printf("next    ducknode run");
     for (size_t i = 0; i < sizeof where / sizeof *where; i++)
         if (call_flag(call, where[i]))
@@ -411,7 +415,8 @@ static int metrics(struct call *call)
     } else {
         const Duck__MetricsCounters *total = reply->metrics->total;
 
-        printf("%u nodes, %" PRIu64 " ducklings, %" PRIu64 " connections, %" PRIu64 " pecks\n",
+        printf("nodes %u, ducklings %" PRIu64 ", connections %" PRIu64 ", pecks %" PRIu64
+               ", of the whole network; of this node:\n",
                reply->metrics->nodes, total->ducklings, total->connections, total->pecks);
         for (size_t i = 0; i < reply->metrics->n_counters; i++)
             printf("%-56s %.0f\n", counter_name(reply->metrics->counters[i], name),

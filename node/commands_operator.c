@@ -296,8 +296,7 @@ static int sign(struct call *call)
     if (!call_number(call, "days", &days))
         return 2;
     if (call->argument_count < 2)
-        return fail(call, "usage",
-                    "sign whom? a duckling, a node of your fleet, or a domain of yours");
+        return misused(call, "sign whom? a duckling, a node of your fleet, or a domain of yours");
     if (!read_subject(call->arguments[1], &voucher))
         return fail(call, "malformed",
                     "'%s' is neither the id of a duckling or a node nor a host name in lower case",
@@ -415,7 +414,7 @@ static int take_back(struct call *call)
 
     if (call->argument_count < 2 ||
         !id_parse(ID_DUCKLING, bytes_of_text(call->arguments[1]), &wish.subject))
-        return fail(call, "usage", "revoke whose vouchers? a duckling's id");
+        return misused(call, "revoke whose vouchers? a duckling's id");
     arena_init(&arena, 4 * PARSE_BUDGET(CHAIN_SIZE_MAX));
     status = open_operator(call, &arena, &opened);
     if (status == 0)
@@ -470,7 +469,7 @@ static int publish(struct call *call)
     int status;
 
     if (call->argument_count < 2)
-        return fail(call, "usage", "publish which file? what operator sign or revoke wrote");
+        return misused(call, "publish which file? what operator sign or revoke wrote");
     parsed = load(call, call->arguments[1]);
     if (!parsed)
         return 1;
@@ -572,8 +571,7 @@ static int trust(struct call *call, bool forget)
     if (id_parse(ID_OPERATOR, bytes_of_text(whom), &id))
         return trust_operator(call, whom, days, forget);
     if (forget || !domain_is_valid(bytes_of_text(whom)))
-        return fail(call, "usage", "whom? an operator's id%s",
-                    forget ? "" : ", or the domain of one");
+        return misused(call, "whom? an operator's id%s", forget ? "" : ", or the domain of one");
     document = call_has(call, "file") ? load(call, call_flag(call, "file")) : fetch(call, whom);
     if (!document)
         return 1;
@@ -630,8 +628,7 @@ static int run(struct call *call)
         return trust(call, true);
     if (strcmp(what, "list") == 0)
         return list(call);
-    return fail(call, "usage",
-                "it can init, sign, revoke, publish, trust, distrust and list, not %s", what);
+    return misused_word(call);
 }
 
 static const struct command_flag flags[] = {

@@ -36,7 +36,8 @@ static void print_peck(const Duck__PeckView *peck)
 
     printf("%s  %-9s %s %s -> %s\n", peck->peck_id, peck->state, peck->box == 1 ? "in " : "out",
            peck->from, peck->to);
-    printf("  %-9s %s\n", "created", time_text(peck->created_ms, created));
+    if (peck->created_ms) /* who answers one is not told again when it was made */
+        printf("  %-9s %s\n", "created", time_text(peck->created_ms, created));
     print_bytes("action", &peck->action);
     print_bytes("payload", &peck->payload);
     for (size_t i = 0; i < peck->n_scopes; i++)
@@ -321,9 +322,9 @@ static int peck(struct call *call)
         !call_json(call, 1, &payload))
         return 2;
     if (!call_has(call, "from") && !call_has(call, "key-file"))
-        return misused(call->command, "--from says who sends");
+        return misused(call, "--from says who sends");
     if (call_has(call, "expires-in") && expires_ms == 0)
-        return misused(call->command, "--expires-in is at least 1");
+        return misused(call, "--expires-in is at least 1");
     send.n_scopes = call_flags(call, "bond", names, SCOPES_MAX);
     for (size_t i = 0; i < send.n_scopes; i++)
         scopes[i] = lent_bytes(names[i]);
@@ -383,7 +384,7 @@ static int pecks(struct call *call)
     }
     query.duckling = lent_text(call_flag(call, "duckling"));
     if (box && strcmp(box, "in") != 0 && strcmp(box, "out") != 0)
-        return misused(call->command, "--box is in or out, not '%s'", box);
+        return misused(call, "--box is in or out, not '%s'", box);
     query.box = !box ? 0 : strcmp(box, "in") == 0 ? 1 : 2;
     query.n_states = call_flags(call, "state", states, SCOPES_MAX);
     query.states = (char **)(uintptr_t)states;

@@ -104,12 +104,13 @@ static int verify(struct call *call)
     int status;
 
     if (strcmp(call->arguments[0], "verify") != 0)
-        return fail(call, "usage", "it can verify, not %s", call->arguments[0]);
+        return misused_word(call);
     if (!identity_self_test())
         return fail(call, "crypto", "this libsodium judges signatures otherwise than the network");
     document = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!document)
-        return fail(call, "malformed", "%s: %s", path, error.text);
+        return fail(call, "malformed", "%s%s%s", strstr(error.text, path) ? "" : path,
+                    strstr(error.text, path) ? "" : ": ", error.text);
     arena_init(&arena, 32 * FILE_MAX);
     envelope = decode(document, "envelope", &arena);
     chain_wire = decode(document, "chain", &arena);

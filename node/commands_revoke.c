@@ -29,7 +29,7 @@ static const char *read_id(const struct call *call, int *status)
         if (call->argument_count == 1 || (strcmp(call->arguments[0], kinds[i].word) == 0 &&
                                           strncmp(id, kinds[i].prefix, 4) == 0))
             return id;
-    *status = misused(call->command, "%s is no %s", id, call->arguments[0]);
+    *status = misused(call, "%s is no %s", id, call->arguments[0]);
     return NULL;
 }
 
@@ -82,7 +82,7 @@ static int revoke(struct call *call)
     int status = 0;
 
     if (!call_has(call, "for-good"))
-        return misused(call->command, "a revocation cannot be taken back: say so by --for-good");
+        return misused(call, "a revocation cannot be taken back: say so by --for-good");
     id = read_id(call, &status);
     if (!id)
         return status;
@@ -91,7 +91,7 @@ static int revoke(struct call *call)
     if (!call_has(call, "by-next-key"))
         return order(call, &revoke);
     if (strncmp(id, "dkl_", 4) != 0)
-        return misused(call->command, "the next key is a duckling's: name that");
+        return misused(call, "the next key is a duckling's: name that");
     return by_next_key(call, &revoke);
 }
 

@@ -43,6 +43,12 @@ static const char *next_folder(const struct call *call)
     return folder ? folder : call->options.state_dir;
 }
 
+static int no_next_key(const struct call *call, const char *name, int fault)
+{
+    return fail(call, "key", "%s in %s: %s%s", name, next_folder(call), fault_text(fault),
+                call_has(call, "next-key-dir") ? "" : " (--next-key-dir says where it was taken)");
+}
+
 static int read_passphrases(const struct call *call, struct rotation *rotation)
 {
     const char *file = call_flag(call, "next-passphrase-file");
@@ -118,7 +124,7 @@ static int open_sealed(struct call *call, struct rotation *rotation, struct byte
                                                      seal_public, rotation->seal_secret);
 
     if (fault)
-        return fail(call, "key", "ducklings.next.key in %s: %s", folder, fault_text(fault));
+        return no_next_key(call, "ducklings.next.key", fault);
     if (sealed.size > 0 && (sealed.size != SEALED_NEXT_SIZE ||
                             crypto_box_seal_open(rotation->seed, sealed.data, sealed.size,
                                                  seal_public, rotation->seal_secret) != 0))
@@ -228,8 +234,10 @@ static enum found_next find_next(struct call *call, struct rotation *rotation,
         if (!fault)
             return NEXT_WAS_LEFT;
     }
-    *status = fail(call, "key", "node.next.key in %s: %s", folder,
-                   fault ? fault_text(fault) : "not the key that the last certificate promises");
+    *status = fault ? no_next_key(call, "node.next.key", fault)
+                    : fail(call, "key",
+                           "node.next.key in %s is not the key that the last certificate promises",
+                           folder);
     return NEXT_FAILED;
 }
 

@@ -106,6 +106,8 @@ struct told {
     enum peck_state state;
     struct id waits_for; /* a signature; zero: none */
     struct bytes action, thread, message, trace, result, problem;
+    const struct bytes *scopes;
+    size_t scope_count;
     char *refusal;
     uint64_t created_ms, changed_ms, expires_in_ms, retry_after_ms, charged;
     struct told_receipt {

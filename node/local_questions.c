@@ -52,8 +52,7 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
 {
     if (!*text || id_parse(kind, bytes_of_text(text), id))
         return true;
-    local_problem(view, reply, REFUSAL_MALFORMED, "this is no id of the kind that belongs here",
-                  field);
+    local_problem(view, reply, REFUSAL_MALFORMED, id_form(kind), field);
     return false;
 }
 

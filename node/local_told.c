@@ -10,6 +10,16 @@
 
 /* ---- what an order's answer will need ---- */
 
+static const struct bytes *keep_scopes(struct arena *memory, const struct bytes *scopes,
+                                       size_t count)
+{
+    struct bytes *kept = arena_take(memory, count * sizeof *kept);
+
+    for (size_t i = 0; i < count; i++)
+        kept[i] = arena_copy(memory, scopes[i]);
+    return kept;
+}
+
 static void note_send(struct told *told, const struct order *order, struct arena *memory)
 {
     told->box = BOX_OUT;
@@ -24,16 +34,8 @@ static void note_send(struct told *told, const struct order *order, struct arena
     told->thread = arena_copy(memory, order->send.thread);
     told->message = arena_copy(memory, order->send.message);
     told->trace = arena_copy(memory, order->send.trace);
-}
-
-static const struct bytes *keep_scopes(struct arena *memory, const struct bytes *scopes,
-                                       size_t count)
-{
-    struct bytes *kept = arena_take(memory, count * sizeof *kept);
-
-    for (size_t i = 0; i < count; i++)
-        kept[i] = arena_copy(memory, scopes[i]);
-    return kept;
+    told->scopes = keep_scopes(memory, order->send.scopes, order->send.scope_count);
+    told->scope_count = order->send.scope_count;
 }
 
 static void keep_filter(struct request *request, const struct tray_filter *filter)
@@ -82,6 +84,13 @@ static ProtobufCBinaryData bytes_for(struct bytes bytes)
     return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
 }
 
+static size_t compose_scopes(const struct told *told, ProtobufCBinaryData scopes[PECK_SCOPES_MAX])
+{
+    for (size_t i = 0; i < told->scope_count; i++)
+        scopes[i] = bytes_for(told->scopes[i]);
+    return told->scope_count;
+}
+
 static void compose_receipt(const struct told_receipt *told, const struct id *target,
                             Duck__ReceiptView *view, char signer[ID_TEXT_SIZE])
 {
@@ -102,6 +111,7 @@ void local_answer_told(struct request *request)
     char peck[ID_TEXT_SIZE], from[ID_TEXT_SIZE], to[ID_TEXT_SIZE], reply_to[ID_TEXT_SIZE];
     char signers[2][ID_TEXT_SIZE], bond[ID_TEXT_SIZE], waits_for[ID_TEXT_SIZE];
     Duck__ReceiptView receipts[2], *receipt_list[2] = {&receipts[0], &receipts[1]};
+    ProtobufCBinaryData scopes[PECK_SCOPES_MAX];
     Duck__PeckView view = DUCK__PECK_VIEW__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
 
@@ -119,6 +129,8 @@ void local_answer_told(struct request *request)
     view.action = bytes_for(told->action);
     view.message = bytes_for(told->message);
     view.thread = bytes_for(told->thread);
+    view.scopes = scopes;
+    view.n_scopes = compose_scopes(told, scopes);
     view.trace = bytes_for(told->trace);
     view.state = (char *)peck_state_name(told->state);
     view.created_ms = told->created_ms;

@@ -194,7 +194,10 @@ static bool read_states(struct local_view *view, const Duck__PecksQuery *query,
         enum peck_state state;
 
         if (!peck_state_parse(bytes_of_text(query->states[i]), &state)) {
-            local_problem(view, reply, REFUSAL_MALFORMED, "there is no such state", "states");
+            local_problem(view, reply, REFUSAL_MALFORMED,
+                          "a state is queued, sent, taken, pending, approved, denied, answered, "
+                          "failed, expired or cancelled",
+                          "states");
             return false;
         }
         filter->states |= 1u << state;

@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct duck;
 struct duck_answer;
 
@@ -235,5 +239,9 @@ void duck_reply_free(struct Duck__Reply *reply);
 /* Events as they come (each holds an EventView); `seen` returns false to end it. The number names it for duck_unfollow. */
 uint64_t duck_call_follow(struct duck *duck, const char *duckling, bool directory, bool (*seen)(void *context, const struct Duck__Reply *event), void *context);
 void duck_unfollow(struct duck *duck, uint64_t follow); /* after it `seen` is not called any more */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -194,7 +194,7 @@ bool duck_grant_allows(const struct duck_grant *grant, const char *from, const c
 
     if (!id_parse(ID_DUCKLING, bytes_of_text(from), &use.from) ||
         !id_parse(ID_DUCKLING, bytes_of_text(to), &use.to)) {
-        say(problem, "an id of a duckling is \"dkl_\" and 32 characters");
+        say(problem, id_form(ID_DUCKLING));
         return false;
     }
     verdict = grant_allows(&grant->grant, &use);
@@ -210,7 +210,7 @@ static const char *read_wish(const struct duck_holder *issuer, const struct duck
                              struct grant_wish *made)
 {
     if (!wish->holder || !id_parse(ID_DUCKLING, bytes_of_text(wish->holder), &made->holder))
-        return "who may use it? an id of a duckling is \"dkl_\" and 32 characters";
+        return "who may use it? a duckling's id is dkl_ and 32 characters";
     if (wish->scope_count > GRANT_SCOPES_MAX)
         return grant_verdict_text(GRANT_BAD_SCOPE);
     for (size_t i = 0; i < wish->scope_count; i++)

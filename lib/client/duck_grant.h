@@ -21,6 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define DUCK_GRANT_TEXT_MAX 8192u
 #define DUCK_SEED_SIZE 32u
 
@@ -93,5 +97,9 @@ struct duck_grant_part {
 bool duck_grant_block(const struct duck_grant *grant, size_t number, struct duck_grant_part *part);
 /* What all blocks together allow. */
 void duck_grant_whole(const struct duck_grant *grant, struct duck_grant_part *part);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -19,6 +19,10 @@
 #include "duck_client.h"
 #include "duck_grant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Makes a key, the one that will follow it, and the certificate that makes the duckling: `path` is then as
  * duck_holder_open reads it, `next_path` has the next key and belongs where `path` is not. Both are new, 0600.
  * 0, or -1 and neither is there. */
@@ -72,5 +76,9 @@ const char *duck_waits_for(const struct duck_answer *answer);
 struct duck_answer *duck_sign(struct duck *duck, const struct duck_holder *holder, const struct duck_wanted *wanted);
 /* All that waits now. How many that were; -1: `*problem`, and what was signed before stays so. */
 int duck_sign_all(struct duck *duck, const struct duck_holder *holder, const char **problem);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

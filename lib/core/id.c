@@ -77,6 +77,29 @@ bool id_parse(enum id_kind kind, struct bytes text, struct id *id)
     return true;
 }
 
+const char *id_form(enum id_kind kind)
+{
+    switch (kind) {
+    case ID_DUCKLING:
+        return "a duckling's id is dkl_ and 32 characters";
+    case ID_NODE:
+        return "a node's id is nod_ and 32 characters";
+    case ID_PECK:
+        return "a peck's id is pck_ and 32 characters";
+    case ID_CERTIFICATE:
+        return "a certificate's id is crt_ and 32 characters";
+    case ID_BOND:
+        return "a bond's id is bnd_ and 32 characters";
+    case ID_OPERATOR:
+        return "an operator's id is opr_ and 32 characters";
+    case ID_GRANT:
+        return "the id of a grant's block is grt_ and 32 characters";
+    case ID_WANTED:
+        return "what waits for a signature has an id of sig_ and 32 characters";
+    }
+    return "";
+}
+
 /* ---- base32 ---- */
 
 size_t base32_text_size(size_t size)

@@ -45,6 +45,7 @@ const char *id_text(enum id_kind kind, const struct id *id, char text[ID_TEXT_SI
 
 /* Reads what id_text wrote; anything else, upper case and stray bits included, is refused. */
 bool id_parse(enum id_kind kind, struct bytes text, struct id *id);
+const char *id_form(enum id_kind kind); /* for people whose id was refused: "a peck's id is pck_ and 32 characters" */
 
 /* RFC 4648, section 6, lower case, no padding. `text` needs base32_text_size(size) bytes. Decoding
  * refuses lengths that no encoder makes, upper case and non-zero spare bits. */

@@ -1,10 +1,13 @@
 """What is typed is taken at its word or refused, with the exit status that commands.h promises."""
 
+import glob
+import json
 import os
+import re
 import subprocess
 import tempfile
 
-from pond import BIN, Pond, run
+from pond import BIN, SOURCE, Pond, run
 
 
 def duck(*words):
@@ -88,9 +91,42 @@ def help_is_given_where_it_is_asked_for():
     for words in (("--help",), ("-h",), ("help",)):
         assert duck(*words)[:2] == duck("--help")[:2], words
     assert duck("help", "init") == duck("init", "--help")
+    for words in (("init", "-h"), ("grant", "show", "-h")):
+        assert duck(*words) == duck(words[0], "--help"), words
     for words in (("frob",), ("help", "frob")):
         code, said, error = duck(*words)
         assert (code, said) == (2, "") and error.count("\n") == 1 and "frob" in error, error
+
+
+def each_command_stands_in_one_chapter_of_the_help():
+    commands = []
+    for path in glob.glob(os.path.join(SOURCE, "node", "commands_*.c")):
+        with open(path, encoding="utf-8") as file:
+            commands += re.findall(r'^    \{"([a-z-]+)",\s+"[^"]*"(?:\s+"[^"]*")*,\s+\d+,\s+\w+,', file.read(), re.M)
+    listed = re.findall(r"^  ([a-z-]+)  ", duck("--help")[1], re.M)
+    assert len(commands) > 40 and sorted(commands) == sorted(listed), set(commands) ^ set(listed)
+
+
+def help_says_what_is_read_where_nothing_is_said():
+    said = subprocess.run([os.path.join(BIN, "ducknode"), "status", "--help"], capture_output=True, text=True,
+                          env={"XDG_CONFIG_HOME": "/srv/c", "XDG_STATE_HOME": "/srv/s", "HOME": "/srv/h"}).stdout
+    config, state = ("/etc", "/var/lib") if os.geteuid() == 0 else ("/srv/c", "/srv/s")
+    assert f"instead of {config}/ducknode/ducknode.conf\n" in said, said
+    assert f"by default {state}/ducknode\n" in said, said
+
+
+def a_bond_request_shows_its_scopes_from_the_first_answer_on():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        ones = [alice.json("hatch", name)["duckling_id"] for name in ("One", "Two")]
+        words = ("peck", ones[1], "--from", ones[0], "--bond", "data.read", "--bond", "time.*")
+        sent = alice.json(*words, "--wait", "0")
+        assert sent["scopes"] == ["data.read", "time.*"], sent
+        assert alice.json("pecks", sent["peck_id"])["scopes"] == sent["scopes"]
+        alice.command("approve", sent["peck_id"])
+        entries = alice.command("audit", "list").stdout.splitlines()
+        assert all(re.match(r" *\d+  20", entry) for entry in entries), entries
+        assert any("data.read time.*" in entry for entry in entries), entries
 
 
 def what_makes_no_sense_is_refused_and_not_read_as_something_else():
@@ -104,6 +140,7 @@ def what_makes_no_sense_is_refused_and_not_read_as_something_else():
             assert (done.returncode, why in done.stderr) == (2, True), (words, done)
 
         misused("--box is in or out", "pecks", "--box", "frob")
+        misused("--state is alive", "peers", "--state", "frob")
         misused("no JSON", "peck", ones[1], '{"city":', "--from", ones[0])
         misused("no JSON", "peck", ones[1], '{"a": 1, "a": 2}', "--from", ones[0])
         misused("--from", *send[:3])
@@ -135,6 +172,8 @@ def words_that_no_command_knows_are_misuse_and_no_failure():
             for as_json in ((), ("--json",)):
                 done = alice.command(*words, *as_json, check=False)
                 assert done.returncode == 2 and done.stderr.startswith("ducknode " + words[0]), (words, done)
+                assert f"(see ducknode {words[0]} --help)\n" in done.stderr, (words, done)
+                assert not as_json or json.loads(done.stdout)["error"] == "usage", (words, done)
 
 
 def a_file_that_may_not_grow_does_not_kill_the_node():
@@ -150,7 +189,8 @@ def a_file_that_may_not_grow_does_not_kill_the_node():
 run(a_node_stays_in_the_network_that_it_was_made_for, init_says_how_this_very_node_is_run,
     a_state_folder_that_others_may_look_into_is_refused_with_what_helps,
     a_passphrase_file_that_cannot_be_read_is_named,
-    an_init_that_fails_leaves_no_half_of_a_node, help_is_given_where_it_is_asked_for,
+    an_init_that_fails_leaves_no_half_of_a_node, help_is_given_where_it_is_asked_for, each_command_stands_in_one_chapter_of_the_help,
+    help_says_what_is_read_where_nothing_is_said, a_bond_request_shows_its_scopes_from_the_first_answer_on,
     what_makes_no_sense_is_refused_and_not_read_as_something_else,
     words_that_no_command_knows_are_misuse_and_no_failure,
     a_file_that_may_not_grow_does_not_kill_the_node)
