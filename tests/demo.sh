@@ -45,7 +45,7 @@ call() { # METHOD URL [KEY] [JSON]
   show "$shown" >&2
   curl --fail-with-body "${arguments[@]}" | tee "$pond/answer" | jq -c 'if type == "object" then
     del(.receipts, .certificate, .chain) | with_entries(if .key == "beak_key" then .value |= .[0:10] + "…" else . end)
-    else . end' | cut -c 1-400 | sed 's/^/  /' >&2
+    else . end' | sed -E 's/^(.{400}).+/\1…/; s/^/  /' >&2
   cat "$pond/answer"
 }
 
@@ -157,6 +157,7 @@ call GET "$(url carol)/beak/metrics" > /dev/null
 
 say "Done in $((($(date +%s%N) - began) / 1000000)) ms: $asker_id asked, $oracle_id answered, and both can prove it."
 if [ "$keep" = --keep ]; then
+  trap 'exit 0' INT TERM # the way it ends, and no failure
   printf '\nThe nodes stay up until you press Ctrl-C:\n'
   for name in alice bob carol; do printf '  %-6s %s/beak/   (ducknode … --config %s)\n' "$name" "$(url "$name")" "$pond/$name.ini"; done
   wait "${nodes[@]}"

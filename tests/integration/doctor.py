@@ -41,7 +41,13 @@ def each_thing_that_is_wrong_is_named():
         os.chmod(next_key, 0o640)
         assert set(examine(alice)[0]) == {"next key"}
         os.chmod(next_key, 0o600)
-        assert not examine(alice)[0]
+        wrong, all_checks = examine(alice)
+        assert not wrong and all_checks["next key"]["result"] == "warn", all_checks
+        assert "node.next.key and ducklings.next.key beside" in all_checks["next key"]["found"], all_checks
+        os.unlink(next_key)
+        assert "ducklings.next.key beside" in examine(alice)[1]["next key"]["found"]
+        os.unlink(os.path.join(state, "ducklings.next.key"))
+        assert "next key" not in examine(alice)[1]
 
         pond.bob.kill()
         until("bob found dead", lambda: examine(alice)[1]["peers"]["result"] == "fail")

@@ -46,6 +46,9 @@ def arg(flag: str, help: str | None = None, **how: Any) -> Argument:
     return Argument(flag, {"help": help, **how})
 
 
+EVENTS = "hatch, cert_issued, peck, peck_answered, bond, unpeck, tier_change, key_rotated, revoked, lobster"
+
+
 def json_value(text: str) -> Any:
     try:
         return json.loads(sys.stdin.read() if text == "-" else text)
@@ -251,15 +254,15 @@ COMMANDS = {
     "status": Command("system_status", "how its parts are"),
     "metrics": Command("metrics", "the counters of the network"),
     "events": Command("events", "what happens, as it happens",
-                      (arg("events", nargs="*"), arg("--after", "the id of an event"))),
+                      (arg("events", f"of {EVENTS} (default: all)", nargs="*"), arg("--after", "the id of an event"))),
     "audit": Command("audit", "one's entries of the node's log", (
         arg("--kind"), arg("--subject", "a peck or a bond"), arg("--since", "RFC 3339, UTC"),
         arg("--until", "RFC 3339, UTC"), LIMIT)),
     "webhooks": Command("webhooks", "where one's events are delivered"),
     "webhook-add": Command("add_webhook", "deliver them to a URL; shows its secret, this once", (
-        arg("url"), arg("events", nargs="+"), FILTER)),
+        arg("url"), arg("events", f"of {EVENTS}", nargs="+"), FILTER)),
     "webhook": Command("change_webhook", "change one", (
-        WEBHOOK, arg("--url"), arg("--event", "may be repeated", action="append", dest="events"),
+        WEBHOOK, arg("--url"), arg("--event", f"of {EVENTS}; may be repeated", action="append", dest="events"),
         FILTER, arg("--enabled", type=yes_or_no, metavar="YES|NO"))),
     "webhook-drop": Command("drop_webhook", "deliver nothing more", (WEBHOOK,)),
     "webhook-test": Command("test_webhook", "send a sample", (WEBHOOK, arg("--event"))),

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml  # type: ignore[import]
 
-from spaceduck import Duck
+from spaceduck import Duck, cli
 from spaceduck.operations import OPERATIONS
 
 REFERENCE = yaml.safe_load((pathlib.Path(__file__).parents[3] / "openapi.yaml").read_text())
@@ -80,3 +80,7 @@ def test_keys_and_acting_ducklings_are_where_the_reference_has_them() -> None:
                  for each in wanted.get("parameters", [])}
         assert operation.has_key == (("Idempotency-Key", "header") in named), name
         assert operation.is_acting == (("duckling_id", "query") in named), name
+
+
+def test_the_command_names_the_events_that_there_are() -> None:
+    assert cli.EVENTS.split(", ") == REFERENCE["components"]["schemas"]["EventName"]["enum"]
