@@ -1,5 +1,5 @@
 /* The agent is ten parts that share one state: the directory (agent_directory.c), links
- * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c), answers that come
+ * (agent_links.c), orders from this host (agent_orders.c), pecks (agent_pecks.c, agent_arrivals.c), answers that come
  * in parts (agent_partials.c), the ends of bonds (agent_bonds.c) and their limits (agent_limits.c), pecks for who is
  * away (agent_away.c), what is held here for others (agent_perch.c), lobster binds (agent_lobster.c). A turn:
  *

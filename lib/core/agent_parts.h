@@ -571,14 +571,19 @@ bool agent_is_revoked(const struct agent *agent, const struct id *identity);
 /* ---- agent_pecks.c ---- */
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                      struct effects *effects, struct order_refusal *refusal);
-/* An EVENT_PECK of a peck that is not known here. False: it was refused, but may be taken later. */
-bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
+/* The EFFECT_KEEP_PECK of it, but for what only its side knows: thread, wire, chain, context, idempotency key. */
+struct effect *agent_keep_peck(struct effects *effects, enum box box, const struct peck *peck,
+                               enum peck_state state, uint64_t at_ms);
 void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
                         const struct id *with, const struct id *peck, enum peck_state state,
                         uint64_t at_ms);
 void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
                       struct effects *effects); /* for its agent, again */
+
+/* ---- agent_arrivals.c ---- */
+/* An EVENT_PECK of a peck that is not known here. False: it was refused, but may be taken later. */
+bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects);
 
 /* ---- agent_resend.c ---- */
 void agent_resend_and_expire(struct agent *agent, const struct moment *at,

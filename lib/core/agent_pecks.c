@@ -1,13 +1,6 @@
-/* Pecks: out of this node, and into it.
- *
- * A peck goes out: agent_send_peck packs it, agent_sign_pecks signs all of the turn and sends. It
- * comes in: agent_receive_peck judges it (default deny), the store keeps it, and the `taken`
- * receipt that agent_sign_receipts makes (agent_receipts.c) leaves only after that commit. */
+/* Pecks out of this node: agent_send_peck judges and packs one, agent_sign_pecks signs all of the turn and sends.
+ * What comes in: agent_arrivals.c. */
 #include "agent_parts.h"
-#include "tier.h"
-
-#include <assert.h>
-#include <stdio.h>
 
 void agent_tell_changed(struct effects *effects, enum box box, const struct id *duckling,
                         const struct id *with, const struct id *peck, enum peck_state state,
@@ -32,7 +25,27 @@ void agent_tell_ready(const struct tray_entry *entry, const struct moment *at,
     effects->list[effects->count - 1].changed.action = arena_copy(&effects->arena, entry->action);
 }
 
-/* ---- out ---- */
+struct effect *agent_keep_peck(struct effects *effects, enum box box, const struct peck *peck,
+                               enum peck_state state, uint64_t at_ms)
+{
+    struct effect *effect = effects_add(effects, EFFECT_KEEP_PECK);
+
+    effect->peck.box = box;
+    effect->peck.id = peck->id;
+    effect->peck.hash = peck->hash;
+    effect->peck.from = peck->from;
+    effect->peck.to = peck->to;
+    effect->peck.kind = peck->kind;
+    effect->peck.state = state;
+    effect->peck.created_ms = peck->created_ms;
+    effect->peck.expires_ms = peck->expires_ms;
+    effect->peck.at_ms = at_ms;
+    effect->peck.action = peck->action;
+    effect->peck.named_thread = peck->thread;
+    return effect;
+}
+
+/* ---- an order becomes a peck ---- */
 
 static enum refusal_code judge_target(const struct agent *agent, const struct peck *peck,
                                       const struct moment *at, struct arena *arena,
@@ -179,78 +192,88 @@ static enum peck_verdict make(struct agent *agent, const struct order *order,
     return peck_pack(peck, &effects->arena, body);
 }
 
+/* May it be sent at all, as far as this node can tell? */
+static bool judge(struct agent *agent, const struct order *order, const struct peck *peck,
+                  const struct duckling *from, const struct moment *at, struct effects *effects,
+                  struct order_refusal *refusal)
+{
+    if (!agent_judge_made(agent, order, from, at, refusal))
+        return false;
+    refusal->code =
+        judge_target(agent, peck, at, &effects->arena, &refusal->message, &refusal->field);
+    if (refusal->code == REFUSAL_NONE)
+        refusal->code = judge_own_grant(agent, order, at, &refusal->message, &refusal->field);
+    return refusal->code == REFUSAL_NONE;
+}
+
+static bool queue(struct agent *agent, const struct unsigned_peck *unsigned_peck,
+                  const struct moment *at, struct order_refusal *refusal)
+{
+    const struct peck *peck = &unsigned_peck->peck;
+    struct outbox_entry entry = {
+        .peck = peck->id,
+        .hash = peck->hash,
+        .from = peck->from,
+        .to = peck->to,
+        .kind = peck->kind,
+        .state = PECK_QUEUED,
+        .bond = covering_bond(agent, peck, at),
+        .expires_ms = peck->expires_ms,
+        .next_send_ms = MOMENT_NEVER, /* the turn's end sends it */
+        .conversation = outbox_conversation(&peck->from, &peck->to, unsigned_peck->thread),
+    };
+
+    if (unsigned_peck->under)
+        entry.context = unsigned_peck->under->context.carrier;
+    if (outbox_add(agent->outbox, &entry))
+        return true;
+    refusal->message = "too many pecks of this node await their receipts";
+    refusal->code = REFUSAL_BUSY;
+    return false;
+}
+
 void agent_send_peck(struct agent *agent, const struct order *order, const struct moment *at,
                      struct effects *effects, struct order_refusal *refusal)
 {
-    struct duckling *from = agent_hosted(agent, &order->send.from);
-    struct unsigned_peck *unsigned_peck;
-    const struct unsigned_peck *earlier;
-    struct peck peck = order->send;
-    struct bytes thread = agent_thread_of(&peck, order->held.thread);
-    struct outbox_entry entry = {0};
-    const struct held_context *under;
+    struct unsigned_peck sent = {.peck = order->send,
+                                 .from = agent_hosted(agent, &order->send.from),
+                                 .ticket = order->ticket,
+                                 .thread = agent_thread_of(&order->send, order->held.thread),
+                                 .rank = order->rank,
+                                 .grant = order->grant};
+    const struct unsigned_peck *earlier = find_in_turn(agent, &sent.peck);
     enum peck_verdict verdict;
-    struct bytes body;
 
-    earlier = find_in_turn(agent, &peck);
     if (earlier) {
         refusal->code = replay_in_turn(earlier, order, effects, &refusal->message, &refusal->field);
         return;
     }
-    if (!agent_judge_made(agent, order, from, at, refusal))
+    if (!judge(agent, order, &sent.peck, sent.from, at, effects, refusal))
         return;
-    refusal->code =
-        judge_target(agent, &peck, at, &effects->arena, &refusal->message, &refusal->field);
-    if (refusal->code == REFUSAL_NONE)
-        refusal->code = judge_own_grant(agent, order, at, &refusal->message, &refusal->field);
     if (!order->made)
-        peck.created_ms = at->wall_ms;
-    if (refusal->code != REFUSAL_NONE ||
-        !agent_find_context(agent, order, &peck, at, effects, &under, refusal) ||
-        !agent_judge_round(agent, &peck, thread, at, effects, refusal))
+        sent.peck.created_ms = at->wall_ms;
+    if (!agent_find_context(agent, order, &sent.peck, at, effects, &sent.under, refusal) ||
+        !agent_judge_round(agent, &sent.peck, sent.thread, at, effects, refusal))
         return;
-    verdict = make(agent, order, at, effects, &peck, &body);
+    verdict = make(agent, order, at, effects, &sent.peck, &sent.body);
     if (verdict != PECK_OK) {
         refusal->message = peck_verdict_text(verdict);
         refusal->code = code_of(verdict, &refusal->field);
         return;
     }
-    entry.peck = peck.id;
-    entry.hash = peck.hash;
-    entry.from = peck.from;
-    entry.to = peck.to;
-    entry.kind = peck.kind;
-    entry.state = PECK_QUEUED;
-    entry.bond = covering_bond(agent, &peck, at);
-    entry.expires_ms = peck.expires_ms;
-    entry.next_send_ms = MOMENT_NEVER; /* the turn's end sends it */
-    entry.conversation = outbox_conversation(&peck.from, &peck.to, thread);
-    if (under)
-        entry.context = under->context.carrier;
-    if (!outbox_add(agent->outbox, &entry)) {
-        refusal->message = "too many pecks of this node await their receipts";
-        refusal->code = REFUSAL_BUSY;
+    if (!queue(agent, &sent, at, refusal))
         return;
-    }
-    if (!agent_lives_here(agent, &peck.to)) /* else it counts where it is received */
-        agent_count_peck(agent, &peck, thread, at, effects);
+    if (!agent_lives_here(agent, &sent.peck.to)) /* else it counts where it is received */
+        agent_count_peck(agent, &sent.peck, sent.thread, at, effects);
+    if (order->made)
+        sent.made = envelope_pack_signed(ENVELOPE_PECK, &sent.peck.from, sent.body,
+                                         &order->made->signature, &effects->arena);
     agent->pecks =
         agent_grow(agent->pecks, agent->peck_count, &agent->peck_capacity, sizeof *agent->pecks);
-    unsigned_peck = &agent->pecks[agent->peck_count++];
-    *unsigned_peck = (struct unsigned_peck){
-        .peck = peck,
-        .body = body,
-        .made = order->made ? envelope_pack_signed(ENVELOPE_PECK, &peck.from, body,
-                                                   &order->made->signature, &effects->arena)
-                            : bytes_of(NULL, 0),
-        .from = from,
-        .ticket = order->ticket,
-        .thread = thread,
-        .rank = order->rank,
-        .grant = order->grant,
-        .under = under,
-    };
+    agent->pecks[agent->peck_count++] = sent;
 }
+
+/* ---- at the turn's end it is signed, and goes ---- */
 
 /* To a duckling of this very node. */
 static void receive_here(struct agent *agent, const struct unsigned_peck *sent, struct bytes wire,
@@ -269,6 +292,21 @@ static void receive_here(struct agent *agent, const struct unsigned_peck *sent, 
     agent_receive_peck(agent, &event, effects);
 }
 
+static void reply_sent(const struct unsigned_peck *sent, enum peck_state state,
+                       const struct moment *at, struct effects *effects)
+{
+    const struct peck *peck = &sent->peck;
+    struct effect *effect = effects_add(effects, EFFECT_REPLY);
+
+    effect->reply.ticket = sent->ticket;
+    effect->reply.duckling = peck->from;
+    effect->reply.peck = peck->id;
+    effect->reply.box = BOX_OUT;
+    effect->reply.state = state;
+    effect->reply.thread = peck->thread;
+    agent_tell_changed(effects, BOX_OUT, &peck->from, &peck->to, &peck->id, state, at->wall_ms);
+}
+
 /* A peck is signed: keep it, answer the order, and let it go if there is a way. */
 static void dispatch(struct agent *agent, const struct unsigned_peck *sent, struct bytes wire,
                      const struct moment *at, struct effects *effects)
@@ -278,7 +316,8 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
     const struct peck *peck = &sent->peck;
     struct id host = {0};
     bool is_here = false, is_linked = false;
-    struct effect *effect;
+    enum peck_state state;
+    struct effect *kept;
 
     if (agent_find_host(agent, &peck->to, &host)) {
         is_here = id_equal(&host, &agent->node);
@@ -286,37 +325,18 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
         if (!is_here)
             gossip_want(agent->gossip, &host, at->now_ms);
     }
-    effect = effects_add(effects, EFFECT_KEEP_PECK);
-    effect->peck.box = BOX_OUT;
-    effect->peck.id = peck->id;
-    effect->peck.hash = peck->hash;
-    effect->peck.from = peck->from;
-    effect->peck.to = peck->to;
-    effect->peck.kind = peck->kind;
-    effect->peck.state = is_here || is_linked ? PECK_SENT : PECK_QUEUED;
-    effect->peck.created_ms = peck->created_ms;
-    effect->peck.expires_ms = peck->expires_ms;
-    effect->peck.at_ms = at->wall_ms;
-    effect->peck.action = peck->action;
-    effect->peck.thread = sent->thread;
-    effect->peck.named_thread = peck->thread;
-    effect->peck.idempotency_key = peck->idempotency_key;
-    effect->peck.wire = wire;
-    effect->peck.chain = arena_copy(&effects->arena, sent->from->chain);
-    effect->peck.context = context;
+    state = is_here || is_linked ? PECK_SENT : PECK_QUEUED;
+    kept = agent_keep_peck(effects, BOX_OUT, peck, state, at->wall_ms);
+    kept->peck.thread = sent->thread;
+    kept->peck.idempotency_key = peck->idempotency_key;
+    kept->peck.wire = wire;
+    kept->peck.chain = arena_copy(&effects->arena, sent->from->chain);
+    kept->peck.context = context;
 
     outbox_sent(agent->outbox, &peck->id, at->now_ms);
-    if (is_here || is_linked)
+    if (state == PECK_SENT)
         outbox_set_state(agent->outbox, &peck->id, PECK_SENT);
-    effect = effects_add(effects, EFFECT_REPLY);
-    effect->reply.ticket = sent->ticket;
-    effect->reply.duckling = peck->from;
-    effect->reply.peck = peck->id;
-    effect->reply.box = BOX_OUT;
-    effect->reply.state = is_here || is_linked ? PECK_SENT : PECK_QUEUED;
-    effect->reply.thread = peck->thread;
-    agent_tell_changed(effects, BOX_OUT, &peck->from, &peck->to, &peck->id, effect->reply.state,
-                       at->wall_ms);
+    reply_sent(sent, state, at, effects);
     if (is_linked) {
         struct bytes chain = chain_with_context(
             sent->from->chain, context ? context->wire : bytes_of(NULL, 0), &effects->arena);
@@ -324,8 +344,9 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
         agent_send(&host, FRAME_PECK, frame_pack_peck(chain, wire, &effects->arena), effects);
         effects->list[effects->count - 1].send.waits =
             peck->idempotency_key.size > 0 || agent->key_is_new;
-    } else if (is_here)
+    } else if (is_here) {
         receive_here(agent, sent, wire, context, at, effects);
+    }
 }
 
 static void sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
@@ -368,274 +389,4 @@ void agent_sign_pecks(struct agent *agent, const struct moment *at, struct effec
 {
     if (agent->peck_count > 0)
         sign_pecks(agent, at, effects);
-}
-
-/* ---- in ---- */
-
-static void refuse(struct agent *agent, const struct event *received,
-                   const struct peck_refusal *refusal, struct effects *effects)
-{
-    const struct id *peck = &received->peck.peck.id;
-    char text[ID_TEXT_SIZE];
-    struct event event = {.kind = EVENT_REFUSAL, .at = received->at, .node = agent->node};
-
-    agent->pecks_refused++;
-    agent_log(effects, LOG_INFO, "%s is refused: %s", id_text(ID_PECK, peck, text),
-              refusal->reason);
-    if (!id_equal(&received->node, &agent->node)) {
-        agent_send(&received->node, FRAME_REFUSAL,
-                   frame_pack_refusal(peck, refusal->code, refusal->reason, refusal->final,
-                                      refusal->retry_after_ms, &effects->arena),
-                   effects);
-        return;
-    }
-    event.refusal.peck = *peck;
-    event.refusal.code = bytes_of_text(refusal->code);
-    event.refusal.reason = bytes_of_text(refusal->reason);
-    event.refusal.final = refusal->final;
-    event.refusal.retry_after_ms = refusal->retry_after_ms;
-    agent_receive_refusal(agent, &event, effects);
-}
-
-static void refuse_for_good(struct agent *agent, const struct event *received, const char *code,
-                            const char *reason, struct effects *effects)
-{
-    struct peck_refusal refusal = {.code = code, .reason = reason, .final = true};
-
-    refuse(agent, received, &refusal, effects);
-}
-
-bool agent_judges_by_tier(const struct agent *agent, const struct id *id)
-{
-    const struct duckling *duckling = agent_hosted(agent, id);
-
-    return duckling &&
-           (duckling->profile.least_tier > 0 || duckling->profile.open_action_count > 0);
-}
-
-static bool is_open(const struct duckling *target, struct bytes action)
-{
-    for (size_t i = 0; i < target->profile.open_action_count; i++)
-        if (peck_scope_covers(target->profile.open_actions[i], action))
-            return true;
-    return false;
-}
-
-/* Default deny: only a bond that covers the action lets it run unasked, a grant that allows it, or the target's owner, who
- * opened it to all of a tier. */
-static enum peck_state first_state(const struct agent *agent, const struct duckling *target,
-                                   const struct peck *peck, const struct bond_decision *decision,
-                                   bool is_granted, const struct sender_rank *rank)
-{
-    if (peck->kind != PECK_ACTION)
-        return PECK_PENDING;
-    if (decision->verdict == BOND_ADMITS || is_granted)
-        return PECK_TAKEN;
-    if (agent->settings.bond_own && agent_lives_here(agent, &peck->from))
-        return PECK_TAKEN;
-    if (rank->missing && rank->tier >= (int)target->profile.least_tier &&
-        is_open(target, peck->action))
-        return PECK_TAKEN;
-    return PECK_PENDING;
-}
-
-static void refuse_by_tier(struct agent *agent, const struct event *event,
-                           const struct duckling *target, struct effects *effects)
-{
-    const struct sender_rank *rank = &event->peck.rank;
-    char reason[256];
-
-    snprintf(reason, sizeof reason,
-             "its target takes pecks from %s on; its sender is %s, and lacks %s",
-             tier_name((int)target->profile.least_tier), tier_name(rank->tier),
-             rank->missing ? rank->missing : "what would prove it");
-    refuse_for_good(agent, event, "tier_too_low", reason, effects);
-}
-
-static struct tray_entry entry_of(const struct peck *peck, const struct context *context,
-                                  enum peck_state state, const struct moment *at)
-{
-    struct tray_entry entry = {.peck = peck->id,
-                               .hash = peck->hash,
-                               .from = peck->from,
-                               .to = peck->to,
-                               .kind = peck->kind,
-                               .action = peck->action,
-                               .state = state,
-                               .expires_ms = peck->expires_ms};
-
-    entry.place = state == PECK_PENDING ? TRAY_WAITING : TRAY_READY;
-    if (entry.place == TRAY_WAITING && entry.expires_ms > at->wall_ms + PECK_APPROVAL_MS)
-        entry.expires_ms = at->wall_ms + PECK_APPROVAL_MS;
-    if (context)
-        entry.context = context->carrier;
-    if (context && entry.place == TRAY_WAITING && entry.expires_ms > context->not_after_ms)
-        entry.expires_ms = context->not_after_ms; /* nobody approves it later */
-    return entry;
-}
-
-static void keep_received(const struct event *event, enum peck_state state, struct bytes thread,
-                          struct effects *effects)
-{
-    const struct peck *peck = &event->peck.peck;
-    struct effect *effect = effects_add(effects, EFFECT_KEEP_PECK);
-
-    effect->peck.box = BOX_IN;
-    effect->peck.id = peck->id;
-    effect->peck.hash = peck->hash;
-    effect->peck.from = peck->from;
-    effect->peck.to = peck->to;
-    effect->peck.kind = peck->kind;
-    effect->peck.state = state;
-    effect->peck.created_ms = peck->created_ms;
-    effect->peck.expires_ms = peck->expires_ms;
-    effect->peck.at_ms = event->at.wall_ms;
-    effect->peck.action = peck->action;
-    effect->peck.thread = thread;
-    effect->peck.named_thread = peck->thread;
-    effect->peck.wire = event->peck.wire;
-    effect->peck.chain = event->peck.chain;
-    effect->peck.context = event->peck.context;
-}
-
-/* Whoever names a grant that does not allow the action hears so at once: no owner is asked. */
-static bool refuse_by_grant(struct agent *agent, const struct event *event,
-                            enum grant_verdict verdict, struct effects *effects)
-{
-    struct peck_refusal refusal = {.code = "grant_refused",
-                                   .reason = grant_verdict_text(verdict),
-                                   .final = verdict != GRANT_NO_ROOM};
-
-    refuse(agent, event, &refusal, effects);
-    return refusal.final;
-}
-
-/* Before anything is counted, or an owner asked: what its sender did not mean this key for is refused for good. */
-static bool refuse_by_context(struct agent *agent, const struct event *event,
-                              struct effects *effects)
-{
-    const struct context *context = event->peck.context;
-    const struct peck *peck = &event->peck.peck;
-    enum context_verdict verdict = agent_judge_context(agent, context, peck, &event->at);
-
-    if (verdict == CONTEXT_OK)
-        return false;
-    refuse_for_good(agent, event, "context_refused",
-                    context_refusal_text(verdict, context, peck, &effects->arena), effects);
-    return true;
-}
-
-/* The node answers it in its target's name; no agent is asked. */
-static bool take_revocation(struct agent *agent, const struct event *event, struct effects *effects)
-{
-    const struct peck *peck = &event->peck.peck;
-    struct tray_entry entry = entry_of(peck, NULL, PECK_TAKEN, &event->at);
-    enum grant_verdict verdict = agent_judge_grant(agent, peck, &event->peck.grant, &event->at);
-
-    if (verdict == GRANT_OK)
-        verdict = agent_revoke_grant(agent, peck, event->peck.grant.grant, &event->at, effects);
-    if (verdict != GRANT_OK)
-        return refuse_by_grant(agent, event, verdict, effects);
-    keep_received(event, PECK_TAKEN, agent_thread_of(peck, event->peck.thread), effects);
-    agent_say_done(agent, &entry, PECK_ANSWERED, bytes_of_text("{\"revoked\":true}"),
-                   bytes_of(NULL, 0), &event->at, 0, effects)
-        ->node = event->node;
-    return true;
-}
-
-bool agent_receive_peck(struct agent *agent, const struct event *event, struct effects *effects)
-{
-    const struct peck *peck = &event->peck.peck;
-    const struct moment *at = &event->at;
-    struct duckling *target = agent_hosted(agent, &peck->to);
-    struct bytes thread = agent_thread_of(peck, event->peck.thread);
-    struct peck_refusal refusal = {0};
-    struct bond_decision decision;
-    struct tray_entry entry;
-    enum tray_verdict room;
-    const char *revoked;
-    bool is_granted;
-
-    if (!target || !agent_lives_here(agent, &peck->to)) {
-        refuse_for_good(agent, event, "not_hosted_here", "its target does not live on this node",
-                        effects);
-        return true;
-    }
-    revoked = agent_revoked_text(agent, "its target", &peck->to, &effects->arena);
-    if (!revoked)
-        revoked = agent_revoked_text(agent, "its sender", &peck->from, &effects->arena);
-    if (revoked) {
-        refuse_for_good(agent, event, "revoked", revoked, effects);
-        return true;
-    }
-    if (event->peck.cancelled) {
-        refuse_for_good(agent, event, "cancelled", "its sender took it back", effects);
-        return true;
-    }
-    if (target->outgrown) {
-        refuse_for_good(agent, event, "retired_key", "its target's node has no key for it any more",
-                        effects);
-        return true;
-    }
-    if (event->peck.partials > 0) {
-        refuse_for_good(
-            agent, event, "answer_lost",
-            "its target's node was restored from a backup, and lost the answer that it had "
-            "begun to say",
-            effects);
-        return true;
-    }
-    if (peck->expires_ms <= at->wall_ms) {
-        refuse_for_good(agent, event, "expired", "its time is over", effects);
-        return true;
-    }
-    if (event->peck.retired &&
-        !agent_still_says(agent, &peck->from, IDENTITY_DUCKLING, &event->node)) {
-        refuse_for_good(agent, event, "retired_key", "its sender's key was retired since", effects);
-        return true;
-    }
-    if (refuse_by_context(agent, event, effects))
-        return true;
-    if (agent_is_revocation(peck))
-        return take_revocation(agent, event, effects);
-    decision = agent_admit_action(agent, peck, thread, at, effects, &refusal);
-    if (refusal.code) {
-        refuse(agent, event, &refusal, effects);
-        return refusal.final;
-    }
-    is_granted = decision.verdict == BOND_COVERS_NOT && peck->grant.size > 0;
-    if (is_granted) {
-        enum grant_verdict verdict = agent_judge_grant(agent, peck, &event->peck.grant, at);
-
-        if (verdict != GRANT_OK)
-            return refuse_by_grant(agent, event, verdict, effects);
-    }
-    entry =
-        entry_of(peck, event->peck.context,
-                 first_state(agent, target, peck, &decision, is_granted, &event->peck.rank), at);
-    if (entry.state == PECK_PENDING && target->profile.least_tier > 0 &&
-        event->peck.rank.tier < (int)target->profile.least_tier) {
-        refuse_by_tier(agent, event, target, effects);
-        return true;
-    }
-    if (entry.state == PECK_PENDING && !target->profile.accepts_pecks) {
-        refuse_for_good(agent, event, "pecks_refused", "its target accepts no pecks", effects);
-        return true;
-    }
-    room = tray_add(agent->tray, &entry);
-    if (room != TRAY_TAKEN) {
-        refusal = (struct peck_refusal){.code = "busy", .reason = tray_verdict_text(room)};
-        refuse(agent, event, &refusal, effects);
-        return refusal.final;
-    }
-    if (decision.verdict == BOND_ADMITS)
-        bonds_count_action(agent->bonds, &decision.bond->id, at->wall_ms);
-    if (is_granted)
-        agent_use_grant(agent, peck, event->peck.grant.grant, at, effects);
-    agent_count_peck(agent, peck, thread, at, effects);
-    keep_received(event, entry.state, thread, effects);
-    agent->counters.pecks++;
-    agent->counters_changed = agent->metrics_changed = true;
-    agent_say_taken(agent, &entry, &event->node, entry.state, at, 0, effects);
-    return true;
 }
