@@ -2,6 +2,7 @@
 
 #include "client/duck_client.h"
 #include "core/audit_log.h"
+#include "core/binary_data.h"
 #include "gate_events.h"
 #include "gate_fault.h"
 #include "gate_log.h"
@@ -191,7 +192,7 @@ static void put_what(json_t *data, bool is_bond_request, struct bytes action)
 
 static int note_peck(struct event_feed *feed, const Duck__AuditView *entry)
 {
-    struct bytes detail = bytes_of(entry->detail.data, entry->detail.len);
+    struct bytes detail = borrowed(entry->detail);
     bool is_bond_request = bytes_equal(detail, bytes_of_text("bond request")), found;
     struct gate_duckling owner;
     json_t *data;
@@ -236,17 +237,17 @@ static int note_end_of(struct event_feed *feed, const struct gate_duckling *owne
                        const Duck__AuditView *entry, const Duck__PeckView *peck)
 {
     json_t *data = data_of(entry->duckling, entry->with);
-    struct bytes action = peck ? bytes_of(peck->action.data, peck->action.len) : bytes_of(NULL, 0);
+    struct bytes action = peck ? borrowed(peck->action) : bytes_of(NULL, 0);
     int fault;
 
     reply_word(data, "peck_id", entry->subject);
     if (peck) {
         put_what(data, peck->kind == PECK_BOND_REQUEST, action);
-        reply_text(data, "thread", bytes_of(peck->thread.data, peck->thread.len));
+        reply_text(data, "thread", borrowed(peck->thread));
         reply_word(data, "refusal", peck->refusal);
     }
     reply_word(data, "state", entry->state);
-    reply_text(data, "reason", bytes_of(entry->detail.data, entry->detail.len));
+    reply_text(data, "reason", borrowed(entry->detail));
     fault = note(feed, owner, HAPPENED_PECK_ANSWERED, entry, entry->with, data);
     feed->events[feed->event_count - 1].action = copy_action(action);
     return fault;
@@ -301,7 +302,7 @@ static int note_bond_at(struct event_feed *feed, const Duck__AuditView *entry,
     data = data_of(duckling, with);
     reply_word(data, "bond_id", entry->subject);
     if (happening == HAPPENED_BOND)
-        put_scopes(data, bytes_of(entry->detail.data, entry->detail.len));
+        put_scopes(data, borrowed(entry->detail));
     return note(feed, &owner, happening, entry, with, data);
 }
 
@@ -325,14 +326,14 @@ static int note_revocation(struct event_feed *feed, const Duck__AuditView *entry
         return fault;
     data = data_of(entry->duckling, "");
     if (entry->detail.len > 0)
-        reply_text(data, "reason", bytes_of(entry->detail.data, entry->detail.len));
+        reply_text(data, "reason", borrowed(entry->detail));
     return note(feed, &owner, HAPPENED_REVOKED, entry, "", data);
 }
 
 /* Its name is the first line; how many of its scopes the log has is not told, so none is. */
 static int note_issued(struct event_feed *feed, const Duck__AuditView *entry)
 {
-    struct bytes lines = bytes_of(entry->detail.data, entry->detail.len);
+    struct bytes lines = borrowed(entry->detail);
     const uint8_t *end = lines.size ? memchr(lines.data, '\n', lines.size) : NULL;
     struct gate_duckling owner;
     json_t *data;
@@ -363,7 +364,7 @@ static int note_lobster(struct event_feed *feed, const Duck__AuditView *entry, c
     reply_word(data, "bond_id", entry->subject);
     reply_word(data, "step", step);
     if (entry->detail.len > 0)
-        reply_text(data, "reason", bytes_of(entry->detail.data, entry->detail.len));
+        reply_text(data, "reason", borrowed(entry->detail));
     return note(feed, &owner, HAPPENED_LOBSTER, entry, entry->with, data);
 }
 

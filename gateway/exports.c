@@ -1,6 +1,7 @@
 /* Certificates and keys in the forms that others' tools read: see lib/core/jose.h. */
 #include "exports.h"
 
+#include "core/binary_data.h"
 #include "core/jose.h"
 #include "form.h"
 #include "strict_json.h"
@@ -52,7 +53,7 @@ static void tell_raw(struct exchange *exchange)
 {
     ProtobufCBinaryData chain = exchange->reply->certificate->chain;
 
-    exchange_answer_tagged(exchange, "application/octet-stream", bytes_of(chain.data, chain.len));
+    exchange_answer_tagged(exchange, "application/octet-stream", borrowed(chain));
 }
 
 static void tell_jwk(struct exchange *exchange)

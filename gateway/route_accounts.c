@@ -1,4 +1,5 @@
 /* An operator's ducklings: their keys, and the list of them. */
+#include "core/binary_data.h"
 #include "core/limits.h"
 #include "errand.h"
 #include "form.h"
@@ -38,7 +39,7 @@ static void tell_identity(struct exchange *exchange)
                  exchange->acting_text);
     reply_word(object, "duckling_id", rotated->identity);
     reply_word(object, "certificate_id", rotated->certificate_id);
-    reply_base64(object, "chain", bytes_of(rotated->chain.data, rotated->chain.len));
+    reply_base64(object, "chain", borrowed(rotated->chain));
     exchange_answer(exchange, 200, object);
 }
 
@@ -53,7 +54,7 @@ static void rotate_identity(struct exchange *exchange)
         return;
     order.identity = exchange->acting_text;
     order.by_node = chain.size == 0;
-    order.chain = (ProtobufCBinaryData){chain.size, (uint8_t *)(uintptr_t)chain.data};
+    order.chain = lent(chain);
     request.order_case = DUCK__REQUEST__ORDER_ROTATE;
     request.rotate = &order;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_ROTATE, 0, tell_identity);

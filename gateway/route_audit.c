@@ -5,6 +5,7 @@
 #include "accept.h"
 #include "client/duck_client.h"
 #include "core/audit_log.h"
+#include "core/binary_data.h"
 #include "form.h"
 #include "wire/local.pb-c.h"
 
@@ -122,7 +123,7 @@ static json_t *view_entry(const Duck__AuditView *entry)
     reply_word(object, "with", entry->with);
     reply_word(object, "subject", entry->subject);
     reply_word(object, "state", entry->state);
-    reply_text(object, "detail", bytes_of(entry->detail.data, entry->detail.len));
+    reply_text(object, "detail", borrowed(entry->detail));
     if (entry->attempt)
         reply_number(object, "attempt", entry->attempt);
     if (entry->signed_hash.len == HASH_SIZE)

@@ -1,5 +1,6 @@
 /* Owners' decisions, and the bonds that come of them. */
 #include "client/duck_client.h"
+#include "core/binary_data.h"
 #include "core/peck.h"
 #include "exchange.h"
 #include "form.h"
@@ -7,11 +8,6 @@
 #include "route_terms.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
-
-static ProtobufCBinaryData data_of_text(const char *text)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
-}
 
 static const char *peck_of_body(struct exchange *exchange)
 {
@@ -43,7 +39,7 @@ bool scopes_of_body(struct exchange *exchange, ProtobufCBinaryData **scopes, siz
     }
     *scopes = arena_take(&exchange->arena, (*count + 1) * sizeof **scopes);
     for (size_t i = 0; i < *count; i++)
-        (*scopes)[i] = data_of_text(texts[i]);
+        (*scopes)[i] = lent_bytes(texts[i]);
     return true;
 }
 
@@ -83,7 +79,7 @@ static void deny_peck(struct exchange *exchange)
         return;
     order.duckling = exchange->acting_text;
     order.peck_id = (char *)peck_of_body(exchange);
-    order.reason = data_of_text(reason);
+    order.reason = lent_bytes(reason);
     request.order_case = DUCK__REQUEST__ORDER_DENY;
     request.deny = &order;
     peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.peck_id, tell_peck);

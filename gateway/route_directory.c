@@ -1,5 +1,6 @@
 /* The directory, and what a duckling says of itself in it. */
 #include "client/duck_client.h"
+#include "core/binary_data.h"
 #include "core/limits.h"
 #include "exchange.h"
 #include "form.h"
@@ -11,11 +12,6 @@
 #define CURSOR_MAX 512u
 #define TIER_MAX 3u
 #define ALIVE_WITHIN_MAX_S (30u * 24 * 3600)
-
-static ProtobufCBinaryData data_of_text(const char *text)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)text, .len = strlen(text)};
-}
 
 /* ---- searching ---- */
 
@@ -141,14 +137,14 @@ static bool read_profile(struct exchange *exchange, Duck__ProfileOrder *order)
         !form_bool(exchange, "accepts_pecks", &accepts))
         return false;
     order->set_display_name = name != NULL;
-    order->display_name = data_of_text(name ? name : "");
+    order->display_name = lent_bytes(name ? name : "");
     order->set_bio = bio != NULL;
-    order->bio = data_of_text(bio ? bio : "");
+    order->bio = lent_bytes(bio ? bio : "");
     order->set_capabilities = are_given;
     order->capabilities =
         arena_take(&exchange->arena, (order->n_capabilities + 1) * sizeof *order->capabilities);
     for (size_t i = 0; i < order->n_capabilities; i++)
-        order->capabilities[i] = data_of_text(capabilities[i]);
+        order->capabilities[i] = lent_bytes(capabilities[i]);
     order->set_accepts_pecks = form_has(exchange, "accepts_pecks");
     order->accepts_pecks = accepts;
     return true;

@@ -1,6 +1,7 @@
 /* Grants over REST: made and narrowed for ducklings whose keys the node keeps, checked by anybody, taken back. */
 #include "client/duck_client.h"
 #include "client/duck_grant.h"
+#include "core/binary_data.h"
 #include "core/grant.h"
 #include "core/peck.h"
 #include "exchange.h"
@@ -13,11 +14,6 @@
 #define USES_MAX 1000000000u /* pecks */
 #define LIST_MAX 200u
 #define CURSOR_MAX 512u
-
-static ProtobufCBinaryData data_of(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)bytes.data, .len = bytes.size};
-}
 
 /* ---- how one reads ---- */
 
@@ -170,7 +166,7 @@ static bool read_wish(struct exchange *exchange, Duck__GrantOrder *order)
                         "a scope is a name like data.read, or data.*, or *");
             return false;
         }
-        order->scopes[i] = data_of(scope);
+        order->scopes[i] = lent(scope);
     }
     order->n_scopes = count;
     order->holder = (char *)(uintptr_t)holder;
@@ -212,7 +208,7 @@ void route_grant_narrow(struct exchange *exchange)
     if (!grant)
         return;
     data = duck_grant_bytes(grant, &size);
-    order.grant = data_of(arena_copy(&exchange->arena, bytes_of(data, size)));
+    order.grant = lent(arena_copy(&exchange->arena, bytes_of(data, size)));
     duck_grant_free(grant);
     make(exchange, &order);
 }
@@ -370,7 +366,7 @@ static void order_revocation(struct exchange *exchange, const char *target, stru
 
     if (!strcmp(target, exchange->acting_text)) {
         order.duckling = exchange->acting_text;
-        order.grant = data_of(wire);
+        order.grant = lent(wire);
         request.order_case = DUCK__REQUEST__ORDER_REVOKE_GRANT;
         request.revoke_grant = &order;
         exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_revoked);
@@ -379,9 +375,9 @@ static void order_revocation(struct exchange *exchange, const char *target, stru
     send.from = exchange->acting_text;
     send.to = (char *)(uintptr_t)target;
     send.kind = PECK_ACTION;
-    send.action = data_of(bytes_of_text(GRANT_REVOKE_ACTION));
-    send.payload = data_of(bytes_of_text("{}"));
-    send.grant = data_of(wire);
+    send.action = lent(bytes_of_text(GRANT_REVOKE_ACTION));
+    send.payload = lent(bytes_of_text("{}"));
+    send.grant = lent(wire);
     send.expires_in_ms = PECK_LIFE_MAX_MS;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
     request.send = &send;

@@ -1,5 +1,6 @@
 /* From an egg to a duckling with a beak key. */
 #include "client/duck_client.h"
+#include "core/binary_data.h"
 #include "core/certificate.h"
 #include "core/limits.h"
 #include "errand.h"
@@ -90,8 +91,7 @@ static void tell_hatched(struct exchange *exchange)
     reply_word(object, "duckling_id", id_text(ID_DUCKLING, &errand->duckling, text));
     reply_word(object, "certificate_id", id_text(ID_CERTIFICATE, &errand->certificate, text));
     reply_word(certificate, "certificate_id", text);
-    reply_base64(certificate, "chain",
-                 bytes_of(exchange->reply->hatch->chain.data, exchange->reply->hatch->chain.len));
+    reply_base64(certificate, "chain", borrowed(exchange->reply->hatch->chain));
     json_object_set_new(object, "certificate", certificate);
     reply_word(object, "display_name", errand->display_name);
     reply_word(object, "tier", "T0");

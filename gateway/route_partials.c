@@ -2,6 +2,7 @@
  * whoever reads asks for what is above the last number that it has, and waits. */
 #include "route_partials.h"
 #include "client/duck_client.h"
+#include "core/binary_data.h"
 #include "core/partials.h"
 #include "exchange.h"
 #include "form.h"
@@ -9,11 +10,6 @@
 #include "wire/local.pb-c.h"
 
 #define LIST_MAX 200u
-
-static ProtobufCBinaryData data_of(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)bytes.data, .len = bytes.size};
-}
 
 static const char *peck_of_body(struct exchange *exchange)
 {
@@ -67,7 +63,7 @@ void partials_answer(struct exchange *exchange)
     }
     order.duckling = exchange->acting_text;
     order.peck_id = (char *)peck_of_body(exchange);
-    order.result = data_of(partial);
+    order.result = lent(partial);
     order.number = (uint32_t)number;
     request.order_case = DUCK__REQUEST__ORDER_PARTIAL;
     request.partial = &order;
@@ -82,7 +78,7 @@ static json_t *view(const Duck__PartialView *partial)
 
     reply_number(object, "number", partial->number);
     reply_date(object, "at", partial->at_ms);
-    reply_json(object, "partial", bytes_of(partial->result.data, partial->result.len));
+    reply_json(object, "partial", borrowed(partial->result));
     return object;
 }
 

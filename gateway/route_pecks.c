@@ -1,6 +1,7 @@
 /* Pecks: sent, looked up, taken from the inbox, answered. */
 #include "client/duck_client.h"
 #include "client/duck_grant.h"
+#include "core/binary_data.h"
 #include "core/peck.h"
 #include "exchange.h"
 #include "form.h"
@@ -15,16 +16,6 @@
 #define STATES_MAX 10u /* there are no more */
 #define CURSOR_MAX 512u
 #define GIVE_BACK_MS 5000u
-
-static ProtobufCBinaryData data_of(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){.data = (uint8_t *)bytes.data, .len = bytes.size};
-}
-
-static ProtobufCBinaryData data_of_text(const char *text)
-{
-    return data_of(bytes_of_text(text ? text : ""));
-}
 
 /* ---- sending ---- */
 
@@ -63,8 +54,8 @@ static bool read_action(struct exchange *exchange, Duck__SendOrder *order)
         return false;
     }
     order->kind = PECK_ACTION;
-    order->action = data_of_text(action);
-    order->payload = data_of(payload);
+    order->action = lent_bytes(action);
+    order->payload = lent(payload);
     return true;
 }
 
@@ -91,7 +82,7 @@ static bool read_grant(struct exchange *exchange, Duck__SendOrder *order)
         return false;
     }
     data = duck_grant_bytes(grant, &size);
-    order->grant = data_of(arena_copy(&exchange->arena, bytes_of(data, size)));
+    order->grant = lent(arena_copy(&exchange->arena, bytes_of(data, size)));
     duck_grant_free(grant);
     return true;
 }
@@ -107,7 +98,7 @@ static bool read_context(struct exchange *exchange, Duck__SendOrder *order)
                     "only actions are pecked under a context; a request for a bond is not");
         return false;
     }
-    order->context = data_of_text(text);
+    order->context = lent_bytes(text);
     return true;
 }
 
@@ -120,7 +111,7 @@ static bool read_scopes(struct exchange *exchange, ProtobufCBinaryData **scopes,
         return false;
     *scopes = arena_take(&exchange->arena, (*count + 1) * sizeof **scopes);
     for (size_t i = 0; i < *count; i++)
-        (*scopes)[i] = data_of_text(texts[i]);
+        (*scopes)[i] = lent_bytes(texts[i]);
     return true;
 }
 
@@ -144,11 +135,11 @@ static bool read_bond_request(struct exchange *exchange, Duck__SendOrder *order)
         return false;
     }
     if (type) {
-        order->scopes[0] = data_of_text(type); /* there is room for one more than the list has */
+        order->scopes[0] = lent_bytes(type); /* there is room for one more than the list has */
         order->n_scopes = 1;
     }
     order->kind = PECK_BOND_REQUEST;
-    order->message = data_of_text(message);
+    order->message = lent_bytes(message);
     return true;
 }
 
@@ -163,11 +154,11 @@ static bool read_rest(struct exchange *exchange, Duck__SendOrder *order)
         !form_integer(exchange, "expires_in", 1, PECK_LIFE_MAX_MS / 1000, &expires_in_s) ||
         !form_wait(exchange, &order->wait_ms))
         return false;
-    order->thread = data_of_text(thread);
+    order->thread = lent_bytes(thread);
     order->reply_to = (char *)reply_to;
     order->expires_in_ms = expires_in_s * 1000;
-    order->idempotency_key = data_of(key);
-    order->trace = data_of_text(exchange_trace(exchange));
+    order->idempotency_key = lent(key);
+    order->trace = lent_bytes(exchange_trace(exchange));
     order->wait_for = order->wait_ms ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
     return true;
 }
@@ -466,9 +457,9 @@ static void answer_peck(struct exchange *exchange)
     order.peck_id = (char *)peck_of_body(exchange);
     order.failed = problem != NULL;
     if (problem)
-        order.problem = data_of_text(problem);
+        order.problem = lent_bytes(problem);
     else
-        order.result = data_of(result);
+        order.result = lent(result);
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &order;
     peck_owner_call(exchange, &request, DUCK__REPLY__ANSWER_PECK, order.peck_id, look_at_answered);

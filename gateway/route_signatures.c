@@ -1,5 +1,6 @@
 /* Ducklings that keep their own keys: what waits for their signatures, and pecks that they have signed. */
 #include "route_signatures.h"
+#include "core/binary_data.h"
 #include "core/peck.h"
 #include "exchange.h"
 #include "form.h"
@@ -23,7 +24,7 @@ static bool read_type(const char *text, enum envelope_type *type)
 
 static json_t *view_wanted(const Duck__WantedView *wanted)
 {
-    struct bytes body = bytes_of(wanted->body.data, wanted->body.len);
+    struct bytes body = borrowed(wanted->body);
     json_t *object = json_object();
     enum envelope_type type;
     struct arena arena;
@@ -96,7 +97,7 @@ void route_sign(struct exchange *exchange)
     }
     order.duckling = exchange->acting_text;
     order.id = (char *)id;
-    order.signature = (ProtobufCBinaryData){signature.size, (uint8_t *)(uintptr_t)signature.data};
+    order.signature = lent(signature);
     request.order_case = DUCK__REQUEST__ORDER_SIGN;
     request.sign = &order;
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_signed);
@@ -158,7 +159,7 @@ bool made_of_body(struct exchange *exchange, Duck__SendOrder *order)
         return false;
     }
     order->from = exchange->acting_text;
-    order->made = (ProtobufCBinaryData){wire.size, (uint8_t *)(uintptr_t)wire.data};
+    order->made = lent(wire);
     order->wait_for = order->wait_ms ? DUCK__WAIT_FOR__WAIT_DONE : DUCK__WAIT_FOR__WAIT_QUEUED;
     return true;
 }

@@ -1,4 +1,5 @@
 #include "view.h"
+#include "core/binary_data.h"
 #include "core/jose.h"
 
 #include "wire/local.pb-c.h"
@@ -9,11 +10,6 @@
 
 #include <sodium.h>
 #include <stdio.h>
-
-static struct bytes slice(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
 
 static void put_texts(json_t *object, const char *name, const ProtobufCBinaryData *texts,
                       size_t count)
@@ -49,8 +45,8 @@ static json_t *view_receipt(const Duck__ReceiptView *receipt, enum view_depth de
     reply_date(object, "at", receipt->at_ms);
     reply_word(object, "signer", receipt->signer);
     if (depth == VIEW_WHOLE) {
-        reply_base64(object, "envelope", slice(receipt->envelope));
-        reply_base64(object, "chain", slice(receipt->chain));
+        reply_base64(object, "envelope", borrowed(receipt->envelope));
+        reply_base64(object, "chain", borrowed(receipt->chain));
     }
     return object;
 }
@@ -59,13 +55,13 @@ static void put_request(json_t *object, const Duck__PeckView *peck)
 {
     if (peck->kind == PECK_BOND_REQUEST) {
         if (peck->n_scopes > 0)
-            reply_text(object, "peck_type", slice(peck->scopes[0]));
+            reply_text(object, "peck_type", borrowed(peck->scopes[0]));
         put_texts(object, "scopes", peck->scopes, peck->n_scopes);
-        reply_text(object, "message", slice(peck->message));
+        reply_text(object, "message", borrowed(peck->message));
         return;
     }
-    reply_text(object, "action", slice(peck->action));
-    reply_json(object, "payload", slice(peck->payload));
+    reply_text(object, "action", borrowed(peck->action));
+    reply_json(object, "payload", borrowed(peck->payload));
 }
 
 json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
@@ -82,17 +78,17 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
         reply_word(object, "kind", peck->kind == PECK_BOND_REQUEST ? "bond_request" : "action");
         put_request(object, peck);
     }
-    reply_text(object, "context", slice(peck->context));
+    reply_text(object, "context", borrowed(peck->context));
     reply_word(object, "context_id", peck->context_id);
-    reply_text(object, "thread", slice(peck->thread));
+    reply_text(object, "thread", borrowed(peck->thread));
     reply_word(object, "reply_to", peck->reply_to);
     reply_date(object, "created_at", peck->created_ms);
     reply_date(object, "expires_at", peck->expires_ms);
     reply_date(object, "changed_at", peck->changed_ms);
     reply_number(object, "attempt", peck->attempt);
     reply_date(object, "lease_until", peck->lease_until_ms);
-    reply_json(object, "result", slice(peck->result));
-    reply_text(object, "problem", slice(peck->problem));
+    reply_json(object, "result", borrowed(peck->result));
+    reply_text(object, "problem", borrowed(peck->problem));
     reply_word(object, "error", peck->refusal);
     if (peck->retry_after_ms)
         reply_number(object, "retry_after", reply_seconds(peck->retry_after_ms));
@@ -103,7 +99,7 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
             json_object_set_new(object, "held_by", json_array());
         json_array_append_new(json_object_get(object, "held_by"), json_string(peck->held_by[i]));
     }
-    reply_text(object, "traceparent", slice(peck->trace));
+    reply_text(object, "traceparent", borrowed(peck->trace));
     reply_word(object, "bond_id", peck->bond_id);
     reply_word(object, "waits_for", peck->waits_for);
     if (peck->replayed)
@@ -112,9 +108,9 @@ json_t *view_peck(const Duck__PeckView *peck, enum view_depth depth)
         json_array_append_new(receipts, view_receipt(peck->receipts[i], depth));
     json_object_set_new(object, "receipts", receipts);
     if (depth == VIEW_WHOLE) {
-        reply_base64(object, "envelope", slice(peck->envelope));
-        reply_base64(object, "chain", slice(peck->chain));
-        reply_base64url(object, "grant", slice(peck->grant));
+        reply_base64(object, "envelope", borrowed(peck->envelope));
+        reply_base64(object, "chain", borrowed(peck->chain));
+        reply_base64url(object, "grant", borrowed(peck->grant));
     }
     return object;
 }
@@ -219,9 +215,9 @@ json_t *view_entry(const Duck__DirectoryEntry *entry)
     json_t *object = json_object(), *proof = json_object();
 
     reply_word(object, "duckling_id", entry->duckling);
-    reply_text(object, "display_name", slice(entry->display_name));
+    reply_text(object, "display_name", borrowed(entry->display_name));
     put_texts(object, "capabilities", entry->capabilities, entry->n_capabilities);
-    reply_text(object, "bio", slice(entry->bio));
+    reply_text(object, "bio", borrowed(entry->bio));
     json_object_set_new(object, "accepts_pecks", json_boolean(entry->accepts_pecks));
     reply_word(object, "host", entry->host);
     json_object_set_new(object, "tier", reply_tier(entry->tier));
@@ -231,8 +227,8 @@ json_t *view_entry(const Duck__DirectoryEntry *entry)
     reply_date(object, "seen_at", entry->seen_ms);
     json_object_set_new(object, "host_linked", json_boolean(entry->host_linked));
     reply_word(object, "certificate_id", entry->certificate_id);
-    reply_base64(proof, "record", slice(entry->record));
-    reply_base64(proof, "chain", slice(entry->chain));
+    reply_base64(proof, "record", borrowed(entry->record));
+    reply_base64(proof, "chain", borrowed(entry->chain));
     json_object_set_new(object, "proof", proof);
     return object;
 }
@@ -262,7 +258,7 @@ static json_t *view_one_certificate(const Duck__CertificateView *certificate)
     reply_word(object, "certificate_id", certificate->certificate_id);
     reply_word(object, "kind", certificate->kind);
     reply_number(object, "sequence", certificate->sequence);
-    reply_text(object, "display_name", slice(certificate->display_name));
+    reply_text(object, "display_name", borrowed(certificate->display_name));
     reply_date(object, "issued_at", certificate->issued_ms);
     reply_date(object, "not_after", certificate->not_after_ms);
     if (certificate->public_key.len == sizeof key.bytes) {
@@ -270,8 +266,8 @@ static json_t *view_one_certificate(const Duck__CertificateView *certificate)
         json_object_set_new(object, "jwk", view_jwk(&key));
         reply_word(object, "did", jose_did(&key, did));
     }
-    reply_base64(object, "next_key_hash", slice(certificate->next_key_hash));
-    reply_base64(object, "envelope", slice(certificate->envelope));
+    reply_base64(object, "next_key_hash", borrowed(certificate->next_key_hash));
+    reply_base64(object, "envelope", borrowed(certificate->envelope));
     return object;
 }
 
@@ -283,7 +279,7 @@ json_t *view_context(const Duck__ContextView *context)
 
     reply_word(object, "certificate_id", context->certificate_id);
     reply_word(object, "duckling_id", context->duckling);
-    reply_text(object, "context", slice(context->context));
+    reply_text(object, "context", borrowed(context->context));
     put_texts(object, "scopes", context->scopes, context->n_scopes);
     reply_date(object, "issued_at", context->issued_ms);
     reply_date(object, "not_after", context->not_after_ms);
@@ -293,7 +289,7 @@ json_t *view_context(const Duck__ContextView *context)
         json_object_set_new(object, "jwk", view_jwk(&key));
         reply_word(object, "did", jose_did(&key, did));
     }
-    reply_base64(object, "envelope", slice(context->envelope));
+    reply_base64(object, "envelope", borrowed(context->envelope));
     return object;
 }
 
@@ -322,11 +318,11 @@ json_t *view_certificate(const Duck__CertificateAnswer *answer)
     for (size_t i = 0; i < answer->n_certificates; i++)
         json_array_append_new(list, view_one_certificate(answer->certificates[i]));
     json_object_set_new(object, "certificates", list);
-    reply_base64(object, "chain", slice(answer->chain));
+    reply_base64(object, "chain", borrowed(answer->chain));
     if (answer->revocation.len > 0) {
         reply_date(object, "revoked_at", answer->revoked_at_ms);
-        reply_text(object, "revocation_reason", slice(answer->revocation_reason));
-        reply_base64(object, "revocation", slice(answer->revocation));
+        reply_text(object, "revocation_reason", borrowed(answer->revocation_reason));
+        reply_base64(object, "revocation", borrowed(answer->revocation));
     }
     return object;
 }

@@ -5,6 +5,7 @@
 #include "client/duck_client.h"
 #include "commands.h"
 #include "core/audit_log.h"
+#include "core/binary_data.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
 
@@ -17,11 +18,6 @@
 
 #define EXPORT_VERSION 1
 #define AT_ONCE 256u /* pages or checkpoints that are read at once of a node.db */
-
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
 
 /* ---- list ---- */
 
@@ -50,7 +46,7 @@ static void print_entry(const Duck__AuditView *entry)
     if (*entry->with)
         printf("  %s with %s", entry->duckling, entry->with);
     if (entry->detail.len > 0)
-        print_detail(bytes_of(entry->detail.data, entry->detail.len));
+        print_detail(borrowed(entry->detail));
     printf("\n");
 }
 

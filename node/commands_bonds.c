@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
-
 /* ---- terms on a command line ---- */
 
 /* "+90" is in ninety seconds. */

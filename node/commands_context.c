@@ -2,15 +2,11 @@
 
 #include "client/duck_client.h"
 #include "clock.h"
+#include "core/binary_data.h"
 #include "core/context.h"
 #include "wire/local.pb-c.h"
 
 #include <stdio.h>
-
-static ProtobufCBinaryData lent(const char *text)
-{
-    return (ProtobufCBinaryData){text ? strlen(text) : 0, (uint8_t *)(uintptr_t)text};
-}
 
 static const char *state_of(const Duck__ContextView *view)
 {
@@ -64,10 +60,10 @@ int context_issue(struct call *call)
     if (!call_time(call, "until", &issue.not_after_ms))
         return 2;
     issue.duckling = (char *)(uintptr_t)call->arguments[1];
-    issue.context = lent(call_flag(call, "context"));
+    issue.context = lent_bytes(call_flag(call, "context"));
     issue.n_scopes = call_flags(call, "scope", names, CERTIFICATE_SCOPES_MAX);
     for (size_t i = 0; i < issue.n_scopes; i++)
-        scopes[i] = lent(names[i]);
+        scopes[i] = lent_bytes(names[i]);
     issue.scopes = scopes;
     if (issue.n_scopes == 0)
         return misused(call, "--scope says what may be pecked under it");

@@ -11,16 +11,6 @@
 #define OPEN_ACTIONS_MAX (DUCKLING_OPEN_ACTIONS_MAX + 1u) /* and one: the node refuses it */
 #define CAPABILITIES_MAX 32u
 
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
-
-static ProtobufCBinaryData lent_bytes(const char *text)
-{
-    return lent(bytes_of_text(text ? text : ""));
-}
-
 static const struct command_flag hatch_flags[] = {
     {"bio", "TEXT", "a few lines about it"},
     {"capability", "NAME", "what it can do (repeatable)"},

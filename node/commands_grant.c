@@ -7,6 +7,7 @@
 #include "client/duck_grant.h"
 #include "clock.h"
 #include "commands.h"
+#include "core/binary_data.h"
 #include "core/grant.h"
 #include "fault.h"
 #include "keyfile.h"
@@ -407,11 +408,6 @@ static struct bytes cut_grant(const struct duck_grant *grant, size_t count, stru
     return grant_cut(opened, count, arena);
 }
 
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
-
 static int order_revocation(struct call *call, const char *target, struct bytes wire)
 {
     Duck__GrantRevokeOrder revocation = DUCK__GRANT_REVOKE_ORDER__INIT;
@@ -420,7 +416,7 @@ static int order_revocation(struct call *call, const char *target, struct bytes 
     int status;
 
     revocation.duckling = (char *)(uintptr_t)target;
-    revocation.grant = bytes_for(wire);
+    revocation.grant = lent(wire);
     request.order_case = DUCK__REQUEST__ORDER_REVOKE_GRANT;
     request.revoke_grant = &revocation;
     reply = ask(call, &request, &status);
@@ -443,9 +439,9 @@ static int send_revocation(struct call *call, const char *from, const char *targ
     send.from = (char *)(uintptr_t)from;
     send.to = (char *)(uintptr_t)target;
     send.kind = PECK_ACTION;
-    send.action = bytes_for(bytes_of_text(GRANT_REVOKE_ACTION));
-    send.payload = bytes_for(bytes_of_text("{}"));
-    send.grant = bytes_for(wire);
+    send.action = lent(bytes_of_text(GRANT_REVOKE_ACTION));
+    send.payload = lent(bytes_of_text("{}"));
+    send.grant = lent(wire);
     send.expires_in_ms = PECK_LIFE_MAX_MS;
     send.wait_for = DUCK__WAIT_FOR__WAIT_DONE;
     send.wait_ms = REVOCATION_WAIT_MS;

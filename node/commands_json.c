@@ -1,6 +1,7 @@
 /* Messages of the local API as JSON, by their descriptors: what proto/local.proto says, --json prints. */
 #include "commands.h"
 
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 #include <sodium.h>
@@ -47,7 +48,7 @@ static json_t *json_of_member(const ProtobufCFieldDescriptor *field, const void 
     case PROTOBUF_C_TYPE_BYTES: {
         const ProtobufCBinaryData *data = member;
 
-        return json_of_bytes(field->name, bytes_of(data->data, data->len));
+        return json_of_bytes(field->name, borrowed(*data));
     }
     case PROTOBUF_C_TYPE_BOOL:
         return json_boolean(*(const protobuf_c_boolean *)member);

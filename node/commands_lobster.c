@@ -1,16 +1,12 @@
 /* Lobster binds, from the command line: what one operator does of it. */
 #include "client/duck_client.h"
 #include "commands.h"
+#include "core/binary_data.h"
 #include "core/limits.h"
 #include "wire/local.pb-c.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
 
 static void print_lobster(const Duck__LobsterView *lobster)
 {

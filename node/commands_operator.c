@@ -6,6 +6,7 @@
 #include "client/duck_client.h"
 #include "clock.h"
 #include "commands.h"
+#include "core/binary_data.h"
 #include "core/voucher.h"
 #include "core/withdrawal.h"
 #include "fault.h"
@@ -25,11 +26,6 @@
 #define FOLDER "operator"
 #define CHAIN_FILE "operator.chain"
 #define DOCUMENT_MAX (2u * CHAIN_SIZE_MAX)
-
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
 
 static const char *folder_of(const struct call *call, char path[OPTIONS_PATH_SIZE + 16])
 {
@@ -396,8 +392,8 @@ static int order_withdrawal(struct call *call, struct bytes wire, struct bytes c
     Duck__Request request = DUCK__REQUEST__INIT;
     Duck__WithdrawOrder withdraw = DUCK__WITHDRAW_ORDER__INIT;
 
-    withdraw.record = (ProtobufCBinaryData){wire.size, (uint8_t *)(uintptr_t)wire.data};
-    withdraw.chain = (ProtobufCBinaryData){chain.size, (uint8_t *)(uintptr_t)chain.data};
+    withdraw.record = lent(wire);
+    withdraw.chain = lent(chain);
     request.order_case = DUCK__REQUEST__ORDER_WITHDRAW;
     request.withdraw = &withdraw;
     return order(call, &request,
@@ -453,10 +449,8 @@ static int publish_voucher(struct call *call, json_t *parsed, struct arena *aren
                     "%s is about a domain: it is served there, at /.well-known/duck-operator.json",
                     call->arguments[1]);
     vouch.duckling = (char *)(uintptr_t)id_text(ID_DUCKLING, &document.voucher.subject, duckling);
-    vouch.voucher =
-        (ProtobufCBinaryData){document.wire.size, (uint8_t *)(uintptr_t)document.wire.data};
-    vouch.chain =
-        (ProtobufCBinaryData){document.chain.size, (uint8_t *)(uintptr_t)document.chain.data};
+    vouch.voucher = lent(document.wire);
+    vouch.chain = lent(document.chain);
     request.order_case = DUCK__REQUEST__ORDER_VOUCH;
     request.vouch = &vouch;
     return order(call, &request, "published: it is renewed as long as it lives");
@@ -531,10 +525,8 @@ static int trust_domain(struct call *call, json_t *parsed, const char *domain, u
     if (status == 0) {
         trust.operator_ = lent_text("");
         trust.domain = lent_text(domain);
-        trust.voucher =
-            (ProtobufCBinaryData){document.wire.size, (uint8_t *)(uintptr_t)document.wire.data};
-        trust.chain =
-            (ProtobufCBinaryData){document.chain.size, (uint8_t *)(uintptr_t)document.chain.data};
+        trust.voucher = lent(document.wire);
+        trust.chain = lent(document.chain);
         trust.not_after_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
         request.order_case = DUCK__REQUEST__ORDER_TRUST;
         request.trust = &trust;

@@ -12,16 +12,6 @@
 #define SCOPES_MAX FLAGS_MAX /* the node says how many it takes */
 #define DEFAULT_WAIT_MS 10000u
 
-static char *lent_text(const char *text)
-{
-    return (char *)(uintptr_t)(text ? text : "");
-}
-
-static ProtobufCBinaryData lent_bytes(const char *text)
-{
-    return lent(bytes_of_text(text ? text : ""));
-}
-
 /* ---- printing ---- */
 
 static void print_bytes(const char *label, const ProtobufCBinaryData *data)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "client/duck_client.h"
+#include "core/binary_data.h"
 
 #define SEALED_NEXT_SIZE (SEED_SIZE + crypto_box_SEALBYTES)
 
@@ -146,7 +147,7 @@ static int rotate_duckling(struct call *call, struct rotation *rotation)
 
     if (!reply)
         return status;
-    sealed = bytes_of(reply->next_key->sealed.data, reply->next_key->sealed.len);
+    sealed = borrowed(reply->next_key->sealed);
     status = open_sealed(call, rotation, sealed, seal_public);
     if (status == 0) {
         randombytes_buf(rotation->next_seed, SEED_SIZE);
@@ -377,7 +378,7 @@ int next_key_open(struct call *call, const char *duckling, uint8_t seed[SEED_SIZ
         status = fail(call, "passphrase", "cannot read the passphrase: %s", fault_text(fault));
     reply = fault ? NULL : ask_sealed(call, duckling, &status);
     if (reply) {
-        sealed = bytes_of(reply->next_key->sealed.data, reply->next_key->sealed.len);
+        sealed = borrowed(reply->next_key->sealed);
         status = sealed.size > 0 ? open_sealed(call, rotation, sealed, seal_public) : 0;
         *size = sealed.size > 0 ? SEED_SIZE : 0;
         memcpy(seed, rotation->seed, SEED_SIZE);

@@ -1,28 +1,19 @@
 #include "handler_orders.h"
 
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
-
-static char *string_for(const char *text)
-{
-    return (char *)(uintptr_t)text;
-}
-
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
 
 void handler_order_take(struct handler_link *link, uint64_t id, const struct handler_table *table,
                         size_t index, uint32_t limit, uint32_t lease_ms)
 {
     const struct handler *handler = &table->list[index];
-    ProtobufCBinaryData wanted = bytes_for(bytes_of_text(handler->action));
+    ProtobufCBinaryData wanted = lent(bytes_of_text(handler->action));
     ProtobufCBinaryData unwanted[HANDLERS_MAX];
     const char *but_not[HANDLERS_MAX];
     Duck__TakeOrder take = DUCK__TAKE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    take.duckling = string_for(handler->duckling);
+    take.duckling = lent_text(handler->duckling);
     take.limit = limit;
     take.wait_ms = HANDLER_TAKE_WAIT_MS;
     take.lease_ms = lease_ms;
@@ -31,7 +22,7 @@ void handler_order_take(struct handler_link *link, uint64_t id, const struct han
     take.but_not = unwanted;
     take.n_but_not = handler_but_not(table, index, but_not);
     for (size_t i = 0; i < take.n_but_not; i++)
-        unwanted[i] = bytes_for(bytes_of_text(but_not[i]));
+        unwanted[i] = lent(bytes_of_text(but_not[i]));
     request.id = id;
     request.order_case = DUCK__REQUEST__ORDER_TAKE;
     request.take = &take;
@@ -44,13 +35,13 @@ void handler_order_answer(struct handler_link *link, uint64_t id, const char *du
     Duck__AnswerOrder answer = DUCK__ANSWER_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    answer.duckling = string_for(duckling);
-    answer.peck_id = string_for(peck_id);
+    answer.duckling = lent_text(duckling);
+    answer.peck_id = lent_text(peck_id);
     answer.failed = problem != NULL;
     if (problem)
-        answer.problem = bytes_for(bytes_of_text(problem));
+        answer.problem = lent(bytes_of_text(problem));
     else
-        answer.result = bytes_for(result);
+        answer.result = lent(result);
     request.id = id;
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &answer;
@@ -62,9 +53,9 @@ void handler_order_renew(struct handler_link *link, uint64_t id, const char *duc
 {
     Duck__RenewOrder renew = DUCK__RENEW_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
-    char *peck = string_for(peck_id);
+    char *peck = lent_text(peck_id);
 
-    renew.duckling = string_for(duckling);
+    renew.duckling = lent_text(duckling);
     renew.peck_ids = &peck;
     renew.n_peck_ids = 1;
     renew.lease_ms = lease_ms;
@@ -80,7 +71,7 @@ void handler_order_give_back(struct handler_link *link, uint64_t id, const char 
     Duck__GiveBackOrder back = DUCK__GIVE_BACK_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    back.duckling = string_for(duckling);
+    back.duckling = lent_text(duckling);
     back.peck_ids = (char **)(uintptr_t)peck_ids;
     back.n_peck_ids = count;
     request.id = id;
@@ -119,14 +110,14 @@ static void compose(const struct handler_table *table, size_t index,
     const struct handler *handler = &table->list[index];
 
     duck__handler_view__init(&view->wire);
-    view->wire.name = string_for(handler->name);
-    view->wire.kind = string_for(handler->word_count ? "program" : "url");
-    view->wire.duckling = string_for(handler->duckling);
-    view->wire.action = string_for(handler->action);
+    view->wire.name = lent_text(handler->name);
+    view->wire.kind = lent_text(handler->word_count ? "program" : "url");
+    view->wire.duckling = lent_text(handler->duckling);
+    view->wire.action = lent_text(handler->action);
     view->wire.n_but_not = handler_but_not(table, index, view->but_not);
     view->wire.but_not = (char **)(uintptr_t)view->but_not;
     join_words(handler, view->target);
-    view->wire.target = handler->word_count ? view->target : string_for(handler->url);
+    view->wire.target = handler->word_count ? view->target : lent_text(handler->url);
     view->wire.timeout_ms = handler->timeout_ms;
     view->wire.at_once = handler->at_once;
     view->wire.running = figures->running;

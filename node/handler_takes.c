@@ -1,6 +1,7 @@
 /* What is taken from the inbox, and how much: no more than there is room for, so what waits waits in
  * the inbox, where it is safe. */
 #include "clock.h"
+#include "core/binary_data.h"
 #include "handler_peck.h"
 #include "handler_runner_parts.h"
 #include "log.h"
@@ -40,11 +41,6 @@ static void fail_unstarted(struct runner *runner, struct handler_job *job, const
 
 /* ---- starting ---- */
 
-static struct bytes bytes_in(ProtobufCBinaryData data)
-{
-    return bytes_of(data.data, data.len);
-}
-
 static struct handler_peck read_peck(const struct handler *handler, const Duck__PeckView *view)
 {
     return (struct handler_peck){
@@ -53,10 +49,10 @@ static struct handler_peck read_peck(const struct handler *handler, const Duck__
         .from = view->from,
         .to = view->to,
         .reply_to = view->reply_to,
-        .action = bytes_in(view->action),
-        .thread = bytes_in(view->thread),
-        .trace = bytes_in(view->trace),
-        .payload = bytes_in(view->payload),
+        .action = borrowed(view->action),
+        .thread = borrowed(view->thread),
+        .trace = borrowed(view->trace),
+        .payload = borrowed(view->payload),
         .created_ms = view->created_ms,
         .expires_ms = view->expires_ms,
         .attempt = view->attempt,

@@ -1,4 +1,5 @@
 /* The audit log: for people, entry by entry; for whoever checks it, as it stands. */
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
@@ -7,11 +8,6 @@
 
 #define AUDIT_PAGES_IN_ANSWER 16u /* of AUDIT_PAGE_SIZE_MAX: within LOCAL_PAGE_BYTES */
 #define AUDIT_CHECKPOINTS_IN_ANSWER 1024u
-
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
 
 static bool is_of_bond(enum audit_kind kind)
 {
@@ -44,10 +40,10 @@ static Duck__AuditView *compose(struct local_view *view, const struct stored_aud
     composed->with = local_id(view, ID_DUCKLING, &entry->with);
     composed->subject = local_id(view, subject, &entry->subject);
     composed->state = (char *)(entry->state ? peck_state_name(entry->state) : "");
-    composed->detail = bytes_for(entry->detail);
+    composed->detail = lent(entry->detail);
     composed->attempt = entry->attempt;
     if (!hash_equal(&entry->signed_hash, &no_hash))
-        composed->signed_hash = bytes_for(bytes_of(entry->signed_hash.bytes, HASH_SIZE));
+        composed->signed_hash = lent(bytes_of(entry->signed_hash.bytes, HASH_SIZE));
     return composed;
 }
 
@@ -132,14 +128,14 @@ void local_view_audit_log(struct local_view *view, const void *asked, void *repl
                                    &view->scratch, wires, &part->last_entry);
     part->pages = local_new(view, (count + 1) * sizeof *part->pages);
     for (size_t i = 0; i < count; i++)
-        part->pages[part->n_pages++] = bytes_for(wires[i]);
+        part->pages[part->n_pages++] = lent(wires[i]);
     count =
         store_view_audit_checkpoints(view->reader, query->after_page, AUDIT_CHECKPOINTS_IN_ANSWER,
                                      &view->scratch, wires, &part->last_page);
     part->checkpoints = local_new(view, (count + 1) * sizeof *part->checkpoints);
     for (size_t i = 0; i < count; i++)
-        part->checkpoints[part->n_checkpoints++] = bytes_for(wires[i]);
-    part->chain = bytes_for(store_view_audit_signer(view->reader, &view->scratch));
+        part->checkpoints[part->n_checkpoints++] = lent(wires[i]);
+    part->chain = lent(store_view_audit_signer(view->reader, &view->scratch));
     answer->answer_case = DUCK__REPLY__ANSWER_AUDIT_LOG;
     answer->audit_log = part;
 }

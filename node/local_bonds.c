@@ -1,5 +1,6 @@
 /* Bonds, as their ends that live here have them. */
 #include "clock.h"
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
@@ -12,7 +13,7 @@ static ProtobufCBinaryData *list_for(struct local_view *view, const struct bytes
     ProtobufCBinaryData *copy = local_new(view, (count + 1) * sizeof *copy);
 
     for (size_t i = 0; i < count; i++)
-        copy[i] = (ProtobufCBinaryData){list[i].size, (uint8_t *)(uintptr_t)list[i].data};
+        copy[i] = lent(list[i]);
     return copy;
 }
 

@@ -1,12 +1,8 @@
 /* Contexts of ducklings that live here. */
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
-
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
 
 static Duck__ContextView *compose(struct local_view *view, const struct stored_context *stored)
 {
@@ -16,16 +12,16 @@ static Duck__ContextView *compose(struct local_view *view, const struct stored_c
     duck__context_view__init(composed);
     composed->certificate_id = local_id(view, ID_CERTIFICATE, &context->id);
     composed->duckling = local_id(view, ID_DUCKLING, &context->identity);
-    composed->context = bytes_for(context->name);
+    composed->context = lent(context->name);
     composed->scopes = local_new(view, context->scope_count * sizeof *composed->scopes);
     for (size_t i = 0; i < context->scope_count; i++)
-        composed->scopes[i] = bytes_for(context->scopes[i]);
+        composed->scopes[i] = lent(context->scopes[i]);
     composed->n_scopes = context->scope_count;
     composed->issued_ms = context->issued_ms;
     composed->not_after_ms = context->not_after_ms;
     composed->revoked_ms = stored->revoked_ms;
-    composed->public_key = bytes_for(bytes_of(context->public_key.bytes, PUBLIC_KEY_SIZE));
-    composed->envelope = bytes_for(context->wire);
+    composed->public_key = lent(bytes_of(context->public_key.bytes, PUBLIC_KEY_SIZE));
+    composed->envelope = lent(context->wire);
     return composed;
 }
 

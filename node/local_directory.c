@@ -6,6 +6,7 @@
  * that everything signed is named by. Whoever trusts no node checks the record and the chain, which
  * come with each entry. */
 #include "clock.h"
+#include "core/binary_data.h"
 #include "core/revocation.h"
 #include "core/tier.h"
 #include "local_parts.h"
@@ -16,11 +17,6 @@
 #define TRUST_IN_ANSWER_MAX 1024u
 #define STORE_PAGES_MAX 4u /* looked through for one page */
 #define SEARCH_TEXT_MAX 1024u
-
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
-}
 
 /* ---- tiers ---- */
 
@@ -108,25 +104,25 @@ static Duck__DirectoryEntry *compose_entry(struct local_view *view,
 
     duck__directory_entry__init(entry);
     entry->duckling = local_id(view, ID_DUCKLING, &stored->record.owner);
-    entry->display_name = bytes_for(content->display_name);
-    entry->bio = bytes_for(content->bio);
+    entry->display_name = lent(content->display_name);
+    entry->bio = lent(content->bio);
     entry->capabilities =
         local_new(view, (content->capability_count + 1) * sizeof *entry->capabilities);
     for (size_t i = 0; i < content->capability_count; i++)
-        entry->capabilities[i] = bytes_for(content->capabilities[i]);
+        entry->capabilities[i] = lent(content->capabilities[i]);
     entry->n_capabilities = content->capability_count;
     entry->accepts_pecks = content->accepts_pecks;
     entry->host = local_id(view, ID_NODE, &content->host);
     entry->host_linked = is_linked(view, &content->host);
     entry->seen_ms = stored->record.version.ms;
-    entry->record = bytes_for(stored->wire);
-    entry->chain = bytes_for(stored->chain);
+    entry->record = lent(stored->wire);
+    entry->chain = lent(stored->chain);
     entry->certificate_id = local_id(view, ID_CERTIFICATE, &certificate);
     entry->least_tier = content->least_tier;
     entry->open_actions =
         local_new(view, (content->open_action_count + 1) * sizeof *entry->open_actions);
     for (size_t i = 0; i < content->open_action_count; i++)
-        entry->open_actions[i] = bytes_for(content->open_actions[i]);
+        entry->open_actions[i] = lent(content->open_actions[i]);
     entry->n_open_actions = content->open_action_count;
     compose_tier(view, &evidence, entry);
     if (!evidence.is_vouched)
@@ -271,14 +267,14 @@ static Duck__CertificateView *compose_certificate(struct local_view *view,
     duck__certificate_view__init(composed);
     composed->certificate_id = local_id(view, ID_CERTIFICATE, &id);
     composed->sequence = certificate->sequence;
-    composed->display_name = bytes_for(certificate->display_name);
+    composed->display_name = lent(certificate->display_name);
     composed->public_key =
-        bytes_for(bytes_of(certificate->public_key.bytes, sizeof certificate->public_key.bytes));
-    composed->next_key_hash = bytes_for(
-        bytes_of(certificate->next_key_hash.bytes, sizeof certificate->next_key_hash.bytes));
+        lent(bytes_of(certificate->public_key.bytes, sizeof certificate->public_key.bytes));
+    composed->next_key_hash =
+        lent(bytes_of(certificate->next_key_hash.bytes, sizeof certificate->next_key_hash.bytes));
     composed->issued_ms = certificate->issued_ms;
     composed->not_after_ms = certificate->not_after_ms;
-    composed->envelope = bytes_for(certificate->wire);
+    composed->envelope = lent(certificate->wire);
     composed->kind = certificate->kind == IDENTITY_NODE       ? "node"
                      : certificate->kind == IDENTITY_OPERATOR ? "operator"
                                                               : "duckling";
@@ -346,9 +342,9 @@ static void compose_revocation(struct local_view *view, const struct chain *chai
         return;
     composed->valid = false;
     composed->reason = (char *)"it is revoked";
-    composed->revocation = bytes_for(wire);
+    composed->revocation = lent(wire);
     composed->revoked_at_ms = content.revoked_at_ms;
-    composed->revocation_reason = bytes_for(content.reason);
+    composed->revocation_reason = lent(content.reason);
 }
 
 void local_view_certificate(struct local_view *view, const void *asked, void *reply)
@@ -363,7 +359,7 @@ void local_view_certificate(struct local_view *view, const void *asked, void *re
     if (!wire.data)
         return;
     duck__certificate_answer__init(composed);
-    composed->chain = bytes_for(wire);
+    composed->chain = lent(wire);
     verdict = chain_open(wire, &view->scratch, &chain);
     if (verdict == CERTIFICATE_TAKEN) {
         composed->identity =
@@ -403,7 +399,7 @@ void local_view_next_key(struct local_view *view, const void *asked, void *reply
         return;
     }
     duck__next_key_answer__init(composed);
-    composed->sealed = bytes_for(sealed);
+    composed->sealed = lent(sealed);
     answer->answer_case = DUCK__REPLY__ANSWER_NEXT_KEY;
     answer->next_key = composed;
 }

@@ -2,6 +2,7 @@
  * less. Everything in this file but
  * what any thread may call is done under the lock. */
 #include "clock.h"
+#include "core/binary_data.h"
 #include "core/tier.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
@@ -139,8 +140,7 @@ void local_follows_tell_bond(struct local_api *api, const struct effect *effect)
     view.with = (char *)id_text(ID_DUCKLING, &effect->bond_changed.with, with);
     view.bond_id = (char *)id_text(ID_BOND, &effect->bond_changed.bond, bond);
     view.state = (char *)bond_state(effect);
-    view.thread = (ProtobufCBinaryData){effect->bond_changed.thread.size,
-                                        (uint8_t *)(uintptr_t)effect->bond_changed.thread.data};
+    view.thread = lent(effect->bond_changed.thread);
     if (!id_is_zero(&effect->bond_changed.peck))
         view.peck_id = (char *)id_text(ID_PECK, &effect->bond_changed.peck, peck);
     view.at_ms = clock_wall_ms();

@@ -1,12 +1,8 @@
 /* Answers that come in parts, as the local API tells them. */
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
-
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
-}
 
 /* What it says stands in the receipt. */
 static Duck__PartialView *compose(struct local_view *view, const struct stored_partial *stored,
@@ -22,9 +18,9 @@ static Duck__PartialView *compose(struct local_view *view, const struct stored_p
     if (envelope_parse(stored->wire, ENVELOPE_RECEIPT, &view->scratch, &envelope) ==
             ENVELOPE_TAKEN &&
         receipt_parse(envelope.body, &view->scratch, &receipt) == RECEIPT_OK)
-        composed->result = bytes_for(receipt.result);
+        composed->result = lent(receipt.result);
     if (with_envelope)
-        composed->envelope = bytes_for(stored->wire);
+        composed->envelope = lent(stored->wire);
     return composed;
 }
 
@@ -54,7 +50,7 @@ bool local_view_partials(struct local_view *view, const struct question *questio
     list->is_done = peck_state_is_done(stored->state, stored->kind);
     list->held = stored->held;
     if (question->with_envelopes)
-        list->chain = bytes_for(stored->chain);
+        list->chain = lent(stored->chain);
     answer->answer_case = DUCK__REPLY__ANSWER_PARTIALS;
     answer->partials = list;
     *is_news = list->n_partials > 0 || list->is_done;

@@ -3,6 +3,7 @@
  * A send is answered at the end of the turn that brought it as far as asked, so that one answer
  * tells all that the turn did. Everything in this file is done under the lock. */
 #include "clock.h"
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
 
@@ -79,15 +80,10 @@ void local_wait_for_order(struct request *request, const struct message *message
 
 /* ---- answers from what was told ---- */
 
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
-}
-
 static size_t compose_scopes(const struct told *told, ProtobufCBinaryData scopes[PECK_SCOPES_MAX])
 {
     for (size_t i = 0; i < told->scope_count; i++)
-        scopes[i] = bytes_for(told->scopes[i]);
+        scopes[i] = lent(told->scopes[i]);
     return told->scope_count;
 }
 
@@ -101,8 +97,8 @@ static void compose_receipt(const struct told_receipt *told, const struct id *ta
     view->state = (char *)peck_state_name(told->state);
     view->at_ms = told->at_ms;
     view->signer = (char *)id_text(by_target ? ID_DUCKLING : ID_NODE, &told->signer, signer);
-    view->envelope = (ProtobufCBinaryData){told->wire.size, (uint8_t *)told->wire.data};
-    view->chain = (ProtobufCBinaryData){told->chain.size, (uint8_t *)told->chain.data};
+    view->envelope = lent(told->wire);
+    view->chain = lent(told->chain);
 }
 
 void local_answer_told(struct request *request)
@@ -126,18 +122,18 @@ void local_answer_told(struct request *request)
     if (!id_is_zero(&told->reply_to))
         view.reply_to = (char *)id_text(ID_PECK, &told->reply_to, reply_to);
     view.kind = told->kind;
-    view.action = bytes_for(told->action);
-    view.message = bytes_for(told->message);
-    view.thread = bytes_for(told->thread);
+    view.action = lent(told->action);
+    view.message = lent(told->message);
+    view.thread = lent(told->thread);
     view.scopes = scopes;
     view.n_scopes = compose_scopes(told, scopes);
-    view.trace = bytes_for(told->trace);
+    view.trace = lent(told->trace);
     view.state = (char *)peck_state_name(told->state);
     view.created_ms = told->created_ms;
     view.expires_ms = told->created_ms ? told->created_ms + told->expires_in_ms : 0;
     view.changed_ms = told->changed_ms;
-    view.result = bytes_for(told->result);
-    view.problem = bytes_for(told->problem);
+    view.result = lent(told->result);
+    view.problem = lent(told->problem);
     view.refusal = told->refusal;
     view.retry_after_ms = told->retry_after_ms;
     view.charged = told->charged;
@@ -255,7 +251,7 @@ static void answer_hatched(struct request *request, const struct effect *effect)
     answer.duckling_id = (char *)id_text(ID_DUCKLING, &effect->reply.duckling, duckling);
     answer.certificate_id =
         (char *)id_text(ID_CERTIFICATE, &effect->reply.certificate, certificate);
-    answer.chain = bytes_for(effect->reply.chain);
+    answer.chain = lent(effect->reply.chain);
     reply.answer_case = DUCK__REPLY__ANSWER_HATCH;
     reply.hatch = &answer;
     local_answer(request, &reply);
@@ -272,7 +268,7 @@ static void answer_rotated(struct request *request, const struct effect *effect)
         (char *)id_text(is_node ? ID_NODE : ID_DUCKLING, &effect->reply.duckling, identity);
     answer.certificate_id =
         (char *)id_text(ID_CERTIFICATE, &effect->reply.certificate, certificate);
-    answer.chain = bytes_for(effect->reply.chain);
+    answer.chain = lent(effect->reply.chain);
     reply.answer_case = DUCK__REPLY__ANSWER_ROTATE;
     reply.rotate = &answer;
     local_answer(request, &reply);
@@ -322,7 +318,7 @@ static void answer_granted(struct request *request, const struct effect *effect)
     Duck__GrantAnswer answer = DUCK__GRANT_ANSWER__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
 
-    answer.grant = bytes_for(effect->reply.grant);
+    answer.grant = lent(effect->reply.grant);
     reply.answer_case = DUCK__REPLY__ANSWER_MADE_GRANT;
     reply.made_grant = &answer;
     local_answer(request, &reply);
@@ -340,15 +336,15 @@ static void answer_issued(struct request *request, const struct effect *effect)
         assert(!"what was issued can be read");
     answer.certificate_id = (char *)id_text(ID_CERTIFICATE, &context.id, certificate);
     answer.duckling = (char *)id_text(ID_DUCKLING, &context.identity, duckling);
-    answer.context = bytes_for(context.name);
+    answer.context = lent(context.name);
     for (size_t i = 0; i < context.scope_count; i++)
-        scopes[i] = bytes_for(context.scopes[i]);
+        scopes[i] = lent(context.scopes[i]);
     answer.scopes = scopes;
     answer.n_scopes = context.scope_count;
     answer.issued_ms = context.issued_ms;
     answer.not_after_ms = context.not_after_ms;
-    answer.public_key = bytes_for(bytes_of(context.public_key.bytes, PUBLIC_KEY_SIZE));
-    answer.envelope = bytes_for(context.wire);
+    answer.public_key = lent(bytes_of(context.public_key.bytes, PUBLIC_KEY_SIZE));
+    answer.envelope = lent(context.wire);
     reply.answer_case = DUCK__REPLY__ANSWER_ISSUED;
     reply.issued = &answer;
     local_answer(request, &reply);

@@ -1,3 +1,4 @@
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
@@ -7,18 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static ProtobufCBinaryData bytes_for(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)bytes.data};
-}
-
 static ProtobufCBinaryData *list_for(struct local_view *view, const struct bytes *list,
                                      size_t count)
 {
     ProtobufCBinaryData *copy = local_new(view, (count + 1) * sizeof *copy);
 
     for (size_t i = 0; i < count; i++)
-        copy[i] = bytes_for(list[i]);
+        copy[i] = lent(list[i]);
     return copy;
 }
 
@@ -37,8 +33,8 @@ static void compose_receipt(struct local_view *view, const struct stored_peck *s
     composed->signer = local_id(view, by_target ? ID_DUCKLING : ID_NODE, &receipt->signer);
     if (detail != PECK_WHOLE)
         return;
-    composed->envelope = bytes_for(receipt->wire);
-    composed->chain = bytes_for(receipt->chain);
+    composed->envelope = lent(receipt->wire);
+    composed->chain = lent(receipt->chain);
 }
 
 /* What became of it stands in the receipt. */
@@ -53,8 +49,8 @@ static void compose_outcome(struct local_view *view, const struct stored_receipt
             ENVELOPE_TAKEN ||
         receipt_parse(envelope.body, &view->scratch, &parsed) != RECEIPT_OK)
         return;
-    composed->result = bytes_for(parsed.result);
-    composed->problem = bytes_for(parsed.problem);
+    composed->result = lent(parsed.result);
+    composed->problem = lent(parsed.problem);
     composed->charged = parsed.charged;
 }
 
@@ -82,12 +78,12 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     composed->from = local_id(view, ID_DUCKLING, &peck->from);
     composed->to = local_id(view, ID_DUCKLING, &peck->to);
     composed->kind = peck->kind;
-    composed->action = bytes_for(peck->action);
-    composed->payload = bytes_for(peck->payload);
+    composed->action = lent(peck->action);
+    composed->payload = lent(peck->payload);
     composed->scopes = list_for(view, peck->scopes, peck->scope_count);
     composed->n_scopes = peck->scope_count;
-    composed->message = bytes_for(peck->message);
-    composed->thread = bytes_for(peck->thread);
+    composed->message = lent(peck->message);
+    composed->thread = lent(peck->thread);
     composed->reply_to = local_id(view, ID_PECK, &peck->reply_to);
     composed->state = (char *)peck_state_name(stored->state);
     composed->created_ms = peck->created_ms;
@@ -96,16 +92,16 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     composed->attempt = stored->attempt;
     if (stored->place == TRAY_LEASED)
         composed->lease_until_ms = stored->lease_until_ms;
-    composed->problem = bytes_for(stored->problem);
+    composed->problem = lent(stored->problem);
     composed->refusal = local_text(view, stored->refusal);
     composed->retry_after_ms = stored->retry_after_ms;
     composed->held_by = local_new(view, PERCHES_PER_PECK * sizeof *composed->held_by);
     for (size_t i = 0; i < stored->held_count; i++)
         composed->held_by[i] = local_id(view, ID_NODE, &stored->held_by[i]);
     composed->n_held_by = stored->held_count;
-    composed->trace = bytes_for(peck->trace);
+    composed->trace = lent(peck->trace);
     if (stored->context) {
-        composed->context = bytes_for(stored->context->name);
+        composed->context = lent(stored->context->name);
         composed->context_id = local_id(view, ID_CERTIFICATE, &stored->context->id);
     }
     if (peck->kind == PECK_BOND_REQUEST && stored->state == PECK_APPROVED)
@@ -113,11 +109,11 @@ static Duck__PeckView *compose_peck(struct local_view *view, const struct stored
     if (detail != PECK_FOR_AGENT)
         compose_receipts(view, stored, detail, composed);
     if (detail == PECK_WHOLE) {
-        composed->envelope = bytes_for(stored->wire);
-        composed->chain = bytes_for(chain_with_context(
+        composed->envelope = lent(stored->wire);
+        composed->chain = lent(chain_with_context(
             stored->chain, stored->context ? stored->context->wire : bytes_of(NULL, 0),
             &view->scratch));
-        composed->grant = bytes_for(peck->grant);
+        composed->grant = lent(peck->grant);
     }
     return composed;
 }
@@ -151,7 +147,7 @@ bool local_view_peck(struct local_view *view, const struct question *question, v
 static void keep(struct local_view *view, ProtobufCBinaryData *bytes)
 {
     if (bytes->len > 0)
-        *bytes = bytes_for(arena_copy(&view->arena, bytes_of(bytes->data, bytes->len)));
+        *bytes = lent(arena_copy(&view->arena, borrowed(*bytes)));
 }
 
 /* One after the other, so that what the store gave for one is forgotten before the next: only

@@ -1,6 +1,7 @@
 /* What waits for the signatures of ducklings that keep their own keys, as programs ask for it. A question for which
  * there is nothing waits until there is, and is then put to the loop again. Everything in this file is done under
  * the lock. */
+#include "core/binary_data.h"
 #include "local_parts.h"
 #include "wire/local.pb-c.h"
 
@@ -15,7 +16,7 @@ static Duck__WantedView *compose(struct request *request, const struct wanted *w
     view->id = (char *)id_text(ID_WANTED, &wanted->id, texts);
     view->number = wanted->number;
     view->type = (char *)envelope_type_name(wanted->type);
-    view->body = (ProtobufCBinaryData){wanted->body.size, (uint8_t *)(uintptr_t)wanted->body.data};
+    view->body = lent(wanted->body);
     view->why = (char *)wanted->why;
     if (!id_is_zero(&wanted->peck))
         view->peck_id = (char *)id_text(ID_PECK, &wanted->peck, texts + ID_TEXT_SIZE);

@@ -1,4 +1,5 @@
 /* Identities and their chains, the ducklings that live here, and the node's own row. */
+#include "core/binary_data.h"
 #include "log.h"
 #include "store_internal.h"
 #include "wire/certificate.pb-c.h"
@@ -53,8 +54,8 @@ int store_keep_certificates(struct store *store, struct store_connection *connec
         struct envelope envelope;
         struct id id;
 
-        if (envelope_parse(bytes_of(chain->certificates[i].data, chain->certificates[i].len),
-                           ENVELOPE_CERTIFICATE, &store->arena, &envelope) != ENVELOPE_TAKEN)
+        if (envelope_parse(borrowed(chain->certificates[i]), ENVELOPE_CERTIFICATE, &store->arena,
+                           &envelope) != ENVELOPE_TAKEN)
             break;
         id = id_of(&envelope.hash);
         store_bind_id(statement, 1, &id);

@@ -3,6 +3,7 @@
 
 #include "answers.h"
 #include "connection.h"
+#include "core/binary_data.h"
 #include "core/bytes.h"
 #include "core/limits.h"
 #include "wire/local.pb-c.h"
@@ -114,16 +115,6 @@ static struct duck_answer *ask(struct duck *duck, Duck__Request *request, uint64
 
 /* ---- orders ---- */
 
-static ProtobufCBinaryData bytes_for(const char *text)
-{
-    return (ProtobufCBinaryData){.len = text ? strlen(text) : 0, .data = (uint8_t *)text};
-}
-
-static char *string_for(const char *text)
-{
-    return (char *)(text ? text : "");
-}
-
 /* NULL when there are none; given back with memory_give_back. */
 static ProtobufCBinaryData *list_for(const char *const *texts, size_t count)
 {
@@ -133,7 +124,7 @@ static ProtobufCBinaryData *list_for(const char *const *texts, size_t count)
         return NULL;
     list = memory_take(count * sizeof *list);
     for (size_t i = 0; i < count; i++)
-        list[i] = bytes_for(texts[i]);
+        list[i] = lent_bytes(texts[i]);
     return list;
 }
 
@@ -144,8 +135,8 @@ struct duck_answer *duck_hatch(struct duck *duck, const struct duck_profile *pro
     Duck__Request request = DUCK__REQUEST__INIT;
     struct duck_answer *answer;
 
-    order.display_name = bytes_for(profile->display_name);
-    order.bio = bytes_for(profile->bio);
+    order.display_name = lent_bytes(profile->display_name);
+    order.bio = lent_bytes(profile->bio);
     order.capabilities = capabilities;
     order.n_capabilities = profile->capability_count;
     order.refuses_pecks = profile->refuses_pecks;
@@ -164,11 +155,11 @@ struct duck_answer *duck_set_profile(struct duck *duck, const char *duckling,
     Duck__Request request = DUCK__REQUEST__INIT;
     struct duck_answer *answer;
 
-    order.duckling = string_for(duckling);
+    order.duckling = lent_text(duckling);
     order.set_display_name = profile->display_name != NULL;
-    order.display_name = bytes_for(profile->display_name);
+    order.display_name = lent_bytes(profile->display_name);
     order.set_bio = profile->bio != NULL;
-    order.bio = bytes_for(profile->bio);
+    order.bio = lent_bytes(profile->bio);
     order.set_capabilities = profile->capabilities != NULL;
     order.capabilities = capabilities;
     order.n_capabilities = profile->capability_count;
@@ -186,7 +177,7 @@ struct duck_answer *duck_pulse(struct duck *duck, const char *duckling)
     Duck__PulseOrder order = DUCK__PULSE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
+    order.duckling = lent_text(duckling);
     request.order_case = DUCK__REQUEST__ORDER_PULSE;
     request.pulse = &order;
     return ask(duck, &request, 0);
@@ -201,23 +192,23 @@ struct duck_answer *duck_send(struct duck *duck, const struct duck_peck *peck, e
     struct duck_grant *grant = peck->grant ? duck_grant_open(peck->grant, NULL) : NULL;
     struct duck_answer *answer;
 
-    order.from = string_for(peck->from);
-    order.to = string_for(peck->to);
-    order.grant = bytes_for(peck->grant); /* which the node refuses, if it is none */
+    order.from = lent_text(peck->from);
+    order.to = lent_text(peck->to);
+    order.grant = lent_bytes(peck->grant); /* which the node refuses, if it is none */
     if (grant)
         order.grant.data = (uint8_t *)(uintptr_t)duck_grant_bytes(grant, &order.grant.len);
     order.kind = peck->action ? 1 : 2;
-    order.action = bytes_for(peck->action);
-    order.payload = bytes_for(!peck->action ? NULL : peck->payload ? peck->payload : "{}");
+    order.action = lent_bytes(peck->action);
+    order.payload = lent_bytes(!peck->action ? NULL : peck->payload ? peck->payload : "{}");
     order.scopes = scopes;
     order.n_scopes = peck->scope_count;
-    order.message = bytes_for(peck->message);
-    order.thread = bytes_for(peck->thread);
-    order.reply_to = string_for(peck->reply_to);
-    order.context = bytes_for(peck->context);
+    order.message = lent_bytes(peck->message);
+    order.thread = lent_bytes(peck->thread);
+    order.reply_to = lent_text(peck->reply_to);
+    order.context = lent_bytes(peck->context);
     order.expires_in_ms = peck->expires_in_ms;
-    order.idempotency_key = bytes_for(peck->idempotency_key);
-    order.trace = bytes_for(peck->trace);
+    order.idempotency_key = lent_bytes(peck->idempotency_key);
+    order.trace = lent_bytes(peck->trace);
     order.wait_for = wait;
     order.wait_ms = wait_ms;
     request.order_case = DUCK__REQUEST__ORDER_SEND;
@@ -237,8 +228,8 @@ struct duck_answer *duck_context_issue(struct duck *duck, const char *duckling, 
     Duck__Request request = DUCK__REQUEST__INIT;
     struct duck_answer *answer;
 
-    order.duckling = string_for(duckling);
-    order.context = bytes_for(name);
+    order.duckling = lent_text(duckling);
+    order.context = lent_bytes(name);
     order.scopes = list;
     order.n_scopes = scope_count;
     order.not_after_ms = not_after_ms;
@@ -255,9 +246,9 @@ struct duck_answer *duck_context_revoke(struct duck *duck, const char *duckling,
     Duck__RevokeOrder order = DUCK__REVOKE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.identity = string_for(certificate_id);
-    order.context_of = string_for(duckling);
-    order.reason = string_for(reason);
+    order.identity = lent_text(certificate_id);
+    order.context_of = lent_text(duckling);
+    order.reason = lent_text(reason);
     request.order_case = DUCK__REQUEST__ORDER_REVOKE;
     request.revoke = &order;
     return ask(duck, &request, 0);
@@ -268,7 +259,7 @@ struct duck_answer *duck_contexts(struct duck *duck, const char *duckling)
     Duck__ContextsQuery query = DUCK__CONTEXTS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    query.duckling = string_for(duckling);
+    query.duckling = lent_text(duckling);
     request.order_case = DUCK__REQUEST__ORDER_CONTEXTS;
     request.contexts = &query;
     return ask(duck, &request, 0);
@@ -280,7 +271,7 @@ struct duck_answer *duck_peck_get(struct duck *duck, const char *peck_id, enum d
     Duck__PeckQuery query = DUCK__PECK_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    query.peck_id = string_for(peck_id);
+    query.peck_id = lent_text(peck_id);
     query.wait_for = wait;
     query.wait_ms = wait_ms;
     request.order_case = DUCK__REQUEST__ORDER_PECK;
@@ -293,8 +284,8 @@ struct duck_answer *duck_cancel(struct duck *duck, const char *duckling, const c
     Duck__CancelOrder order = DUCK__CANCEL_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
-    order.peck_id = string_for(peck_id);
+    order.duckling = lent_text(duckling);
+    order.peck_id = lent_text(peck_id);
     request.order_case = DUCK__REQUEST__ORDER_CANCEL;
     request.cancel = &order;
     return ask(duck, &request, 0);
@@ -306,7 +297,7 @@ struct duck_answer *duck_take(struct duck *duck, const char *duckling, uint32_t 
     Duck__TakeOrder order = DUCK__TAKE_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
+    order.duckling = lent_text(duckling);
     order.limit = limit;
     order.wait_ms = wait_ms;
     order.lease_ms = lease_ms;
@@ -321,7 +312,7 @@ struct duck_answer *duck_acknowledge(struct duck *duck, const char *duckling,
     Duck__AckOrder order = DUCK__ACK_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
+    order.duckling = lent_text(duckling);
     order.peck_ids = (char **)peck_ids;
     order.n_peck_ids = count;
     request.order_case = DUCK__REQUEST__ORDER_ACK;
@@ -336,11 +327,11 @@ static struct duck_answer *answer_order(struct duck *duck, const char *duckling,
     Duck__AnswerOrder order = DUCK__ANSWER_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
-    order.peck_id = string_for(peck_id);
+    order.duckling = lent_text(duckling);
+    order.peck_id = lent_text(peck_id);
     order.failed = problem != NULL;
-    order.result = bytes_for(result);
-    order.problem = bytes_for(problem);
+    order.result = lent_bytes(result);
+    order.problem = lent_bytes(problem);
     order.charge = units;
     request.order_case = DUCK__REQUEST__ORDER_ANSWER;
     request.answer = &order;
@@ -373,9 +364,9 @@ struct duck_answer *duck_answer_partial(struct duck *duck, const char *duckling,
     Duck__PartialOrder order = DUCK__PARTIAL_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
-    order.peck_id = string_for(peck_id);
-    order.result = bytes_for(result_json);
+    order.duckling = lent_text(duckling);
+    order.peck_id = lent_text(peck_id);
+    order.result = lent_bytes(result_json);
     order.number = number;
     request.order_case = DUCK__REQUEST__ORDER_PARTIAL;
     request.partial = &order;
@@ -388,7 +379,7 @@ struct duck_answer *duck_partials(struct duck *duck, const char *peck_id, uint32
     Duck__PartialsQuery query = DUCK__PARTIALS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    query.peck_id = string_for(peck_id);
+    query.peck_id = lent_text(peck_id);
     query.after = after;
     query.limit = limit;
     query.wait_ms = wait_ms;
@@ -449,8 +440,8 @@ struct duck_answer *duck_bond_set(struct duck *duck, const char *duckling, const
     struct duck_answer *answer;
     Duck__BondTerms written;
 
-    order.duckling = string_for(duckling);
-    order.bond_id = string_for(bond_id);
+    order.duckling = lent_text(duckling);
+    order.bond_id = lent_text(bond_id);
     order.scopes = list;
     order.n_scopes = scope_count;
     order.not_after_ms = not_after_ms;
@@ -469,7 +460,7 @@ struct duck_answer *duck_bonds(struct duck *duck, const char *duckling)
     Duck__BondsQuery query = DUCK__BONDS_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    query.duckling = string_for(duckling);
+    query.duckling = lent_text(duckling);
     request.order_case = DUCK__REQUEST__ORDER_BONDS;
     request.bonds = &query;
     return ask(duck, &request, 0);
@@ -493,8 +484,8 @@ struct duck_answer *duck_approve_with(struct duck *duck, const char *duckling, c
     struct duck_answer *answer;
     Duck__BondTerms written;
 
-    order.duckling = string_for(duckling);
-    order.peck_id = string_for(peck_id);
+    order.duckling = lent_text(duckling);
+    order.peck_id = lent_text(peck_id);
     order.scopes = list;
     order.n_scopes = scope_count;
     order.not_after_ms = not_after_ms;
@@ -514,9 +505,9 @@ struct duck_answer *duck_deny(struct duck *duck, const char *duckling, const cha
     Duck__DenyOrder order = DUCK__DENY_ORDER__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    order.duckling = string_for(duckling);
-    order.peck_id = string_for(peck_id);
-    order.reason = bytes_for(reason);
+    order.duckling = lent_text(duckling);
+    order.peck_id = lent_text(peck_id);
+    order.reason = lent_bytes(reason);
     request.order_case = DUCK__REQUEST__ORDER_DENY;
     request.deny = &order;
     return ask(duck, &request, 0);
@@ -529,11 +520,11 @@ struct duck_answer *duck_unpeck(struct duck *duck, const char *duckling,
     Duck__Request request = DUCK__REQUEST__INIT;
     bool is_bond = bond_id_or_duckling && strncmp(bond_id_or_duckling, "bnd_", 4) == 0;
 
-    order.duckling = string_for(duckling);
+    order.duckling = lent_text(duckling);
     if (is_bond)
-        order.bond_id = string_for(bond_id_or_duckling);
+        order.bond_id = lent_text(bond_id_or_duckling);
     else
-        order.with = string_for(bond_id_or_duckling);
+        order.with = lent_text(bond_id_or_duckling);
     request.order_case = DUCK__REQUEST__ORDER_UNPECK;
     request.unpeck = &order;
     return ask(duck, &request, 0);
@@ -544,11 +535,11 @@ struct duck_answer *duck_search(struct duck *duck, const struct duck_search *sea
     Duck__DirectoryQuery query = DUCK__DIRECTORY_QUERY__INIT;
     Duck__Request request = DUCK__REQUEST__INIT;
 
-    query.capability = string_for(search->capability);
-    query.text = string_for(search->text);
-    query.duckling = string_for(search->duckling);
-    query.host = string_for(search->host);
-    query.cursor = string_for(search->cursor);
+    query.capability = lent_text(search->capability);
+    query.text = lent_text(search->text);
+    query.duckling = lent_text(search->duckling);
+    query.host = lent_text(search->host);
+    query.cursor = lent_text(search->cursor);
     query.alive_within_ms = search->alive_within_ms;
     query.live_host = search->live_host;
     query.limit = search->limit;

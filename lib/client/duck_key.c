@@ -2,6 +2,7 @@
 
 #include "answers.h"
 #include "connection.h"
+#include "core/binary_data.h"
 #include "core/jose.h"
 #include "core/peck.h"
 #include "core/receipt.h"
@@ -240,11 +241,6 @@ const char *duck_key_jws(struct duck_holder *holder)
 }
 
 /* ---- orders ---- */
-
-static ProtobufCBinaryData lent(struct bytes bytes)
-{
-    return (ProtobufCBinaryData){bytes.size, (uint8_t *)(uintptr_t)bytes.data};
-}
 
 struct duck_answer *duck_hand_in(struct duck *duck, const struct duck_holder *holder)
 {

@@ -18,4 +18,15 @@ static inline ProtobufCBinaryData lent(struct bytes bytes)
     return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
 }
 
+/* Text for a member that is bytes, and for one that is a string; NULL is empty. */
+static inline ProtobufCBinaryData lent_bytes(const char *text)
+{
+    return lent(bytes_of_text(text ? text : ""));
+}
+
+static inline char *lent_text(const char *text)
+{
+    return (char *)(uintptr_t)(text ? text : "");
+}
+
 #endif

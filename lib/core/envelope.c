@@ -1,6 +1,7 @@
 #include "envelope.h"
 
 #include "binary_data.h"
+#include "core/binary_data.h"
 #include "limits.h"
 #include "wire/envelope.pb-c.h"
 
@@ -225,15 +226,15 @@ enum envelope_verdict envelope_parse(struct bytes wire, enum envelope_type expec
     if (message->base.n_unknown_fields > 0)
         return ENVELOPE_UNKNOWN_FIELDS;
     if (message->signature.len != SIGNATURE_SIZE ||
-        !id_from_bytes(bytes_of(message->signer.data, message->signer.len), &parsed.signer))
+        !id_from_bytes(borrowed(message->signer), &parsed.signer))
         return ENVELOPE_MALFORMED;
-    if (!bytes_equal(bytes_of(message->type.data, message->type.len), bytes_of_text(name)))
+    if (!bytes_equal(borrowed(message->type), bytes_of_text(name)))
         return ENVELOPE_WRONG_TYPE;
     verdict = read_path(message->batch, &parsed.batch);
     if (verdict != ENVELOPE_TAKEN)
         return verdict;
     memcpy(parsed.signature.bytes, message->signature.data, SIGNATURE_SIZE);
-    parsed.body = bytes_of(message->body.data, message->body.len);
+    parsed.body = borrowed(message->body);
     parsed.hash = envelope_hash(expected, parsed.body);
     *envelope = parsed;
     return ENVELOPE_TAKEN;

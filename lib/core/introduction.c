@@ -1,5 +1,6 @@
 #include "introduction.h"
 
+#include "core/binary_data.h"
 #include "wire/session.pb-c.h"
 
 const char *introduction_verdict_text(enum introduction_verdict verdict)
@@ -83,13 +84,12 @@ enum introduction_verdict introduction_open(struct bytes wire, struct bytes netw
     message = duck__introduction__unpack(arena_protobuf_allocator(arena), wire.size, wire.data);
     if (!message || !opened.wire.data || message->base.n_unknown_fields > 0)
         return INTRODUCTION_MALFORMED;
-    if (chain_open(bytes_of(message->chain.data, message->chain.len), arena, &opened.chain) !=
-        CERTIFICATE_TAKEN)
+    if (chain_open(borrowed(message->chain), arena, &opened.chain) != CERTIFICATE_TAKEN)
         return INTRODUCTION_BAD_CHAIN;
     if (opened.chain.kind != IDENTITY_NODE)
         return INTRODUCTION_NOT_A_NODE;
     opened.node = opened.chain.identity;
-    opened.record_wire = bytes_of(message->record.data, message->record.len);
+    opened.record_wire = borrowed(message->record);
     verdict = open_record(&opened, network, wall_ms, arena);
     if (verdict == INTRODUCTION_TAKEN)
         *introduction = opened;

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "core/binary_data.h"
 #include "limits.h"
 #include "wire/session.pb-c.h"
 
@@ -371,17 +372,15 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
 
     if (!hello || hello->protocol < PROTOCOL || !hello->introduction ||
         hello->introduction->base.n_unknown_fields > 0 ||
-        !id_from_bytes(bytes_of(hello->caller.data, hello->caller.len), &caller) ||
-        !id_from_bytes(bytes_of(hello->callee.data, hello->callee.len), &callee))
+        !id_from_bytes(borrowed(hello->caller), &caller) ||
+        !id_from_bytes(borrowed(hello->callee), &callee))
         return refuse(session, SESSION_MALFORMED, "the third message is not well-formed");
     if (!id_equal(&callee, &session->settings.self))
         return refuse(session, SESSION_WRONG_PEER, "it means another node");
     if (id_equal(&caller, &session->settings.self))
         return refuse(session, SESSION_WRONG_PEER, "it is this node itself");
-    wire = introduction_pack(
-        bytes_of(hello->introduction->chain.data, hello->introduction->chain.len),
-        bytes_of(hello->introduction->record.data, hello->introduction->record.len),
-        &session->memory);
+    wire = introduction_pack(borrowed(hello->introduction->chain),
+                             borrowed(hello->introduction->record), &session->memory);
     verdict =
         introduction_open(wire, session->settings.network, wall_ms, &session->memory, introduction);
     if (verdict != INTRODUCTION_TAKEN)
