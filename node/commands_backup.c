@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "core/certificate.h"
 #include "fault.h"
+#include "passphrase.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -30,12 +31,12 @@ static struct passphrase *read_passphrase(struct call *call, int *status)
         return NULL;
     }
     passphrase = passphrase_new();
-    fault = options_read_passphrase(&call->options, passphrase);
+    fault = passphrase_read(&call->options, passphrase);
     if (!fault && passphrase->size > 0)
         return passphrase;
     if (fault)
         fail(call, "passphrase", "cannot use the passphrase file %s: %s",
-             call->options.passphrase_file, options_passphrase_text(fault));
+             call->options.passphrase_file, passphrase_fault_text(fault));
     else
         fail(call, "passphrase",
              "a backup is sealed with a passphrase: name the file that holds it "

@@ -9,6 +9,7 @@
 #include "doctor_parts.h"
 #include "handler_check.h"
 #include "keyfile.h"
+#include "passphrase.h"
 #include "store.h"
 
 #include <errno.h>
@@ -162,7 +163,7 @@ static void check_key(struct doctor *doctor)
     const struct options *options = &doctor->call->options;
     struct passphrase *passphrase = passphrase_new();
     struct keyfile *keyfile = keyfile_new();
-    int fault = options_read_passphrase(options, passphrase);
+    int fault = passphrase_read(options, passphrase);
 
     if (!fault)
         fault = keyfile_open(KEYFILE_NODE, options->state_dir,

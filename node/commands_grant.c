@@ -11,6 +11,7 @@
 #include "core/grant.h"
 #include "fault.h"
 #include "keyfile.h"
+#include "passphrase.h"
 #include "store.h"
 #include "wire/local.pb-c.h"
 
@@ -85,7 +86,7 @@ static struct duck_holder *open_hosted(struct call *call, const struct id *duckl
     struct passphrase *passphrase = passphrase_new();
     struct keyfile *keyfile = keyfile_new();
     struct duck_holder *holder = NULL;
-    int fault = options_read_passphrase(&call->options, passphrase);
+    int fault = passphrase_read(&call->options, passphrase);
 
     if (!fault)
         fault = keyfile_open(KEYFILE_NODE, call->options.state_dir,

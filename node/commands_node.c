@@ -7,6 +7,7 @@
 #include "membership.h"
 #include "network_file.h"
 #include "node.h"
+#include "passphrase.h"
 #include "programs.h"
 #include "wire/local.pb-c.h"
 
@@ -118,12 +119,12 @@ static int read_passphrases(const struct options *options, const char *next_file
                             struct passphrase *passphrase, struct passphrase *next_passphrase)
 {
     struct options next = *options;
-    int fault = options_read_passphrase(options, passphrase);
+    int fault = passphrase_read(options, passphrase);
 
     if (fault || !next_file)
         return fault;
     snprintf(next.passphrase_file, sizeof next.passphrase_file, "%s", next_file);
-    return options_read_passphrase(&next, next_passphrase);
+    return passphrase_read(&next, next_passphrase);
 }
 
 /* The next keys, if under a passphrase of their own. */
@@ -196,7 +197,7 @@ static int make_node(struct call *call, bool *sealed, struct id *id)
 
     if (fault)
         status = fail(call, "passphrase", "a passphrase file cannot be used: %s",
-                      options_passphrase_text(fault));
+                      passphrase_fault_text(fault));
     else if ((fault = create(options, passphrase, next_passphrase, id)) == FAULT_BUSY)
         status = fail(call, "exists", "%s holds a node already", options->state_dir);
     else if (fault)
@@ -263,7 +264,7 @@ static int check_passphrase(const struct options *options)
     if (sodium_init() < 0)
         return FAULT_CONFIG;
     passphrase = passphrase_new();
-    fault = options_read_passphrase(options, passphrase);
+    fault = passphrase_read(options, passphrase);
     sodium_free(passphrase);
     return fault;
 }

@@ -11,6 +11,7 @@
 #include "core/withdrawal.h"
 #include "fault.h"
 #include "keyfile.h"
+#include "passphrase.h"
 #include "wire/local.pb-c.h"
 
 #include <errno.h>
@@ -99,7 +100,7 @@ static int create(const struct call *call, const char *folder, const char *name,
     arena_init(&arena, PARSE_BUDGET(CHAIN_SIZE_MAX));
     randombytes_buf(keyfile->seed, sizeof keyfile->seed);
     randombytes_buf(next_seed, SEED_SIZE);
-    fault = options_read_passphrase(&call->options, passphrase);
+    fault = passphrase_read(&call->options, passphrase);
     if (!fault)
         fault = keyfile_create(KEYFILE_OPERATOR, folder, keyfile, next_seed,
                                bytes_of(passphrase->data, passphrase->size),
@@ -154,7 +155,7 @@ static int open_operator(struct call *call, struct arena *arena, struct opened_o
     struct chain chain;
     int fault;
 
-    fault = options_read_passphrase(&call->options, passphrase);
+    fault = passphrase_read(&call->options, passphrase);
     if (!fault)
         fault = keyfile_open(KEYFILE_OPERATOR, folder, bytes_of(passphrase->data, passphrase->size),
                              keyfile);

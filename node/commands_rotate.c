@@ -8,6 +8,7 @@
 #include "core/certificate.h"
 #include "fault.h"
 #include "keyfile.h"
+#include "passphrase.h"
 #include "wire/local.pb-c.h"
 
 #include <errno.h>
@@ -54,12 +55,12 @@ static int read_passphrases(const struct call *call, struct rotation *rotation)
 {
     const char *file = call_flag(call, "next-passphrase-file");
     struct options next = call->options;
-    int fault = options_read_passphrase(&call->options, &rotation->passphrase);
+    int fault = passphrase_read(&call->options, &rotation->passphrase);
 
     if (file && strlen(file) < sizeof next.passphrase_file)
         snprintf(next.passphrase_file, sizeof next.passphrase_file, "%s", file);
     if (!fault)
-        fault = options_read_passphrase(&next, &rotation->next_passphrase);
+        fault = passphrase_read(&next, &rotation->next_passphrase);
     return fault;
 }
 

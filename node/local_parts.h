@@ -305,6 +305,16 @@ bool local_is_over(const struct request *request); /* it waits no longer */
 uint64_t local_next_tick(const struct local_api *api);
 void local_sweep(struct local_api *api, uint64_t now_ms);
 
+/* ---- local_answers.c: answers to an order, of the EFFECT_REPLY that decided it; all under the lock ---- */
+void local_answer_hatched(struct request *request, const struct effect *effect);
+void local_answer_rotated(struct request *request, const struct effect *effect);
+void local_answer_lobsters(struct request *request, const struct effect *effect);
+void local_answer_granted(struct request *request, const struct effect *effect);
+void local_answer_issued(struct request *request, const struct effect *effect);
+void local_answer_exported(struct request *request, const struct effect *effect);
+void local_answer_unpecked(struct request *request, const struct effect *effect);
+void local_answer_partial(struct request *request, const struct effect *effect);
+
 /* ---- local_told.c: what the loop tells; all under the lock ---- */
 
 /* Before the message goes to the inbox: afterwards it is the loop's. */

@@ -4,6 +4,7 @@
 #include "backup_files.h"
 #include "clock.h"
 #include "log.h"
+#include "passphrase.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -136,10 +137,10 @@ int node_open_identity(struct node *node)
     int fault;
 
     node->keyfile = keyfile_new();
-    fault = options_read_passphrase(node->options, passphrase);
+    fault = passphrase_read(node->options, passphrase);
     if (fault) {
         log_write(LOG_ERROR, "node", "cannot use the passphrase file %s: %s",
-                  node->options->passphrase_file, options_passphrase_text(fault));
+                  node->options->passphrase_file, passphrase_fault_text(fault));
         sodium_free(passphrase);
         return fault;
     }

@@ -4,16 +4,10 @@
 #include "core/id.h"
 #include "core/rate_table.h"
 #include "core/record.h"
-#include "fault.h"
 #include "handler_runner.h"
 #include "network_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <ini.h>
-#include <sodium.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_NETWORK "duck"
@@ -415,110 +409,6 @@ void options_clear_list(struct options *options, const char *key)
             *(size_t *)member(options, keys[i].count_at) = 0;
 }
 
-/* ---- files ---- */
-
-struct file_reader {
-    FILE *file;
-    struct options *options;
-    struct options_problem *problem;
-    const char *path;
-    unsigned line;
-    bool refused;
-};
-
-static void refuse_line(struct file_reader *reader, const char *what)
-{
-    if (reader->refused)
-        return; /* the first is the one to mend */
-    reader->refused = true;
-    snprintf(reader->problem->text, sizeof reader->problem->text, "%.3000s:%u: %.1000s",
-             reader->path, reader->line, what);
-}
-
-/* Counts lines, and refuses what inih would cut. */
-static char *read_line(char *line, int size, void *context)
-{
-    struct file_reader *reader = context;
-
-    if (reader->refused || !fgets(line, size, reader->file))
-        return NULL;
-    reader->line++;
-    if (!strchr(line, '\n') && !feof(reader->file)) {
-        refuse_line(reader, "this line is too long");
-        return NULL;
-    }
-    return line;
-}
-
-/* inih ends a value at a blank and a ';', but takes a '#' for a part of it. Who wrote that meant a comment,
- * but in a name: "Duck #2". */
-static bool has_hash_comment(const char *section, const char *name, const char *value)
-{
-    bool quoted = false, begins_word = true;
-
-    if (strcmp(section, "node") == 0 && strcmp(name, "name") == 0)
-        return false;
-    for (; *value; value++) {
-        if (*value == '#' && begins_word && !quoted)
-            return true;
-        if (*value == '"')
-            quoted = !quoted;
-        begins_word = *value == ' ' || *value == '\t';
-    }
-    return false;
-}
-
-static int take_pair(void *context, const char *section, const char *name, const char *value)
-{
-    struct file_reader *reader = context;
-    struct options_problem problem;
-
-    if (has_hash_comment(section, name, value ? value : ""))
-        refuse_line(reader, "behind a value a comment begins with ';', not with '#'");
-    else if (!options_set(reader->options, section, name, value ? value : "", &problem))
-        refuse_line(reader, problem.text);
-    return 1;
-}
-
-bool options_read_file(struct options *options, const char *path, struct options_problem *problem)
-{
-    struct file_reader reader = {.options = options, .problem = problem, .path = path};
-    int wrong_line;
-
-    reader.file = fopen(path, "re");
-    if (!reader.file) {
-        snprintf(problem->text, sizeof problem->text, "%s: %s", path, strerror(errno));
-        return false;
-    }
-    ini_allow_multiline = false;
-    ini_use_stack = true;
-    ini_max_line = (int)OPTIONS_LINE_MAX;
-    wrong_line = ini_parse_stream(read_line, &reader, take_pair, &reader);
-    fclose(reader.file);
-    if (wrong_line > 0 && (!reader.refused || (unsigned)wrong_line < reader.line)) {
-        reader.refused = false; /* inih reads on after a line that it does not understand */
-        reader.line = (unsigned)wrong_line;
-        refuse_line(&reader, "this is neither [section] nor key = value");
-    }
-    if (reader.refused)
-        return false;
-    snprintf(options->config_path, sizeof options->config_path, "%s", path);
-    return true;
-}
-
-bool options_default_file(char path[OPTIONS_PATH_SIZE])
-{
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-    if (geteuid() == 0)
-        snprintf(path, OPTIONS_PATH_SIZE, "/etc/ducknode/ducknode.conf");
-    else if (config && config[0] == '/')
-        snprintf(path, OPTIONS_PATH_SIZE, "%s/ducknode/ducknode.conf", config);
-    else
-        snprintf(path, OPTIONS_PATH_SIZE, "%s/.config/ducknode/ducknode.conf", home ? home : "");
-    return access(path, F_OK) == 0;
-}
-
 /* ---- the whole ---- */
 
 void options_default(struct options *options)
@@ -710,78 +600,4 @@ void options_print(const struct options *options, FILE *file)
         print_key(options, &keys[i], file);
     }
     handler_table_print(&options->handlers, file);
-}
-
-/* ---- the passphrase ---- */
-
-/* `refused_mode`: bits that the file must not have. */
-static int read_secret(const char *path, mode_t refused_mode, struct passphrase *passphrase)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), fault = 0;
-    struct stat status;
-    ssize_t size;
-
-    if (file < 0)
-        return FAULT_FILE;
-    if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
-        fault = FAULT_FILE;
-    else if ((status.st_mode & refused_mode) || (status.st_uid != geteuid() && status.st_uid != 0))
-        fault = FAULT_PERMISSIONS;
-    else if (status.st_size > (off_t)sizeof passphrase->data)
-        fault = FAULT_CONFIG;
-    if (!fault) {
-        size = read(file, passphrase->data, sizeof passphrase->data);
-        fault = size < 0 ? FAULT_FILE : 0;
-        passphrase->size = size < 0 ? 0 : (size_t)size;
-    }
-    close(file);
-    if (passphrase->size > 0 && passphrase->data[passphrase->size - 1] == '\n')
-        passphrase->size--;
-    if (passphrase->size > 0 && passphrase->data[passphrase->size - 1] == '\r')
-        passphrase->size--;
-    return fault;
-}
-
-struct passphrase *passphrase_new(void)
-{
-    struct passphrase *passphrase = sodium_malloc(sizeof *passphrase);
-
-    if (!passphrase)
-        memory_ran_out();
-    memset(passphrase, 0, sizeof *passphrase);
-    return passphrase;
-}
-
-int options_read_passphrase(const struct options *options, struct passphrase *passphrase)
-{
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-    char path[OPTIONS_PATH_SIZE];
-    int fault;
-
-    passphrase->size = 0;
-    if (options->passphrase_file[0]) {
-        fault = read_secret(options->passphrase_file, 077, passphrase);
-        /* An empty file would seal nothing while the operator believes that it does. */
-        return fault ? fault : passphrase->size > 0 ? 0 : FAULT_CONFIG;
-    }
-    if (!credentials)
-        return 0;
-    snprintf(path, sizeof path, "%s/ducknode-passphrase", credentials);
-    if (access(path, F_OK) != 0)
-        return 0;
-    fault = read_secret(path, 007, passphrase); /* systemd may let a service in by its group */
-    return fault ? fault : passphrase->size > 0 ? 0 : FAULT_CONFIG;
-}
-
-const char *options_passphrase_text(int fault)
-{
-    if (fault == FAULT_PERMISSIONS)
-        return "others may read it, or it is not ours: chmod 600";
-    return fault == FAULT_CONFIG ? "it is empty, or larger than 1024 bytes"
-                                 : "it cannot be read, or is no plain file";
-}
-
-void passphrase_forget(struct passphrase *passphrase)
-{
-    sodium_memzero(passphrase, sizeof *passphrase);
 }

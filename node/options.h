@@ -29,7 +29,6 @@
 #define OPTIONS_PERCH_MIB_MAX 4096u
 #define OPTIONS_LINE_MAX 4000u     /* bytes of one line of the file */
 #define SOCKET_PATH_MAX 107u       /* bytes: sun_path of unix(7) without its NUL */
-#define PASSPHRASE_MAX 1024u       /* bytes */
 
 struct options {
     char config_path[OPTIONS_PATH_SIZE]; /* empty: no file */
@@ -84,7 +83,7 @@ struct options {
     char smtp_credentials_file[OPTIONS_PATH_SIZE];
     char gateway_passed[OPTIONS_PASSED_MAX][OPTIONS_PASSED_SIZE]; /* what the gateway alone understands */
     size_t gateway_passed_count;
-    char passphrase_file[OPTIONS_PATH_SIZE];    /* empty: see options_read_passphrase */
+    char passphrase_file[OPTIONS_PATH_SIZE];    /* empty: see passphrase_read */
 };
 
 /* What is wrong with a file or a flag: one line for people, with file and line where there is one. */
@@ -110,18 +109,5 @@ bool options_default_file(char path[OPTIONS_PATH_SIZE]);
 
 /* What is in force, as a file that reads back to the same. Holds no secret. */
 void options_print(const struct options *options, FILE *file);
-
-struct passphrase {
-    uint8_t data[PASSPHRASE_MAX];
-    size_t size; /* 0: none was given */
-};
-
-struct passphrase *passphrase_new(void); /* empty, in guarded memory; never NULL; sodium_free wipes it */
-
-/* From passphrase_file, or else from $CREDENTIALS_DIRECTORY/ducknode-passphrase (systemd); without
- * its line end. 0 with size 0: neither is there. FAULT_PERMISSIONS: others may read the file. */
-int options_read_passphrase(const struct options *options, struct passphrase *passphrase);
-const char *options_passphrase_text(int fault); /* why it was not read, for people */
-void passphrase_forget(struct passphrase *passphrase); /* wipes */
 
 #endif

@@ -315,17 +315,54 @@ static void forget_sent(struct agent *agent, const struct id *peck)
     deposits_forget(agent->deposits, peck);
 }
 
+/* What it says, and what has become of its peck. */
+static void keep_receipt(const struct event *event, const struct outbox_entry *entry,
+                         struct effects *effects)
+{
+    const struct receipt *receipt = &event->receipt.receipt;
+    struct effect *effect;
+
+    effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
+    effect->receipt.box = BOX_OUT;
+    effect->receipt.peck = entry->peck;
+    effect->receipt.duckling = entry->from;
+    effect->receipt.with = entry->to;
+    effect->receipt.kind = receipt->kind;
+    effect->receipt.state = receipt->state;
+    effect->receipt.at_ms = receipt->at_ms;
+    effect->receipt.signer = event->receipt.signer;
+    effect->receipt.wire = event->receipt.wire;
+    effect->receipt.chain = event->receipt.chain;
+    effect = effects_add(effects, EFFECT_KEEP_STATE);
+    effect->state.box = BOX_OUT;
+    effect->state.peck = entry->peck;
+    effect->state.duckling = entry->from;
+    effect->state.with = entry->to;
+    effect->state.state = receipt->state;
+    effect->state.attempt = entry->attempts;
+    effect->state.by_receipt = true;
+    effect->state.at_ms = event->at.wall_ms;
+    agent_tell_changed(effects, BOX_OUT, &entry->from, &entry->to, &entry->peck, receipt->state,
+                       event->at.wall_ms);
+    effect = last(effects);
+    effect->changed.receipt = event->receipt.wire;
+    effect->changed.receipt_chain = event->receipt.chain;
+    effect->changed.receipt_kind = receipt->kind;
+    effect->changed.receipt_signer = event->receipt.signer;
+    effect->changed.result = receipt->result;
+    effect->changed.problem = receipt->problem;
+    effect->changed.charged = receipt->charged;
+}
+
 void agent_receive_receipt(struct agent *agent, const struct event *event, struct effects *effects)
 {
     const struct receipt *receipt = &event->receipt.receipt;
     struct id peck = id_of(&receipt->peck);
     struct outbox_entry *found = outbox_find(agent->outbox, &peck);
     struct outbox_entry entry;
-    struct effect *effect;
     char text[ID_TEXT_SIZE];
-    const char *wrong;
+    const char *wrong = judge_key(agent, event);
 
-    wrong = judge_key(agent, event);
     if (!found && !wrong) { /* it is done: a receipt came twice, or says a bond's terms anew */
         agent_hear_terms(agent, event, effects);
         return;
@@ -347,36 +384,7 @@ void agent_receive_receipt(struct agent *agent, const struct event *event, struc
         outbox_miss_partials(agent->outbox, &peck, event->at.now_ms);
         return; /* it comes again, after them */
     }
-    effect = effects_add(effects, EFFECT_KEEP_RECEIPT);
-    effect->receipt.box = BOX_OUT;
-    effect->receipt.peck = peck;
-    effect->receipt.duckling = entry.from;
-    effect->receipt.with = entry.to;
-    effect->receipt.kind = receipt->kind;
-    effect->receipt.state = receipt->state;
-    effect->receipt.at_ms = receipt->at_ms;
-    effect->receipt.signer = event->receipt.signer;
-    effect->receipt.wire = event->receipt.wire;
-    effect->receipt.chain = event->receipt.chain;
-    effect = effects_add(effects, EFFECT_KEEP_STATE);
-    effect->state.box = BOX_OUT;
-    effect->state.peck = peck;
-    effect->state.duckling = entry.from;
-    effect->state.with = entry.to;
-    effect->state.state = receipt->state;
-    effect->state.attempt = entry.attempts;
-    effect->state.by_receipt = true;
-    effect->state.at_ms = event->at.wall_ms;
-    agent_tell_changed(effects, BOX_OUT, &entry.from, &entry.to, &peck, receipt->state,
-                       event->at.wall_ms);
-    effect = last(effects);
-    effect->changed.receipt = event->receipt.wire;
-    effect->changed.receipt_chain = event->receipt.chain;
-    effect->changed.receipt_kind = receipt->kind;
-    effect->changed.receipt_signer = event->receipt.signer;
-    effect->changed.result = receipt->result;
-    effect->changed.problem = receipt->problem;
-    effect->changed.charged = receipt->charged;
+    keep_receipt(event, &entry, effects);
     if (receipt->kind == RECEIPT_TAKEN) {
         outbox_set_state(agent->outbox, &peck, receipt->state);
         if (receipt->state == PECK_PENDING)

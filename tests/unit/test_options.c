@@ -4,6 +4,7 @@
 #include "client/duck_client.h"
 #include "fault.h"
 #include "network_file.h"
+#include "passphrase.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -354,7 +355,7 @@ END_TEST
 static int read_passphrase(const char *text, mode_t mode, struct passphrase *passphrase)
 {
     strcpy(options.passphrase_file, write_file("passphrase", text, mode));
-    return options_read_passphrase(&options, passphrase);
+    return passphrase_read(&options, passphrase);
 }
 
 START_TEST(a_passphrase_comes_from_its_file_without_the_line_end)
@@ -393,7 +394,7 @@ START_TEST(a_passphrase_file_that_is_empty_missing_or_too_large_is_refused)
     text[PASSPHRASE_MAX + 1] = 0;
     ck_assert_int_eq(read_passphrase(text, 0600, &passphrase), FAULT_CONFIG);
     strcpy(options.passphrase_file, folder_file(&folder, "none"));
-    ck_assert_int_eq(options_read_passphrase(&options, &passphrase), FAULT_FILE);
+    ck_assert_int_eq(passphrase_read(&options, &passphrase), FAULT_FILE);
 }
 END_TEST
 
@@ -404,7 +405,7 @@ START_TEST(a_link_to_a_passphrase_is_refused)
 
     ck_assert_int_eq(symlink(target, folder_file(&folder, "link")), 0);
     strcpy(options.passphrase_file, folder_file(&folder, "link"));
-    ck_assert_int_eq(options_read_passphrase(&options, &passphrase), FAULT_FILE);
+    ck_assert_int_eq(passphrase_read(&options, &passphrase), FAULT_FILE);
 }
 END_TEST
 
@@ -412,13 +413,13 @@ START_TEST(systemd_hands_a_passphrase_over_in_its_folder)
 {
     struct passphrase passphrase;
 
-    ck_assert_int_eq(options_read_passphrase(&options, &passphrase), 0);
+    ck_assert_int_eq(passphrase_read(&options, &passphrase), 0);
     ck_assert_uint_eq(passphrase.size, 0);
     setenv("CREDENTIALS_DIRECTORY", folder.path, 1);
-    ck_assert_int_eq(options_read_passphrase(&options, &passphrase), 0);
+    ck_assert_int_eq(passphrase_read(&options, &passphrase), 0);
     ck_assert_uint_eq(passphrase.size, 0);
     write_file("ducknode-passphrase", "from systemd", 0440);
-    ck_assert_int_eq(options_read_passphrase(&options, &passphrase), 0);
+    ck_assert_int_eq(passphrase_read(&options, &passphrase), 0);
     ck_assert_uint_eq(passphrase.size, 12);
 }
 END_TEST
