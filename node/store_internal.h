@@ -208,7 +208,7 @@ struct store_connection {
     bool is_io_broken;
 };
 
-/* ---- store.c: a connection ---- */
+/* ---- store_connection.c ---- */
 int store_connect(struct store_connection *connection, const char *path, bool is_writer);
 int store_make_file(const char *path);
 int store_read_number(struct store_connection *connection, const char *sql, int64_t *number);
@@ -353,7 +353,7 @@ struct store_reader {
     void *tokenizer, *tokenizer_class; /* of `word`, from FTS5 */
 };
 
-/* ---- store.c: turns ---- */
+/* ---- store.c ---- */
 int store_begin_node(struct store *store); /* a transaction of node.db in the open turn */
 int store_note_turn_fault(struct store *store, int fault); /* undoes the turn; gives the fault back */
 
