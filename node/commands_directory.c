@@ -19,6 +19,19 @@ static const struct command_flag hatch_flags[] = {
     {NULL, NULL, NULL},
 };
 
+/* 0: it can hatch here. */
+static int judge_holder(struct call *call, const struct duck_holder *holder)
+{
+    const char *problem = "";
+    struct duck *duck = NULL;
+
+    if (duck_connect(&duck, call->options.socket, &problem) != 0)
+        return fail(call, "unreachable", "%s (%s)", problem, call->options.socket);
+    problem = duck_hatch_hindrance(duck, holder);
+    duck_close(duck);
+    return problem ? fail(call, "conflict", "%s", problem) : 0;
+}
+
 static int hatch(struct call *call)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
@@ -33,7 +46,12 @@ static int hatch(struct call *call)
         holder = call_holder(call, &result);
         if (!holder)
             return result;
-        order.chain.data = (uint8_t *)(uintptr_t)duck_holder_chain(holder, &order.chain.len);
+        result = judge_holder(call, holder);
+        if (result) {
+            duck_holder_free(holder);
+            return result;
+        }
+        order.chain.data = (uint8_t *)(uintptr_t)duck_holder_first(holder, &order.chain.len);
     } else if (call->argument_count == 0) {
         return misused(call, "what is it called? Or --key-file, of one that has its key");
     }
@@ -53,7 +71,7 @@ static int hatch(struct call *call)
         return result;
     if (call->json)
         print_json(json_of_message(reply->hatch));
-    else if (holder)
+    else if (call_has(call, "key-file"))
         printf("%s keeps its own key, and is in the directory when it has signed that:\n"
                "  ducknode sign --key-file %s\n",
                reply->hatch->duckling_id, call_flag(call, "key-file"));

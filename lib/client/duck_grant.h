@@ -42,6 +42,8 @@ void duck_holder_free(struct duck_holder *holder); /* NULL is fine; wipes */
 const char *duck_holder_id(const struct duck_holder *holder);
 /* Its certificates, a packed Chain: public. */
 const void *duck_holder_chain(const struct duck_holder *holder, size_t *size);
+/* The first of them alone, packed likewise: what hatches it, also when its key was replaced since. */
+const void *duck_holder_first(const struct duck_holder *holder, size_t *size);
 /* Writes such a file, 0600; one that is there is left alone. 0, or -1. */
 int duck_holder_save(const struct duck_holder *holder, const char *path, const char **problem);
 

@@ -32,6 +32,8 @@ static const char *judge_holder(struct duck_holder *holder)
     if (memcmp(ours.bytes, chain.certificates[chain.count - 1].public_key.bytes, PUBLIC_KEY_SIZE) !=
         0)
         return "the key is not the one that the certificates name last";
+    holder->first = chain.count == 1 ? holder->chain
+                                     : chain_pack(&chain.certificates[0].wire, 1, &holder->memory);
     holder->id = chain.identity;
     id_text(ID_DUCKLING, &holder->id, holder->text);
     return NULL;
@@ -48,7 +50,7 @@ struct duck_holder *duck_holder_new(const uint8_t seed[DUCK_SEED_SIZE], const vo
     if (chain_size > CHAIN_SIZE_MAX)
         return holder_say(problem, "these are no duckling's certificates");
     holder = memory_take(sizeof *holder);
-    arena_init(&holder->memory, PARSE_BUDGET(2 * CHAIN_SIZE_MAX));
+    arena_init(&holder->memory, PARSE_BUDGET(3 * CHAIN_SIZE_MAX));
     holder->chain = arena_copy(&holder->memory, bytes_of(chain, chain_size));
     holder->key = identity_key_new(seed);
     wrong = judge_holder(holder);
@@ -77,6 +79,12 @@ const void *duck_holder_chain(const struct duck_holder *holder, size_t *size)
 {
     *size = holder->chain.size;
     return holder->chain.data;
+}
+
+const void *duck_holder_first(const struct duck_holder *holder, size_t *size)
+{
+    *size = holder->first.size;
+    return holder->first.data;
 }
 
 /* ---- its file ---- */

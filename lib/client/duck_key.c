@@ -254,8 +254,8 @@ struct duck_answer *duck_hand_in(struct duck *duck, const struct duck_holder *ho
     return ask(duck, &request, 0);
 }
 
-struct duck_answer *duck_hatch_own(struct duck *duck, const struct duck_holder *holder,
-                                   const struct duck_profile *profile)
+static struct duck_answer *order_hatch(struct duck *duck, struct bytes first,
+                                       const struct duck_profile *profile)
 {
     static const struct duck_profile plain;
     ProtobufCBinaryData capabilities[DUCKLING_CAPABILITIES_MAX];
@@ -275,10 +275,41 @@ struct duck_answer *duck_hatch_own(struct duck *duck, const struct duck_holder *
     order.capabilities = capabilities;
     order.n_capabilities = profile->capability_count;
     order.refuses_pecks = profile->refuses_pecks;
-    order.chain = lent(holder->chain);
+    order.chain = lent(first);
     request.order_case = DUCK__REQUEST__ORDER_HATCH;
     request.hatch = &order;
     return ask(duck, &request, 0);
+}
+
+/* The first certificate makes the id, so it alone hatches; of later ones the node takes what it knows itself. Where it
+ * knows less than is true, a key that was replaced would speak. */
+const char *duck_hatch_hindrance(struct duck *duck, const struct duck_holder *holder)
+{
+    Duck__CertificateQuery query = DUCK__CERTIFICATE_QUERY__INIT;
+    Duck__Request request = DUCK__REQUEST__INIT;
+    Duck__Reply *reply;
+    bool is_known;
+
+    if (holder->first.size == holder->chain.size)
+        return NULL;
+    query.identity = lent_text(holder->text);
+    request.order_case = DUCK__REQUEST__ORDER_CERTIFICATE;
+    request.certificate = &query;
+    reply = duck_call_wait(duck, &request, CALL_MARGIN_MS);
+    is_known = reply->answer_case == DUCK__REPLY__ANSWER_CERTIFICATE &&
+               bytes_equal(borrowed(reply->certificate->chain), holder->chain);
+    duck_reply_free(reply);
+    return is_known ? NULL
+                    : "this node has not heard that its key was replaced: sign its entry where it "
+                      "lives now, and hatch it again";
+}
+
+struct duck_answer *duck_hatch_own(struct duck *duck, const struct duck_holder *holder,
+                                   const struct duck_profile *profile)
+{
+    const char *hindrance = duck_hatch_hindrance(duck, holder);
+
+    return hindrance ? refuse("chain", hindrance) : order_hatch(duck, holder->first, profile);
 }
 
 /* ---- pecks ---- */

@@ -41,8 +41,10 @@ struct duck_answer *duck_hand_in(struct duck *duck, const struct duck_holder *ho
  * as long as the holder. */
 const char *duck_key_jws(struct duck_holder *holder);
 
-/* It lives on this node from now on. `profile` may be NULL; its name is the certificate's. */
+/* It lives on this node from now on, wherever it lived before. `profile` may be NULL; its name is the certificate's. One
+ * whose key was replaced hatches where that was heard: after the new key has signed its entry where it lived. */
 struct duck_answer *duck_hatch_own(struct duck *duck, const struct duck_holder *holder, const struct duck_profile *profile);
+const char *duck_hatch_hindrance(struct duck *duck, const struct duck_holder *holder); /* why not; NULL: nothing is in the way */
 
 /* A peck, made and signed now: a packed Envelope, as `made` of an order and `signed` over HTTP (in base64) carry it.
  * No node is asked. `network` NULL: "duck"; `peck->from` NULL: the holder. NULL: `*problem`. */

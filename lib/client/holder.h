@@ -13,6 +13,7 @@ struct duck_holder {
     struct identity_key *key;
     struct arena memory;
     struct bytes chain;
+    struct bytes first; /* the first certificate alone, packed like it */
     struct id id;
     char text[ID_TEXT_SIZE];
     char *jws; /* NULL: not made yet */

@@ -197,6 +197,30 @@ def it_comes_back_from_a_backup_and_signs_its_entry_anew():
         peck_of(alice, sent["peck_id"], "pending")
 
 
+def one_whose_key_was_replaced_moves_to_another_node():
+    with Pond("alice", "bob", "carol", extra="enabled = yes\n") as pond:
+        alice, bob, carol = pond.alice, pond.bob, pond.carol
+        own = Own(pond, alice)
+        own.hatch()
+        own.sign()
+        until("bob knows it", lambda: in_directory(bob, own.id))
+        new, new_next = own.file + ".new", own.next + ".new"
+        alice.command("key", "rotate", "--key-file", own.file, "--next", own.next, "--out", new, "--next-out", new_next)
+        alice.command("key", "hand-in", "--key-file", new)
+        own.file, own.next = new, new_next
+        refused(bob, "conflict", "hatch", "--key-file", own.file)  # a thief of the old key would speak there
+        own.sign()
+        until("bob heard it", lambda: bob.command("hatch", "--key-file", own.file, check=False).returncode == 0)
+        own.node = bob
+        assert until("its entry waits at bob", own.waits)
+        own.sign()
+        until("carol finds it at bob", lambda: in_directory(carol, own.id)[0]["host"] == bob.id)
+        friend = carol.json("hatch", "Friend")["duckling_id"]
+        until("bob knows the friend", lambda: in_directory(bob, friend))
+        sent = own.peck(friend, "{}", "--wait", "0")
+        peck_of(carol, sent["peck_id"], "pending")
+
+
 def what_a_handler_answers_waits_for_the_signature():
     with Pond("alice", "bob", extra="enabled = yes\n") as pond:
         alice, bob = pond.alice, pond.bob
@@ -296,6 +320,7 @@ def what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused():
 
 
 run(a_duckling_lives_on_a_node_that_has_no_key_of_it,
-    it_comes_back_from_a_backup_and_signs_its_entry_anew, what_a_handler_answers_waits_for_the_signature,
+    it_comes_back_from_a_backup_and_signs_its_entry_anew,
+    one_whose_key_was_replaced_moves_to_another_node, what_a_handler_answers_waits_for_the_signature,
     what_others_tools_read_of_it_is_made_where_its_key_is, an_agent_in_c_signs_what_it_says,
     what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused)
