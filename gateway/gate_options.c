@@ -327,71 +327,86 @@ enum {
 
 /* A flag is a key of the file with '-' for '_'; `section` tells which. */
 static const struct {
-    const char *flag, *section, *key, *help;
+    const char *flag, *section, *key, *value, *help;
 } flags[] = {
-    {"listen", "gateway", "listen", "HOST:PORT  where to serve; port 0: any (127.0.0.1:7118)"},
-    {"socket", "gateway", "socket", "PATH       the node's local API"},
-    {"state-dir", "gateway", "state_dir", "PATH    where accounts and letters are kept"},
-    {"url-file", "gateway", "url_file", "PATH     written with the URL once it is served"},
-    {"public-url", "gateway", "public_url", "URL    where clients reach it, behind a proxy"},
-    {"allow-host", "gateway", "allow_host", "NAME   a Host that is served, beside addresses"},
-    {"allow-origin", "gateway", "allow_origin", "URL  an Origin whose pages may call"},
-    {"threads", "gateway", "threads", "COUNT     that serve; 1 is best on few cores"},
-    {"connections-per-address", "gateway", "connections_per_address", "COUNT  (32)"},
-    {"connections-per-loopback", "gateway", "connections_per_loopback", "COUNT (2048)"},
-    {"smtp-url", "gateway", "smtp_url", "URL      of the mail server; none: letters are files"},
-    {"mail-from", "gateway", "mail_from", "ADDRESS of the letters"},
-    {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH  of two lines"},
-    {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no  without TLS, to a relay on this host"},
-    {"smtp-ca-file", "gateway", "smtp_ca_file", "PATH  certificates to trust for it"},
-    {"mail-templates", "gateway", "mail_templates", "PATH  a folder of letters of your own"},
-    {"captcha", "gateway", "captcha", "none|pow|turnstile  before a letter goes to an address"},
-    {"captcha-bits", "gateway", "captcha_bits", "BITS  of pow (18)"},
-    {"captcha-secret-file", "gateway", "captcha_secret_file", "PATH  of turnstile"},
-    {"captcha-site-key", "gateway", "captcha_site_key", "KEY  of turnstile, told to pages"},
-    {"captcha-hostname", "gateway", "captcha_hostname", "NAME  that its tokens must be of"},
-    {"captcha-verify-url", "gateway", "captcha_verify_url", "URL  that judges tokens"},
-    {"captcha-allow", "gateway", "captcha_allow",
-     "WORDS  where that may be beside public addresses"},
-    {"captcha-ca-file", "gateway", "captcha_ca_file", "PATH  certificates to trust for it"},
-    {"passkey-rp-id", "gateway", "passkey_rp_id", "NAME  of passkeys (the host of public_url)"},
-    {"passkey-origin", "gateway", "passkey_origin", "URLS  whose pages make them (public_url)"},
-    {"call-allow", "gateway", "call_allow",
-     "WORDS  hosts, addresses or prefixes for handlers' URLs"},
-    {"call-ca-file", "gateway", "call_ca_file", "PATH  certificates for handlers and webhooks"},
-    {"webhook-allow", "gateway", "webhook_allow",
-     "WORDS  hosts, addresses or prefixes for webhooks that are not public"},
-    {"webhook-ports", "gateway", "webhook_ports", "PORTS  at public addresses (443)"},
-    {"limits", "gateway", "limits",
-     "WORDS      calls a minute: peck=10/60/300, auth.T1=5, all=off"},
-    {"trust-proxy", "gateway", "trust_proxy",
-     "PREFIXES  whose word on callers' addresses is taken"},
-    {"proxy-header", "gateway", "proxy_header", "NAME  X-Forwarded-For (default) or Forwarded"},
-    {"metrics-allow", "gateway", "metrics_allow",
-     "PREFIXES  that may read /metrics, beside loopback"},
-    {"tls-certificate-file", "gateway", "tls_certificate_file",
-     "PATH  chain in PEM; read again on SIGHUP"},
-    {"tls-key-file", "gateway", "tls_key_file", "PATH  its key in PEM"},
-    {"log-format", "log", "format", "text|json"},
-    {"log-level", "log", "level", "error|warning|info|debug"},
+    {"listen", "gateway", "listen", "HOST:PORT", "where to serve; port 0: any (127.0.0.1:7118)"},
+    {"socket", "gateway", "socket", "PATH", "the node's local API"},
+    {"state-dir", "gateway", "state_dir", "PATH", "where accounts and letters are kept"},
+    {"url-file", "gateway", "url_file", "PATH", "written with the URL once it is served"},
+    {"public-url", "gateway", "public_url", "URL", "where clients reach it, behind a proxy"},
+    {"allow-host", "gateway", "allow_host", "NAME", "a Host that is served, beside addresses"},
+    {"allow-origin", "gateway", "allow_origin", "URL", "an Origin whose pages may call"},
+    {"threads", "gateway", "threads", "COUNT", "that serve; 1 is best on few cores"},
+    {"connections-per-address", "gateway", "connections_per_address", "COUNT", "at once (32)"},
+    {"connections-per-loopback", "gateway", "connections_per_loopback", "COUNT",
+     "at once, of this host (2048)"},
+    {"smtp-url", "gateway", "smtp_url", "URL", "of the mail server; none: letters are files"},
+    {"mail-from", "gateway", "mail_from", "ADDRESS", "of the letters"},
+    {"smtp-credentials-file", "gateway", "smtp_credentials_file", "PATH", "of two lines"},
+    {"smtp-in-clear", "gateway", "smtp_in_clear", "yes|no", "without TLS, to a relay on this host"},
+    {"smtp-ca-file", "gateway", "smtp_ca_file", "PATH", "certificates to trust for it"},
+    {"mail-templates", "gateway", "mail_templates", "PATH", "a folder of letters of your own"},
+    {"captcha", "gateway", "captcha", "none|pow|turnstile", "before a letter goes to an address"},
+    {"captcha-bits", "gateway", "captcha_bits", "BITS", "of pow (18)"},
+    {"captcha-secret-file", "gateway", "captcha_secret_file", "PATH", "of turnstile"},
+    {"captcha-site-key", "gateway", "captcha_site_key", "KEY", "of turnstile, told to pages"},
+    {"captcha-hostname", "gateway", "captcha_hostname", "NAME", "that its tokens must be of"},
+    {"captcha-verify-url", "gateway", "captcha_verify_url", "URL", "that judges tokens"},
+    {"captcha-allow", "gateway", "captcha_allow", "WORDS",
+     "where that may be beside public addresses"},
+    {"captcha-ca-file", "gateway", "captcha_ca_file", "PATH", "certificates to trust for it"},
+    {"passkey-rp-id", "gateway", "passkey_rp_id", "NAME", "of passkeys (the host of public_url)"},
+    {"passkey-origin", "gateway", "passkey_origin", "URLS", "whose pages make them (public_url)"},
+    {"call-allow", "gateway", "call_allow", "WORDS",
+     "hosts, addresses or prefixes for handlers' URLs"},
+    {"call-ca-file", "gateway", "call_ca_file", "PATH", "certificates for handlers and webhooks"},
+    {"webhook-allow", "gateway", "webhook_allow", "WORDS",
+     "hosts, addresses or prefixes for webhooks that are not public"},
+    {"webhook-ports", "gateway", "webhook_ports", "PORTS", "at public addresses (443)"},
+    {"limits", "gateway", "limits", "WORDS", "calls a minute: peck=10/60/300, auth.T1=5, all=off"},
+    {"trust-proxy", "gateway", "trust_proxy", "PREFIXES",
+     "whose word on callers' addresses is taken"},
+    {"proxy-header", "gateway", "proxy_header", "NAME", "X-Forwarded-For (default) or Forwarded"},
+    {"metrics-allow", "gateway", "metrics_allow", "PREFIXES",
+     "that may read /metrics, beside loopback"},
+    {"tls-certificate-file", "gateway", "tls_certificate_file", "PATH",
+     "chain in PEM; read again on SIGHUP"},
+    {"tls-key-file", "gateway", "tls_key_file", "PATH", "its key in PEM"},
+    {"log-format", "log", "format", "text|json", "of the log (text)"},
+    {"log-level", "log", "level", "LEVEL", "error, warning, info or debug (info)"},
 };
 #define FLAG_COUNT (sizeof flags / sizeof flags[0])
 
+static void print_help(FILE *file, const char *flag, const char *value, const char *help)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "--%s%s%s", flag, *value ? " " : "", value);
+    fprintf(file, "  %-32s  %s\n", left, help);
+}
+
 void gate_options_help(FILE *file)
 {
-    fputs("duckgate: the HTTP gateway of a ducknode\n\n"
-          "  --config PATH     an INI file; of the node's own, [gateway] and [log] are read\n"
-          "  --fetch-operator DOMAIN  prints what the domain says of its operator, and ends\n"
-          "  --call-handler URL       POSTs standard input, prints what is answered, and ends\n"
-          "  --fetch-ca-file PATH     for both, instead of the system's certificates\n"
-          "  --fetch-private          for that, from addresses that are not public, too\n"
-          "  --newsletter      prints who has the newsletter, as CSV, and ends\n"
-          "  --check-config    says whether file and flags are good, and ends; with\n"
-          "                    --call-handler, whether that URL would be called\n"
-          "  --help, --version\n",
-          file);
+    fputs("duckgate: the HTTP gateway of a ducknode, which starts one by itself\n\n", file);
+    print_help(file, "config", "PATH",
+               "an INI file; of the node's own, [gateway] and [log] are read");
+    print_help(file, "check-config", "",
+               "says whether file and flags are good, and ends; with --call-handler, whether that "
+               "URL would be called");
+    print_help(file, "call-handler", "URL",
+               "POSTs standard input, prints what is answered, and ends");
+    print_help(file, "fetch-operator", "DOMAIN",
+               "prints what the domain says of its operator, and ends");
+    print_help(file, "fetch-ca-file", "PATH", "for both, instead of the system's certificates");
+    print_help(file, "fetch-private", "", "for that, from addresses that are not public, too");
+    print_help(file, "newsletter", "", "prints who has the newsletter, as CSV, and ends");
+    print_help(file, "help", "", "prints this; --version: which release this is");
+    fputs("\nKeys of the file, as flags (gateway/DEPLOYMENT.md has all):\n", file);
     for (size_t i = 0; i < FLAG_COUNT; i++)
-        fprintf(file, "  --%s %s\n", flags[i].flag, flags[i].help);
+        print_help(file, flags[i].flag, flags[i].value, flags[i].help);
+    fputs("\nexample:\n  duckgate --socket /var/lib/ducknode/ducknode.sock --listen 127.0.0.1:7118 "
+          "--state-dir gateway\n",
+          file);
 }
 
 static bool take_flag(struct gate_options *options, int flag, const char *value, bool files_only,
