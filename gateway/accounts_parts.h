@@ -130,6 +130,7 @@ int accounts_note_rotation(struct accounts *accounts, const struct gate_duckling
 void accounts_say_happened(const struct accounts *accounts, const struct order *order,
                            uint64_t operator_id);
 
+/* ---- accounts.c: orders, and who carries them out ---- */
 /* Gives the order to the thread; on false it is freed. */
 bool accounts_give(struct accounts *accounts, struct order *order);
 struct order *order_new(enum order_kind kind, accounts_done *done, void *context);

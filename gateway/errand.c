@@ -102,7 +102,7 @@ bool errand_is_fine(struct exchange *exchange)
     return false;
 }
 
-void errand_keep(struct errand *errand, const struct accounts_result *result)
+static void keep(struct errand *errand, const struct accounts_result *result)
 {
     const char *bearer = result->beak_key ? result->beak_key : result->token;
 
@@ -124,7 +124,7 @@ void errand_done(void *context, const struct accounts_result *result)
 {
     struct errand *errand = context;
 
-    errand_keep(errand, result);
+    keep(errand, result);
     exchange_wake(errand->exchange);
 }
 

@@ -32,7 +32,6 @@ struct errand *errand_new(struct exchange *exchange, unsigned good_status);
 /* True when it went well; else the exchange has its no. */
 bool errand_is_fine(struct exchange *exchange);
 
-void errand_keep(struct errand *errand, const struct accounts_result *result);
 void errand_done(void *context, const struct accounts_result *result); /* keeps, and wakes */
 void errand_started(bool was_taken, struct errand *errand); /* false: the queue is full */
 

@@ -21,7 +21,6 @@ struct gate_store {
     char complaint[160];
 };
 
-int gate_fault_of(struct gate_store *store, int result); /* an SQLite result as a fault */
 sqlite3_stmt *gate_statement(struct gate_store *store, const char *text);
 void gate_bind_number(sqlite3_stmt *statement, int index, uint64_t number);
 void gate_bind_text(sqlite3_stmt *statement, int index, const char *text);

@@ -27,7 +27,7 @@ static int note_trouble(int fault)
     return fault;
 }
 
-int gate_fault_of(struct gate_store *store, int result)
+static int fault_of(struct gate_store *store, int result)
 {
     switch (result & 0xff) {
     case SQLITE_OK:
@@ -100,7 +100,7 @@ void gate_done(sqlite3_stmt *statement)
 int gate_run(struct gate_store *store, sqlite3_stmt *statement)
 {
     int result = sqlite3_step(statement);
-    int fault = gate_fault_of(store, result);
+    int fault = fault_of(store, result);
 
     assert(result != SQLITE_ROW);
     if (statement)
@@ -117,7 +117,7 @@ int gate_row(struct gate_store *store, sqlite3_stmt *statement, bool *found)
         return 0;
     if (statement)
         gate_done(statement);
-    return gate_fault_of(store, result);
+    return fault_of(store, result);
 }
 
 uint64_t gate_number(sqlite3_stmt *statement, int column)
@@ -164,14 +164,14 @@ static int see_to_file(const char *path)
 
 static int run_text(struct gate_store *store, const char *text)
 {
-    return gate_fault_of(store, sqlite3_exec(store->database, text, NULL, NULL, NULL));
+    return fault_of(store, sqlite3_exec(store->database, text, NULL, NULL, NULL));
 }
 
 static int connect_to(struct gate_store *store, const char *path, int flags)
 {
-    int fault = gate_fault_of(
-        store, sqlite3_open_v2(path, &store->database,
-                               flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL));
+    int fault =
+        fault_of(store, sqlite3_open_v2(path, &store->database,
+                                        flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL));
 
     if (fault)
         return fault;

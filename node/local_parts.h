@@ -364,9 +364,13 @@ bool local_read_id(struct local_view *view, enum id_kind kind, const char *text,
 /* The bond that an order changed, as its approver has it. */
 void local_view_bond(struct local_view *view, const struct question *question, void *reply);
 void local_view_bonds(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_contexts.c ---- */
 struct Duck__ContextView;
 struct Duck__ContextView **local_contexts_of(struct local_view *view, const struct id *duckling, size_t *count);
 void local_view_contexts(struct local_view *view, const void *query, void *reply);
+
+/* ---- local_grants.c ---- */
 void local_view_grants(struct local_view *view, const void *query, void *reply);
 
 /* ---- local_views.c: pecks ---- */

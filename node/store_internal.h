@@ -356,6 +356,8 @@ struct store_reader {
 /* ---- store.c ---- */
 int store_begin_node(struct store *store); /* a transaction of node.db in the open turn */
 int store_note_turn_fault(struct store *store, int fault); /* undoes the turn; gives the fault back */
+/* Of the store's keys the one of this number, from the storage key. */
+void store_derive_key(uint8_t *key, uint64_t which, const uint8_t *storage_key);
 
 /* ---- store_audit.c ---- */
 int store_audit_open(struct store *store, const struct store_settings *settings);
@@ -364,6 +366,7 @@ void store_audit_begin(struct store *store);
 int store_audit_note(struct store *store, const struct effect *effect); /* that was kept */
 int store_audit_close(struct store *store); /* before the commit: the open page is written */
 void store_audit_undo(struct store *store);
+int store_audit_keep_signer(struct store *store, struct bytes chain);
 
 /* Notes that this node was restored, under numbers that none of an earlier life had, and signs it. */
 int store_audit_note_restore(struct store *store, uint64_t wall_ms);
@@ -382,9 +385,6 @@ int store_drop_trust(struct store *store, const struct effect *effect);
 int store_keep_tier(struct store *store, const struct effect *effect);
 int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t number,
                             const struct withdrawn *withdrawn);
-bool store_has_contradicted(struct store *store, int64_t number); /* kept with the record */
-int store_replace_contradicted(struct store *store, bool was_revocation, int64_t number,
-                               const struct id *identity); /* NULL, zero: nobody */
 int store_restore_vouchers(struct store *store, const struct restoring *restoring);
 
 /* ---- store_recent.c ---- */
@@ -400,7 +400,6 @@ int store_keep_certificates(struct store *store, struct store_connection *connec
                             int64_t identity, struct bytes wire);
 void store_forget_numbers(struct store *store); /* they may have been taken back */
 int store_keep_duckling(struct store *store, const struct effect *effect);
-int store_audit_keep_signer(struct store *store, struct bytes chain);
 int store_keep_key(struct store *store, const struct effect *effect);
 int store_keep_profile(struct store *store, const struct effect *effect);
 int store_keep_counters(struct store *store, const struct effect *effect);
@@ -412,6 +411,9 @@ struct restoring {
     void *context;
 };
 int store_restore_ducklings(struct store *store, const struct restoring *restoring);
+/* Texts in one column, a line each. */
+struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
+size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
 
 /* ---- store_lobsters.c ---- */
 int store_keep_lobster(struct store *store, const struct effect *effect);
@@ -421,8 +423,6 @@ int store_restore_lobsters(struct store *store, const struct restoring *restorin
 /* ---- store_pins.c ---- */
 int store_keep_pin(struct store *store, const struct effect *effect);
 int store_restore_pins(struct store *store, const struct restoring *restoring);
-struct bytes store_join_lines(const struct bytes *lines, size_t count, struct arena *arena);
-size_t store_split_lines(struct bytes joined, struct bytes *lines, size_t max);
 
 /* ---- store_perched.c ---- */
 int store_keep_pre_key(struct store *store, const struct effect *effect);
@@ -430,13 +430,16 @@ int store_drop_pre_key(struct store *store, const struct effect *effect);
 int store_keep_perched(struct store *store, const struct effect *effect);
 int store_drop_perched(struct store *store, const struct effect *effect);
 int store_keep_deposit(struct store *store, const struct effect *effect);
-int store_keep_revocation(struct store *store, const struct offered_record *item); /* said here */
-int store_restore_revocations(struct store *store, const struct restoring *restoring); /* after the records */
 int store_restore_perches(struct store *store, const struct restoring *restoring); /* after the pecks */
 
+/* ---- store_revocations.c ---- */
+int store_keep_revocation(struct store *store, const struct offered_record *item); /* said here */
+int store_restore_revocations(struct store *store, const struct restoring *restoring); /* after the records */
+bool store_has_contradicted(struct store *store, int64_t number); /* kept with the record */
+int store_replace_contradicted(struct store *store, bool was_revocation, int64_t number,
+                               const struct id *identity); /* NULL, zero: nobody */
+
 /* ---- store_identities.c: as seeds are sealed ---- */
-/* Of the store's keys the one of this number, from the storage key. */
-void store_derive_key(uint8_t *key, uint64_t which, const uint8_t *storage_key);
 void store_seal_pre_key(const struct store *store, const uint8_t *public, const uint8_t *secret,
                         uint8_t sealed[SEALED_SEED_SIZE]);
 bool store_unseal_pre_key(const struct store *store, const uint8_t *public, struct bytes sealed,
@@ -452,6 +455,11 @@ int store_drop_bond(struct store *store, const struct effect *effect);
 int store_keep_count(struct store *store, const struct effect *effect);
 int store_restore_bonds(struct store *store, const struct restoring *restoring);
 int store_restore_threads(struct store *store, const struct restoring *restoring);
+void store_read_bond(sqlite3_stmt *statement, struct bond *bond); /* borrows from the row */
+#define STORE_BOND_COLUMNS                                                                         \
+    "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms, b.per_minute, b.per_day, b.budget, "  \
+    "b.rounds, b.cool_down_ms, b.muted_until_ms, b.stop_words, b.terms_ms, b.day, b.used_today, "  \
+    "b.spent"
 
 /* ---- store_contexts.c ---- */
 int store_keep_context(struct store *store, const struct effect *effect);
@@ -463,11 +471,6 @@ int store_keep_shown(struct store *store, int64_t seq, const struct context *con
 int store_keep_grant(struct store *store, const struct effect *effect);
 int store_drop_grant(struct store *store, const struct effect *effect);
 int store_restore_grants(struct store *store, const struct restoring *restoring);
-void store_read_bond(sqlite3_stmt *statement, struct bond *bond); /* borrows from the row */
-#define STORE_BOND_COLUMNS                                                                         \
-    "b.id, r.id, a.id, b.scopes, b.made_ms, b.not_after_ms, b.per_minute, b.per_day, b.budget, "  \
-    "b.rounds, b.cool_down_ms, b.muted_until_ms, b.stop_words, b.terms_ms, b.day, b.used_today, "  \
-    "b.spent"
 
 /* ---- store_pecks.c ---- */
 int store_keep_peck(struct store *store, const struct effect *effect);

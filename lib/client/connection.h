@@ -41,7 +41,4 @@ void connection_unfollow(struct connection *connection, uint64_t follow);
 /* On the client's own thread? Nothing that blocks may be called there. */
 bool connection_is_own_thread(const struct connection *connection);
 
-/* A reply of our own making; freed as any other. */
-struct Duck__Reply *connection_problem(const char *code, const char *message);
-
 #endif

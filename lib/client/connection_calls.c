@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-struct Duck__Reply *connection_problem(const char *code, const char *message)
+/* A reply of our own making; freed as any other. */
+static struct Duck__Reply *problem_of(const char *code, const char *message)
 {
     Duck__Problem problem = DUCK__PROBLEM__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
@@ -81,7 +82,7 @@ void connection_finish_calls(struct call *calls, const char *code, const char *m
         struct call *call = calls;
 
         calls = call->next;
-        connection_finish_call(call, connection_problem(code, message));
+        connection_finish_call(call, problem_of(code, message));
     }
 }
 
@@ -132,7 +133,7 @@ void connection_call(struct connection *connection, Duck__Request *request, uint
     struct call *call;
 
     if (size + 16 > LOCAL_REQUEST_MAX) { /* its id comes on top */
-        done(context, connection_problem("too_large", "a request to the node is at most 1 MiB"));
+        done(context, problem_of("too_large", "a request to the node is at most 1 MiB"));
         return;
     }
     call = memory_take(sizeof *call);
@@ -144,9 +145,9 @@ void connection_call(struct connection *connection, Duck__Request *request, uint
         bool ending = connection->ending;
 
         pthread_mutex_unlock(&connection->lock);
-        connection_finish_call(
-            call, ending ? connection_problem("unreachable", "the connection is closed")
-                         : connection_problem("busy", "too many requests await the node"));
+        connection_finish_call(call, ending
+                                         ? problem_of("unreachable", "the connection is closed")
+                                         : problem_of("busy", "too many requests await the node"));
         return;
     }
     call->id = request->id = ++connection->last_id;
