@@ -40,7 +40,8 @@ void gate_store_try(struct gate_store *store);
 /* ---- operators ---- */
 struct gate_operator {
     uint64_t operator_id;
-    char lookup[EMAIL_MAX + 1], email[EMAIL_MAX + 1];
+    char lookup[EMAIL_MAX + 1]; /* its address in small letters: by this it is found, here and below */
+    char email[EMAIL_MAX + 1];  /* as it was given; letters go there */
     char password_hash[PASSWORD_HASH_SIZE];
     uint64_t failures;
     uint64_t created_ms;

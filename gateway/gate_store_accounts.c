@@ -1,3 +1,4 @@
+/* Operators and eggs in gateway.db. */
 #include "gate_statements.h"
 
 #include "core/limits.h"

@@ -1,3 +1,4 @@
+/* Letters that wait to be sent, sealed: they hold codes. */
 #include "gate_statements.h"
 
 int gate_letter_add(struct gate_store *store, const char *lookup, const struct gate_letter *row)

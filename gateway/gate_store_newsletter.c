@@ -1,3 +1,4 @@
+/* Who asked for the newsletter, and who confirmed. */
 #include "gate_statements.h"
 
 static void read_subscriber(sqlite3_stmt *statement, struct gate_subscriber *row)

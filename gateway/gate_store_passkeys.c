@@ -1,3 +1,4 @@
+/* Passkeys: the public keys of operators' authenticators, and how often each was used. */
 #include "gate_statements.h"
 
 int gate_passkey_add(struct gate_store *store, const struct gate_passkey *row)

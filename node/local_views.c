@@ -1,3 +1,4 @@
+/* Pecks as readers see them: one with its receipts, those that were taken, and lists by box, state and who is at the other end. */
 #include "core/binary_data.h"
 #include "local_parts.h"
 #include "store.h"
