@@ -36,4 +36,14 @@ def an_agent_in_c_answers_who_has_a_bond_and_nobody_else():
             agent.wait(10)
 
 
-run(an_agent_in_c_answers_who_has_a_bond_and_nobody_else)
+def each_word_of_the_c_client_does_what_its_header_says():
+    with Pond("alice") as pond:
+        alice = pond.alice
+        said = subprocess.run(
+            [os.path.join(BIN, "tests", "client_words"), pond.folder], capture_output=True, text=True, timeout=120,
+            env={**os.environ, "DUCKNODE_SOCKET": os.path.join(alice.state, "ducknode.sock"),
+                 "WORDS_NETWORK": alice.json("status")["network"]})
+        assert (said.returncode, said.stdout) == (0, "all words\n"), said
+
+
+run(an_agent_in_c_answers_who_has_a_bond_and_nobody_else, each_word_of_the_c_client_does_what_its_header_says)
