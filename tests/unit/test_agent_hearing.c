@@ -31,11 +31,17 @@ static void link_again(void)
 static void meet_carol(void)
 {
     struct event event = {.kind = EVENT_RECORDS, .node = pond->alice.id};
+    struct envelope envelope;
 
     memset(&carol, 0, sizeof carol);
     link_both(pond, false);
     node_init(pond, &carol, 3);
     ck_assert_uint_eq(carol.record_count, 1);
+    ck_assert_int_eq(
+        envelope_parse(carol.records[0].wire, ENVELOPE_RECORD, &carol.memory, &envelope),
+        ENVELOPE_TAKEN);
+    ck_assert_int_eq(record_parse(envelope.body, &carol.memory, &carol.records[0].record),
+                     RECORD_OK); /* what was kept of it borrowed from a turn that is over */
     event.records.items = carol.records;
     event.records.count = 1;
     turn(pond, &pond->alice, &event);
