@@ -5,7 +5,6 @@
 #include "gate_log.h"
 #include "wire/local.pb-c.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -48,8 +47,12 @@ bool exchange_is_stopping(void)
 
 const char *exchange_request_id(const struct exchange *exchange, char text[EXCHANGE_ID_SIZE])
 {
-    snprintf(text, EXCHANGE_ID_SIZE, "req_%015" PRIx64,
-             (first_number + exchange->inside->number) >> 4);
+    uint64_t number = (first_number + exchange->inside->number) >> 4;
+
+    memcpy(text, "req_", 4);
+    for (size_t at = EXCHANGE_ID_SIZE - 2; at >= 4; at--, number >>= 4)
+        text[at] = "0123456789abcdef"[number & 15];
+    text[EXCHANGE_ID_SIZE - 1] = 0;
     return text;
 }
 

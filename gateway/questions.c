@@ -32,6 +32,7 @@ struct kept {
     struct hash reply;     /* of its bytes */
     uint64_t asked_ms, orders;
     struct answer *answer;
+    struct told *lately; /* for all who take what was said lately; NULL: nobody did */
 };
 
 struct questions {
@@ -140,6 +141,8 @@ static void forget_kept(struct kept *kept)
 {
     if (!kept->answer)
         return;
+    if (kept->lately)
+        told_give_back(kept->lately);
     answer_give_back(kept->answer);
     memory_give_back((void *)(uintptr_t)kept->question.data);
 }
@@ -372,28 +375,34 @@ void questions_ask(struct questions *questions, struct node_link *node,
         memory_give_back(packed);
 }
 
+/* Under the lock. */
+static struct told *told_lately(struct kept *kept)
+{
+    if (!kept->lately) {
+        kept->lately = memory_take(sizeof *kept->lately);
+        *kept->lately = (struct told){.answer = answer_hold(kept->answer)};
+        atomic_init(&kept->lately->holders, 1);
+    }
+    return told_hold(kept->lately);
+}
+
 struct told *questions_lately(struct questions *questions, struct node_link *node,
                               struct Duck__Request *request, uint64_t most_ms)
 {
     size_t size = duck__request__get_packed_size(request);
-    uint8_t *packed = memory_take(size + 1);
-    struct answer *answer = NULL;
-    const struct kept *kept;
-    struct told *told;
+    uint8_t packed[QUESTION_LATELY_SIZE_MAX];
+    struct told *told = NULL;
+    struct kept *kept;
 
+    if (size > sizeof packed)
+        return NULL;
     duck__request__pack(request, packed);
     pthread_mutex_lock(&questions->lock);
     kept = find_kept(questions, bytes_of(packed, size));
     if (kept && kept->orders == node_link_orders(node) &&
         gateway_now_ms() - kept->asked_ms <= most_ms &&
         kept->answer->reply->answer_case != DUCK__REPLY__ANSWER_PROBLEM)
-        answer = answer_hold(kept->answer);
+        told = told_lately(kept);
     pthread_mutex_unlock(&questions->lock);
-    memory_give_back(packed);
-    if (!answer)
-        return NULL;
-    told = memory_take(sizeof *told);
-    *told = (struct told){.answer = answer};
-    atomic_init(&told->holders, 1);
     return told;
 }

@@ -14,6 +14,7 @@
 #define QUESTION_WAIT_MS 5000u /* for the node, each time */
 #define ANSWERS_KEPT_MAX 8u
 #define ANSWER_KEPT_SIZE_MAX (256u * 1024u) /* bytes of the node's reply; a larger one is not kept */
+#define QUESTION_LATELY_SIZE_MAX 128u /* bytes of the request that questions_lately looks for; a larger one is asked */
 
 struct questions;
 struct told; /* the node's answer to those who asked together; it lives as long as one of them holds it */

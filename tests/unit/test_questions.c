@@ -252,6 +252,47 @@ START_TEST(what_was_asked_lately_is_told_again_until_it_is_too_old)
 }
 END_TEST
 
+START_TEST(what_was_said_lately_of_a_longer_question_is_not_looked_for)
+{
+    char capability[QUESTION_LATELY_SIZE_MAX + 1];
+    struct told *told;
+    size_t length = 0;
+
+    do {
+        memset(capability, 'x', ++length);
+        capability[length] = 0;
+    } while (duck__request__get_packed_size(request_for(capability)) < QUESTION_LATELY_SIZE_MAX);
+    ask(capability, &told);
+    answer("then");
+    take(told, "then");
+    take(lately(capability, 50), "then");
+    memset(capability, 'x', ++length);
+    capability[length] = 0;
+    ask(capability, &told);
+    answer("then");
+    take(told, "then");
+    ck_assert_ptr_null(lately(capability, 50));
+}
+END_TEST
+
+START_TEST(many_who_ask_lately_share_what_was_said_beyond_its_end)
+{
+    struct told *told, *held;
+
+    ask("a", &told);
+    answer("then");
+    take(told, "then");
+    held = lately("a", 50);
+    ck_assert_ptr_eq(lately("a", 50), held);
+    told_give_back(held);
+    ask("a", &told);
+    answer("now");
+    take(told, "now");
+    take(lately("a", 50), "now");
+    take(held, "then");
+}
+END_TEST
+
 START_TEST(what_was_asked_before_an_order_is_not_told_after_it)
 {
     struct told *told;
@@ -304,6 +345,8 @@ int main(void)
     tcase_add_test(tests, so_many_answers_are_kept_and_not_one_more);
     tcase_add_test(tests, an_answer_lives_as_long_as_somebody_holds_it);
     tcase_add_test(tests, what_was_asked_lately_is_told_again_until_it_is_too_old);
+    tcase_add_test(tests, what_was_said_lately_of_a_longer_question_is_not_looked_for);
+    tcase_add_test(tests, many_who_ask_lately_share_what_was_said_beyond_its_end);
     tcase_add_test(tests, what_was_asked_before_an_order_is_not_told_after_it);
     tcase_add_test(tests, that_the_node_could_not_answer_is_not_told_again);
     suite_add_tcase(suite, tests);
