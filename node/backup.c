@@ -420,8 +420,8 @@ enum backup_verdict backup_read(int file, struct bytes passphrase, const struct 
     assert(reader);
     memset(reader, 0, sizeof *reader);
     reader->file = file;
-    *fault =
-        lseek(file, 0, SEEK_SET) == 0 ? file_read_all(file, reader->head, HEAD_SIZE, &got) : FAULT_FILE;
+    *fault = lseek(file, 0, SEEK_SET) == 0 ? file_read_all(file, reader->head, HEAD_SIZE, &got)
+                                           : FAULT_FILE;
     verdict = *fault ? BACKUP_TAKEN : judge_head(reader->head, got);
     if (verdict == BACKUP_TAKEN && !*fault && lseek(file, 0, SEEK_SET) != 0)
         *fault = FAULT_FILE;

@@ -348,17 +348,23 @@ static int sync_folder(const char *path)
     return fault;
 }
 
+static int open_named(const char *path)
+{
+    unlink(path);
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 /* It gets its name when it is whole. A file system that has no files without names takes one of another name, and
  * whoever is killed leaves that. */
 static int open_nameless(const char *folder, const char *fresh, bool *has_name)
 {
     int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-    *has_name = file < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
-    if (!*has_name)
+    *has_name = false;
+    if (file >= 0)
         return file;
-    unlink(fresh);
-    return open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *has_name = errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL;
+    return *has_name ? open_named(fresh) : -1;
 }
 
 static int give_name(int file, const char *fresh, bool has_name, const char *path)

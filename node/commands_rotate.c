@@ -11,6 +11,7 @@
 #include "passphrase.h"
 #include "wire/local.pb-c.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -195,7 +196,7 @@ static int read_node_chain(const struct call *call, struct arena *arena, struct 
 /* The network's word outdoes what a backup has: the key that the last certificate there promises takes over. */
 static int heed_newer_chain(struct call *call, struct arena *arena, struct chain *chain)
 {
-    struct chain newer;
+    struct chain newer = {0};
     struct bytes wire;
     int fault = newer_chain_read(call->options.state_dir, &wire);
 
@@ -215,6 +216,7 @@ static bool is_promised(const struct chain *chain, const uint8_t seed[SEED_SIZE]
 {
     struct hash hash = promise_of(seed);
 
+    assert(chain->count > 0);
     return hash_equal(&hash, &chain->certificates[chain->count - 1].next_key_hash);
 }
 
@@ -338,7 +340,7 @@ static int rotate_with(struct call *call, struct rotation *rotation, const struc
 
 static int rotate_node(struct call *call, struct rotation *rotation)
 {
-    struct chain chain;
+    struct chain chain = {0};
     struct arena arena;
     int status;
 

@@ -15,7 +15,7 @@
 
 bool network_file_read(const char *folder, char network[NETWORK_ID_MAX + 1])
 {
-    char path[OPTIONS_PATH_SIZE + sizeof NAME], line[NETWORK_ID_MAX + 2];
+    char path[OPTIONS_PATH_SIZE + sizeof NAME], line[NETWORK_ID_MAX + 2] = "";
     ssize_t size = -1;
     int file;
 

@@ -466,6 +466,7 @@ static bool is_ours(const struct duck_holder *holder, const struct duck_wanted *
     struct receipt receipt;
     struct record record;
 
+    assert(holder);
     *type = ENVELOPE_RECORD;
     if (strcmp(wanted->type, envelope_type_name(ENVELOPE_RECORD)) == 0)
         return record_parse(body, arena, &record) == RECORD_OK &&

@@ -303,10 +303,9 @@ static void resume(struct agent *agent, const struct event *event)
     agent->metrics_at_ms = at->now_ms;
     agent->ducklings_refresh_at_ms = at->now_ms; /* looks at each, once */
     for (size_t i = 0; i < agent->hosted_slots; i++)
-        if (agent->hosted[i])
+        if (agent->hosted[i]) /* without a key here what waited is forgotten, whatever it said */
             agent->hosted[i]->refresh_at_ms =
-                agent->hosted[i]
-                        ->key /* of another one what waited is forgotten, whatever it said */
+                agent->hosted[i]->key
                     ? refresh_at_ms(agent, &agent->hosted[i]->id, RECORD_DUCKLING, at)
                     : at->now_ms;
     agent->node_refresh_at_ms = at->now_ms;

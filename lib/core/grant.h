@@ -90,8 +90,8 @@ enum grant_verdict grant_make(const struct grant_wish *wish, struct arena *arena
 
 /* One block more, signed by the last holder, without anybody else. Refuses what would gain nothing:
  * a scope, an end or a depth beyond what the grant allows, more uses than a block before has. */
-enum grant_verdict grant_narrow(struct bytes grant, const struct grant_wish *wish,
-                                struct arena *arena, struct bytes *wire);
+enum grant_verdict grant_narrow(struct bytes wire, const struct grant_wish *wish,
+                                struct arena *arena, struct bytes *narrowed);
 
 /* Parses, and verifies all that bytes can show: form, links, certificates, signatures. Offline, and at
  * no time in particular. `*grant` borrows from `arena`; written only when it holds. `*at` (may be

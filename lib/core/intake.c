@@ -285,7 +285,9 @@ bool intake_within(const struct period *period, uint64_t ms)
  *
  * Not everybody hears of a rotation at once: to relay what was signed with a retired key is no
  * offence. */
-_Static_assert(PECK_LIFE_MAX_MS <= RECORD_LIFE_MAX_MS, "a retired key is tried for so long");
+#if PECK_LIFE_MAX_MS > RECORD_LIFE_MAX_MS
+#error "a retired key is tried as long as records live"
+#endif
 
 enum intake_verdict intake_try_retired(struct intake *intake, const struct envelope *envelope,
                                        uint64_t wall_ms, const struct signer *signer,

@@ -817,8 +817,7 @@ int main(void)
     tcase_add_test(tests, what_is_added_is_found_until_it_is_removed);
     tcase_add_test(tests, a_peck_that_is_there_is_not_added_twice);
     tcase_add_test(tests, each_duckling_gets_its_own_in_order_of_arrival);
-    tcase_add_test(tests,
-                   what_came_under_a_context_is_found_by_it_until_the_last_of_it_is_removed);
+    tcase_add_test(tests, what_came_under_a_context_is_found_by_it_until_the_last_of_it_is_removed);
     tcase_add_test(tests, a_context_that_is_sender_and_target_too_is_parted_with_once);
     tcase_add_test(tests, senders_take_turns_however_many_one_has_sent);
     tcase_add_test(tests, what_waits_for_its_owner_is_not_handed_out_before_approval);
