@@ -102,13 +102,22 @@ static struct kept_context *keep(const struct duckling *duckling, const struct h
 
 /* ---- issued ---- */
 
+static bool has_room(const struct agent *agent, const struct duckling *duckling)
+{
+    size_t most = CONTEXTS_MAX;
+
+    if (duckling->context_count > 0)
+        most -= CONTEXTS_RESERVE(CONTEXTS_MAX);
+    return duckling->context_count < CONTEXTS_PER_DUCKLING_MAX && agent->context_count < most;
+}
+
 /* The oldest that is over makes room. What this turn pecked under it is signed first. */
 static bool make_room(struct agent *agent, struct duckling *duckling, const struct moment *at,
                       struct effects *effects)
 {
     size_t i = 0;
 
-    if (duckling->context_count < CONTEXTS_PER_DUCKLING_MAX && agent->context_count < CONTEXTS_MAX)
+    if (has_room(agent, duckling))
         return true;
     while (i < duckling->context_count && !is_over(duckling->contexts[i], at->wall_ms))
         i++;

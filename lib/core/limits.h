@@ -187,6 +187,7 @@
 #define BATCH_ROOTS_MAX 4096u     /* verified roots remembered, per worker */
 #define RECORDS_PER_OWNER_MAX 17u /* 1 directory entry and 16 others; of RECORD_SIZE_MAX: 68 KiB */
 #define CONTEXTS_MAX 4096u        /* further certificates of all ducklings of a node: each has a key in guarded memory… */
+#define CONTEXTS_RESERVE(max) ((max) / 4) /* …of them, for ducklings that have none: so who has many ducklings leaves one to each other… */
 #define CONTEXTS_PER_DUCKLING_MAX 16u /* …and of one */
 #define CONTEXTS_REMEMBERED 256u  /* of others, verified, per worker; a power of two */
 

@@ -201,41 +201,6 @@ START_TEST(a_duckling_has_as_many_as_there_may_be_and_what_is_over_makes_room)
 }
 END_TEST
 
-static struct id hatch_number(uint32_t number)
-{
-    struct order order_of_it = {.kind = ORDER_HATCH};
-
-    for (int i = 0; i < 2; i++) {
-        order_of_it.seeds[i][0] = (uint8_t)(200 + i);
-        memcpy(order_of_it.seeds[i] + 1, &number, sizeof number);
-    }
-    order_of_it.profile.set_display_name = true;
-    order_of_it.profile.display_name = bytes_of_text("Duck");
-    pond->alice.reply_count = 0;
-    return order(pond, &pond->alice, &order_of_it)->duckling;
-}
-
-/* All have keys in guarded memory. */
-START_TEST(a_node_has_as_many_as_there_may_be)
-{
-    uint32_t number = 0;
-    char name[8];
-
-    for (uint32_t i = 0; i < CONTEXTS_MAX / CONTEXTS_PER_DUCKLING_MAX; i++) {
-        duck = hatch_number(i);
-        for (size_t j = 0; j < CONTEXTS_PER_DUCKLING_MAX; j++, number++) {
-            snprintf(name, sizeof name, "c%zu", j);
-            pond->alice.reply_count = 0;
-            ck_assert_int_eq(issue(name, "query", number == 0 ? HOUR_MS : DAY_MS)->code,
-                             REFUSAL_NONE);
-        }
-    }
-    ck_assert_uint_eq(number, CONTEXTS_MAX);
-    duck = hatch_number(number);
-    ck_assert_int_eq(issue("more", "query", 0)->code, REFUSAL_BUSY);
-}
-END_TEST
-
 /* ---- pecks under one ---- */
 
 START_TEST(a_peck_within_its_scopes_arrives_as_any_other)
@@ -726,7 +691,6 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_test(cases, a_duckling_is_issued_a_context_with_a_key_of_its_own);
     tcase_add_test(cases, what_makes_no_context_is_refused_by_its_field);
-    tcase_add_test(cases, a_node_has_as_many_as_there_may_be);
     tcase_add_test(cases, a_duckling_has_as_many_as_there_may_be_and_what_is_over_makes_room);
     tcase_add_test(cases, a_peck_within_its_scopes_arrives_as_any_other);
     tcase_add_test(cases, a_context_gives_nothing_that_was_not_there);
