@@ -4,6 +4,7 @@
 #include "exchange.h"
 #include "exports.h"
 #include "form.h"
+#include "route_signatures.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -92,7 +93,8 @@ void route_certificate_issue(struct exchange *exchange)
 
 static void tell_revoked(struct exchange *exchange)
 {
-    export_chain(exchange, exchange->acting_text);
+    if (!told_to_sign(exchange))
+        export_chain(exchange, exchange->acting_text);
 }
 
 void route_certificate_revoke(struct exchange *exchange)

@@ -4,6 +4,7 @@
 #include "core/limits.h"
 #include "exchange.h"
 #include "form.h"
+#include "route_signatures.h"
 #include "view.h"
 #include "wire/local.pb-c.h"
 
@@ -122,7 +123,8 @@ void route_directory_get(struct exchange *exchange)
 
 static void profile_is_set(struct exchange *exchange)
 {
-    ask_for_entry(exchange, exchange->acting_text, tell_profile);
+    if (!told_to_sign(exchange))
+        ask_for_entry(exchange, exchange->acting_text, tell_profile);
 }
 
 static bool read_profile(struct exchange *exchange, Duck__ProfileOrder *order)

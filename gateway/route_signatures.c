@@ -103,6 +103,21 @@ void route_sign(struct exchange *exchange)
     exchange_call(exchange, &request, DUCK__REPLY__ANSWER_DONE, 0, tell_signed);
 }
 
+bool told_to_sign(struct exchange *exchange)
+{
+    const char *waits_for = exchange->reply->done->waits_for;
+    json_t *object;
+
+    if (!*waits_for)
+        return false;
+    object = json_object();
+    reply_word(object, "duckling_id", exchange->acting_text);
+    reply_word(object, "status", "to_sign");
+    reply_word(object, "waits_for", waits_for);
+    exchange_answer(exchange, 202, object);
+    return true;
+}
+
 /* ---- pecks that were signed elsewhere ---- */
 
 static bool stands_alone(struct exchange *exchange)

@@ -130,7 +130,11 @@ static int profile(struct call *call)
     if (!reply)
         return result;
     if (call->json)
-        print_json(json_pack("{s:s}", "duckling", call->arguments[0]));
+        print_json(json_pack("{s:s, s:s*}", "duckling", call->arguments[0], "waits_for",
+                             *reply->done->waits_for ? reply->done->waits_for : NULL));
+    else if (*reply->done->waits_for)
+        printf("%s  published when it has signed %s: ducknode sign\n", call->arguments[0],
+               reply->done->waits_for);
     else
         printf("%s  published\n", call->arguments[0]);
     duck_reply_free(reply);

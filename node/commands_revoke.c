@@ -36,7 +36,8 @@ static const char *read_id(const struct call *call, int *status)
 static int order(struct call *call, Duck__RevokeOrder *revoke)
 {
     Duck__Request request = DUCK__REQUEST__INIT;
-    bool is_bond = strncmp(revoke->identity, "bnd_", 4) == 0;
+    bool is_bond = strncmp(revoke->identity, "bnd_", 4) == 0, waits;
+    char waits_for[ID_TEXT_SIZE];
     Duck__Reply *reply;
     int status;
 
@@ -45,9 +46,14 @@ static int order(struct call *call, Duck__RevokeOrder *revoke)
     reply = ask(call, &request, &status);
     if (!reply)
         return status;
+    snprintf(waits_for, sizeof waits_for, "%s", reply->done->waits_for);
     duck_reply_free(reply);
+    waits = *waits_for;
     if (call->json)
-        print_json(json_pack("{s:s, s:b}", "identity", revoke->identity, "revoked", 1));
+        print_json(json_pack("{s:s, s:b, s:s*}", "identity", revoke->identity, "revoked", !waits,
+                             "waits_for", waits ? waits_for : NULL));
+    else if (waits)
+        printf("nothing is said before %s signs %s: ducknode sign\n", revoke->identity, waits_for);
     else if (is_bond)
         printf("%s has ended\n", revoke->identity);
     else

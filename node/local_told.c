@@ -158,13 +158,16 @@ void local_answer_nothing_taken(struct request *request)
     local_answer(request, &reply);
 }
 
-static void answer_done(struct request *request, enum peck_state state)
+static void answer_done(struct request *request, const struct effect *effect)
 {
     Duck__Done done = DUCK__DONE__INIT;
     Duck__Reply reply = DUCK__REPLY__INIT;
+    char waits_for[ID_TEXT_SIZE];
 
-    if (state)
-        done.state = (char *)peck_state_name(state);
+    if (effect->reply.state)
+        done.state = (char *)peck_state_name(effect->reply.state);
+    if (!id_is_zero(&effect->reply.waits_for))
+        done.waits_for = (char *)id_text(ID_WANTED, &effect->reply.waits_for, waits_for);
     reply.answer_case = DUCK__REPLY__ANSWER_DONE;
     reply.done = &done;
     local_answer(request, &reply);
@@ -325,7 +328,7 @@ static void tell_reply(struct local_api *api, const struct effect *effect)
         local_answer_unpecked(request, effect);
         break;
     case REQUEST_DONE:
-        answer_done(request, effect->reply.state);
+        answer_done(request, effect);
         break;
     case REQUEST_QUESTION:
     case REQUEST_PECK:

@@ -397,6 +397,8 @@ const char *duck_waits_for(const struct duck_answer *answer)
         return answer->reply->partial->waits_for;
     case DUCK__REPLY__ANSWER_BOND:
         return answer->reply->bond->waits_for;
+    case DUCK__REPLY__ANSWER_DONE:
+        return answer->reply->done->waits_for;
     default:
         return "";
     }

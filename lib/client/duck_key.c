@@ -532,6 +532,10 @@ int duck_sign_all(struct duck *duck, const struct duck_holder *holder, const cha
         struct duck_answer *list = duck_wanted(duck, holder->text, after, 0);
         bool is_fine = duck_ok(list);
 
+        if (!is_fine && count > 0 && strcmp(duck_code(list), "conflict") == 0) {
+            duck_answer_free(list);
+            return count; /* its end was among them */
+        }
         if (!is_fine)
             holder_say(problem, problem_of(list));
         goes_on = is_fine && duck_wanted_count(list) > 0;

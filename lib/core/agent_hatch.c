@@ -221,7 +221,7 @@ void order_change_profile(struct agent *agent, const struct order *order, struct
     agent_store_profile(duckling, effects);
     if (!order->unsaid)
         agent_publish_duckling(agent, duckling, at, effects);
-    order_reply(effects, order);
+    order_reply(effects, order)->reply.waits_for = agent_wanted_record(duckling, RECORD_DUCKLING);
 }
 
 /* A pulse is signed into the directory, but not oftener than once a minute. */

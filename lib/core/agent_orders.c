@@ -207,9 +207,10 @@ static void revoke(struct agent *agent, const struct order *order, const struct 
                    struct effects *effects)
 {
     struct order_refusal refusal = {.message = "", .field = ""};
+    struct id waits_for;
 
-    if (agent_revoke(agent, order, at, effects, &refusal))
-        order_reply(effects, order);
+    if (agent_revoke(agent, order, at, effects, &refusal, &waits_for))
+        order_reply(effects, order)->reply.waits_for = waits_for;
     else
         order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
 }

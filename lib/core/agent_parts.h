@@ -499,7 +499,8 @@ bool agent_await_signature(struct agent *agent, const struct order *order, uint6
                            const struct moment *at, struct effects *effects);
 /* When it was asked to sign its entry in the directory, which waits; 0: none does. Wall. */
 uint64_t agent_entry_wanted_ms(const struct duckling *duckling);
-bool agent_wants_revocation(const struct duckling *duckling);
+/* The record of this kind that waits; zero: none does. */
+struct id agent_wanted_record(const struct duckling *duckling, enum record_kind kind);
 void agent_forget_wanted(struct agent *agent, struct duckling *duckling);
 /* After a rotation: what waits is dated anew. Records are said anew by others. */
 void agent_want_anew(struct agent *agent, struct duckling *duckling, const struct moment *at,
@@ -548,8 +549,9 @@ void agent_take_contradiction(struct agent *agent, const struct event *event,
                               struct effects *effects);
 
 /* ---- agent_revoke.c ---- */
+/* `*waits_for`: nothing is said before its duckling has signed this; zero: it is said. */
 bool agent_revoke(struct agent *agent, const struct order *order, const struct moment *at,
-                  struct effects *effects, struct order_refusal *refusal);
+                  struct effects *effects, struct order_refusal *refusal, struct id *waits_for);
 /* A revocation was taken, by whom ever it was said: what is open with its owner ends. */
 void agent_heed_revocation(struct agent *agent, const struct id *revoked, const struct moment *at,
                            struct effects *effects);

@@ -128,12 +128,13 @@ static bool take_over(struct agent *agent, const struct order *order, const stru
 }
 
 bool agent_revoke(struct agent *agent, const struct order *order, const struct moment *at,
-                  struct effects *effects, struct order_refusal *refusal)
+                  struct effects *effects, struct order_refusal *refusal, struct id *waits_for)
 {
     struct revocation_content content = {.reason = order->reason, .revoked_at_ms = at->wall_ms};
     struct statement statement = {.kind = RECORD_REVOCATION, .life_ms = REVOCATION_LIFE_MAX_MS};
     struct id identity;
 
+    *waits_for = (struct id){0};
     if (agent_holds_context(agent, &order->certificate))
         return agent_revoke_context(agent, order, at, effects, refusal);
     if (!id_is_zero(&order->certificate) && !id_is_zero(&order->duckling))
@@ -154,10 +155,12 @@ bool agent_revoke(struct agent *agent, const struct order *order, const struct m
     statement.by = agent_hosted(agent, &identity);
     statement.content = revocation_content_pack(&content, &effects->arena);
     agent_publish(agent, &statement, at, effects, NULL);
-    if (statement.by && !statement.by->key) /* when it is signed */
-        return agent_wants_revocation(statement.by) ||
+    if (statement.by && !statement.by->key) { /* when it is signed */
+        *waits_for = agent_wanted_record(statement.by, RECORD_REVOCATION);
+        return !id_is_zero(waits_for) ||
                refuse(refusal, REFUSAL_BUSY, "too much waits for this duckling's signature already",
                       "duckling");
+    }
     if (!agent_is_revoked(agent, &identity))
         return refuse(refusal, REFUSAL_BUSY, "the directory holds as many revocations as it may",
                       "duckling");

@@ -105,9 +105,11 @@ uint64_t agent_entry_wanted_ms(const struct duckling *duckling)
     return held ? held->wanted.asked_ms : 0;
 }
 
-bool agent_wants_revocation(const struct duckling *duckling)
+struct id agent_wanted_record(const struct duckling *duckling, enum record_kind kind)
 {
-    return find_kind(duckling, RECORD_REVOCATION) != NULL;
+    const struct held_wanted *held = find_kind(duckling, kind);
+
+    return held ? held->wanted.id : (struct id){0};
 }
 
 static bool has_place(const struct duckling *duckling, enum wanted_kind kind)

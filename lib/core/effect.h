@@ -324,7 +324,7 @@ struct effect {
             const struct lobster *lobsters;  /* lobster: those it is about */
             size_t lobster_count;
             struct bytes network;            /* lobster: what their strings are made with */
-            struct id waits_for;             /* answer, partial, approve, deny, bond: nothing is done before this
+            struct id waits_for;             /* answer, partial, approve, deny, bond, profile, revoke: nothing is done before this
                                                 is signed; zero: it is done */
             const struct wanted *wanted;     /* wanted: the oldest first */
             size_t wanted_count;

@@ -43,6 +43,11 @@ def signature_stories(world):
     sign(entry, 404, "not_found", "id")
     asker.knows(duck)
 
+    changed = world.call("setProfile", 202, token=duck.key, body={"bio": "keeps its key"})
+    assert changed == {"duckling_id": duck.id, "status": "to_sign", "waits_for": waits()[0]["id"]}, changed
+    sign_all()
+    assert world.call("getDirectoryEntry", 200, path={"id": duck.id})["bio"] == "keeps its key"
+
     # Asked: an approval, a denial, an answer and a part of one wait.
     def asked(**body):
         sent = asker.post("/beak/peck", **body)["peck_id"]
@@ -96,6 +101,13 @@ def signature_stories(world):
     turned = world.call("rotate", 200, token=duck.key, body={"what": "identity", "chain": key.chain})
     assert turned["chain"] == key.chain, turned
     sign_all()
+
+    # Its end, which only it can say.
+    ended = world.call("revokeCertificate", 202, token=duck.key, body={"reason": "lost"})
+    assert ended["status"] == "to_sign", ended
+    assert world.call("getCertificate", 200, path={"id": duck.id})["valid"]
+    sign(next(w for w in waits() if w["id"] == ended["waits_for"]))
+    assert not world.call("getCertificate", 200, path={"id": duck.id})["valid"]
 
 
 def own_peck_that_is_over(key, target):

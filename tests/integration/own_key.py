@@ -317,6 +317,13 @@ def what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused():
             file.write(open(own.file).read())
         os.chmod(open_to_all, 0o644)
         refused(pond.alice, "key", "sign", "--key-file", open_to_all)
+        # What waits is not told as done.
+        changed = pond.alice.json("profile", own.id, "--bio", "a newer one")
+        assert changed["waits_for"] in [w["id"] for w in own.waits()], changed
+        ended = pond.alice.json("revoke", own.id, "--for-good")
+        assert ended["revoked"] is False and ended["waits_for"] in [w["id"] for w in own.waits()], ended
+        own.sign()
+        assert pond.alice.json("revoke", own.id, "--for-good")["revoked"] is True
 
 
 run(a_duckling_lives_on_a_node_that_has_no_key_of_it,

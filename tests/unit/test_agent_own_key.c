@@ -453,7 +453,7 @@ START_TEST(a_chain_that_is_dated_before_what_its_old_key_said_is_refused)
 
     change.profile.set_bio = true;
     change.profile.bio = bytes_of_text("said late");
-    order(play.pond, &play.pond->alice, &change);
+    ck_assert(!id_is_zero(&order(play.pond, &play.pond->alice, &change)->waits_for));
     sign_all(&play);
     ck_assert_int_eq(hand_in(&play, lengthened(&play, play.next, play.pond->at.wall_ms - 1))->code,
                      REFUSAL_MALFORMED);
@@ -468,10 +468,15 @@ START_TEST(it_is_revoked_when_it_has_signed_that)
     struct play play = play_new();
     struct order revoke = {.kind = ORDER_REVOKE, .duckling = play.own};
     struct order to_it = action(&play.friend, &play.own);
+    const struct reply *reply = order(play.pond, &play.pond->alice, &revoke);
+    struct id waits_for = reply->waits_for;
 
-    ck_assert_int_eq(order(play.pond, &play.pond->alice, &revoke)->code, REFUSAL_NONE);
+    ck_assert_int_eq(reply->code, REFUSAL_NONE);
     ck_assert_int_eq(order(play.pond, &play.pond->bob, &to_it)->code, REFUSAL_NONE);
+    ck_assert(id_equal(&wanted(&play)->wanted[0].id, &waits_for)); /* it is not told as done */
     ck_assert_int_eq(sign(&play, &wanted(&play)->wanted[0])->code, REFUSAL_NONE);
+    reply = order(play.pond, &play.pond->alice, &revoke);
+    ck_assert(reply->code == REFUSAL_NONE && id_is_zero(&reply->waits_for)); /* it is */
     ck_assert_int_eq(order(play.pond, &play.pond->bob, &to_it)->code, REFUSAL_UNKNOWN_TARGET);
     play_end(&play);
 }

@@ -349,6 +349,13 @@ export interface PeckRequest {
   signed?: string;
 }
 /** Something that only the duckling's own key can say. */
+/** Of a duckling that keeps its own key: nothing is published before it has signed this. */
+export interface ToSign {
+  duckling_id: string;
+  status: 'to_sign';
+  waits_for: string;
+}
+
 export interface Wanted {
   id: string;
   number: number;
@@ -498,7 +505,7 @@ export class Duck {
   duckling(ducklingId: string, members?: {}, how?: How): Promise<DirectoryEntry>;
   /** What this duckling says of itself; what is not named stays. */
   profile(members: { display_name?: string; bio?: string; capabilities?: string[];
-    accepts_pecks?: boolean; duckling_id?: string }, how?: How): Promise<DirectoryEntry>;
+    accepts_pecks?: boolean; duckling_id?: string }, how?: How): Promise<DirectoryEntry | ToSign>;
   /** Proof of life. */
   pulse(members?: { duckling_id?: string }, how?: How): Promise<Answer>;
   /** One's own chain of certificates, and its `contexts`. */
@@ -513,7 +520,7 @@ export class Duck {
   /** End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of one of its
    * contexts, that alone ends. */
   revoke(members?: { reason?: string; certificate_id?: string; duckling_id?: string }, how?: How):
-    Promise<ChainAnswer>;
+    Promise<ChainAnswer | ToSign>;
   /** That of a duckling or a node, or the one of a certificate's id. */
   certificateOf(id: string, members?: {}, how?: How): Promise<ChainAnswer>;
   /** The same for others' tools: "jwk" or "did", the key that signs now, or "jws", the newest certificate signed by its

@@ -128,7 +128,10 @@ export class OwnKey {
 export async function signAll(duck, key, {after = 0, wait = 0} = {}) {
   let [count, conflicts, last, rest] = [0, 0, after, wait];
   for (;;) {
-    const {signatures} = await duck.signatures({after: last, wait: rest});
+    const {signatures} = await duck.signatures({after: last, wait: rest}).catch((error) => {
+      if (!(error instanceof Conflict) || count === 0) throw error;
+      return {signatures: []}; // its end was among them
+    });
     for (const wanted of signatures) {
       last = wanted.number;
       try {

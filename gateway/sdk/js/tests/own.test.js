@@ -54,6 +54,13 @@ test('it lives on a node that has no key of it', async () => {
   assert.equal((await duck.rotate({what: 'identity', chain: newer.chain})).chain, newer.chain);
   assert.ok(await own.signAll(duck, newer, {wait: 10}) >= 1);
   await duck.peck({signed: await newer.peck({target: asker.id, action: 'query', network: NETWORK})});
+
+  const ended = await duck.revoke({reason: 'lost'});
+  assert.equal(ended.status, 'to_sign');
+  assert.ok((await duck.certificate()).valid);
+  assert.ok(await own.signAll(duck, newer) >= 1);
+  assert.ok(!(await duck.certificate()).valid);
+  await assert.rejects(own.signAll(duck, newer), Conflict);
 });
 
 test('it signs only what is said in its own name', async () => {

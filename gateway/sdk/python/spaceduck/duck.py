@@ -368,7 +368,8 @@ class Duck:
 
     def profile(self, *, display_name: str | None = None, bio: str | None = None,
                 capabilities: list[str] | None = None, accepts_pecks: bool | None = None) -> Json:
-        """What this duckling says of itself; what is not named stays."""
+        """What this duckling says of itself; what is not named stays. Of one that keeps its own key it
+        `waits_for` a signature."""
         return self._call("profile", given(display_name=display_name, bio=bio,
                                            capabilities=capabilities, accepts_pecks=accepts_pecks))
 
@@ -394,7 +395,7 @@ class Duck:
 
     def revoke(self, reason: str | None = None, *, certificate_id: str | None = None) -> Json:
         """End this duckling, everywhere and for good; its chain, and the revocation. With `certificate_id`, of
-        one of its contexts, that alone ends."""
+        one of its contexts, that alone ends. Of one that keeps its own key it `waits_for` a signature."""
         return self._call("revoke", given(reason=reason, certificate_id=certificate_id))
 
     def certificate_of(self, id: str) -> Json:

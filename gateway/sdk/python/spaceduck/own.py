@@ -139,7 +139,12 @@ def sign_all(duck: Duck, key: OwnKey, *, after: int = 0, wait: int = 0) -> int:
     """Signs all that waits for the duckling; with `wait` it waits so many seconds for the first. How many that were."""
     count, conflicts = 0, 0
     while True:
-        found = duck.signatures(after=after, wait=wait)["signatures"]
+        try:
+            found = duck.signatures(after=after, wait=wait)["signatures"]
+        except Conflict:
+            if count == 0:
+                raise
+            return count  # its end was among them
         for wanted in found:
             after = wanted["number"]
             try:

@@ -86,6 +86,14 @@ def test_it_lives_on_a_node_that_has_no_key_of_it(pond: Any, tmp_path: pathlib.P
     with pytest.raises(spaceduck.Unprocessable) as another:
         duck.peck(signed=newer.peck(asker_id, "query", {}, network=NETWORK), action="query")
     assert another.value.field == "action"
+
+    # Its end, which it signs as all else.
+    ended = duck.revoke("lost")
+    assert ended["status"] == "to_sign" and duck.certificate()["valid"]
+    assert own.sign_all(duck, newer) >= 1
+    assert not duck.certificate()["valid"]
+    with pytest.raises(spaceduck.Conflict):
+        own.sign_all(duck, newer)
     files = [pathlib.Path(where) / name for where, _, found_ in os.walk(pond.alice.state) for name in found_]
     for path in files:
         if path.is_file():
