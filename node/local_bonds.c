@@ -95,6 +95,20 @@ void local_view_bond(struct local_view *view, const struct question *question, v
         answer->bond->waits_for = local_id(view, ID_WANTED, &question->waits_for);
 }
 
+/* As the loop judges its orders: anybody can bring the certificate of one that keeps its own key, and is told nothing of
+ * its bonds before that key has signed that it lives here. */
+static bool may_be_another(struct local_view *view, const struct id *duckling)
+{
+    struct directory_filter filter = {
+        .duckling = *duckling, .wall_ms = clock_wall_ms(), .limit = 1};
+    struct stored_duckling found;
+    uint64_t next;
+
+    return store_view_keeps_own_key(view->reader, duckling) &&
+           (store_view_directory(view->reader, &filter, &view->scratch, &found, &next) == 0 ||
+            !id_equal(&found.content.host, &view->api->settings.node));
+}
+
 void local_view_bonds(struct local_view *view, const void *asked, void *reply)
 {
     const Duck__BondsQuery *query = asked;
@@ -106,7 +120,10 @@ void local_view_bonds(struct local_view *view, const void *asked, void *reply)
 
     if (!local_read_id(view, ID_DUCKLING, query->duckling, "duckling", &duckling, reply))
         return;
-    count = store_view_bonds(view->reader, &duckling, &view->scratch, bonds, BONDS_IN_ANSWER_MAX);
+    count =
+        may_be_another(view, &duckling)
+            ? 0
+            : store_view_bonds(view->reader, &duckling, &view->scratch, bonds, BONDS_IN_ANSWER_MAX);
     if (id_is_zero(&duckling)) {
         hosted = local_new(view, HOSTED_MAX * sizeof *hosted);
         hosted_count = store_view_hosted(view->reader, hosted, HOSTED_MAX);

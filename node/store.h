@@ -358,5 +358,6 @@ struct bytes store_view_node_record(struct store_reader *reader, const struct id
                                     struct arena *arena);
 
 size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size_t max);
+bool store_view_keeps_own_key(struct store_reader *reader, const struct id *duckling); /* of one that is hosted */
 
 #endif

@@ -624,3 +624,17 @@ size_t store_view_hosted(struct store_reader *reader, struct id *ducklings, size
             count++;
     return count;
 }
+
+bool store_view_keeps_own_key(struct store_reader *reader, const struct id *duckling)
+{
+    sqlite3_stmt *statement =
+        store_prepare(&reader->connection, STATEMENT_VIEW_OWN_KEY,
+                      "SELECT 1 FROM identity i JOIN hosted h ON h.identity = i.number "
+                      "WHERE i.id = ?1 AND coalesce(length(h.seed), 0) = 0");
+    bool keeps = false;
+
+    store_bind_id(statement, 1, duckling);
+    while (store_next_row(&reader->connection, statement))
+        keeps = true;
+    return keeps;
+}

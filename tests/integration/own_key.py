@@ -326,8 +326,37 @@ def what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused():
         assert pond.alice.json("revoke", own.id, "--for-good")["revoked"] is True
 
 
+def who_brings_its_certificate_elsewhere_gets_nothing_of_it():
+    with Pond("alice", "bob", extra="enabled = yes\n") as pond:
+        alice, bob = pond.alice, pond.bob
+        own = Own(pond, alice)
+        friend = bob.json("hatch", "Friend")["duckling_id"]
+        own.hatch()
+        own.sign()
+        until("bob knows it", lambda: in_directory(bob, own.id))
+        asked = bob.json("peck", own.id, "--from", friend, "--bond", "query", "--wait", "0")["peck_id"]
+        peck_of(bob, asked, "pending")
+        alice.command("approve", asked)
+        own.sign()
+        peck_of(bob, asked, "approved")
+        (bond,) = alice.json("bonds", own.id)["bonds"]
+        assert len(bob.json("bonds", own.id)["bonds"]) == 1  # whoever runs the node sees what it holds
+
+        bob.command("hatch", "--key-file", own.file)
+        assert bob.json("bonds", own.id)["bonds"] == []
+        refused(bob, "not_allowed", "unpeck", own.id, bond["bond_id"])
+        refused(bob, "not_allowed", "unpeck", own.id, friend)
+        assert len(bob.json("bonds", friend)["bonds"]) == 1
+        own.node = bob  # its owner it was: it moves
+        own.sign()
+        assert len(bob.json("bonds", own.id)["bonds"]) == 1
+        bob.command("unpeck", own.id, bond["bond_id"])
+        assert bob.json("bonds", friend)["bonds"] == []
+
+
 run(a_duckling_lives_on_a_node_that_has_no_key_of_it,
     it_comes_back_from_a_backup_and_signs_its_entry_anew,
     one_whose_key_was_replaced_moves_to_another_node, what_a_handler_answers_waits_for_the_signature,
     what_others_tools_read_of_it_is_made_where_its_key_is, an_agent_in_c_signs_what_it_says,
-    what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused)
+    what_is_signed_elsewhere_is_handed_in_and_what_is_wrong_is_refused,
+    who_brings_its_certificate_elsewhere_gets_nothing_of_it)
