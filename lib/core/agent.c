@@ -275,6 +275,36 @@ static uint64_t refresh_at_ms(struct agent *agent, const struct id *owner, uint3
     return at->now_ms + RECORD_REFRESH_MS - age_ms;
 }
 
+static int64_t date_ahead_ms(const struct moment *at)
+{
+    return (int64_t)(at->wall_ms - at->now_ms);
+}
+
+/* Records end by the date, and are said anew by the steady clock, which stands still while the host sleeps: what became
+ * old meanwhile is due. */
+static void heed_leap(struct agent *agent, const struct moment *at)
+{
+    int64_t leap_ms = date_ahead_ms(at) - agent->date_ahead_ms;
+
+    if (leap_ms >= 0 && leap_ms < (int64_t)CLOCK_LEAP_MS)
+        return;
+    agent->date_ahead_ms = date_ahead_ms(at);
+    if (leap_ms < 0)
+        return; /* what was said lives the longer */
+    agent->node_refresh_at_ms = at->now_ms;
+    for (size_t i = 0; i < agent->hosted_slots; i++) {
+        struct duckling *duckling = agent->hosted[i];
+        uint64_t due_ms =
+            duckling ? refresh_at_ms(agent, &duckling->id, RECORD_DUCKLING, at) : MOMENT_NEVER;
+
+        if (duckling && due_ms < duckling->refresh_at_ms)
+            duckling->refresh_at_ms = due_ms;
+        if (due_ms < agent->ducklings_refresh_at_ms)
+            agent->ducklings_refresh_at_ms = due_ms;
+    }
+    bonds_hurry(agent->bonds);
+}
+
 /* A turn that changed the session key may have been undone: what is held then names one that this
  * node has no more, and whoever dials it by that needs a second try. */
 static bool is_session_key_published(struct agent *agent)
@@ -294,6 +324,7 @@ static void resume(struct agent *agent, const struct event *event)
     const struct moment *at = &event->at;
 
     agent->counters = event->start.counters;
+    agent->date_ahead_ms = date_ahead_ms(at);
     if (version_compare(event->start.version_floor, agent->last_version) > 0)
         agent->last_version = event->start.version_floor;
     agent->started = agent->looks_for_revoked = true;
@@ -525,6 +556,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent->turns++;
     if (!agent->started || agent->outgrown)
         return;
+    heed_leap(agent, at);
     agent_heed_revocations(agent, at, effects);
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);

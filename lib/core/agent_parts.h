@@ -138,6 +138,7 @@ struct agent {
 
     struct duckling **hosted; /* open addressing by id; NULL: free */
     size_t hosted_count, hosted_slots;
+    int64_t date_ahead_ms;    /* of the steady clock */
     uint64_t turns;           /* that were settled */
     size_t wanted_bytes;      /* of all that waits for signatures */
     uint64_t wanted_number;   /* of the last */

@@ -303,6 +303,14 @@ void bonds_renew(struct bonds *bonds, uint64_t now_ms,
     bonds->next_renewal_ms = next_ms;
 }
 
+void bonds_hurry(struct bonds *bonds)
+{
+    for (size_t i = 0; i < bonds->slots; i++)
+        for (struct held *held = bonds->by_id[i]; held; held = held->next_by_id)
+            held->renew_ms = 0;
+    bonds->next_renewal_ms = bonds->count > 0 ? 0 : MOMENT_NEVER;
+}
+
 uint64_t bonds_next_renewal_ms(const struct bonds *bonds)
 {
     return bonds->next_renewal_ms;

@@ -42,6 +42,7 @@ uint64_t bonds_next_end_ms(const struct bonds *bonds); /* wall; none ends sooner
  * bond that was just added is due. Looks at all bonds, but only when bonds_next_renewal_ms has come, and
  * that is up to BONDS_LOOK_MS late so that they come together. */
 #define BONDS_LOOK_MS MINUTE_MS
+void bonds_hurry(struct bonds *bonds); /* all are due */
 void bonds_renew(struct bonds *bonds, uint64_t now_ms,
                  uint64_t (*renew)(void *context, const struct bond *bond), void *context);
 uint64_t bonds_next_renewal_ms(const struct bonds *bonds); /* steady; MOMENT_NEVER: none */

@@ -97,6 +97,7 @@
 #define QUARANTINE_MS (24 * HOUR_MS)         /* of an owner that gave one version to two records */
 #define NODE_SAID_ANEW_MS SECOND_MS          /* after turns that could not be kept: the node's own record */
 #define RECORD_REFRESH_MS (12 * HOUR_MS)     /* by the owner, with jitter */
+#define CLOCK_LEAP_MS MINUTE_MS              /* by so much more than the steady clock the date went on: the host slept, say */
 #define METRICS_REFRESH_MS (5 * SECOND_MS)   /* at most so often, and only when they changed */
 #define ACCUSATION_LIFE_MS MINUTE_MS
 #define CLOCK_SKEW_MAX_MS (5 * MINUTE_MS)    /* of pecks and records made by others */
