@@ -18,11 +18,14 @@ last_words='(f(write|puts|printf)|__fprintf_chk|stderr)'
 
 # LIBRARY-OR-OBJECT -> lines "object symbol" of what may not be there
 strangers() {
-  local defined
-  defined=$(nm --defined-only "$1" | awk 'NF == 3 { print $3 }' | sort -u)
+  local -A defined=() # looked up thousands of times: not by a process each
+  local object symbol
+  while read -r symbol; do
+    defined[$symbol]=1
+  done < <(nm --defined-only "$1" | awk 'NF == 3 { print $3 }' | sort -u)
   nm -A -u "$1" | sed -nE 's/^(.*[:\/])?([^:\/]+\.o): +[UwvWV] ([^@]+).*$/\2 \3/p' | sort -u |
     while read -r object symbol; do
-      grep -qxF -- "$symbol" <<< "$defined" && continue
+      [ -n "${defined[$symbol]+known}" ] && continue
       [ "$object" = bytes.c.o ] && [[ $symbol =~ ^$last_words$ ]] && continue
       [[ $symbol =~ ^($pure)$ ]] && ! [[ $symbol =~ ^($chance)$ ]] && continue
       printf '%s %s\n' "$object" "$symbol"
