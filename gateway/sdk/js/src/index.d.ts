@@ -325,7 +325,7 @@ export interface HatchRequest {
   display_name: string;
   password?: string;
   captcha_token?: string;
-  /** Of a duckling that keeps its own key: `chain` of own.OwnKey; `public_key` may be left out. */
+  /** Of a duckling that keeps its own key: `proof` of own.OwnKey; `public_key` may be left out. */
   public_key?: string;
   proof?: string;
 }
@@ -630,6 +630,7 @@ export namespace own {
     static open(file: string, nextFile?: string): Promise<OwnKey>;
     readonly id: string;
     readonly chain: string;
+    readonly proof: string;
     readonly publicKey: string;
     files(): { file: string; nextFile: string };
     rotate(): Promise<OwnKey>;

@@ -2,7 +2,7 @@
 //
 //   const key = await own.OwnKey.generate('Vault');
 //   const {file, nextFile} = key.files();               // texts, for two places: whoever has the first is this duckling
-//   const hatched = await operator.hatch({proof: key.chain, public_key: key.publicKey});
+//   const hatched = await operator.hatch({proof: key.proof, public_key: key.publicKey});
 //   const duck = new Duck({beakKey: hatched.beak_key});
 //   await own.signAll(duck, key);                       // its entry in the directory
 //   await duck.peck({signed: await key.peck({target, action: 'query', payload: {}}), wait: 10});
@@ -70,9 +70,14 @@ export class OwnKey {
     return idOf('dkl_', this.#identity);
   }
 
-  /** Its certificates, in base64: `proof` of a hatch, `chain` of a rotation. Public. */
+  /** Its certificates, in base64: `chain` of a rotation. Public. */
   get chain() {
     return base64Of(this.#chain);
+  }
+
+  /** The first of them, in base64: `proof` of a hatch, wherever and whenever it hatches. Public. */
+  get proof() {
+    return base64Of(bytesField(1, valuesOf(this.#chain, 1)[0]));
   }
 
   get publicKey() {

@@ -13,20 +13,20 @@ before(async () => {
 });
 after(() => pond?.stop());
 
-async function hatched(key) {
+async function hatched(key, name, more) {
   const email = `own${key.id.slice(4, 12)}@example.com`;
-  const stranger = new Duck({apiBase: pond.alice.url});
-  await stranger.hatch({email, proof: key.chain, public_key: key.publicKey});
-  const answer = await stranger.verify({email, code: await pond.code('alice', email)});
+  const stranger = new Duck({apiBase: pond[name].url});
+  await stranger.hatch({email, proof: key.proof, ...more});
+  const answer = await stranger.verify({email, code: await pond.code(name, email)});
   assert.equal(answer.duckling_id, key.id);
-  return new Duck({beakKey: answer.beak_key, apiBase: pond.alice.url});
+  return new Duck({beakKey: answer.beak_key, apiBase: pond[name].url});
 }
 
 test('it lives on a node that has no key of it', async () => {
   const {file, nextFile} = (await own.OwnKey.generate('Vault')).files();
   const key = await own.OwnKey.open(file, nextFile);
   const asker = await pond.hatch('bob', 'Asker');
-  const duck = await hatched(key);
+  const duck = await hatched(key, 'alice', {public_key: key.publicKey});
   assert.equal(await own.signAll(duck, key), 1);
   await duck.profile({capabilities: ['js.own']});
   assert.equal(await own.signAll(duck, key), 1);
@@ -55,12 +55,21 @@ test('it lives on a node that has no key of it', async () => {
   assert.ok(await own.signAll(duck, newer, {wait: 10}) >= 1);
   await duck.peck({signed: await newer.peck({target: asker.id, action: 'query', network: NETWORK})});
 
-  const ended = await duck.revoke({reason: 'lost'});
+  // It moves, with the key that it has by now.
+  await until('the new key at bob', async () => (await asker.duck.certificateOf(key.id)).chain === newer.chain);
+  const moved = await hatched(newer, 'bob');
+  assert.ok(await own.signAll(moved, newer, {wait: 20}) >= 1);
+  await until('where it lives', async () => {
+    const [it, its] = [await asker.duck.duckling(key.id), await asker.duck.duckling(asker.id)];
+    return it.host === its.host;
+  });
+
+  const ended = await moved.revoke({reason: 'lost'});
   assert.equal(ended.status, 'to_sign');
-  assert.ok((await duck.certificate()).valid);
-  assert.ok(await own.signAll(duck, newer) >= 1);
-  assert.ok(!(await duck.certificate()).valid);
-  await assert.rejects(own.signAll(duck, newer), Conflict);
+  assert.ok((await moved.certificate()).valid);
+  assert.ok(await own.signAll(moved, newer) >= 1);
+  assert.ok(!(await moved.certificate()).valid);
+  await assert.rejects(own.signAll(moved, newer), Conflict);
 });
 
 test('it signs only what is said in its own name', async () => {

@@ -2,7 +2,7 @@
 
     key = own.OwnKey.new("Vault")
     key.save("vault.key", "/mnt/stick/vault.next")        # the second belongs elsewhere
-    hatched = operator.hatch(proof=key.chain, public_key=key.public_key)
+    hatched = operator.hatch(proof=key.proof, public_key=key.public_key)
     duck = spaceduck.Duck(hatched["beak_key"])
     own.sign_all(duck, key)                               # its entry in the directory
     duck.peck(signed=key.peck("dkl_…", "query", {"q": "weather"}), wait=10)
@@ -78,8 +78,13 @@ class OwnKey:
 
     @property
     def chain(self) -> str:
-        """Its certificates, in base64: `proof` of a hatch, `chain` of a rotation. Public."""
+        """Its certificates, in base64: `chain` of a rotation. Public."""
         return base64.b64encode(self._chain).decode()
+
+    @property
+    def proof(self) -> str:
+        """The first of them, in base64: `proof` of a hatch, wherever and whenever it hatches. Public."""
+        return base64.b64encode(_bytes(1, proof._values(self._chain, 1)[0])).decode()
 
     @property
     def public_key(self) -> str:

@@ -18,9 +18,9 @@ from test_live import hatch, found, names, until
 NETWORK = "pond"
 
 
-def hatched(node: Any, key: own.OwnKey, email: str) -> spaceduck.Duck:
+def hatched(node: Any, key: own.OwnKey, email: str, **more: str) -> spaceduck.Duck:
     with spaceduck.Duck(api_base=node.url) as stranger:
-        assert stranger.hatch(email, proof=key.chain, public_key=key.public_key)["status"] == "verify"
+        assert stranger.hatch(email, proof=key.proof, **more)["status"] == "verify"
         answer = stranger.verify(email, node.mail_code(email))
     assert answer["duckling_id"] == key.id and answer["certificate"]["chain"] == key.chain
     return spaceduck.Duck(beak_key=answer["beak_key"], api_base=node.url)
@@ -32,7 +32,7 @@ def test_it_lives_on_a_node_that_has_no_key_of_it(pond: Any, tmp_path: pathlib.P
     key = own.OwnKey.open(tmp_path / "key", tmp_path / "next")
     asker = hatch(pond.bob, "Asker")
     asker_id = asker.certificate()["duckling_id"]
-    duck = hatched(pond.alice, key, next(names))
+    duck = hatched(pond.alice, key, next(names), public_key=key.public_key)
     assert own.sign_all(duck, key) == 1
     duck.profile(capabilities=["own.vault"])
     assert own.sign_all(duck, key) == 1
@@ -87,13 +87,20 @@ def test_it_lives_on_a_node_that_has_no_key_of_it(pond: Any, tmp_path: pathlib.P
         duck.peck(signed=newer.peck(asker_id, "query", {}, network=NETWORK), action="query")
     assert another.value.field == "action"
 
+    # It moves, with the key that it has by now.
+    until("the new key at bob", lambda: asker.certificate_of(key.id)["chain"] == newer.chain)
+    moved = hatched(pond.bob, newer, next(names))
+    assert own.sign_all(moved, newer, wait=20) >= 1
+    until("where it lives", lambda: asker.duckling(key.id)["host"] == asker.duckling(asker_id)["host"])
+
     # Its end, which it signs as all else.
-    ended = duck.revoke("lost")
-    assert ended["status"] == "to_sign" and duck.certificate()["valid"]
-    assert own.sign_all(duck, newer) >= 1
-    assert not duck.certificate()["valid"]
+    ended = moved.revoke("lost")
+    assert ended["status"] == "to_sign" and moved.certificate()["valid"]
+    assert own.sign_all(moved, newer) >= 1
+    assert not moved.certificate()["valid"]
     with pytest.raises(spaceduck.Conflict):
-        own.sign_all(duck, newer)
+        own.sign_all(moved, newer)
+
     files = [pathlib.Path(where) / name for where, _, found_ in os.walk(pond.alice.state) for name in found_]
     for path in files:
         if path.is_file():
@@ -109,14 +116,14 @@ def test_an_operator_hatches_one_at_once(pond: Any) -> None:
         token = stranger.auth(email, "a long enough password")["token"]
     operator = spaceduck.Duck(token=token, api_base=pond.alice.url)
     with pytest.raises(spaceduck.Unprocessable) as wrong:
-        operator.hatch(display_name="Another", proof=key.chain)
+        operator.hatch(display_name="Another", proof=key.proof)
     assert wrong.value.field == "display_name"
     with pytest.raises(spaceduck.Unprocessable) as other:
-        operator.hatch(proof=key.chain, public_key=own.OwnKey.new("X").public_key)
+        operator.hatch(proof=key.proof, public_key=own.OwnKey.new("X").public_key)
     assert other.value.field == "public_key"
-    assert operator.hatch(proof=key.chain)["duckling_id"] == key.id
+    assert operator.hatch(proof=key.proof)["duckling_id"] == key.id
     with pytest.raises(spaceduck.Conflict):
-        operator.hatch(proof=key.chain)
+        operator.hatch(proof=key.proof)
 
 
 def test_it_signs_only_what_is_said_in_its_own_name() -> None:
