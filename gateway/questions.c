@@ -52,8 +52,8 @@ struct told {
 struct answer {
     _Atomic size_t holders;
     Duck__Reply *reply;
-    pthread_mutex_t lock; /* of what follows */
-    char *text;
+    _Atomic(char *) text; /* NULL until it is made, then that for good */
+    pthread_mutex_t lock; /* of making it, and of what follows */
     struct bytes zipped;
     bool is_zipped; /* it was tried */
 };
@@ -95,14 +95,16 @@ struct Duck__Reply *told_reply(struct told *told)
 struct bytes told_text(struct told *told, told_make *make)
 {
     struct answer *answer = told->answer;
-    struct bytes text;
+    char *text = atomic_load_explicit(&answer->text, memory_order_acquire);
 
+    if (text)
+        return bytes_of_text(text);
     pthread_mutex_lock(&answer->lock);
     if (!answer->text)
         answer->text = make(answer->reply);
-    text = answer->text ? bytes_of_text(answer->text) : bytes_of(NULL, 0);
+    text = answer->text;
     pthread_mutex_unlock(&answer->lock);
-    return text;
+    return text ? bytes_of_text(text) : bytes_of(NULL, 0);
 }
 
 struct bytes told_zipped(struct told *told, told_zip *zip)
