@@ -226,10 +226,10 @@ static void deposit(struct performer *performer, const struct effect *effect)
 static void send_perched(struct performer *performer, const struct effect *effect)
 {
     const struct perched_portion *portion = effect->portion;
-    struct bytes sealed, body;
 
     for (size_t i = 0; i < portion->count || i == 0; i++) {
         const struct perch_entry *entry = i < portion->count ? &portion->entries[i] : NULL;
+        struct bytes sealed = bytes_of(NULL, 0), body;
         bool is_last = i + 1 >= portion->count;
 
         arena_reset(&performer->scratch);
