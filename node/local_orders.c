@@ -2,6 +2,8 @@
  * loop nothing, and names the member at fault. What only the agent's tables can tell (is the
  * duckling hosted here, is the peck open) is left to it. */
 #include "local_orders_parts.h"
+
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 #define PAGEVIEWS_MAX 1000000000ull /* of one order */
@@ -21,30 +23,16 @@ bool asked_malformed(struct local_refusal *refusal, const char *field, const cha
     return asked_refuse(refusal, REFUSAL_MALFORMED, field, message);
 }
 
-struct bytes asked_bytes(ProtobufCBinaryData bytes)
-{
-    return bytes_of(bytes.data, bytes.len);
-}
-
 /* ---- members ---- */
 
 /* An empty one is zero, where `may_be_empty`. */
 bool asked_id(enum id_kind kind, const char *text, bool may_be_empty, const char *field,
               struct id *id, struct local_refusal *refusal)
 {
-    static const char *const shapes[] = {
-        [ID_DUCKLING] = "a duckling's id is dkl_ and 32 characters",
-        [ID_NODE] = "a node's id is nod_ and 32 characters",
-        [ID_PECK] = "a peck's id is pck_ and 32 characters",
-        [ID_CERTIFICATE] = "a certificate's id is crt_ and 32 characters",
-        [ID_BOND] = "a bond's id is bnd_ and 32 characters",
-        [ID_OPERATOR] = "an operator's id is opr_ and 32 characters",
-        [ID_WANTED] = "what waits for a signature has an id of sig_ and 32 characters",
-    };
-
     if (!*text && may_be_empty)
         return true;
-    return id_parse(kind, bytes_of_text(text), id) || asked_malformed(refusal, field, shapes[kind]);
+    return id_parse(kind, bytes_of_text(text), id) ||
+           asked_malformed(refusal, field, id_form(kind));
 }
 
 bool asked_wait(uint32_t wait_for, uint64_t wait_ms, struct wish *wish,
@@ -66,7 +54,7 @@ static bool judge_names(const ProtobufCBinaryData *names, size_t count, size_t c
         return asked_malformed(refusal, field, too_many);
     for (size_t i = 0; i < count; i++)
         if (names[i].len == 0 || names[i].len > NAME_MAX_BYTES ||
-            !bytes_are_name(asked_bytes(names[i])))
+            !bytes_are_name(borrowed(names[i])))
             return asked_malformed(refusal, field,
                                    "a capability is 1 to 64 of a-z, 0-9, '_', '.', '-'");
     return true;
@@ -76,8 +64,8 @@ bool asked_profile(struct order_profile *profile, ProtobufCBinaryData display_na
                    ProtobufCBinaryData bio, const ProtobufCBinaryData *capabilities,
                    size_t capability_count, struct local_refusal *refusal)
 {
-    profile->display_name = asked_bytes(display_name);
-    profile->bio = asked_bytes(bio);
+    profile->display_name = borrowed(display_name);
+    profile->bio = borrowed(bio);
     if (profile->set_display_name && (display_name.len == 0 || display_name.len > NAME_MAX_BYTES ||
                                       !bytes_are_display_name(profile->display_name)))
         return asked_malformed(refusal, "display_name", DISPLAY_NAME_RULE);
@@ -87,7 +75,7 @@ bool asked_profile(struct order_profile *profile, ProtobufCBinaryData display_na
                      "a duckling has at most 32 capabilities", refusal))
         return false;
     for (size_t i = 0; i < capability_count; i++)
-        profile->capabilities[i] = asked_bytes(capabilities[i]);
+        profile->capabilities[i] = borrowed(capabilities[i]);
     profile->capability_count = capability_count;
     return true;
 }

@@ -1,5 +1,7 @@
 /* What is asked about identities, judged: hatching, profiles, keys, certificates, operators, lobster binds. */
 #include "local_orders_parts.h"
+
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 #include <sodium.h>
@@ -15,7 +17,7 @@ static bool read_own_chain(const Duck__HatchOrder *asked, struct message *messag
     struct arena arena;
     struct bytes copy;
 
-    message->order.chain = asked_bytes(asked->chain);
+    message->order.chain = borrowed(asked->chain);
     if (asked->chain.len > CERTIFICATE_SIZE_MAX + ENVELOPE_OVERHEAD_MAX)
         return asked_malformed(refusal, "chain", "who hatches has one certificate");
     arena_init(&arena, PARSE_BUDGET(asked->chain.len));
@@ -69,7 +71,7 @@ bool asked_profile_order(const Duck__ProfileOrder *asked, struct order *order,
     if (asked->n_open_actions > DUCKLING_OPEN_ACTIONS_MAX)
         return asked_malformed(refusal, "open_actions", "at most 16 actions are open");
     for (size_t i = 0; i < asked->n_open_actions; i++) {
-        order->profile.open_actions[i] = asked_bytes(asked->open_actions[i]);
+        order->profile.open_actions[i] = borrowed(asked->open_actions[i]);
         if (!peck_scope_is_valid(order->profile.open_actions[i]))
             return asked_malformed(refusal, "open_actions",
                                    "an open action is a name like data.read, or data.*, or *");
@@ -85,8 +87,8 @@ bool asked_profile_order(const Duck__ProfileOrder *asked, struct order *order,
 bool asked_vouch(const Duck__VouchOrder *asked, struct order *order, struct local_refusal *refusal)
 {
     order->kind = ORDER_VOUCH;
-    order->voucher = asked_bytes(asked->voucher);
-    order->chain = asked_bytes(asked->chain);
+    order->voucher = borrowed(asked->voucher);
+    order->chain = borrowed(asked->chain);
     if (order->chain.size > CHAIN_SIZE_MAX)
         return asked_malformed(refusal, "chain", "certificates are at most 65536 bytes");
     return asked_id(ID_DUCKLING, asked->duckling, false, "duckling", &order->duckling, refusal);
@@ -119,7 +121,7 @@ bool asked_rotate(const Duck__RotateOrder *asked, struct message *message,
     if (asked->by_node)
         return asked_id(ID_DUCKLING, asked->identity, false, "identity", &order->duckling, refusal);
     if (asked->chain.len > 0) {
-        order->chain = asked_bytes(asked->chain);
+        order->chain = borrowed(asked->chain);
         if (asked->chain.len > CHAIN_SIZE_MAX)
             return asked_malformed(refusal, "chain", "certificates are at most 65536 bytes");
         if (asked->seed.len || asked->next_key_hash.len || asked->sealed_next.len)
@@ -134,7 +136,7 @@ bool asked_rotate(const Duck__RotateOrder *asked, struct message *message,
     if (asked->next_key_hash.len != HASH_SIZE)
         return asked_malformed(refusal, "next_key_hash", "the hash of the next key is 32 bytes");
     memcpy(order->next_key_hash.bytes, asked->next_key_hash.data, HASH_SIZE);
-    order->sealed_next = asked_bytes(asked->sealed_next);
+    order->sealed_next = borrowed(asked->sealed_next);
     if (order->sealed_next.size != (is_node ? 0 : LOCAL_SEALED_NEXT_SIZE))
         return asked_malformed(refusal, "sealed_next",
                                "of a duckling the next seed, sealed, is 80 bytes");
@@ -178,8 +180,8 @@ bool asked_revoke(const Duck__RevokeOrder *asked, struct message *message,
 bool asked_trust(const Duck__TrustOrder *asked, struct order *order, struct local_refusal *refusal)
 {
     order->kind = ORDER_TRUST;
-    order->voucher = asked_bytes(asked->voucher);
-    order->chain = asked_bytes(asked->chain);
+    order->voucher = borrowed(asked->voucher);
+    order->chain = borrowed(asked->chain);
     order->domain = bytes_of_text(asked->domain);
     order->not_after_ms = asked->not_after_ms;
     order->forget = asked->forget;
@@ -196,8 +198,8 @@ bool asked_withdraw(const Duck__WithdrawOrder *asked, struct order *order,
                     struct local_refusal *refusal)
 {
     order->kind = ORDER_WITHDRAW;
-    order->voucher = asked_bytes(asked->record);
-    order->chain = asked_bytes(asked->chain);
+    order->voucher = borrowed(asked->record);
+    order->chain = borrowed(asked->chain);
     if (order->chain.size > CHAIN_SIZE_MAX)
         return asked_malformed(refusal, "chain", "certificates are at most 65536 bytes");
     return true;
@@ -233,7 +235,7 @@ bool asked_issue(const Duck__IssueOrder *asked, struct message *message,
     struct order *order = &message->order;
 
     order->kind = ORDER_ISSUE;
-    order->context = asked_bytes(asked->context);
+    order->context = borrowed(asked->context);
     order->not_after_ms = asked->not_after_ms;
     if (asked->n_scopes == 0 || asked->n_scopes > CERTIFICATE_SCOPES_MAX)
         return asked_malformed(refusal, "scopes", "a context has 1 to 16 scopes");

@@ -39,7 +39,6 @@ struct Duck__WithdrawOrder;
 
 bool asked_refuse(struct local_refusal *refusal, enum refusal_code code, const char *field, const char *message);
 bool asked_malformed(struct local_refusal *refusal, const char *field, const char *message);
-struct bytes asked_bytes(ProtobufCBinaryData bytes);
 bool asked_id(enum id_kind kind, const char *text, bool may_be_empty, const char *field, struct id *id,
     struct local_refusal *refusal);
 bool asked_wait(uint32_t wait_for, uint64_t wait_ms, struct wish *wish, struct local_refusal *refusal);

@@ -1,12 +1,14 @@
 /* What is asked about pecks, bonds and grants, judged. */
 #include "local_orders_parts.h"
+
+#include "core/binary_data.h"
 #include "wire/local.pb-c.h"
 
 /* ---- grants ---- */
 
 static bool read_grant(ProtobufCBinaryData asked, struct peck *peck, struct local_refusal *refusal)
 {
-    peck->grant = asked_bytes(asked);
+    peck->grant = borrowed(asked);
     if (peck->grant.size > GRANT_SIZE_MAX)
         return asked_refuse(refusal, REFUSAL_TOO_LARGE, "grant", "a grant is at most 6144 bytes");
     return true;
@@ -28,8 +30,8 @@ bool asked_grant_revocation(const Duck__GrantRevokeOrder *asked, struct order *o
 static bool read_action(const Duck__SendOrder *asked, struct peck *peck,
                         struct local_refusal *refusal)
 {
-    peck->action = asked_bytes(asked->action);
-    peck->payload = asked_bytes(asked->payload);
+    peck->action = borrowed(asked->action);
+    peck->payload = borrowed(asked->payload);
     if (peck->action.size == 0 || peck->action.size > PECK_ACTION_MAX ||
         !bytes_are_name(peck->action))
         return asked_malformed(refusal, "action",
@@ -50,7 +52,7 @@ static bool read_scopes(const ProtobufCBinaryData *scopes, size_t count, struct 
     if (count > PECK_SCOPES_MAX)
         return asked_malformed(refusal, "scopes", "a bond has 1 to 16 scopes");
     for (size_t i = 0; i < count; i++) {
-        list[i] = asked_bytes(scopes[i]);
+        list[i] = borrowed(scopes[i]);
         if (!peck_scope_is_valid(list[i]))
             return asked_malformed(refusal, "scopes",
                                    "a scope is a name like data.read, or data.*, or *");
@@ -61,7 +63,7 @@ static bool read_scopes(const ProtobufCBinaryData *scopes, size_t count, struct 
 static bool read_bond_request(const Duck__SendOrder *asked, struct peck *peck,
                               struct local_refusal *refusal)
 {
-    peck->message = asked_bytes(asked->message);
+    peck->message = borrowed(asked->message);
     peck->scope_count = asked->n_scopes;
     if (asked->n_scopes == 0)
         return asked_malformed(refusal, "scopes", "a bond has 1 to 16 scopes");
@@ -92,9 +94,9 @@ static bool read_context(const Duck__SendOrder *asked, struct order *order,
 {
     struct peck *peck = &order->send;
 
-    peck->thread = asked_bytes(asked->thread);
-    peck->idempotency_key = asked_bytes(asked->idempotency_key);
-    peck->trace = asked_bytes(asked->trace);
+    peck->thread = borrowed(asked->thread);
+    peck->idempotency_key = borrowed(asked->idempotency_key);
+    peck->trace = borrowed(asked->trace);
     order->expires_in_ms = asked->expires_in_ms;
     if (peck->thread.size > PECK_THREAD_MAX || !asked_is_printable(peck->thread))
         return asked_malformed(refusal, "thread",
@@ -131,7 +133,7 @@ static bool read_made(const Duck__SendOrder *asked, struct message *message,
     if (!made || !is_empty_beside_made(asked))
         return asked_malformed(refusal, "signed",
                                "what is signed says all of the peck: name nothing else");
-    verdict = envelope_parse(asked_bytes(asked->made), ENVELOPE_PECK, &message->arena, made);
+    verdict = envelope_parse(borrowed(asked->made), ENVELOPE_PECK, &message->arena, made);
     if (verdict != ENVELOPE_TAKEN)
         return asked_malformed(refusal, "signed", envelope_verdict_text(verdict));
     if (made->batch.size > 0)
@@ -163,7 +165,7 @@ bool asked_send(const Duck__SendOrder *asked, struct message *message, struct wi
         !asked_id(ID_DUCKLING, asked->to, false, "to", &peck->to, refusal))
         return false;
     order->duckling = peck->from;
-    order->context = asked_bytes(asked->context);
+    order->context = borrowed(asked->context);
     if (order->context.size > NAME_MAX_BYTES)
         return asked_malformed(refusal, "context", "a context is named by at most 64 bytes");
     if (order->context.size > 0 && asked->kind == PECK_BOND_REQUEST)
@@ -202,7 +204,7 @@ static bool read_filter_scopes(const ProtobufCBinaryData *scopes, size_t count, 
     if (!list)
         return asked_malformed(refusal, field, "this request is too large");
     for (size_t i = 0; i < count; i++) {
-        list[i] = asked_bytes(scopes[i]);
+        list[i] = borrowed(scopes[i]);
         if (!peck_scope_is_valid(list[i]))
             return asked_malformed(refusal, field,
                                    "an action is a name like data.read, or data.*, or *");
@@ -289,8 +291,8 @@ bool asked_answer(const Duck__AnswerOrder *asked, struct order *order,
     order->kind = ORDER_ANSWER;
     order->failed = asked->failed;
     order->charge = asked->charge;
-    order->result = asked_bytes(asked->result);
-    order->problem = asked_bytes(asked->problem);
+    order->result = borrowed(asked->result);
+    order->problem = borrowed(asked->problem);
     if (order->result.size > PECK_PAYLOAD_MAX)
         return asked_refuse(refusal, REFUSAL_TOO_LARGE, "result",
                             "a result is at most 262144 bytes");
@@ -311,7 +313,7 @@ bool asked_partial(const Duck__PartialOrder *asked, struct order *order,
                    struct local_refusal *refusal)
 {
     order->kind = ORDER_PARTIAL;
-    order->result = asked_bytes(asked->result);
+    order->result = borrowed(asked->result);
     order->number = asked->number;
     if (order->number > PARTIALS_MAX)
         return asked_malformed(refusal, "number", "a peck has at most 4096 partial answers");
@@ -354,7 +356,7 @@ static bool read_terms(const Duck__BondTerms *asked, uint32_t named, struct orde
     terms->muted_until_ms = asked->muted_until_ms;
     terms->stop_word_count = asked->n_stop_words;
     for (size_t i = 0; i < asked->n_stop_words; i++)
-        terms->stop_words[i] = asked_bytes(asked->stop_words[i]);
+        terms->stop_words[i] = borrowed(asked->stop_words[i]);
     wrong = bond_terms_judge(terms, &field);
     return !wrong || asked_malformed(refusal, field, wrong);
 }
@@ -388,7 +390,7 @@ bool asked_approval(const Duck__ApproveOrder *asked, struct message *message,
 bool asked_denial(const Duck__DenyOrder *asked, struct order *order, struct local_refusal *refusal)
 {
     order->kind = ORDER_DENY;
-    order->problem = asked_bytes(asked->reason);
+    order->problem = borrowed(asked->reason);
     if (order->problem.size > RECEIPT_PROBLEM_MAX || !bytes_are_text(order->problem, true))
         return asked_malformed(refusal, "reason", "a reason is at most 1024 bytes of UTF-8");
     return asked_id(ID_DUCKLING, asked->duckling, true, "duckling", &order->duckling, refusal) &&

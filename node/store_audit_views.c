@@ -121,26 +121,34 @@ size_t store_view_audit_news(struct store_reader *reader, uint64_t after, size_t
     return count;
 }
 
-size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,
-                              struct arena *arena, struct bytes *bodies, uint64_t *last)
+/* Of rows that are a number and bytes. What the arena has no room for is asked for next. */
+static size_t read_on(struct store_reader *reader, sqlite3_stmt *statement, uint64_t after,
+                      size_t max, struct arena *arena, struct bytes *bytes, uint64_t *last)
 {
-    sqlite3_stmt *statement = store_prepare(
-        &reader->connection, STATEMENT_VIEW_AUDIT_PAGES,
-        "SELECT first, body FROM audit_page WHERE first > ?1 ORDER BY first LIMIT ?2");
     size_t count = 0;
 
     reader->connection.fault = 0;
     store_bind_number(statement, 1, after);
     sqlite3_bind_int64(statement, 2, (int64_t)max);
     while (count < max && store_next_row(&reader->connection, statement)) {
-        bodies[count] = arena_copy(arena, store_column_bytes(statement, 1));
-        if (!bodies[count].data)
-            break; /* the rest is asked for next */
+        bytes[count] = arena_copy(arena, store_column_bytes(statement, 1));
+        if (!bytes[count].data)
+            break;
         *last = store_column_number(statement, 0);
         count++;
     }
     sqlite3_reset(statement);
     return count;
+}
+
+size_t store_view_audit_pages(struct store_reader *reader, uint64_t after, size_t max,
+                              struct arena *arena, struct bytes *bodies, uint64_t *last)
+{
+    sqlite3_stmt *statement = store_prepare(
+        &reader->connection, STATEMENT_VIEW_AUDIT_PAGES,
+        "SELECT first, body FROM audit_page WHERE first > ?1 ORDER BY first LIMIT ?2");
+
+    return read_on(reader, statement, after, max, arena, bodies, last);
 }
 
 size_t store_view_audit_checkpoints(struct store_reader *reader, uint64_t after, size_t max,
@@ -149,20 +157,8 @@ size_t store_view_audit_checkpoints(struct store_reader *reader, uint64_t after,
     sqlite3_stmt *statement = store_prepare(
         &reader->connection, STATEMENT_VIEW_AUDIT_CHECKPOINTS,
         "SELECT page, wire FROM audit_checkpoint WHERE page > ?1 ORDER BY page LIMIT ?2");
-    size_t count = 0;
 
-    reader->connection.fault = 0;
-    store_bind_number(statement, 1, after);
-    sqlite3_bind_int64(statement, 2, (int64_t)max);
-    while (count < max && store_next_row(&reader->connection, statement)) {
-        wires[count] = arena_copy(arena, store_column_bytes(statement, 1));
-        if (!wires[count].data)
-            break;
-        *last = store_column_number(statement, 0);
-        count++;
-    }
-    sqlite3_reset(statement);
-    return count;
+    return read_on(reader, statement, after, max, arena, wires, last);
 }
 
 struct bytes store_view_audit_signer(struct store_reader *reader, struct arena *arena)
