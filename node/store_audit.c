@@ -45,7 +45,7 @@ static void note_peck(struct store_audit *audit, const struct effect *effect,
     entry->with = is_out ? effect->peck.to : effect->peck.from;
     entry->subject = effect->peck.id;
     entry->state = effect->peck.state;
-    entry->signed_hash = hash_of(effect->peck.wire);
+    entry->signed_hash = effect->peck.hash;
     entry->detail =
         detail_of(audit, effect->peck.kind == PECK_ACTION ? effect->peck.action
                                                           : bytes_of_text("bond request"));
@@ -59,7 +59,7 @@ static void note_receipt(const struct effect *effect, struct audit_entry *entry)
     entry->with = effect->receipt.with;
     entry->subject = effect->receipt.peck;
     entry->state = effect->receipt.state;
-    entry->signed_hash = hash_of(effect->receipt.wire);
+    entry->signed_hash = effect->receipt.hash;
 }
 
 /* Most changes of state come with the receipt that causes them, and are noted with it. */

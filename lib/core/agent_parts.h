@@ -73,6 +73,7 @@ struct unsigned_peck {
 struct unsigned_receipt {
     struct receipt receipt;
     struct bytes body;
+    struct hash hash;        /* of the body, once it is packed: the receipt's name */
     struct bytes made;       /* signed outside, packed; .data NULL: not */
     struct duckling *signer; /* NULL: the node */
     struct id node;          /* where the peck came from, or its sender's host */

@@ -352,6 +352,7 @@ static void dispatch(struct agent *agent, const struct unsigned_peck *sent, stru
 static void sign_pecks(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
+    struct hash hashes[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
     size_t batch_max = agent->settings.sign_alone ? 1 : BATCH_ITEMS_MAX;
 
@@ -373,11 +374,12 @@ static void sign_pecks(struct agent *agent, const struct moment *at, struct effe
                 !agent->pecks[i].body.data)
                 continue;
             bodies[count] = agent->pecks[i].body;
+            hashes[count] = agent->pecks[i].peck.hash;
             agent->pecks[i].body.data = NULL;
             members[count++] = i;
         }
-        envelope_seal_batch(ENVELOPE_PECK, &from->id, under ? under->key : from->key, bodies, count,
-                            &effects->arena, wires);
+        envelope_seal_batch(ENVELOPE_PECK, &from->id, under ? under->key : from->key, bodies,
+                            hashes, count, &effects->arena, wires);
         for (size_t i = 0; i < count; i++)
             dispatch(agent, &agent->pecks[members[i]], wires[i], at, effects);
     }

@@ -75,6 +75,7 @@ static void receive_own_receipt(struct agent *agent, const struct unsigned_recei
     event.receipt.receipt = said->receipt;
     event.receipt.signer = *signer;
     event.receipt.signer_kind = said->signer ? IDENTITY_DUCKLING : IDENTITY_NODE;
+    event.receipt.hash = said->hash;
     event.receipt.wire = wire;
     event.receipt.chain = chain;
     agent_receive_receipt(agent, &event, effects);
@@ -138,6 +139,7 @@ static void dispatch_receipt(struct agent *agent, const struct unsigned_receipt 
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
     effect->receipt.signer = *signer;
+    effect->receipt.hash = said->hash;
     effect->receipt.wire = wire;
     effect->receipt.chain = chain;
     if (!said->is_about_terms)
@@ -179,13 +181,17 @@ void agent_take_signed_receipt(struct agent *agent, struct unsigned_receipt *sai
 static void sign_receipts(struct agent *agent, const struct moment *at, struct effects *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX], wires[BATCH_ITEMS_MAX];
+    struct hash hashes[BATCH_ITEMS_MAX];
     size_t members[BATCH_ITEMS_MAX];
     size_t batch_max = agent->settings.sign_alone ? 1 : BATCH_ITEMS_MAX;
 
-    for (size_t i = 0; i < agent->receipt_count; i++)
-        if (receipt_pack(&agent->receipts[i].receipt, &effects->arena, &agent->receipts[i].body) !=
-            RECEIPT_OK)
+    for (size_t i = 0; i < agent->receipt_count; i++) {
+        struct unsigned_receipt *said = &agent->receipts[i];
+
+        if (receipt_pack(&said->receipt, &effects->arena, &said->body) != RECEIPT_OK)
             assert(!"what a receipt says was judged before");
+        said->hash = envelope_hash(ENVELOPE_RECEIPT, said->body);
+    }
     for (size_t first = 0; first < agent->receipt_count; first++) {
         struct duckling *signer = agent->receipts[first].signer;
         size_t count = 0;
@@ -200,11 +206,12 @@ static void sign_receipts(struct agent *agent, const struct moment *at, struct e
             if (agent->receipts[i].signer != signer || !agent->receipts[i].body.data)
                 continue;
             bodies[count] = agent->receipts[i].body;
+            hashes[count] = agent->receipts[i].hash;
             agent->receipts[i].body.data = NULL;
             members[count++] = i;
         }
         envelope_seal_batch(ENVELOPE_RECEIPT, signer ? &signer->id : &agent->node,
-                            signer ? signer->key : agent->settings.node_key, bodies, count,
+                            signer ? signer->key : agent->settings.node_key, bodies, hashes, count,
                             &effects->arena, wires);
         for (size_t i = 0; i < count; i++)
             dispatch_receipt(agent, &agent->receipts[members[i]], wires[i], at, effects);
@@ -331,6 +338,7 @@ static void keep_receipt(const struct event *event, const struct outbox_entry *e
     effect->receipt.state = receipt->state;
     effect->receipt.at_ms = receipt->at_ms;
     effect->receipt.signer = event->receipt.signer;
+    effect->receipt.hash = event->receipt.hash;
     effect->receipt.wire = event->receipt.wire;
     effect->receipt.chain = event->receipt.chain;
     effect = effects_add(effects, EFFECT_KEEP_STATE);

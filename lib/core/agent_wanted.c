@@ -452,6 +452,7 @@ static void sign_receipt(struct agent *agent, const struct order *order,
 
     if (receipt_parse(body, &effects->arena, &said.receipt) != RECEIPT_OK)
         assert(!"it was packed here");
+    said.hash = envelope_hash(ENVELOPE_RECEIPT, body);
     said.ticket = 0;
     effect = order_reply(effects, order);
     effect->reply.peck = id_of(&said.receipt.peck);

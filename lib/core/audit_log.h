@@ -42,7 +42,7 @@ struct audit_entry {
     uint64_t at_ms;          /* Unix time */
     struct id duckling, with, subject; /* with: zero where there is no other end */
     enum peck_state state;   /* 0: none */
-    struct hash signed_hash; /* of the envelope; zero: none */
+    struct hash signed_hash; /* what names the thing that was kept; zero: none */
     struct bytes detail;     /* at most AUDIT_DETAIL_MAX bytes */
     uint32_t attempt;
 };

@@ -66,34 +66,89 @@ struct hash batch_build(const struct hash *leaves, size_t count, struct batch_pa
     return build(leaves, count, paths);
 }
 
-/* RFC 9162, section 2.1.3.2: index and size tell on which side each sibling stands. */
-bool batch_climb(const struct hash *thing, const struct batch_path *path, struct hash *root)
+static bool same_end(const struct batch_path *one, size_t from, const struct batch_path *other,
+                     size_t other_from)
 {
-    uint32_t index = path->index, last = path->size - 1;
-    struct hash here = leaf_of(thing);
+    return one->length - from == other->length - other_from &&
+           memcmp(&one->path[from], &other->path[other_from],
+                  (one->length - from) * sizeof *one->path) == 0;
+}
+
+/* At `step` the node stands where `last` stood once, or beside it, and from there on the ways are one. */
+static bool meets(const struct batch_climb *climb, size_t step, uint32_t level,
+                  const struct batch_climb *last)
+{
+    const struct hash *here = &climb->nodes[step], *sibling = &climb->path.path[step];
+    size_t other = last->steps[level];
+
+    if (last->path.size != climb->path.size || other-- == 0)
+        return false;
+    if (climb->indexes[step] == last->indexes[other])
+        return hash_equal(here, &last->nodes[other]) &&
+               same_end(&climb->path, step, &last->path, other);
+    return (climb->indexes[step] ^ 1) == last->indexes[other] &&
+           hash_equal(here, &last->path.path[other]) && hash_equal(sibling, &last->nodes[other]) &&
+           same_end(&climb->path, step + 1, &last->path, other + 1);
+}
+
+/* Up to `step` the way is this one's, above it is both's. */
+static void join_ways(const struct batch_climb *climb, size_t step, uint32_t level,
+                      struct batch_climb *last)
+{
+    size_t count = step + 1;
+
+    if (last->steps[level] != count || memcmp(climb->steps, last->steps, level) != 0)
+        return; /* a lone last node went up without a sibling: the way before serves as well */
+    last->path.index = climb->path.index;
+    memcpy(last->path.path, climb->path.path, count * sizeof *climb->path.path);
+    memcpy(last->indexes, climb->indexes, count * sizeof *climb->indexes);
+    memcpy(last->nodes, climb->nodes, count * sizeof *climb->nodes);
+}
+
+/* RFC 9162, section 2.1.3.2: index and size tell on which side each sibling stands. */
+bool batch_climb(const struct hash *thing, const struct batch_path *path, struct batch_climb *last,
+                 struct hash *root)
+{
+    uint32_t index = path->index, end = path->size - 1, level = 0;
+    struct batch_climb climb;
 
     if (path->size < 2 || path->size > BATCH_ITEMS_MAX || path->index >= path->size ||
         path->length > BATCH_PATH_MAX)
         return false;
+    climb.path = *path;
+    memset(climb.steps, 0, sizeof climb.steps);
+    climb.nodes[0] = leaf_of(thing);
     for (size_t i = 0; i < path->length; i++) {
-        if (last == 0)
+        const struct hash *here = &climb.nodes[i], *sibling = &path->path[i];
+
+        if (end == 0)
             return false; /* longer than the tree is high */
-        if (index % 2 == 1 || index == last) {
-            here = node_of(&path->path[i], &here);
+        climb.indexes[i] = index;
+        climb.steps[level] = (uint8_t)(i + 1);
+        if (last && meets(&climb, i, level, last)) {
+            *root = last->nodes[last->path.length];
+            join_ways(&climb, i, level, last);
+            return true;
+        }
+        if (index % 2 == 1 || index == end) {
+            climb.nodes[i + 1] = node_of(sibling, here);
             /* The lone last node of a level moves up without a sibling. */
-            while (index % 2 == 0 && index != 0) {
+            for (; index % 2 == 0 && index != 0; level++) {
                 index /= 2;
-                last /= 2;
+                end /= 2;
             }
         } else {
-            here = node_of(&here, &path->path[i]);
+            climb.nodes[i + 1] = node_of(here, sibling);
         }
         index /= 2;
-        last /= 2;
+        end /= 2;
+        level++;
     }
-    if (last != 0)
+    if (end != 0)
         return false;
-    *root = here;
+    *root = climb.nodes[path->length];
+    if (last)
+        *last = climb;
     return true;
 }
 
@@ -121,6 +176,7 @@ struct batch_roots {
     size_t buckets;         /* a power of two */
     uint32_t *heads;
     struct root *ring; /* in order of arrival */
+    struct batch_climb climb;
     uint8_t last[BATCH_ROOT_SIZE];
     bool has_last;
 };
@@ -210,6 +266,11 @@ void batch_roots_set_last(struct batch_roots *roots, const uint8_t root[BATCH_RO
 {
     memcpy(roots->last, root, BATCH_ROOT_SIZE);
     roots->has_last = true;
+}
+
+struct batch_climb *batch_roots_climb(struct batch_roots *roots)
+{
+    return &roots->climb;
 }
 
 uint64_t batch_roots_added(const struct batch_roots *roots)

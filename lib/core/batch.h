@@ -25,8 +25,21 @@ struct hash batch_root(const struct hash *leaves, size_t count);
 /* All paths at once: paths[i] is of leaves[i]. Returns the root. */
 struct hash batch_build(const struct hash *leaves, size_t count, struct batch_path *paths);
 
-/* False when the length does not fit size and index. Otherwise `*root` is what they lead to. */
-bool batch_climb(const struct hash *leaf, const struct batch_path *path, struct hash *root);
+/* The way from a leaf to its root, in steps: at step i the node joins its sibling path.path[i]. */
+struct batch_climb {
+    struct batch_path path;                /* size 0: none yet */
+    uint32_t indexes[BATCH_PATH_MAX];      /* of the nodes, each on its level */
+    struct hash nodes[BATCH_PATH_MAX + 1]; /* the last is the root */
+    uint8_t steps[BATCH_PATH_MAX];         /* of each level that has one, plus 1; 0: none */
+};
+
+/* False when the length does not fit size and index. Otherwise `*root` is what they lead to.
+ *
+ * `last` (or NULL) is how an earlier thing went up, and becomes how this one did. Things of one batch
+ * that come one after the other meet a node or two above their leaves: from there on nothing is hashed
+ * that was. The answer is the same without it. */
+bool batch_climb(const struct hash *leaf, const struct batch_path *path, struct batch_climb *last,
+                 struct hash *root);
 
 /* The body that is signed as "duck/batch/1". */
 void batch_body(uint32_t size, const struct hash *root, uint8_t body[BATCH_BODY_SIZE]);
@@ -44,6 +57,7 @@ void batch_roots_add(struct batch_roots *roots, const struct hash *entry);
  * verified is set. */
 bool batch_roots_is_last(const struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE]);
 void batch_roots_set_last(struct batch_roots *roots, const uint8_t root[BATCH_ROOT_SIZE]);
+struct batch_climb *batch_roots_climb(struct batch_roots *roots); /* of the thing before: see batch_climb */
 uint64_t batch_roots_added(const struct batch_roots *roots); /* ever: signatures that were checked */
 
 #endif

@@ -207,6 +207,7 @@ struct effect {
             enum peck_state state;
             uint64_t at_ms;
             struct id signer;
+            struct hash hash;                /* the receipt's name: envelope_hash of its body */
             struct bytes wire, chain;
         } receipt;
         struct {

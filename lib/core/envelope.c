@@ -259,7 +259,8 @@ enum envelope_verdict envelope_verify(const struct envelope *envelope, const str
         return verify(envelope->type, envelope->body, &envelope->signature, key)
                    ? ENVELOPE_TAKEN
                    : ENVELOPE_BAD_SIGNATURE;
-    if (!batch_climb(&envelope->hash, &envelope->batch, &root))
+    if (!batch_climb(&envelope->hash, &envelope->batch, roots ? batch_roots_climb(roots) : NULL,
+                     &root))
         return ENVELOPE_BAD_PATH;
     batch_body(envelope->batch.size, &root, body);
     write_root(key, body, &envelope->signature, whole);
@@ -340,10 +341,11 @@ struct bytes envelope_pack_signed(enum envelope_type type, const struct id *sign
 }
 
 void envelope_seal_batch(enum envelope_type type, const struct id *signer,
-                         const struct identity_key *key, const struct bytes *bodies, size_t count,
-                         struct arena *arena, struct bytes *wires)
+                         const struct identity_key *key, const struct bytes *bodies,
+                         const struct hash *hashes, size_t count, struct arena *arena,
+                         struct bytes *wires)
 {
-    struct hash *leaves, root;
+    struct hash root;
     struct batch_path *paths;
     uint8_t body[BATCH_BODY_SIZE];
     struct signature signature;
@@ -353,11 +355,8 @@ void envelope_seal_batch(enum envelope_type type, const struct id *signer,
         wires[0] = envelope_seal(type, signer, key, bodies[0], arena, NULL);
         return;
     }
-    leaves = arena_take(arena, count * sizeof *leaves);
     paths = arena_take(arena, count * sizeof *paths);
-    for (size_t i = 0; i < count; i++)
-        leaves[i] = envelope_hash(type, bodies[i]);
-    root = batch_build(leaves, count, paths);
+    root = batch_build(hashes, count, paths);
     batch_body((uint32_t)count, &root, body);
     signature = sign(ENVELOPE_BATCH, bytes_of(body, sizeof body), key);
     for (size_t i = 0; i < count; i++)

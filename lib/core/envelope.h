@@ -69,10 +69,12 @@ struct bytes envelope_pack_signed(enum envelope_type type, const struct id *sign
                                   struct bytes body, const struct signature *signature,
                                   struct arena *arena);
 
-/* Signs `count` (1 to BATCH_ITEMS_MAX) bodies of one type with one signature; wires[i] is the
- * packed envelope of bodies[i], in `arena`. A single one is sealed alone. */
+/* Signs `count` (1 to BATCH_ITEMS_MAX) bodies of one type with one signature. hashes[i] is bodies[i]'s
+ * envelope_hash, which who makes a thing knows already; wires[i] is its packed envelope, in `arena`. A
+ * single one is sealed alone. */
 void envelope_seal_batch(enum envelope_type type, const struct id *signer,
-                         const struct identity_key *key, const struct bytes *bodies, size_t count,
-                         struct arena *arena, struct bytes *wires);
+                         const struct identity_key *key, const struct bytes *bodies,
+                         const struct hash *hashes, size_t count, struct arena *arena,
+                         struct bytes *wires);
 
 #endif

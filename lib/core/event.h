@@ -358,6 +358,7 @@ struct event {
             struct id signer;
             enum identity_kind signer_kind;
             bool retired;                           /* as of a peck */
+            struct hash hash;                       /* its name */
             struct bytes wire, chain;
         } receipt;                                  /* and partial */
         struct {

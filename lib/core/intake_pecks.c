@@ -128,6 +128,7 @@ static enum intake_verdict check_receipt(struct intake *intake, uint64_t wall_ms
     if (!intake_within(&period, receipt->at_ms))
         return INTAKE_RETIRED_KEY;
     event->receipt.retired = period.is_over;
+    event->receipt.hash = envelope.hash;
     event->receipt.signer = signer.id;
     event->receipt.signer_kind = signer.kind;
     return INTAKE_TAKEN;

@@ -138,8 +138,10 @@ static struct bytes sealed(enum envelope_type type, const struct person *by, str
 static void sealed_pair(struct bytes wires[2])
 {
     const struct bytes bodies[2] = {peck_body(PECK_ACTION), peck_body(PECK_BOND_REQUEST)};
+    const struct hash hashes[2] = {envelope_hash(ENVELOPE_PECK, bodies[0]),
+                                   envelope_hash(ENVELOPE_PECK, bodies[1])};
 
-    envelope_seal_batch(ENVELOPE_PECK, &duck.id, duck.key, bodies, 2, &memory, wires);
+    envelope_seal_batch(ENVELOPE_PECK, &duck.id, duck.key, bodies, hashes, 2, &memory, wires);
 }
 
 static void write_envelopes(void)

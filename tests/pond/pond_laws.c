@@ -119,8 +119,8 @@ void laws_before_keep(struct pond *pond, struct pond_node *node, const struct ef
         trace_line(pond, node, "has a lobster bind no more: %s", effect->lobster.why);
     } else if (effect->kind == EFFECT_KEEP_PARTIAL) {
         laws_judge_partial(pond, node, effect, is_kept);
-    } else if (effect->kind == EFFECT_KEEP_RECEIPT && effect->receipt.box == BOX_OUT && is_kept) {
-        laws_judge_answer(pond, node, effect);
+    } else if (effect->kind == EFFECT_KEEP_RECEIPT && is_kept) {
+        laws_judge_receipt(pond, node, effect);
     }
 }
 

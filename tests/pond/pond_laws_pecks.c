@@ -163,19 +163,15 @@ void laws_judge_partial(struct pond *pond, struct pond_node *node, const struct 
 }
 
 /* Who has the answer has all of its parts. */
-void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct effect *effect)
+static void judge_answer(struct pond *pond, struct pond_node *node, const struct effect *effect,
+                         struct bytes body, struct arena *arena)
 {
     const struct kept_peck *peck = disk_peck(&node->store, BOX_OUT, &effect->receipt.peck);
-    struct envelope envelope;
     struct receipt receipt;
-    struct arena arena;
 
-    if (!peck || effect->receipt.kind != RECEIPT_DONE)
+    if (!peck)
         return;
-    arena_init(&arena, MIB);
-    if (envelope_parse(effect->receipt.wire, ENVELOPE_RECEIPT, &arena, &envelope) !=
-            ENVELOPE_TAKEN ||
-        receipt_parse(envelope.body, &arena, &receipt) != RECEIPT_OK)
+    if (receipt_parse(body, arena, &receipt) != RECEIPT_OK)
         assert(!"a receipt that is kept parses");
     if (receipt.partials != disk_partials(peck).count)
         law_broken(pond, "who has an answer has all of its parts", "%s has %u of %u of one by %s",
@@ -187,6 +183,20 @@ void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct e
         laws_hear_revoked(pond, peck);
     pond->sums.cancelled += receipt.state == PECK_CANCELLED;
     pond->sums.answers_in_parts += receipt.partials > 0;
+}
+
+void laws_judge_receipt(struct pond *pond, struct pond_node *node, const struct effect *effect)
+{
+    struct envelope envelope;
+    struct arena arena;
+
+    arena_init(&arena, MIB);
+    if (envelope_parse(effect->receipt.wire, ENVELOPE_RECEIPT, &arena, &envelope) != ENVELOPE_TAKEN)
+        assert(!"a receipt that is kept parses");
+    if (!hash_equal(&envelope.hash, &effect->receipt.hash))
+        law_broken(pond, "a receipt is kept under its name", "not by %s", node->name);
+    if (effect->receipt.box == BOX_OUT && effect->receipt.kind == RECEIPT_DONE)
+        judge_answer(pond, node, effect, envelope.body, &arena);
     arena_free(&arena);
 }
 

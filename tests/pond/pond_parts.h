@@ -471,7 +471,7 @@ void laws_judge_peck(struct pond *pond, struct pond_node *node, const struct eff
                      bool is_kept);
 void laws_judge_partial(struct pond *pond, struct pond_node *node, const struct effect *effect,
                         bool is_kept);
-void laws_judge_answer(struct pond *pond, struct pond_node *node, const struct effect *effect);
+void laws_judge_receipt(struct pond *pond, struct pond_node *node, const struct effect *effect);
 void laws_judge_bond(struct pond *pond, struct pond_node *node, const struct bond *bond);
 void laws_judge_hand_out(struct pond *pond, struct pond_node *node, const struct effect *effect);
 

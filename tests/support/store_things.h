@@ -145,6 +145,7 @@ static inline void make_pecks(const struct author *from, const struct id *to,
 {
     static uint64_t nonce;
     struct bytes bodies[BATCH_ITEMS_MAX];
+    struct hash hashes[BATCH_ITEMS_MAX];
     uint8_t *payload = arena_take(arena, wish->payload_size + 2);
 
     assert(payload);
@@ -176,7 +177,9 @@ static inline void make_pecks(const struct author *from, const struct id *to,
         if (peck_pack(peck, arena, &bodies[i]) != PECK_OK)
             assert(!"the wish holds");
     }
-    envelope_seal_batch(ENVELOPE_PECK, &from->id, from->key, bodies, count, arena, wires);
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = pecks[i].hash;
+    envelope_seal_batch(ENVELOPE_PECK, &from->id, from->key, bodies, hashes, count, arena, wires);
 }
 
 static inline struct effect make_peck(const struct author *from, const struct id *to, enum box box,
@@ -195,6 +198,7 @@ static inline void make_receipts(const struct author *signer, const struct peck 
                                  enum peck_state state, struct arena *arena, struct effect *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX] = {{0}}, wires[BATCH_ITEMS_MAX];
+    struct hash hashes[BATCH_ITEMS_MAX];
 
     for (size_t i = 0; i < count; i++) {
         struct receipt receipt = {
@@ -211,8 +215,10 @@ static inline void make_receipts(const struct author *signer, const struct peck 
             receipt.result = bytes_of_text("{\"ok\":true}");
         if (receipt_pack(&receipt, arena, &bodies[i]) != RECEIPT_OK)
             assert(!"the receipt holds");
+        hashes[i] = envelope_hash(ENVELOPE_RECEIPT, bodies[i]);
     }
-    envelope_seal_batch(ENVELOPE_RECEIPT, &signer->id, signer->key, bodies, count, arena, wires);
+    envelope_seal_batch(ENVELOPE_RECEIPT, &signer->id, signer->key, bodies, hashes, count, arena,
+                        wires);
     for (size_t i = 0; i < count; i++) {
         memset(&effects[i], 0, sizeof effects[i]);
         effects[i].kind = EFFECT_KEEP_RECEIPT;
@@ -222,6 +228,7 @@ static inline void make_receipts(const struct author *signer, const struct peck 
         effects[i].receipt.state = state;
         effects[i].receipt.at_ms = THINGS_WALL_MS;
         effects[i].receipt.signer = signer->id;
+        effects[i].receipt.hash = hashes[i];
         effects[i].receipt.wire = wires[i];
         effects[i].receipt.chain = signer->chain;
     }

@@ -49,7 +49,7 @@ static bool leads_to(const struct hash *thing, const struct batch_path *path,
 {
     struct hash reached;
 
-    return batch_climb(thing, path, &reached) && hash_equal(&reached, root);
+    return batch_climb(thing, path, NULL, &reached) && hash_equal(&reached, root);
 }
 
 START_TEST(the_tree_is_that_of_rfc_6962)
@@ -84,7 +84,7 @@ START_TEST(a_batch_of_one_is_no_batch)
     struct hash root = batch_build(things, 1, paths), leaf = join(0x00, &things[0], NULL);
 
     ck_assert(hash_equal(&root, &leaf));
-    ck_assert(!batch_climb(&things[0], &paths[0], &root));
+    ck_assert(!batch_climb(&things[0], &paths[0], NULL, &root));
 }
 END_TEST
 
@@ -99,8 +99,8 @@ START_TEST(a_wrong_index_does_not_lead_to_the_root)
 
                 path.index = wrong;
                 if (wrong != i)
-                    ck_assert_msg(!leads_to(&things[i], &path, &root), "%u as %u of %u", i, wrong,
-                                  count);
+                    ck_assert_msg(!leads_to(&things[i], &path, &root), "%u as %u of %u", i,
+                                  wrong, count);
                 if (count > SMALL_MAX)
                     wrong += (uint32_t)dice_below(&dice, 20);
             }
@@ -147,9 +147,10 @@ START_TEST(a_path_that_does_not_fit_is_refused)
             struct batch_path path = paths[i];
 
             path.length = paths[i].length - 1;
-            ck_assert_msg(!batch_climb(&things[i], &path, &root), "short: %u of %u", i, count);
+            ck_assert_msg(!batch_climb(&things[i], &path, NULL, &root), "short: %u of %u", i,
+                          count);
             path.length = paths[i].length + 1;
-            ck_assert_msg(!batch_climb(&things[i], &path, &root), "long: %u of %u", i, count);
+            ck_assert_msg(!batch_climb(&things[i], &path, NULL, &root), "long: %u of %u", i, count);
         }
     }
 }
@@ -175,7 +176,7 @@ START_TEST(sizes_and_indexes_out_of_range_are_refused)
             struct batch_path path = {
                 .size = refused[i].size, .index = refused[i].index, .length = length};
 
-            ck_assert_msg(!batch_climb(&things[0], &path, &root), "case %zu", i);
+            ck_assert_msg(!batch_climb(&things[0], &path, NULL, &root), "case %zu", i);
         }
     ck_assert_uint_eq(root.bytes[0], 7);
 }
@@ -190,6 +191,66 @@ START_TEST(an_inner_node_is_never_taken_for_a_thing)
 
     ck_assert(leads_to(&things[0], &paths[0], &root));
     ck_assert(!leads_to(&inner, &path, &root));
+}
+END_TEST
+
+/* Both ways say the same, whatever went up before. */
+static void climb_both(const struct hash *thing, const struct batch_path *path,
+                       struct batch_climb *last, const char *what)
+{
+    struct hash alone = {{1}}, after = {{1}};
+    bool holds = batch_climb(thing, path, NULL, &alone);
+
+    ck_assert_msg(batch_climb(thing, path, last, &after) == holds && hash_equal(&alone, &after),
+                  "%s: %u of %u", what, path->index, path->size);
+}
+
+static void climb_after(uint32_t index, struct batch_climb *last)
+{
+    struct batch_path wrong = paths[index];
+
+    climb_both(&things[index], &paths[index], last, "right");
+    if (dice_below(&dice, 4) > 0)
+        return;
+    wrong.path[dice_below(&dice, wrong.length)].bytes[0] ^= 1;
+    climb_both(&things[index], &wrong, last, "another sibling");
+    climb_both(&things[(index + 1) % wrong.size], &paths[index], last, "another thing");
+    wrong = paths[index];
+    wrong.length--;
+    climb_both(&things[index], &wrong, last, "shorter");
+    wrong = paths[index];
+    wrong.index ^= 1u << dice_below(&dice, 8);
+    climb_both(&things[index], &wrong, last, "elsewhere");
+    wrong = paths[index];
+    wrong.size = 2 + (uint32_t)dice_below(&dice, BATCH_ITEMS_MAX - 1);
+    climb_both(&things[index], &wrong, last, "in another tree");
+}
+
+START_TEST(what_climbed_before_changes_no_answer)
+{
+    struct batch_climb last = {.path = {.size = 0}};
+
+    for (uint32_t count = 2; count <= BATCH_ITEMS_MAX; count++) {
+        batch_build(things, count, paths);
+        for (uint32_t i = 0; i < count; i++)
+            climb_after(i, &last);
+        for (uint32_t i = 0; i < 20; i++)
+            climb_after((uint32_t)dice_below(&dice, count), &last);
+    }
+}
+END_TEST
+
+/* So nothing above the first ways is hashed again: a thing is known by its sibling's path alone. */
+START_TEST(the_next_thing_of_a_batch_meets_the_way_of_the_one_before)
+{
+    struct batch_climb last = {.path = {.size = 0}};
+    struct hash root, forged = {{9}};
+
+    batch_build(things, 64, paths);
+    ck_assert(batch_climb(&things[0], &paths[0], &last, &root));
+    last.nodes[last.path.length] = forged; /* whoever comes up there anew does not see it */
+    ck_assert(batch_climb(&things[1], &paths[1], &last, &root));
+    ck_assert(hash_equal(&root, &forged));
 }
 END_TEST
 
@@ -297,6 +358,8 @@ int main(void)
     tcase_add_test(tcase, a_path_that_does_not_fit_is_refused);
     tcase_add_test(tcase, sizes_and_indexes_out_of_range_are_refused);
     tcase_add_test(tcase, an_inner_node_is_never_taken_for_a_thing);
+    tcase_add_test(tcase, what_climbed_before_changes_no_answer);
+    tcase_add_test(tcase, the_next_thing_of_a_batch_meets_the_way_of_the_one_before);
     tcase_add_test(tcase, the_signed_body_is_size_and_root);
     tcase_add_test(tcase, a_root_is_known_once_it_is_added);
     tcase_add_test(tcase, the_oldest_root_is_forgotten_first);

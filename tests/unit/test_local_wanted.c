@@ -308,6 +308,7 @@ END_TEST
 START_TEST(a_peck_out_of_a_batch_is_not_taken_from_outside)
 {
     struct bytes bodies[2], wires[2];
+    struct hash hashes[2];
     struct identity_key *key;
     uint8_t seed[SEED_SIZE] = {3};
     struct id signer = {{9}};
@@ -324,9 +325,11 @@ START_TEST(a_peck_out_of_a_batch_is_not_taken_from_outside)
     arena_init(&arena, MIB);
     key = identity_key_new(seed);
     ck_assert_int_eq(peck_pack(&peck, &arena, &bodies[0]), PECK_OK);
+    hashes[0] = peck.hash;
     peck.nonce[0] = 1;
     ck_assert_int_eq(peck_pack(&peck, &arena, &bodies[1]), PECK_OK);
-    envelope_seal_batch(ENVELOPE_PECK, &signer, key, bodies, 2, &arena, wires);
+    hashes[1] = peck.hash;
+    envelope_seal_batch(ENVELOPE_PECK, &signer, key, bodies, hashes, 2, &arena, wires);
     expect_field(send_made(bob, wires[0], ""), "signed");
     identity_key_free(key);
     arena_free(&arena);

@@ -139,13 +139,22 @@ START_TEST(each_step_of_a_peck_is_an_entry_in_its_order)
 }
 END_TEST
 
-START_TEST(an_entry_names_the_bytes_that_were_kept)
+START_TEST(an_entry_names_what_was_signed)
 {
     struct effect kept = receive_at(THINGS_WALL_MS);
-    struct log log = read_log(&(struct audit_filter){0});
-    struct hash hash = hash_of(kept.peck.wire);
+    struct effect receipt = make_receipt(&bed.node, &kept, RECEIPT_TAKEN, PECK_TAKEN, &bed.arena);
+    struct envelope envelopes[2];
+    struct log log;
 
-    ck_assert(hash_equal(&log.entries[0].entry.signed_hash, &hash));
+    keep_at(THINGS_WALL_MS + 5, &receipt, 1);
+    log = read_log(&(struct audit_filter){0});
+    ck_assert_int_eq(envelope_parse(kept.peck.wire, ENVELOPE_PECK, &bed.arena, &envelopes[0]),
+                     ENVELOPE_TAKEN);
+    ck_assert_int_eq(
+        envelope_parse(receipt.receipt.wire, ENVELOPE_RECEIPT, &bed.arena, &envelopes[1]),
+        ENVELOPE_TAKEN);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert(hash_equal(&log.entries[i].entry.signed_hash, &envelopes[i].hash));
 }
 END_TEST
 
@@ -401,7 +410,7 @@ static Suite *make_suite(void)
 
     tcase_add_checked_fixture(tests, make, unmake);
     tcase_add_test(tests, each_step_of_a_peck_is_an_entry_in_its_order);
-    tcase_add_test(tests, an_entry_names_the_bytes_that_were_kept);
+    tcase_add_test(tests, an_entry_names_what_was_signed);
     tcase_add_test(tests, a_turn_that_is_rolled_back_leaves_no_entry);
     tcase_add_test(tests, a_turn_of_more_than_a_page_makes_several);
     tcase_add_test(tests, the_log_goes_on_after_a_restart);
