@@ -43,7 +43,8 @@ def directory():
 
 
 def pecks(suffix="", outstanding=64, extra="", payload=()):
-    with Pond("alice", "bob", extra=extra) as pond:
+    """One node to one node: without gateways, whose webhooks and feeds read on what the nodes do."""
+    with Pond("alice", "bob", extra=extra, gateways=False) as pond:
         subprocess.run([os.path.join(BENCH, "bench_pecks"),
                         os.path.join(pond.alice.state, "ducknode.sock"), str(pond.alice.process.pid),
                         os.path.join(pond.bob.state, "ducknode.sock"), str(pond.bob.process.pid),

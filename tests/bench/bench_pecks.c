@@ -5,7 +5,8 @@
  * A peck counts when its `taken` receipt is back: stored on both sides, signed, verified. The
  * limit of a rate: all cores at once doing nothing but two signatures and two checks for each peck,
  * taken before, after and in between. The limit of a round trip: one socket round trip, two
- * signatures, two checks, two commits. Of large payloads: all cores sealing and opening them. */
+ * signatures, two checks, two commits. Of large payloads: all cores sealing and opening them; beside
+ * it stands how many the disk can take, on which each comes to lie twice, once for each node. */
 #include "ducks.h"
 #include "limits.h"
 #include "wire/local.pb-c.h"
@@ -187,14 +188,23 @@ static double limit_of_a_rate(void)
     return large ? limit_sealed_per_s(large) : limit_signed_pecks_per_s(256);
 }
 
+/* Members that tell how near large payloads come to what the disk takes. */
+static void tell_disk(double disk, double rate, char *text, size_t size)
+{
+    double limit = disk / (2.0 * (double)large);
+
+    snprintf(text, size, ",\"disk_limit\":%.6g,\"disk_ratio\":%.3f", limit, rate / limit);
+}
+
 /* The machine's pace drifts by a third within seconds: so the limit is taken again after each slice. */
 static void throughput(struct duck *a, const char *pids[2], double seconds, size_t outstanding,
-                       const char *name)
+                       const char *folder, const char *name)
 {
     struct flight flight = {.duck = a, .most = (ASKERS - 1) * PECKS_OF_ONE};
     double sign = limit_sign_s(256), verify = limit_verify_s(256);
-    double limit = limit_of_a_rate(), spent = 0, cpu[2];
-    char more[192];
+    double limit = limit_of_a_rate(), disk = large ? limit_disk_bytes_per_s(folder) : 0;
+    double spent = 0, cpu[2];
+    char more[320], beside[96] = "";
 
     pthread_mutex_init(&flight.lock, NULL);
     pthread_cond_init(&flight.landed, NULL);
@@ -209,10 +219,12 @@ static void throughput(struct duck *a, const char *pids[2], double seconds, size
         bench_die("a peck was not taken", NULL);
     for (int i = 0; i < 2; i++)
         cpu[i] = (cpu_s(pids[i]) - cpu[i]) / (double)flight.taken * 1e6;
+    if (large)
+        tell_disk(disk, (double)flight.taken / spent, beside, sizeof beside);
     snprintf(more, sizeof more,
              ",\"count\":%zu,\"sender_cpu_us\":%.1f,\"receiver_cpu_us\":%.1f,\"sign_us\":%.1f,"
-             "\"verify_us\":%.1f",
-             flight.taken, cpu[0], cpu[1], sign * 1e6, verify * 1e6);
+             "\"verify_us\":%.1f%s",
+             flight.taken, cpu[0], cpu[1], sign * 1e6, verify * 1e6, beside);
     bench_print(name, (double)flight.taken / spent, "pecks/s", limit, 1, more);
     pthread_cond_destroy(&flight.landed);
     pthread_mutex_destroy(&flight.lock);
@@ -258,7 +270,7 @@ int main(int argc, char **argv)
         if (argv[8][0] == 0)
             round_trips(a, seconds, argv[5]);
         snprintf(name, sizeof name, "peck_throughput%s", argv[8]);
-        throughput(a, pids, seconds, (size_t)atol(argv[7]), name);
+        throughput(a, pids, seconds, (size_t)atol(argv[7]), argv[5], name);
     }
     duck_close(a);
     duck_close(b);

@@ -1,6 +1,7 @@
 #include "limits.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -305,6 +306,35 @@ double limit_commit_s(const char *folder)
     sqlite3_close(db);
     unlink(path);
     return bench_median(samples, COMMITS);
+}
+
+/* ---- the disk ---- */
+
+#define DISK_BYTES (1u << 30) /* what a cache takes at once is no rate */
+
+double limit_disk_bytes_per_s(const char *folder)
+{
+    size_t size = 1u << 20;
+    uint8_t *bytes = malloc(size);
+    double start, spent;
+    char path[512];
+    int file;
+
+    MUST(bytes);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    snprintf(path, sizeof path, "%s/limit.bytes", folder);
+    file = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    MUST(file >= 0);
+    start = bench_now_s();
+    for (size_t done = 0; done < DISK_BYTES; done += size)
+        MUST(write(file, bytes, size) == (ssize_t)size);
+    MUST(fdatasync(file) == 0);
+    spent = bench_now_s() - start;
+    close(file);
+    unlink(path);
+    free(bytes);
+    return DISK_BYTES / spent;
 }
 
 void bench_print(const char *name, double value, const char *unit, double limit, int is_rate,

@@ -26,6 +26,9 @@ double limit_sealed_per_s(size_t message_size);
 double limit_socket_round_trip_s(void);
 double limit_commit_s(const char *folder);
 
+/* Bytes a second that reach the disk when one file in `folder` is appended to and synced at its end. */
+double limit_disk_bytes_per_s(const char *folder);
+
 /* {"bench":name,"value":…,"unit":…,"limit":…,"ratio":…} and more members, which begin with a comma,
  * or "". `is_rate`: more is better. Ratio 1.0: at the limit, for rates and times alike. */
 void bench_print(const char *name, double value, const char *unit, double limit, int is_rate,

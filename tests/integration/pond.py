@@ -83,7 +83,8 @@ class Node:
                 f"listen = 127.0.0.1:{self.port}\n"
                 + "".join(f"join = {address}\n" for address in self.join)
                 + f"[log]\nformat = text\nlevel = info\n"
-                f"[gateway]\nlisten = 127.0.0.1:{self.gateway_port}\n"
+                f"[gateway]\nenabled = {'yes' if self.pond.gateways else 'no'}\n"
+                f"listen = 127.0.0.1:{self.gateway_port}\n"
                 f"program = {os.path.join(BIN, 'duckgate')}\n"
                 f"limits = {self.pond.limits}\n{self.extra}")
 
@@ -103,13 +104,17 @@ class Node:
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
         ready = self.says(r"ready: listening on 127\.0\.0\.1:(\d+)")
         self.port = int(ready.group(1))
+        if self.pond.gateways:
+            self._await_gateway(url_file)
+        self.write_config()  # later lives keep the ports of the first
+        return self
+
+    def _await_gateway(self, url_file):
         until(f"{self.name}'s gateway", lambda: os.path.exists(url_file)
               and open(url_file).read().strip())
         self.url = open(url_file).read().strip().rstrip("/")
         self.gateway_port = urllib.parse.urlparse(self.url).port
         until(f"{self.name}'s gateway serving", self._serves)
-        self.write_config()  # later lives keep the ports of the first
-        return self
 
     def _serves(self):
         try:
@@ -261,9 +266,9 @@ class Duck:
 class Pond:
     """with Pond("alice", "bob", "carol") as pond: … pond.alice …; each joins the first."""
 
-    def __init__(self, *names, extra="", limits="all=off"):
+    def __init__(self, *names, extra="", limits="all=off", gateways=True):
         """Tests call more often than anybody may: `limits` are words of core/rate_table.h."""
-        self.limits = limits
+        self.limits, self.gateways = limits, gateways
         self.folder = tempfile.mkdtemp(prefix="duckpond-")
         self.nodes = [Node(self, name) for name in names]
         self.extra = extra
