@@ -271,9 +271,12 @@ static int check_passphrase(const struct options *options)
 
 static bool check_membership(const struct options *options, char problem[256])
 {
-    struct membership membership = {0};
-    bool is_good = !options->membership_file[0] ||
-                   membership_read(&membership, options->membership_file, problem);
+    struct membership membership;
+    bool is_good;
+
+    membership_init(&membership);
+    is_good = !options->membership_file[0] ||
+              membership_read(&membership, options->membership_file, problem);
 
     membership_free(&membership);
     return is_good;

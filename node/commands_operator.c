@@ -372,16 +372,16 @@ static int make_withdrawal(struct call *call, const struct opened_operator *open
                : fail(call, "malformed", "%s", withdrawal_verdict_text(verdict));
 }
 
-static json_t *withdrawal_document(const struct withdrawal_wish *wish, struct bytes wire,
-                                   struct bytes chain)
+static json_t *withdrawal_document(const struct withdrawal_wish *wish, enum id_kind kind,
+                                   struct bytes wire, struct bytes chain)
 {
     char operator_id[ID_TEXT_SIZE], subject[ID_TEXT_SIZE], at[32];
     char *wire_text = base64_of(wire), *chain_text = base64_of(chain);
-    json_t *document =
-        json_pack("{s:s, s:s, s:s, s:s, s:s}", "operator",
-                  id_text(ID_OPERATOR, &wish->operator_id, operator_id), "duckling",
-                  id_text(ID_DUCKLING, &wish->subject, subject), "taken_back",
-                  time_text(wish->until_ms, at), "withdrawal", wire_text, "chain", chain_text);
+    json_t *document = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s}", "operator",
+        id_text(ID_OPERATOR, &wish->operator_id, operator_id),
+        kind == ID_NODE ? "node" : "duckling", id_text(kind, &wish->subject, subject), "taken_back",
+        time_text(wish->until_ms, at), "withdrawal", wire_text, "chain", chain_text);
 
     free(wire_text);
     free(chain_text);
@@ -405,20 +405,24 @@ static int take_back(struct call *call)
 {
     struct withdrawal_wish wish = {.network = bytes_of_text(call->options.network)};
     struct opened_operator opened = {0};
-    struct bytes wire, chain;
+    struct bytes wire, chain, name;
+    enum id_kind kind = ID_DUCKLING;
     struct arena arena;
     int status;
 
-    if (call->argument_count < 2 ||
-        !id_parse(ID_DUCKLING, bytes_of_text(call->arguments[1]), &wish.subject))
-        return misused(call, "revoke whose vouchers? a duckling's id");
+    name = bytes_of_text(call->argument_count > 1 ? call->arguments[1] : "");
+    if (id_parse(ID_NODE, name, &wish.subject))
+        kind = ID_NODE;
+    else if (!id_parse(ID_DUCKLING, name, &wish.subject))
+        return misused(call, "revoke whose vouchers? the id of a duckling, or of a node of your "
+                             "fleet");
     arena_init(&arena, 4 * PARSE_BUDGET(CHAIN_SIZE_MAX));
     status = open_operator(call, &arena, &opened);
     if (status == 0)
         status = make_withdrawal(call, &opened, &wish, &arena, &wire, &chain);
     if (status == 0)
         status = call_has(call, "out")
-                     ? write_document(call, withdrawal_document(&wish, wire, chain))
+                     ? write_document(call, withdrawal_document(&wish, kind, wire, chain))
                      : order_withdrawal(call, wire, chain);
     identity_key_free(opened.key);
     arena_free(&arena);
@@ -638,7 +642,8 @@ static const struct command_flag flags[] = {
 
 const struct command operator_commands[] = {
     {"operator",
-     "init | sign DUCKLING|NODE|DOMAIN | revoke DUCKLING | publish FILE | trust OPERATOR|DOMAIN | "
+     "init | sign DUCKLING|NODE|DOMAIN | revoke DUCKLING|NODE | publish FILE | trust "
+     "OPERATOR|DOMAIN | "
      "distrust OPERATOR | "
      "list",
      1, 2,

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "core/gossip.h"
 #include "log.h"
+#include "membership.h"
 #include "syncer.h"
 #include "tiers.h"
 
@@ -67,6 +68,9 @@ static int bear_agent(struct loop *loop, struct event *begin)
         agent_free(loop->agent);
         fault = restore_agent(loop, begin);
     }
+    if (!fault)
+        fault =
+            membership_recall(loop->settings.agent.fleet, loop->settings.store, begin->at.wall_ms);
     if (!fault)
         fault = tiers_restore(loop->tiers);
     if (!fault)

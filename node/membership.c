@@ -1,12 +1,34 @@
 #include "membership.h"
 
 #include "core/voucher.h"
+#include "store.h"
 
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 
 #define FILE_SIZE_MAX (16u * KIB)
+
+static void enter(void *context)
+{
+    pthread_mutex_lock(context);
+}
+
+static void leave(void *context)
+{
+    pthread_mutex_unlock(context);
+}
+
+void membership_init(struct membership *membership)
+{
+    struct withdrawals_settings settings = {
+        .enter = enter, .leave = leave, .context = &membership->lock};
+
+    *membership = (struct membership){0};
+    arena_init(&membership->memory, FILE_SIZE_MAX);
+    pthread_mutex_init(&membership->lock, NULL);
+    membership->fleet.withdrawals = withdrawals_new(&settings);
+}
 
 static bool decode(const json_t *document, const char *member, struct arena *arena,
                    struct bytes *bytes)
@@ -45,7 +67,6 @@ bool membership_read(struct membership *membership, const char *path, char probl
     json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     const char *why = document ? NULL : error.text;
 
-    arena_init(&membership->memory, FILE_SIZE_MAX);
     if (document && (!decode(document, "voucher", &membership->memory, &membership->voucher) ||
                      !decode(document, "chain", &membership->memory, &membership->voucher_chain)))
         why = "it needs the members voucher and chain, in base64";
@@ -68,7 +89,32 @@ const char *membership_lacks(const struct membership *membership, const struct i
     return verdict == FLEET_MEMBER ? NULL : fleet_verdict_text(verdict);
 }
 
+struct recalled {
+    const struct fleet *fleet;
+    uint64_t wall_ms;
+};
+
+static void take_back(void *context, const struct withdrawn *withdrawn)
+{
+    const struct recalled *recalled = context;
+
+    fleet_take_back(recalled->fleet, withdrawn, recalled->wall_ms);
+}
+
+int membership_recall(const struct fleet *fleet, struct store *store, uint64_t wall_ms)
+{
+    struct recalled recalled = {fleet, wall_ms};
+    int fault = 0;
+
+    for (size_t i = 0; fleet && i < fleet->count && !fault; i++)
+        fault = store_read_withdrawn(store, &fleet->operators[i], WITHDRAWALS_PER_OPERATOR_MAX + 1,
+                                     take_back, &recalled);
+    return fault;
+}
+
 void membership_free(struct membership *membership)
 {
+    withdrawals_free(membership->fleet.withdrawals);
+    pthread_mutex_destroy(&membership->lock);
     arena_free(&membership->memory);
 }

@@ -501,6 +501,7 @@ int node_run(const struct options *options)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     pthread_mutex_init(&node.keyring_lock, NULL);
     pthread_mutex_init(&node.api_lock, NULL);
+    membership_init(&node.membership);
 
     fault = open_all(&node);
     if (!fault) {

@@ -120,6 +120,10 @@ struct told_tier {
     int tier;
     unsigned pieces;
 };
+/* What this operator took back, the newest first, at most `max`. */
+int store_read_withdrawn(struct store *store, const struct id *operator_id, size_t max,
+                         void (*give)(void *context, const struct withdrawn *withdrawn), void *context);
+
 int store_read_told_tiers(struct store *store,
                           void (*give)(void *context, const struct told_tier *told), void *context);
 

@@ -105,6 +105,28 @@ int store_replace_withdrawn(struct store *store, bool was_revocation, int64_t nu
     return store_run(&store->directory, statement);
 }
 
+int store_read_withdrawn(struct store *store, const struct id *operator_id, size_t max,
+                         void (*give)(void *context, const struct withdrawn *withdrawn),
+                         void *context)
+{
+    struct store_connection *connection = &store->directory;
+    sqlite3_stmt *statement =
+        store_prepare(connection, STATEMENT_WITHDRAWN_READ,
+                      "SELECT subject, until_ms FROM withdrawn WHERE operator = ?1 "
+                      "ORDER BY until_ms DESC LIMIT ?2");
+
+    store_bind_id(statement, 1, operator_id);
+    store_bind_number(statement, 2, max);
+    while (store_next_row(connection, statement)) {
+        struct withdrawn withdrawn = {.operator_id = *operator_id,
+                                      .until_ms = store_column_number(statement, 1)};
+
+        if (store_column_id(statement, 0, &withdrawn.subject))
+            give(context, &withdrawn);
+    }
+    return connection->fault;
+}
+
 /* ---- what it proves ---- */
 
 static bool is_trusted(struct store_connection *node, const struct id *operator_id,

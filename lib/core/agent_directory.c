@@ -105,6 +105,18 @@ static void keep_proof(const struct offered_record *offered, const struct hash *
               record_kind_name(offered->record.kind));
 }
 
+bool agent_drop_record(struct agent *agent, const struct id *owner, enum record_kind kind,
+                       const struct moment *at, struct effects *effects)
+{
+    struct directory_drop dropped;
+
+    if (!directory_drop(agent->directory, owner, kind, at->wall_ms, &dropped))
+        return false;
+    note_drop(agent, &dropped);
+    drop_record(&dropped, effects);
+    return true;
+}
+
 void agent_void_older(struct agent *agent, const struct chain *chain, struct effects *effects)
 {
     struct directory_drop drops[RECORDS_PER_OWNER_MAX];
@@ -171,6 +183,9 @@ static enum directory_verdict take(struct agent *agent, const struct offered_rec
         agent_heed_revocation(agent, &offered->record.owner, at, effects);
     if (!id_is_zero(&offered->record.contradicted))
         agent_heed_contradiction(agent, &offered->record.contradicted, at, effects);
+    agent_heed_withdrawal(agent, &offered->withdrawn, at, effects);
+    if (offered->record.kind == RECORD_NODE) /* it was judged before that was taken back */
+        agent_part_with(agent, &offered->record.owner, at, effects);
     agent_hear_of_lobster(agent, offered, at, effects);
     return verdict;
 }

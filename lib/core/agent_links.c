@@ -12,6 +12,14 @@ void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
     effect->send.body = body;
 }
 
+void agent_hang_up(const struct id *node, const char *reason, struct effects *effects)
+{
+    struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
+
+    effect->hang_up.node = *node;
+    effect->hang_up.reason = reason;
+}
+
 /* Anybody can bring the certificate of one that keeps its own key: it lives where it has signed that it does. */
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node)
 {
@@ -77,13 +85,17 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         arena_free(&arena);
     }
     if (agent_is_revoked(agent, &event->node)) {
-        agent_hang_up_revoked(&event->node, effects);
+        agent_hang_up(&event->node, "it is revoked", effects);
         return;
     }
     if (!agent_note_link(agent, event, certificates, effects))
         return;
     if (is_offered)
         agent_offer_record(agent, &offered, &event->node, &event->at, effects);
+    if (!agent_is_member(agent, &event->node)) { /* it was, when the handshake began */
+        agent_hang_up(&event->node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
+        return;
+    }
     gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);
     agent_check_sets(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);

@@ -13,8 +13,8 @@ bool agent_find_node(const struct agent *agent, const struct id *node, struct no
     return packed.data && node_content_parse(packed, memory, content) == RECORD_OK;
 }
 
-/* Of a record that was held before the fleet was closed. One that came since was judged when it came, and no voucher
- * ends before its record. */
+/* Of a record that was held before the fleet was closed. One that came since was judged when it came, no voucher ends
+ * before its record, and whose is taken back has none. */
 static bool is_member(const struct agent *agent, const struct id *node,
                       const struct node_content *content)
 {
@@ -23,6 +23,44 @@ static bool is_member(const struct agent *agent, const struct id *node,
 
     return !agent->settings.fleet || (entry && fleet_judge(agent->settings.fleet, &record, content,
                                                            entry->version.ms) == FLEET_MEMBER);
+}
+
+bool agent_is_member(const struct agent *agent, const struct id *node)
+{
+    struct node_content content;
+
+    return !fleet_doubts(agent->settings.fleet, node) ||
+           (agent_find_node(agent, node, &content) && is_member(agent, node, &content));
+}
+
+void agent_part_with(struct agent *agent, const struct id *node, const struct moment *at,
+                     struct effects *effects)
+{
+    char text[ID_TEXT_SIZE];
+
+    if (agent_is_member(agent, node))
+        return;
+    if (id_equal(node, &agent->node)) {
+        agent_log(
+            effects, LOG_ERROR,
+            "an operator took back that this node belongs to its fleet: nobody links with it");
+        return;
+    }
+    if (agent_drop_record(agent, node, RECORD_NODE, at, effects))
+        agent_log(effects, LOG_WARNING, "%s is no member any more: %s",
+                  id_text(ID_NODE, node, text), fleet_verdict_text(FLEET_TAKEN_BACK));
+    agent_forget_expired(agent);
+    if (gossip_is_linked(agent->gossip, node))
+        agent_hang_up(node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
+}
+
+void agent_heed_withdrawal(struct agent *agent, const struct withdrawn *withdrawn,
+                           const struct moment *at, struct effects *effects)
+{
+    if (withdrawn->until_ms == 0)
+        return;
+    fleet_take_back(agent->settings.fleet, withdrawn, at->wall_ms);
+    agent_part_with(agent, &withdrawn->subject, at, effects);
 }
 
 bool agent_find_contact(void *context, const struct id *node, struct gossip_contact *contact)
@@ -165,14 +203,6 @@ static void tell_changed(const struct gossip_output *output, struct effects *eff
               gossip_state_name(output->state));
 }
 
-static void hang_up(const struct gossip_output *output, struct effects *effects)
-{
-    struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
-
-    effect->hang_up.node = output->node;
-    effect->hang_up.reason = output->reason;
-}
-
 static void send_probe(const struct agent *agent, const struct gossip_output *output,
                        enum frame_kind kind, struct effects *effects)
 {
@@ -209,7 +239,7 @@ static void heed(struct agent *agent, const struct gossip_output *output, const 
                    frame_pack_accusation(output->chain, output->wire, arena), effects);
         break;
     case GOSSIP_HANG_UP:
-        hang_up(output, effects);
+        agent_hang_up(&output->node, output->reason, effects);
         break;
     case GOSSIP_ACCUSE:
         accuse(agent, &output->node, false, at, effects);

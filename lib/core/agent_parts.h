@@ -257,6 +257,8 @@ void agent_spread_news(struct agent *agent, const struct moment *at, struct effe
 /* ---- agent_repair.c ---- */
 void agent_make_sets(struct agent *agent);
 void agent_free_sets(struct agent *agent);
+bool agent_drop_record(struct agent *agent, const struct id *owner, enum record_kind kind, const struct moment *at,
+                       struct effects *effects); /* with an empty key */
 void agent_note_stamp(struct agent *agent, uint32_t kind, struct version version,
                       const struct hash *hash, bool is_held);
 uint64_t agent_set_sum(const struct agent *agent, enum record_set set); /* for probes; equal sets, equal sums */
@@ -272,6 +274,7 @@ uint64_t agent_repair_wake_at_ms(const struct agent *agent);
 /* ---- agent_links.c ---- */
 void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_link_down(struct agent *agent, const struct event *event, struct effects *effects);
+void agent_hang_up(const struct id *node, const char *reason, struct effects *effects);
 void agent_dial(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);
@@ -413,6 +416,13 @@ uint64_t agent_lobsters_wake_at_ms(const struct agent *agent, const struct momen
 bool agent_find_node(const struct agent *agent, const struct id *node,
                      struct node_content *content);
 bool agent_find_contact(void *agent, const struct id *node, struct gossip_contact *contact);
+/* Of the fleet, as far as somebody's word was taken back. */
+bool agent_is_member(const struct agent *agent, const struct id *node);
+/* Who is no member any more is let go of. */
+void agent_part_with(struct agent *agent, const struct id *node, const struct moment *at,
+                     struct effects *effects);
+void agent_heed_withdrawal(struct agent *agent, const struct withdrawn *withdrawn,
+                           const struct moment *at, struct effects *effects);
 void agent_take_probe(struct agent *agent, const struct event *event);
 void agent_take_accusation(struct agent *agent, const struct event *event,
                            struct effects *effects);
@@ -569,7 +579,6 @@ void agent_heed_revocations(struct agent *agent, const struct moment *at, struct
 /* "WHO is revoked: the reason", in `arena`; NULL: it is not. */
 const char *agent_revoked_text(const struct agent *agent, const char *who, const struct id *id,
                                struct arena *arena);
-void agent_hang_up_revoked(const struct id *node, struct effects *effects);
 bool agent_is_revoked(const struct agent *agent, const struct id *identity);
 
 /* ---- agent_pecks.c ---- */

@@ -90,12 +90,8 @@ static void begin_links_anew(struct agent *agent, struct effects *effects)
     struct id linked[ACTIVE_LINKS_MAX];
     size_t count = gossip_linked(agent->gossip, linked, ACTIVE_LINKS_MAX);
 
-    for (size_t i = 0; i < count; i++) {
-        struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
-
-        effect->hang_up.node = linked[i];
-        effect->hang_up.reason = "this node was restored, and hears now";
-    }
+    for (size_t i = 0; i < count; i++)
+        agent_hang_up(&linked[i], "this node was restored, and hears now", effects);
 }
 
 /* A session that ended well: all that the other one holds of this set is here. When links came up nobody knew

@@ -323,14 +323,6 @@ static void end_all(struct agent *agent, struct ends *ends, const struct moment 
     memory_give_back(ends->names);
 }
 
-void agent_hang_up_revoked(const struct id *node, struct effects *effects)
-{
-    struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
-
-    effect->hang_up.node = *node;
-    effect->hang_up.reason = "it is revoked";
-}
-
 void agent_heed_revocation(struct agent *agent, const struct id *revoked, const struct moment *at,
                            struct effects *effects)
 {
@@ -341,7 +333,7 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
     if (agent_hosted(agent, revoked))
         agent_forget_wanted(agent, agent_hosted(agent, revoked));
     if (gossip_is_linked(agent->gossip, revoked))
-        agent_hang_up_revoked(revoked, effects);
+        agent_hang_up(revoked, "it is revoked", effects);
 }
 
 void agent_heed_contradiction(struct agent *agent, const struct id *contradicted,

@@ -414,13 +414,7 @@ bool agent_still_says(const struct agent *agent, const struct id *signer, enum i
            id_equal(&node, link);
 }
 
-static void hang_up(const struct id *node, struct effects *effects)
-{
-    struct effect *effect = effects_add(effects, EFFECT_HANG_UP);
-
-    effect->hang_up.node = *node;
-    effect->hang_up.reason = "its key was rotated";
-}
+static const char key_is_old[] = "its key was rotated";
 
 /* Of a link that was introduced under a shorter chain nobody knows whether the owner is there, or who
  * took its key. The owner dials, or is dialled, at once. */
@@ -433,7 +427,7 @@ void agent_end_outgrown(struct agent *agent, const struct id *node, struct bytes
     if (!under || count <= under->certificates)
         return;
     under->certificates = count; /* hung up once */
-    hang_up(node, effects);
+    agent_hang_up(node, key_is_old, effects);
 }
 
 bool agent_note_link(struct agent *agent, const struct event *event, size_t certificates,
@@ -443,7 +437,7 @@ bool agent_note_link(struct agent *agent, const struct event *event, size_t cert
 
     if (event->link.is_outgrown) {
         agent_tell_outgrown(agent, &event->node, effects);
-        hang_up(&event->node, effects);
+        agent_hang_up(&event->node, key_is_old, effects);
         return false;
     }
     agent_forget_link(agent, &event->node);

@@ -545,6 +545,28 @@ size_t directory_void(struct directory *directory, const struct id *owner, uint6
     return count;
 }
 
+static void end_entry(struct directory *directory, uint32_t number, uint64_t wall_ms,
+                      struct directory_drop *dropped)
+{
+    const struct directory_entry *entry = holdings_at(directory->held, number);
+
+    *dropped = drop_of(entry);
+    leave_mark(directory, entry, wall_ms, dropped);
+    holdings_remove(directory->held, number);
+    let_go(directory, entry);
+}
+
+bool directory_drop(struct directory *directory, const struct id *owner, uint32_t kind,
+                    uint64_t wall_ms, struct directory_drop *dropped)
+{
+    uint32_t number = find(directory, owner, kind, bytes_of(NULL, 0));
+
+    if (number == HOLDINGS_NONE)
+        return false;
+    end_entry(directory, number, wall_ms, dropped);
+    return true;
+}
+
 size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct directory_drop *drops,
                         size_t max)
 {
@@ -552,15 +574,8 @@ size_t directory_expire(struct directory *directory, uint64_t wall_ms, struct di
 
     marks_expire(directory->marks, wall_ms);
     while (count < max && directory_next_expiry_ms(directory) <= wall_ms &&
-           holdings_count(directory->held) > 0) {
-        uint32_t number = holdings_soonest(directory->held);
-        const struct directory_entry *entry = holdings_at(directory->held, number);
-
-        drops[count] = drop_of(entry);
-        leave_mark(directory, entry, wall_ms, &drops[count++]);
-        holdings_remove(directory->held, number);
-        let_go(directory, entry);
-    }
+           holdings_count(directory->held) > 0)
+        end_entry(directory, holdings_soonest(directory->held), wall_ms, &drops[count++]);
     return count;
 }
 

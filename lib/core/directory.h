@@ -88,6 +88,10 @@ void directory_restore_proof(struct directory *directory, const struct directory
 size_t directory_void(struct directory *directory, const struct id *owner, uint64_t before_ms,
                       struct directory_drop drops[RECORDS_PER_OWNER_MAX]);
 
+/* Lets go of one record of the owner, with an empty key, as if it had ended. False: none is held. */
+bool directory_drop(struct directory *directory, const struct id *owner, uint32_t kind, uint64_t wall_ms,
+                    struct directory_drop *dropped);
+
 /* The entry of (owner, kind) with an empty key, or NULL. Borrowed until the next change. */
 const struct directory_entry *directory_find(const struct directory *directory,
                                              const struct id *owner, uint32_t kind);

@@ -18,6 +18,7 @@
 #include "receipt.h"
 #include "record.h"
 #include "tray.h"
+#include "withdrawal.h"
 
 enum event_kind {
     /* What the store held, once, before EVENT_START. */
@@ -268,12 +269,6 @@ struct kept_trust {
 };
 
 /* One verified record with what is needed to store and relay it. */
-/* What a record takes back of an operator's vouchers, verified; see withdrawal.h. */
-struct withdrawn {
-    struct id operator_id, subject; /* zero: nothing */
-    uint64_t until_ms;              /* those issued then or before */
-};
-
 struct offered_record {
     struct record record;
     struct bytes wire, chain;

@@ -17,6 +17,9 @@ const char *fleet_verdict_text(enum fleet_verdict verdict)
         return "the voucher is for another node, or another network";
     case FLEET_OVER:
         return "the voucher for the node has ended, ends before its record, or has not begun";
+    case FLEET_TAKEN_BACK:
+        return "the operator took the voucher for the node back, or so many that none of its "
+               "counts";
     }
     return "";
 }
@@ -40,6 +43,10 @@ static enum fleet_verdict judge(const struct fleet *fleet, const struct record *
     if (voucher->issued_ms > wall_ms + CLOCK_SKEW_MAX_MS || voucher->not_after_ms <= wall_ms ||
         voucher->not_after_ms < record->not_after_ms)
         return FLEET_OVER;
+    if (fleet->withdrawals &&
+        voucher->issued_ms <= withdrawals_until_ms(fleet->withdrawals, &voucher->operator_id,
+                                                   &voucher->subject, wall_ms))
+        return FLEET_TAKEN_BACK;
     return FLEET_MEMBER;
 }
 
@@ -59,4 +66,15 @@ enum fleet_verdict fleet_judge(const struct fleet *fleet, const struct record *r
         verdict = judge(fleet, record, &voucher, wall_ms);
     arena_free(&arena);
     return verdict;
+}
+
+void fleet_take_back(const struct fleet *fleet, const struct withdrawn *withdrawn, uint64_t wall_ms)
+{
+    if (fleet && fleet->withdrawals && has_operator(fleet, &withdrawn->operator_id))
+        withdrawals_add(fleet->withdrawals, withdrawn, wall_ms);
+}
+
+bool fleet_doubts(const struct fleet *fleet, const struct id *node)
+{
+    return fleet && fleet->withdrawals && withdrawals_name(fleet->withdrawals, node);
 }

@@ -270,15 +270,16 @@ uint32_t gossip_add(struct gossip *gossip, const struct id *node, bool before_st
 
 static void learn_again(struct gossip *gossip, struct peer *peer, struct version version)
 {
+    uint64_t soonest_ms = peer->dialled_ms ? peer->dialled_ms + GOSSIP_REDIAL_MS : 0;
+
     gossip_set_recorded(gossip, peer, true);
     if (peer->state == GOSSIP_LEFT)
         gossip_set_state(gossip, peer, GOSSIP_ALIVE);
     gossip_suspicion_learn(gossip, peer, version);
     gossip_void_probe(gossip, gossip_id(gossip, peer));
     /* It may be reached where it was not; but no record makes us dial oftener than this. */
-    if (!peer->linked && !peer->dialling && peer->attempts > 0 &&
-        peer->due_ms > peer->dialled_ms + GOSSIP_REDIAL_MS)
-        gossip_plan_dial(gossip, peer, peer->dialled_ms + GOSSIP_REDIAL_MS);
+    if (!peer->linked && !peer->dialling && peer->attempts > 0 && peer->due_ms > soonest_ms)
+        gossip_plan_dial(gossip, peer, soonest_ms);
     gossip_settle_peer(gossip, peer);
 }
 

@@ -512,13 +512,13 @@ static bool dial_peer(struct gossip *gossip, struct peer *peer, enum wish wish, 
 
     *dial = (struct gossip_dial){.node = *node};
     dial->session_key_known = find_contact(gossip, node, &contact);
-    peer->dialled_ms = now_ms;
-    if (contact.address_count == 0) {
+    if (contact.address_count == 0) { /* a record that names one is heeded at once */
         peer->attempts += peer->attempts < UINT32_MAX;
         gossip_plan_dial(gossip, peer, now_ms + DIAL_MAX_MS);
         gossip_probe_unreached(gossip, peer, now_ms);
         return false;
     }
+    peer->dialled_ms = now_ms;
     address = contact.addresses[peer->attempts % contact.address_count];
     assert(is_address(address)); /* find_contact takes no others */
     memcpy(dial->address, address.data, address.size);

@@ -59,7 +59,7 @@ struct peer {
     bool probed;           /* in this round */
     bool passing;          /* a link that was dialled to probe it for another */
     uint64_t due_ms;       /* not dialled before; MOMENT_NEVER: not for its own sake */
-    uint64_t dialled_ms;   /* the last try */
+    uint64_t dialled_ms;   /* the last try; 0: there was none, or it had no address yet */
     uint64_t lost_ms;      /* when its link broke, and none came since; 0: none did */
     uint64_t up_ms;        /* of the link */
     uint64_t used_ms;      /* when a link was of use last; while hanging: since when */

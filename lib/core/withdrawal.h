@@ -1,6 +1,6 @@
 /* withdrawal: an operator takes back what it said of one duckling: every voucher of its for the duckling
  * that was issued up to a date is void, whoever still carries it. A newer voucher counts again.
- * The wire: proto/voucher.proto, proto/record.proto.
+ * One of a node of a closed fleet the same way (fleet.h). The wire: proto/voucher.proto, proto/record.proto.
  *
  * It travels as the revocation of an identity that was made for it alone, and whose key nobody has
  * afterwards: so it lives as long as the longest voucher, outranks, is told first, cannot be replaced
@@ -15,9 +15,15 @@
 struct withdrawal {
     struct bytes network;
     struct id operator_id;
-    struct id subject;      /* the duckling */
+    struct id subject;      /* the duckling, or the node */
     struct id carrier;      /* owner of the record that says it: nobody else can repeat it */
     uint64_t until_ms;      /* Unix time: vouchers issued then or before are void */
+};
+
+/* What is left of one that was verified. */
+struct withdrawn {
+    struct id operator_id, subject; /* zero: nothing */
+    uint64_t until_ms;              /* those issued then or before */
 };
 
 enum withdrawal_verdict {

@@ -83,5 +83,41 @@ def who_is_no_member_of_its_own_fleet_does_not_start():
         alice.says("have an operator sign anew")
 
 
+def whose_voucher_is_taken_back_is_let_go_of():
+    with Pond("alice", "bob", "carol") as pond:
+        alice, bob, carol = pond.nodes
+        folder, ours = operator(pond, "ours")
+        for node in pond.nodes:
+            belong(node, ours, sign(pond, folder, node))
+        for node in pond.nodes:
+            node.start()
+        until("all to be linked", lambda: all(node.json("status")["links"] == 2 for node in pond.nodes))
+
+        # By a file, as whose keys are elsewhere does it.
+        path = os.path.join(pond.folder, "taken-back.json")
+        alice.command("operator", "revoke", carol.id, "--dir", folder, "--out", path)
+        assert json.load(open(path))["node"] == carol.id
+        alice.command("operator", "publish", path)
+        until("the others to hang up", lambda: [node.json("status")["links"] for node in pond.nodes] == [1, 1, 0])
+        for node in (alice, bob):
+            node.says("is no member any more")
+            assert not [peer for peer in node.json("peers")["peers"] if peer["node_id"] == carol.id and peer["link"] != "none"]
+
+        # Nor after a restart, of whoever heard of it or of itself.
+        for node in (alice, carol):
+            node.stop()
+            node.start()
+        until("the members to be linked", lambda: alice.json("status")["links"] == 1)
+        for node in (alice, bob):  # it dials both, in vain
+            carol.says(f"{node.id}: closed by the other end")
+        assert [node.json("status")["links"] for node in (alice, bob)] == [1, 1]
+
+        # A newer word counts again.
+        belong(carol, ours, sign(pond, folder, carol))
+        carol.start()
+        until("all to be linked again", lambda: all(node.json("status")["links"] == 2 for node in pond.nodes))
+
+
 run(who_is_vouched_for_is_linked_and_nobody_else,
+    whose_voucher_is_taken_back_is_let_go_of,
     who_is_no_member_of_its_own_fleet_does_not_start)

@@ -26,11 +26,14 @@ static void set_up(void)
     operator_chains[0] = birth_chain(IDENTITY_OPERATOR, OPERATOR, 1, &arena, &operators[0]);
     operator_chains[1] = birth_chain(IDENTITY_OPERATOR, OTHER, 1, &arena, &operators[1]);
     node_chain = birth_chain(IDENTITY_NODE, NODE, 1, &arena, &node);
-    fleet = (struct fleet){.operators = {operators[0]}, .count = 1};
+    fleet = (struct fleet){.operators = {operators[0]},
+                           .count = 1,
+                           .withdrawals = withdrawals_new(&(struct withdrawals_settings){0})};
 }
 
 static void tear_down(void)
 {
+    withdrawals_free(fleet.withdrawals);
     arena_free(&arena);
 }
 
@@ -140,6 +143,98 @@ START_TEST(a_turned_bit_is_refused)
 }
 END_TEST
 
+/* ---- what was taken back ---- */
+
+static void take_back(size_t by, const struct id *subject, uint64_t until_ms)
+{
+    struct withdrawn withdrawn = {operators[by], *subject, until_ms};
+
+    fleet_take_back(&fleet, &withdrawn, NOW_MS);
+}
+
+static struct id somebody(uint32_t number)
+{
+    struct id id = {{0}};
+
+    memcpy(id.bytes, &number, sizeof number);
+    id.bytes[19] = 1;
+    return id;
+}
+
+START_TEST(a_voucher_that_was_taken_back_makes_no_member_and_a_newer_one_does)
+{
+    struct voucher newer = usual();
+
+    take_back(0, &node, usual().issued_ms - 1);
+    ck_assert(fleet_doubts(&fleet, &node));
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_MEMBER);
+    take_back(0, &node, usual().issued_ms);
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_TAKEN_BACK);
+    newer.issued_ms++;
+    ck_assert_int_eq(judge_voucher(newer), FLEET_MEMBER);
+    take_back(0, &node, usual().issued_ms - 1); /* an older one comes late */
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_TAKEN_BACK);
+}
+END_TEST
+
+START_TEST(an_operator_takes_back_its_own_word_about_that_node_and_nothing_else)
+{
+    struct id another = somebody(1);
+
+    take_back(1, &node, NOW_MS); /* no operator of the fleet */
+    take_back(0, &another, NOW_MS);
+    ck_assert(!fleet_doubts(&fleet, &node));
+    ck_assert(fleet_doubts(&fleet, &another));
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_MEMBER);
+    fleet.operators[fleet.count++] = operators[1];
+    take_back(1, &node, NOW_MS);
+    ck_assert(fleet_doubts(&fleet, &node));
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_MEMBER); /* the first one's word stands */
+    ck_assert(!fleet_doubts(NULL, &node));
+}
+END_TEST
+
+START_TEST(of_an_operator_that_took_back_too_much_nothing_counts)
+{
+    struct id last = somebody(WITHDRAWALS_PER_OPERATOR_MAX);
+    struct node_content content = shown(usual(), 0);
+
+    for (uint32_t i = 0; i < WITHDRAWALS_PER_OPERATOR_MAX; i++) {
+        struct id subject = somebody(i);
+
+        take_back(0, &subject, NOW_MS - DAY_MS);
+    }
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_MEMBER);
+    take_back(0, &last, NOW_MS - HOUR_MS);
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_TAKEN_BACK);
+    ck_assert(fleet_doubts(&fleet, &node));
+    /* When the last one has ended there is none that is not known. */
+    ck_assert_uint_eq(withdrawals_until_ms(fleet.withdrawals, &operators[0], &node,
+                                           NOW_MS - HOUR_MS + WITHDRAWAL_LIFE_MS - 1),
+                      MOMENT_NEVER);
+    ck_assert_uint_eq(withdrawals_until_ms(fleet.withdrawals, &operators[0], &node,
+                                           NOW_MS - HOUR_MS + WITHDRAWAL_LIFE_MS),
+                      0);
+    ck_assert_int_eq(judged(&content, NOW_MS + DAY_MS, NOW_MS), FLEET_TAKEN_BACK);
+}
+END_TEST
+
+START_TEST(what_has_ended_leaves_room_for_what_is_new)
+{
+    struct id last = somebody(WITHDRAWALS_PER_OPERATOR_MAX);
+
+    for (uint32_t i = 0; i < WITHDRAWALS_PER_OPERATOR_MAX; i++) {
+        struct id subject = somebody(i);
+
+        take_back(0, &subject, NOW_MS - WITHDRAWAL_LIFE_MS);
+    }
+    take_back(0, &last, NOW_MS);
+    ck_assert_int_eq(judge_voucher(usual()), FLEET_MEMBER);
+    ck_assert_uint_eq(withdrawals_until_ms(fleet.withdrawals, &operators[0], &last, NOW_MS),
+                      NOW_MS);
+}
+END_TEST
+
 /* ---- what the intake makes of node records ---- */
 
 static enum intake_verdict received(const struct node_content *content, bool deleted,
@@ -184,6 +279,9 @@ START_TEST(the_node_record_of_no_member_is_refused_which_is_no_offence_of_who_re
     ck_assert_str_eq(reason, fleet_verdict_text(FLEET_NO_VOUCHER));
     ck_assert(!intake_verdict_offends(INTAKE_NO_MEMBER));
     ck_assert_int_eq(received(&none, true, reason), INTAKE_TAKEN); /* that it left */
+    take_back(0, &node, NOW_MS);
+    ck_assert_int_eq(received(&content, false, reason), INTAKE_NO_MEMBER);
+    ck_assert_str_eq(reason, fleet_verdict_text(FLEET_TAKEN_BACK));
     fleet.count = 0;
     ck_assert_int_eq(received(&none, false, reason), INTAKE_TAKEN);
 }
@@ -191,7 +289,7 @@ END_TEST
 
 START_TEST(every_verdict_has_its_words)
 {
-    for (int verdict = FLEET_MEMBER; verdict <= FLEET_OVER; verdict++)
+    for (int verdict = FLEET_MEMBER; verdict <= FLEET_TAKEN_BACK; verdict++)
         for (int other = FLEET_MEMBER; other < verdict; other++)
             ck_assert_str_ne(fleet_verdict_text((enum fleet_verdict)verdict),
                              fleet_verdict_text((enum fleet_verdict)other));
@@ -211,6 +309,10 @@ int main(void)
     tcase_add_test(tests, a_voucher_is_for_one_node_of_one_network);
     tcase_add_test(tests, it_counts_from_its_issue_to_its_end_and_no_record_outlives_it);
     tcase_add_test(tests, a_turned_bit_is_refused);
+    tcase_add_test(tests, a_voucher_that_was_taken_back_makes_no_member_and_a_newer_one_does);
+    tcase_add_test(tests, an_operator_takes_back_its_own_word_about_that_node_and_nothing_else);
+    tcase_add_test(tests, of_an_operator_that_took_back_too_much_nothing_counts);
+    tcase_add_test(tests, what_has_ended_leaves_room_for_what_is_new);
     tcase_add_test(tests,
                    the_node_record_of_no_member_is_refused_which_is_no_offence_of_who_relays_it);
     tcase_add_test(tests, every_verdict_has_its_words);

@@ -48,7 +48,6 @@ START_TEST(a_node_without_addresses_is_known_and_not_dialled_until_it_has_one)
     expect_nobody();
     ck_assert(learn(1)); /* it has one now */
     ck_assert_uint_eq(gossip_count(bed.gossip), 1);
-    pass(GOSSIP_REDIAL_MS);
     expect_dial(1, &dialled);
 }
 END_TEST
