@@ -33,6 +33,7 @@ void transport_limits_default(struct transport_limits *limits)
         .dial_ms = 5000,
         .sweep_ms = 200,
         .bad_frames_max = 3,
+        .drain_ms = 10000,
         .session_ms = SESSION_LIFE_MS,
     };
 }
@@ -446,12 +447,13 @@ void transport_flush(struct transport *transport)
 
 void transport_hang_up(struct transport *transport, const struct id *node, const char *reason)
 {
-    struct link *link = peers_hold_current(transport, node);
+    struct link *links[2];
+    size_t count = peers_part_with(transport, node, reason, links);
 
-    if (!link)
-        return;
-    link_hang_up(link, reason);
-    link_drop(link);
+    for (size_t i = 0; i < count; i++) {
+        link_hang_up(links[i], reason);
+        link_drop(links[i]);
+    }
 }
 
 bool transport_has_link(struct transport *transport, const struct id *node)

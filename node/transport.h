@@ -33,6 +33,7 @@ struct transport_limits { /* transport_limits_default() fills it in */
     uint32_t dial_ms;                /* 5000 */
     uint32_t sweep_ms;               /* 200 */
     uint32_t bad_frames_max;         /* 3 refused signatures: the link is closed */
+    uint32_t drain_ms;               /* 10000: so long a link is read on that was hung up on, or is replaced and says nothing */
     uint32_t session_ms;             /* SESSION_LIFE_MS: then a fresh handshake replaces the link, make before break */
 };
 void transport_limits_default(struct transport_limits *limits);
@@ -101,8 +102,9 @@ int transport_dial(struct transport *transport, struct bytes address, const stru
 int transport_send(struct transport *transport, const struct id *node, uint8_t kind, struct bytes body);
 void transport_flush(struct transport *transport);
 
-/* Ends the link on purpose: says goodbye, lets what was sent arrive, and closes; `down` follows. `reason` is
- * a constant. Nothing more can be sent meanwhile. No link: nothing is done. */
+/* Ends all links with the node on purpose: says goodbye, lets what was sent arrive, and closes, for drain_ms at most
+ * whatever the other end does; `down` follows, and no other link is taken before. `reason` is a constant. Nothing more
+ * can be sent meanwhile. No link: nothing is done. */
 void transport_hang_up(struct transport *transport, const struct id *node, const char *reason);
 
 bool transport_has_link(struct transport *transport, const struct id *node);

@@ -89,6 +89,7 @@ static void come_up(struct link *link)
 {
     const struct introduction *peer = session_peer(link->session);
     struct dial *dial = link->dial;
+    const char *hung_up;
     bool told;
 
     if (peer && link->dialled_here) {
@@ -109,7 +110,7 @@ static void come_up(struct link *link)
     link->info.skew_ms = session_peer_skew_ms(link->session);
     pthread_mutex_unlock(&link->lock);
 
-    told = peers_register(link, peer ? peer->wire : bytes_of(NULL, 0));
+    told = peers_register(link, peer ? peer->wire : bytes_of(NULL, 0), &hung_up);
     credentials_drop(link->credentials);
     link->credentials = NULL;
     link->dial = NULL;
@@ -117,7 +118,10 @@ static void come_up(struct link *link)
         tell_answered(link, dial);
     if (dial)
         dial_end(dial, told || dial->is_renewal ? NULL : "the node is linked already");
-    link_send_ping(link, false);
+    if (hung_up)
+        link_close(link, hung_up);
+    else
+        link_send_ping(link, false);
 }
 
 /* False: the link is being closed. */

@@ -40,7 +40,6 @@
 #define BLOCKS_PER_WRITE 8u           /* nng takes so many slices at once */
 #define PINGS_MISSED_MAX 3u
 #define SIMULTANEOUS_MS (10 * SECOND_MS) /* two links that came up so close were dialled at once */
-#define DRAIN_MS (10 * SECOND_MS)     /* a replaced link on which nothing comes is closed after that */
 #define RENEW_AGAIN_MS (30 * SECOND_MS) /* after a renewal that failed */
 #define ACCEPT_PAUSE_MS 100ull        /* out of descriptors or memory: else the accept spins */
 #define DESCRIPTORS_RESERVED 64u
@@ -132,6 +131,7 @@ struct peer {
     struct link *draining; /* replaced by current */
     size_t links;          /* registered and not yet dismissed */
     bool told_up, telling;
+    const char *hung_up;   /* why, until its last link has ended: no other one is taken meanwhile */
     bool renewing;
     uint64_t renew_at_ms;
 };
@@ -288,10 +288,14 @@ void round_free(struct round *round);
 /* ---- transport_peers.c ---- */
 
 /* The session of `link` is up with link->node. Reports it unless another link did before; which of
- * several is used is settled here. False: nobody was told, as the node was up already. */
-bool peers_register(struct link *link, struct bytes introduction);
+ * several is used is settled here. False: nobody was told, as the node was up already. `*hung_up`, if not NULL: why
+ * the link is to be closed at once. */
+bool peers_register(struct link *link, struct bytes introduction, const char **hung_up);
 void peers_dismiss(struct link *link); /* its last frame was handled */
 void peers_confirm(struct link *link); /* the first pong: the other end uses it as well */
+/* Takes no more links with the node until those that it has are down; gives them back, held. */
+size_t peers_part_with(struct transport *transport, const struct id *node, const char *reason,
+                       struct link *links[2]);
 struct link *peers_hold_current(struct transport *transport, const struct id *node);
 void peers_renewal_ended(struct transport *transport, const struct id *node);
 /* True when the link is due to be replaced by a fresh one: then the caller dials. */

@@ -70,6 +70,27 @@ struct link *peers_hold_current(struct transport *transport, const struct id *no
     return link;
 }
 
+size_t peers_part_with(struct transport *transport, const struct id *node, const char *reason,
+                       struct link *links[2])
+{
+    struct peer *peer;
+    size_t count = 0;
+
+    pthread_mutex_lock(&transport->lock);
+    peer = *find(transport, node);
+    if (peer && peer->links > 0) {
+        peer->hung_up = reason;
+        if (peer->current)
+            links[count++] = peer->current;
+        if (peer->draining)
+            links[count++] = peer->draining;
+    }
+    for (size_t i = 0; i < count; i++)
+        link_hold(links[i]);
+    pthread_mutex_unlock(&transport->lock);
+    return count;
+}
+
 /* ---- which of two ---- */
 
 static void set_replaced(struct link *link, bool replaced)
@@ -174,7 +195,7 @@ static void wait_for_turn(struct transport *transport, const struct peer *peer)
         pthread_cond_wait(&transport->changed, &transport->lock);
 }
 
-bool peers_register(struct link *link, struct bytes introduction)
+bool peers_register(struct link *link, struct bytes introduction, const char **hung_up)
 {
     struct transport *transport = link->transport;
     const struct transport_handlers *handlers = &transport->handlers;
@@ -186,6 +207,7 @@ bool peers_register(struct link *link, struct bytes introduction)
     peer = find_or_make(transport, &link->node);
     peer->links++;
     link->is_registered = true;
+    *hung_up = peer->hung_up;
     surplus = settle(peer, link);
     draining = hold_drainable(peer);
     peer->renewing = false;
@@ -226,6 +248,8 @@ void peers_dismiss(struct link *link)
     }
     wait_for_turn(transport, peer);
     peer->links--;
+    if (peer->links == 0)
+        peer->hung_up = NULL;
     if (peer->links == 0 && peer->told_up) {
         begin_to_tell(transport, peer);
         handlers->down(handlers->context, &link->node, link->reason,

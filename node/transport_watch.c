@@ -64,11 +64,12 @@ void link_hang_up(struct link *link, const char *reason)
     bool first;
 
     pthread_mutex_lock(&link->lock);
-    first = !link->replaced && link->state == LINK_UP;
+    first = !link->hung_up && link->state == LINK_UP;
     if (first) {
+        if (!link->replaced)
+            link->last_ping_sent = link->drained = false;
         link->replaced = true;
         link->replaced_ms = clock_now_ms();
-        link->last_ping_sent = link->drained = false;
         link->hung_up = reason;
     }
     pthread_mutex_unlock(&link->lock);
@@ -99,8 +100,10 @@ static const char *what_is_late(const struct link *link, uint64_t now_ms)
         return "a frame that had begun did not come to its end";
     if (link->writing && now_ms > link->wrote_ms + limits->write_stall_ms)
         return "the other end does not read";
-    if (link->replaced && now_ms > moved_ms + DRAIN_MS)
-        return link->hung_up ? link->hung_up : "replaced by another link";
+    if (link->hung_up && now_ms > link->replaced_ms + limits->drain_ms)
+        return link->hung_up; /* whatever still comes */
+    if (link->replaced && now_ms > moved_ms + limits->drain_ms)
+        return "replaced by another link";
     if (link->receiving && link->pings_missed > PINGS_MISSED_MAX)
         return "no answer to pings";
     return NULL;

@@ -366,7 +366,8 @@ static size_t receive_frame(struct peer *peer, enum session_frame *type, uint8_t
     return size;
 }
 
-static void peer_link(struct peer *peer, struct test_node *to)
+/* Another link of the same node, beside those that it has. */
+static void peer_link_again(struct peer *peer, struct test_node *to)
 {
     uint8_t ephemeral[64], body[SESSION_HANDSHAKE_MAX];
     struct session_settings settings;
@@ -374,7 +375,6 @@ static void peer_link(struct peer *peer, struct test_node *to)
     enum session_frame type;
     size_t size;
 
-    test_node_be_born(&peer->node);
     settings = (struct session_settings){.network = bytes_of_text(TEST_NETWORK),
                                          .self = peer->node.id,
                                          .static_pair = peer->node.pair,
@@ -388,6 +388,12 @@ static void peer_link(struct peer *peer, struct test_node *to)
         session_receive(peer->session, type, bytes_of(body, size), clock_wall_ms(), &output),
         SESSION_UP);
     send_frame(peer, output.type, output.body.data, output.body.size);
+}
+
+static void peer_link(struct peer *peer, struct test_node *to)
+{
+    test_node_be_born(&peer->node);
+    peer_link_again(peer, to);
     test_node_await(to, to->ups == 1);
 }
 
@@ -591,6 +597,92 @@ START_TEST(pongs_that_nobody_reads_are_bounded)
 }
 END_TEST
 
+/* ---- who is hung up on, and stays ---- */
+
+static struct transport_limits drains_in(uint32_t ms)
+{
+    struct transport_limits limits = limits_of_test();
+
+    limits.drain_ms = ms;
+    return limits;
+}
+
+START_TEST(who_is_hung_up_on_and_goes_on_talking_is_closed_in_time)
+{
+    struct transport_limits limits = drains_in(100);
+    uint8_t body[SESSION_SEALED_MAX];
+    struct peer peer;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    transport_hang_up(bob.transport, &peer.node.id, "it is revoked");
+    while (figures_of(&bob).links_up > 0) { /* and answers no ping */
+        uint8_t head[5] = {0, 0, 0, 0, SESSION_SEALED};
+        size_t size = seal(&peer, "dhello", 6, false, body);
+
+        head[3] = (uint8_t)(1 + size);
+        send(peer.stream, head, sizeof head, MSG_NOSIGNAL);
+        send(peer.stream, body, size, MSG_NOSIGNAL);
+    }
+    test_node_await(&bob, bob.downs == 1);
+    ck_assert_str_eq(bob.reason, "it is revoked");
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+END_TEST
+
+START_TEST(who_is_hung_up_on_is_taken_again_only_when_its_link_has_ended)
+{
+    struct transport_limits limits = drains_in(60000);
+    struct peer peer, again, later;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    again = later = peer;
+    transport_hang_up(bob.transport, &peer.node.id, "it is revoked");
+    peer_link_again(&again, &bob);
+    expect_closed(again.stream);
+    ck_assert_uint_eq(bob.ups, 1);
+    ck_assert_uint_eq(bob.downs, 0);
+    close(peer.stream);
+    test_node_await(&bob, bob.downs == 1);
+    peer_link_again(&later, &bob);
+    test_node_await(&bob, bob.ups == 2);
+    close(again.stream);
+    close(later.stream);
+    session_free(again.session);
+    session_free(later.session);
+    session_free(peer.session);
+    identity_key_free(peer.node.key);
+    arena_free(&peer.node.memory);
+    test_node_stop(&bob);
+}
+END_TEST
+
+/* One that was replaced, and that its other end does not close, would take the place of the one that is gone. */
+START_TEST(who_has_two_links_is_hung_up_on_both)
+{
+    struct transport_limits limits = drains_in(300);
+    uint8_t body[SESSION_SEALED_MAX];
+    enum session_frame type;
+    struct peer peer, again;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    again = peer;
+    peer_link_again(&again, &bob);
+    receive_frame(&again, &type, body, sizeof body); /* a ping: it is up */
+    transport_hang_up(bob.transport, &peer.node.id, "it is revoked");
+    close(again.stream);
+    expect_closed(peer.stream);
+    test_node_await(&bob, bob.downs == 1);
+    ck_assert_uint_eq(bob.ups, 1);
+    session_free(again.session);
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("transport_hostile");
@@ -614,6 +706,9 @@ int main(void)
     tcase_add_test(peers, a_sealed_frame_over_its_limit_ends_the_link);
     tcase_add_test(peers, an_inner_frame_without_an_end_ends_the_link);
     tcase_add_test(peers, malformed_frames_are_counted_against_the_link);
+    tcase_add_test(peers, who_is_hung_up_on_and_goes_on_talking_is_closed_in_time);
+    tcase_add_test(peers, who_is_hung_up_on_is_taken_again_only_when_its_link_has_ended);
+    tcase_add_test(peers, who_has_two_links_is_hung_up_on_both);
     tcase_add_test(peers, pongs_that_nobody_reads_are_bounded);
     tcase_set_timeout(strangers, 90);
     tcase_set_timeout(peers, 60);
