@@ -141,7 +141,8 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     performer_init(&loop->performer);
     loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
     loop->current = &loop->turns[0];
-    loop->syncer = syncer_new(settings->store, settings->inbox);
+    loop->syncer = syncer_new(store_sync, settings->store, settings->inbox);
+    loop->carrier = syncer_new(store_carry, settings->store, settings->inbox);
     loop->tiers = tiers_new(settings->store);
     loop->performer.store = settings->store;
     loop->performer.inbox = settings->inbox;
@@ -174,6 +175,7 @@ void loop_free(struct loop *loop)
     message_free(loop->start);
     agent_free(loop->agent);
     syncer_free(loop->syncer);
+    syncer_free(loop->carrier);
     tiers_free(loop->tiers);
     for (int i = 0; i < 2; i++) {
         free_messages(loop->turns[i].messages);
@@ -475,6 +477,8 @@ static int close_turn(struct loop *loop, struct turn *turn)
     turn->begun = false;
     if (turn->fault)
         return undo(loop, turn);
+    if (syncer_is_done(loop->carrier) && store_begin_carrying(loop->settings.store))
+        syncer_begin(loop->carrier);
     if (turn->open && loop->disk_full) {
         loop->disk_full = false;
         log_write(LOG_INFO, "store", "what comes is kept again");

@@ -45,7 +45,7 @@ struct loop {
     struct turn turns[2];  /* one is decided while the other waits for its sync */
     struct turn *current;  /* takes what comes */
     struct turn *syncing;  /* the other one, or NULL */
-    struct syncer *syncer;
+    struct syncer *syncer, *carrier;
     struct tiers *tiers;
     uint64_t follows_begun; /* that tiers know of */
     struct effects unheard; /* of restoring: nobody carries them out */

@@ -17,7 +17,9 @@
  *
  * A turn's transaction begins with the first thing that it keeps. Housekeeping (the checkpoint, the
  * filing) comes right before that, so that it never stands between a commit and the receipts that
- * wait for it. */
+ * wait for it. In a node most of a checkpoint is done by another thread (store_carry): with 1,024
+ * pecks under way or with large payloads some 15 to 25 % of all time was one node waiting for the
+ * other one's; what is left of it takes 1 to 4 ms. */
 #include "log.h"
 #include "node_1.sql.h"
 #include "node_10.sql.h"
@@ -240,6 +242,7 @@ void store_close(struct store *store)
     if (!store)
         return;
     store_roll_back(store);
+    store_disconnect(&store->beside);
     store_directory_close(store, !store->turn_fault);
     if (store->connection.database && !store->turn_fault && !store_is_io_broken(store) &&
         !store_execute(&store->connection, "UPDATE node SET closed = 1"))
@@ -276,8 +279,55 @@ static void checkpoint(struct store *store)
                                            SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
     store->log_pages = 0;
+    store->carried_pages = 0;
     if (result != SQLITE_OK && result != SQLITE_BUSY)
         store_note_fault(&store->connection, result, "checkpoint");
+}
+
+static bool is_little_left(const struct store *store)
+{
+    return store->log_pages - store->carried_pages <= STORE_REST_PAGES ||
+           store->log_pages >= STORE_LOG_PAGES_MAX;
+}
+
+bool store_begin_carrying(struct store *store)
+{
+    struct store_connection *beside = &store->beside;
+
+    if (store->log_pages < STORE_CHECKPOINT_PAGES || store->is_carrying || is_little_left(store))
+        return false;
+    if (!beside->database &&
+        store_connect(beside, sqlite3_db_filename(store->connection.database, NULL), true)) {
+        store_disconnect(beside);
+        return false; /* the next turn does it all */
+    }
+    store->is_carrying = true;
+    return true;
+}
+
+/* Passive, so it is in no turn's way; what turns add meanwhile is left. The log begins anew only when a turn begins and
+ * nothing is left in it. */
+int store_carry(struct store *store)
+{
+    struct store_connection *beside = &store->beside;
+    int carried = 0, fault = 0;
+    int result = sqlite3_wal_checkpoint_v2(beside->database, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                           &carried);
+
+    if (result == SQLITE_OK)
+        store->carried_pages = carried;
+    else if (result != SQLITE_BUSY)
+        fault = store_note_fault(beside, result, "checkpoint");
+    store->carrying_failed = beside->is_io_broken;
+    store->is_carrying = false;
+    return fault;
+}
+
+/* Nobody carries it over beside the turns, or there it was done as far as it can be. */
+static bool must_checkpoint(const struct store *store)
+{
+    return store->log_pages >= STORE_CHECKPOINT_PAGES && !store->is_carrying &&
+           (store->carried_pages == 0 || is_little_left(store));
 }
 
 /* After a fault SQLite may have rolled back on its own; then there is nothing left to undo. */
@@ -301,7 +351,7 @@ static int begin_transaction(struct store *store)
     struct store_connection *connection = &store->connection;
     int fault;
 
-    if (store->log_pages >= STORE_CHECKPOINT_PAGES)
+    if (must_checkpoint(store))
         checkpoint(store);
     if (store_is_io_broken(store))
         return FAULT_STORE;
@@ -454,7 +504,8 @@ void store_roll_back(struct store *store)
 
 bool store_is_io_broken(const struct store *store)
 {
-    return store->connection.is_io_broken || store->sync_failed || store->directory_lost;
+    return store->connection.is_io_broken || store->sync_failed || store->carrying_failed ||
+           store->directory_lost;
 }
 
 /* ---- restoring ---- */

@@ -70,6 +70,12 @@ int store_keep(struct store *store, const struct effect *effect);
 int store_commit(struct store *store); /* FAULT_DISK_FULL: rolled back, go on; else: see above */
 void store_roll_back(struct store *store);
 
+/* Every few MiB what the log holds is carried over into the database, some 10 ms, at the beginning of a turn. Who has
+ * another thread for it asks after each commit: true: store_carry is to be called there, and turns go on meanwhile. One
+ * of those that follow has little left to do. */
+bool store_begin_carrying(struct store *store);
+int store_carry(struct store *store);
+
 /* The audit log: what is kept of pecks and bonds is noted in the same transaction. Checkpoints come
  * with the turns; when no turn comes, the loop makes one at this date (wall; MOMENT_NEVER: nothing
  * waits to be signed) with store_keep_checkpoint, in a turn. */

@@ -14,7 +14,9 @@
 #define STORE_BUSY_MS 5000              /* for the one lock that readers and writer share */
 #define STORE_WRITER_CACHE_KIB 2048
 #define STORE_READER_CACHE_KIB 512
-#define STORE_CHECKPOINT_PAGES 2048 /* 8 MiB of log, then it is carried over */
+#define STORE_CHECKPOINT_PAGES 2048 /* 8 MiB of log, then it is carried over… */
+#define STORE_REST_PAGES 128        /* …beside the turns, until so many are left, which one of them begins with… */
+#define STORE_LOG_PAGES_MAX 8192    /* …or with however many, when the log is as long as that */
 #define STORE_FILE_AT 4096          /* pecks that are not filed: then they are */
 #define STORE_IDENTITY_SLOTS 4096   /* identities whose number is remembered */
 #define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
@@ -328,6 +330,9 @@ struct store {
     int log_pages;                  /* of the write-ahead log, after the last commit */
     sqlite3_file *log;              /* the write-ahead log, as SQLite opened it */
     atomic_bool sync_failed;        /* on whichever thread */
+    struct store_connection beside; /* from the first store_begin_carrying on: belongs to who carries */
+    atomic_bool is_carrying, carrying_failed;
+    atomic_int carried_pages;       /* of the log, since it began anew */
 
     int64_t last_seq, last_seq_at_begin, filed_through, generation;
     struct recent recent;

@@ -3,13 +3,14 @@
 #include <pthread.h>
 
 struct syncer {
+    int (*work)(struct store *store);
     struct store *store;
     struct inbox *inbox;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t begun, done;
     bool is_busy, is_closing;
-    int fault; /* of the last sync */
+    int fault; /* of the last work */
 };
 
 static void *run(void *context)
@@ -25,7 +26,7 @@ static void *run(void *context)
         if (!syncer->is_busy)
             break;
         pthread_mutex_unlock(&syncer->lock);
-        fault = store_sync(syncer->store);
+        fault = syncer->work(syncer->store);
         pthread_mutex_lock(&syncer->lock);
         syncer->fault = fault;
         syncer->is_busy = false;
@@ -38,10 +39,12 @@ static void *run(void *context)
     return NULL;
 }
 
-struct syncer *syncer_new(struct store *store, struct inbox *inbox)
+struct syncer *syncer_new(int (*work)(struct store *store), struct store *store,
+                          struct inbox *inbox)
 {
     struct syncer *syncer = memory_take(sizeof *syncer);
 
+    syncer->work = work;
     syncer->store = store;
     syncer->inbox = inbox;
     pthread_mutex_init(&syncer->lock, NULL);

@@ -1,4 +1,4 @@
-/* syncer: puts committed turns on the disk while the loop is at the next one. */
+/* syncer: does what takes the disk long, of turns that are committed, while the loop is at the next one. */
 #ifndef DUCK_NODE_SYNCER_H
 #define DUCK_NODE_SYNCER_H
 
@@ -7,10 +7,11 @@
 
 struct syncer;
 
-struct syncer *syncer_new(struct store *store, struct inbox *inbox); /* both are borrowed */
-void syncer_free(struct syncer *syncer); /* NULL is fine; waits for a sync that is under way */
+/* `work` is store_sync or store_carry; store and inbox are borrowed. */
+struct syncer *syncer_new(int (*work)(struct store *store), struct store *store, struct inbox *inbox);
+void syncer_free(struct syncer *syncer); /* NULL is fine; waits for what is under way */
 
-/* Begins to sync what is committed; when done, the inbox is poked. One at a time. */
+/* Begins the work; when done, the inbox is poked. One at a time. */
 void syncer_begin(struct syncer *syncer);
 bool syncer_is_done(struct syncer *syncer); /* nothing is under way */
 int syncer_wait(struct syncer *syncer);     /* for what was begun: its fault */

@@ -380,6 +380,7 @@ static void write_turn(struct writer *writer, size_t number)
 
     turn->promises = true;
     turn->checkpoints = number > 1 && dice_below(&writer->dice, 6) == 0;
+    turn->carries = turn->checkpoints && number % 2 == 0;
     turn->restarts = number > 1 && dice_below(&writer->dice, 12) == 0;
     if (number == 1)
         add(turn, hatch, 0);
@@ -514,6 +515,8 @@ static int play_turn(struct play *play, const char *folder, size_t number)
         return fault;
     if (turn->checkpoints) /* as if so much had been kept since the last one */
         play->store->log_pages = play->store->directory_log_pages = STORE_CHECKPOINT_PAGES;
+    if (turn->carries && store_begin_carrying(play->store))
+        (void)store_carry(play->store); /* what went wrong, the next turn meets */
     store_audit_at(play->store, THINGS_WALL_MS + number * 400);
     fault = keep_turn(play, turn);
     if (!fault && turn->promises) {

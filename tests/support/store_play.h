@@ -28,6 +28,7 @@ struct played_turn {
     size_t count;
     bool promises;
     bool checkpoints; /* begins with one of each database that it keeps something in */
+    bool carries;     /* and most of the log is carried over beside it */
     bool restarts;    /* the store is closed and opened before it */
     size_t records;   /* of alice, with it */
 };

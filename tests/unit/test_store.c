@@ -549,6 +549,64 @@ START_TEST(the_log_is_carried_over_before_it_grows_large)
 }
 END_TEST
 
+/* Fills the log until it is to be carried over, and carries it. */
+static void carry_beside(void)
+{
+    while (bed.store->log_pages < STORE_CHECKPOINT_PAGES) {
+        ck_assert(!store_begin_carrying(bed.store));
+        bed_fill(&bed, 256);
+    }
+    ck_assert(store_begin_carrying(bed.store));
+    ck_assert(!store_begin_carrying(bed.store)); /* one at a time */
+    ck_assert_int_eq(store_carry(bed.store), 0);
+}
+
+START_TEST(a_log_that_was_carried_over_beside_the_turns_begins_anew)
+{
+    carry_beside();
+    ck_assert_int_eq(bed.store->carried_pages, bed.store->log_pages);
+    ck_assert(!store_begin_carrying(bed.store)); /* nothing is left */
+    bed_fill(&bed, 256);
+    ck_assert_int_lt(bed.store->log_pages, STORE_CHECKPOINT_PAGES);
+}
+END_TEST
+
+/* Who reads on keeps what was added since from being carried over. */
+START_TEST(what_is_left_of_a_log_is_carried_over_beside_the_turns_until_it_is_little)
+{
+    sqlite3 *reader;
+    int before;
+
+    bed_fill(&bed, 256);
+    ck_assert_int_eq(sqlite3_open(bed.path, &reader), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(reader, "BEGIN; SELECT * FROM node", NULL, NULL, NULL),
+                     SQLITE_OK);
+    carry_beside();
+    before = bed.store->log_pages;
+    ck_assert_int_gt(bed.store->carried_pages, 0);
+    ck_assert_int_gt(before - bed.store->carried_pages, STORE_REST_PAGES);
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    ck_assert_int_gt(bed.store->carried_pages, 0); /* no turn took the rest upon it */
+    sqlite3_close(reader);
+    ck_assert(store_begin_carrying(bed.store));
+    ck_assert_int_eq(store_carry(bed.store), 0);
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    ck_assert_int_lt(bed.store->log_pages, STORE_CHECKPOINT_PAGES);
+}
+END_TEST
+
+START_TEST(a_log_of_the_greatest_length_is_carried_over_by_the_next_turn)
+{
+    carry_beside();
+    bed.store->carried_pages = 1;
+    bed.store->log_pages = STORE_LOG_PAGES_MAX;
+    ck_assert(!store_begin_carrying(bed.store));
+    bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    ck_assert_int_eq(bed.store->carried_pages, 0);
+    ck_assert_int_lt(bed.store->log_pages, STORE_CHECKPOINT_PAGES);
+}
+END_TEST
+
 /* ---- ducklings, bonds, counters ---- */
 
 static struct hosted bob_hosted(void)
@@ -1479,6 +1537,10 @@ int main(void)
     tcase_add_test(cases, a_turn_that_is_taken_back_leaves_nothing);
     tcase_add_test(cases, a_turn_without_anything_to_keep_writes_nothing);
     tcase_add_test(cases, the_log_is_carried_over_before_it_grows_large);
+    tcase_add_test(cases, a_log_that_was_carried_over_beside_the_turns_begins_anew);
+    tcase_add_test(cases,
+                   what_is_left_of_a_log_is_carried_over_beside_the_turns_until_it_is_little);
+    tcase_add_test(cases, a_log_of_the_greatest_length_is_carried_over_by_the_next_turn);
     tcase_add_test(cases, a_duckling_comes_back_whole);
     tcase_add_test(cases, a_changed_profile_keeps_the_keys);
     tcase_add_test(cases, no_seed_stands_in_the_file_in_clear);

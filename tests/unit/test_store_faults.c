@@ -158,9 +158,26 @@ START_TEST(a_full_disk_stops_the_checkpoint_and_not_the_node)
 }
 END_TEST
 
+START_TEST(a_full_disk_is_met_beside_the_turns_and_stops_none)
+{
+    struct effect kept;
+
+    signal(SIGXFSZ, SIG_IGN);
+    bed_fill(&bed, 1024);
+    bed.store->log_pages = STORE_CHECKPOINT_PAGES;
+    ck_assert(store_begin_carrying(bed.store));
+    limit_file(64 * KIB);
+    ck_assert_int_eq(store_carry(bed.store), FAULT_DISK_FULL);
+    limit_file(RLIM_INFINITY);
+    ck_assert(!store_is_io_broken(bed.store));
+    kept = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    ck_assert(is_known(&kept));
+}
+END_TEST
+
 /* ---- a broken disk ---- */
 
-/* Puts `other` in the place of the descriptor under which SQLite writes its log. */
+/* Puts `other` in the place of the descriptors under which SQLite writes its log. */
 static void replace_log(int other)
 {
     char link[64], target[128], log[96];
@@ -181,7 +198,7 @@ static void replace_log(int other)
         broken++;
     }
     close(other);
-    ck_assert_int_eq(broken, 1);
+    ck_assert_int_gt(broken, 0);
 }
 
 /* A descriptor that was opened for reading stands in for a disk that refuses to write. */
@@ -218,6 +235,26 @@ START_TEST(a_sync_that_fails_stops_all_acknowledging)
     close(pipes[0]);
     replace_log(pipes[1]);
     ck_assert_int_eq(store_sync(bed.store), FAULT_STORE);
+    ck_assert(store_is_io_broken(bed.store));
+    ck_assert_int_eq(store_begin(bed.store), 0);
+    ck_assert_int_ne(store_keep(bed.store, &kept), 0);
+    store_roll_back(bed.store);
+}
+END_TEST
+
+START_TEST(a_sync_that_fails_beside_the_turns_stops_all_acknowledging)
+{
+    struct effect kept =
+        make_peck(&bed.alice, &bed.bob.id, BOX_IN, PECK_TAKEN, &(struct peck_wish){0}, &bed.arena);
+    int pipes[2];
+
+    bed_fill(&bed, 256);
+    bed.store->log_pages = STORE_CHECKPOINT_PAGES;
+    ck_assert(store_begin_carrying(bed.store));
+    ck_assert_int_eq(pipe(pipes), 0);
+    close(pipes[0]);
+    replace_log(pipes[1]);
+    ck_assert_int_eq(store_carry(bed.store), FAULT_STORE);
     ck_assert(store_is_io_broken(bed.store));
     ck_assert_int_eq(store_begin(bed.store), 0);
     ck_assert_int_ne(store_keep(bed.store, &kept), 0);
@@ -569,8 +606,10 @@ int main(void)
     tcase_add_test(cases, a_turn_that_meets_a_full_disk_leaves_nothing);
     tcase_add_test(cases, a_disk_that_refuses_to_write_is_full_not_broken);
     tcase_add_test(cases, a_full_disk_stops_the_checkpoint_and_not_the_node);
+    tcase_add_test(cases, a_full_disk_is_met_beside_the_turns_and_stops_none);
     tcase_add_test(cases, a_disk_that_fails_stops_all_acknowledging);
     tcase_add_test(cases, a_sync_that_fails_stops_all_acknowledging);
+    tcase_add_test(cases, a_sync_that_fails_beside_the_turns_stops_all_acknowledging);
     tcase_add_loop_test(cases, a_look_up_that_fails_stops_all_keeping, 0, 2);
     tcase_add_loop_test(cases, a_killed_node_loses_nothing_and_keeps_no_half_turn, 0, 6);
     tcase_add_test(cases, the_database_of_a_later_release_is_left_alone);
