@@ -347,7 +347,8 @@ static void say_why(const struct call *call, const char *code, const char *forma
     vsnprintf(message, sizeof message, format, arguments);
     if (call_has(call, "json"))
         print_json(json_pack("{s:s, s:s}", "error", code, "message", message));
-    fprintf(stderr, "ducknode %s: %s", call->command->name, message);
+    fprintf(stderr, "ducknode %s: ", call->command->name);
+    show_lines(stderr, bytes_of_text(message));
 }
 
 int fail(const struct call *call, const char *code, const char *format, ...)
@@ -377,11 +378,26 @@ int misused_word(const struct call *call)
     return misused(call, "it takes %s, not '%s'", call->command->arguments, call->arguments[0]);
 }
 
+static void print_document(json_t *document, size_t flags)
+{
+    char *text = json_dumps(document, flags);
+
+    if (!text)
+        memory_ran_out();
+    show_json(stdout, bytes_of_text(text));
+    putchar('\n');
+    free(text);
+    json_decref(document);
+}
+
 void print_json(json_t *document)
 {
-    json_dumpf(document, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    putchar('\n');
-    json_decref(document);
+    print_document(document, JSON_INDENT(2) | JSON_ENCODE_ANY);
+}
+
+void print_json_line(json_t *document)
+{
+    print_document(document, JSON_COMPACT);
 }
 
 const char *time_text(uint64_t wall_ms, char text[32])

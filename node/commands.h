@@ -8,6 +8,7 @@
 #define DUCK_NODE_COMMANDS_H
 
 #include "options.h"
+#include "show.h"
 
 #include <jansson.h>
 
@@ -61,6 +62,7 @@ int misused(const struct call *call, const char *format, ...) __attribute__((for
 int misused_word(const struct call *call); /* its first argument is none of those that its help names; 2 */
 
 void print_json(json_t *document); /* and frees it */
+void print_json_line(json_t *document);
 const char *time_text(uint64_t wall_ms, char text[32]); /* RFC 3339, UTC; "-" for 0 */
 
 /* RFC 3339 as time_text writes it, or "+SECONDS" from now. Leaves *wall_ms when it is not given; false: said

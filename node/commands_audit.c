@@ -32,8 +32,7 @@ static const struct command_flag audit_flags[] = {
 static void print_detail(struct bytes detail)
 {
     printf("  \"");
-    for (size_t i = 0; i < detail.size; i++)
-        putchar(detail.data[i] == '\n' ? ' ' : detail.data[i]);
+    show_line(stdout, detail);
     printf("\"");
 }
 

@@ -3,6 +3,7 @@
 #include "client/duck_client.h"
 #include "clock.h"
 #include "commands_context.h"
+#include "core/binary_data.h"
 #include "core/jose.h"
 #include "core/revocation.h"
 #include "wire/local.pb-c.h"
@@ -181,9 +182,19 @@ static int verify(struct call *call)
 
 /* ---- of the node ---- */
 
+static void print_revoked(const Duck__CertificateAnswer *answer)
+{
+    char at[32];
+
+    printf("  revoked at %s%s", time_text(answer->revoked_at_ms, at),
+           answer->revocation_reason.len ? ": " : "");
+    show_line(stdout, borrowed(answer->revocation_reason));
+    putchar('\n');
+}
+
 static void print_certificates(const Duck__CertificateAnswer *answer)
 {
-    char from[32], until[32], at[32];
+    char from[32], until[32];
 
     printf("%s\n", answer->identity);
     for (size_t i = 0; i < answer->n_certificates; i++) {
@@ -193,9 +204,7 @@ static void print_certificates(const Duck__CertificateAnswer *answer)
                time_text(view->issued_ms, from), time_text(view->not_after_ms, until));
     }
     if (answer->revoked_at_ms)
-        printf("  revoked at %s%s%.*s\n", time_text(answer->revoked_at_ms, at),
-               answer->revocation_reason.len ? ": " : "", (int)answer->revocation_reason.len,
-               (const char *)answer->revocation_reason.data);
+        print_revoked(answer);
     else
         printf("  %s%s\n",
                answer->valid ? "valid" : "not valid: ", answer->valid ? "" : answer->reason);

@@ -154,6 +154,13 @@ static const struct command_flag directory_flags[] = {
     {NULL, NULL, NULL},
 };
 
+static void print_bio(struct bytes bio)
+{
+    printf("  ");
+    show_lines(stdout, bio);
+    putchar('\n');
+}
+
 static void print_entry(const Duck__DirectoryEntry *entry)
 {
     char seen[32];
@@ -172,7 +179,7 @@ static void print_entry(const Duck__DirectoryEntry *entry)
         printf("  voucher by %s was taken back on %s\n", entry->taken_back[i]->operator_,
                time_text(entry->taken_back[i]->at_ms, seen));
     if (entry->bio.len > 0)
-        printf("  %.*s\n", (int)entry->bio.len, (const char *)entry->bio.data);
+        print_bio(borrowed(entry->bio));
 }
 
 static bool read_query(const struct call *call, Duck__DirectoryQuery *query)
@@ -251,9 +258,7 @@ static void note_shown(struct follower *follower, const char *duckling)
 
 static void print_line(json_t *line)
 {
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 static void show(const struct call *call, struct follower *follower,

@@ -15,10 +15,16 @@ struct listener {
     pthread_cond_t over;
 };
 
+static void print_value(const char *name, const char *value)
+{
+    printf("  %s ", name);
+    show_line(stdout, bytes_of_text(value));
+}
+
 static void print_named(const char *name, const char *value)
 {
     if (*value)
-        printf("  %s %s", name, value);
+        print_value(name, value);
 }
 
 static void print_event(const Duck__EventView *view)
@@ -40,9 +46,7 @@ static void print_line(const Duck__EventView *view)
 {
     json_t *line = json_of_message(view);
 
-    json_dumpf(line, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(line);
+    print_json_line(line);
 }
 
 static bool hear(void *context, const Duck__Reply *event)

@@ -14,10 +14,22 @@
 
 /* ---- printing ---- */
 
-static void print_bytes(const char *label, const ProtobufCBinaryData *data)
+static void print_line(const char *label, const ProtobufCBinaryData *data)
 {
-    if (data->len > 0)
-        printf("  %-9s %.*s\n", label, (int)data->len, (const char *)data->data);
+    if (data->len == 0)
+        return;
+    printf("  %-9s ", label);
+    show_line(stdout, borrowed(*data));
+    putchar('\n');
+}
+
+static void print_lines(const char *label, const ProtobufCBinaryData *data)
+{
+    if (data->len == 0)
+        return;
+    printf("  %-9s ", label);
+    show_lines(stdout, borrowed(*data));
+    putchar('\n');
 }
 
 static void print_peck(const Duck__PeckView *peck)
@@ -28,16 +40,16 @@ static void print_peck(const Duck__PeckView *peck)
            peck->from, peck->to);
     if (peck->created_ms) /* who answers one is not told again when it was made */
         printf("  %-9s %s\n", "created", time_text(peck->created_ms, created));
-    print_bytes("action", &peck->action);
-    print_bytes("payload", &peck->payload);
+    print_line("action", &peck->action);
+    print_line("payload", &peck->payload);
     for (size_t i = 0; i < peck->n_scopes; i++)
-        print_bytes("scope", &peck->scopes[i]);
-    print_bytes("message", &peck->message);
+        print_line("scope", &peck->scopes[i]);
+    print_lines("message", &peck->message);
     if (peck->context.len > 0)
         printf("  %-9s %.*s, %s\n", "context", (int)peck->context.len,
                (const char *)peck->context.data, peck->context_id);
-    print_bytes("result", &peck->result);
-    print_bytes("problem", &peck->problem);
+    print_line("result", &peck->result);
+    print_lines("problem", &peck->problem);
     if (peck->refusal[0])
         printf("  %-9s %s\n", "refusal", peck->refusal);
     if (peck->retry_after_ms)
@@ -97,6 +109,13 @@ static int show(struct call *call, Duck__Request *request)
 
 /* ---- answers that come in parts ---- */
 
+static void print_partial(const Duck__PartialView *partial)
+{
+    printf("%u\t", partial->number);
+    show_line(stdout, borrowed(partial->result));
+    putchar('\n');
+}
+
 /* A line each, as it comes; in JSON too, so that a program can read them one by one. */
 static void print_partials(const struct call *call, const Duck__PartialList *list, uint32_t *after)
 {
@@ -106,8 +125,7 @@ static void print_partials(const struct call *call, const Duck__PartialList *lis
         if (call->json)
             print_json(json_of_message(partial));
         else
-            printf("%u\t%.*s\n", partial->number, (int)partial->result.len,
-                   (const char *)partial->result.data);
+            print_partial(partial);
         *after = partial->number;
     }
     fflush(stdout);

@@ -63,6 +63,15 @@ static const char *judge(struct bytes envelope_wire, struct bytes chain_wire, st
     return NULL;
 }
 
+static void print_said(const char *label, struct bytes said)
+{
+    if (said.size == 0)
+        return;
+    printf("  %-7s ", label);
+    show_line(stdout, said);
+    putchar('\n');
+}
+
 static int say(struct call *call, const struct receipt *receipt, const struct chain *chain)
 {
     struct id peck = id_of(&receipt->peck);
@@ -83,12 +92,8 @@ static int say(struct call *call, const struct receipt *receipt, const struct ch
     printf("valid: %s, %s\n", receipt_kind_name(receipt->kind), peck_state_name(receipt->state));
     printf("  %-7s %s\n  %-7s %s\n  %-7s %s\n  %-7s %s\n  %-7s %s\n", "signer", signer, "at", at,
            "peck", id, "from", from, "to", to);
-    if (receipt->result.size > 0)
-        printf("  %-7s %.*s\n", "result", (int)receipt->result.size,
-               (const char *)receipt->result.data);
-    if (receipt->problem.size > 0)
-        printf("  %-7s %.*s\n", "problem", (int)receipt->problem.size,
-               (const char *)receipt->problem.data);
+    print_said("result", receipt->result);
+    print_said("problem", receipt->problem);
     return 0;
 }
 

@@ -163,9 +163,7 @@ static void print_line(const struct look *before, const struct look *now)
                   rate(before, now, "process_cpu_seconds_total", NULL), "resident_bytes",
                   value_of(now, "process_resident_memory_bytes", NULL));
 
-    json_dumpf(line, stdout, JSON_COMPACT);
-    printf("\n");
-    json_decref(line);
+    print_json_line(line);
 }
 
 /* ---- */

@@ -116,10 +116,29 @@ static void line_put_time(struct line *line)
     line_print(line, "%s.%03uZ", text, (unsigned)(wall_ms % 1000));
 }
 
-/* Invalid UTF-8 would spoil a line of JSON: such a text is shown byte by byte. */
+/* Invalid UTF-8 would spoil a line of JSON, and marks that turn its direction what is read: such a text is shown byte by
+ * byte. */
+static bool is_printable(const char *text)
+{
+    struct bytes rest = bytes_of_text(text);
+    uint32_t point = 0;
+    size_t size;
+
+    for (;;) {
+        size_t plain = bytes_plain(rest, &size, &point);
+
+        if (size == 0)
+            return true;
+        if (point >= 0x20 && point != 0x7F) /* those below are escaped */
+            return false;
+        rest.data += plain + size;
+        rest.size -= plain + size;
+    }
+}
+
 static void make_printable(char *text)
 {
-    if (bytes_are_text(bytes_of_text(text), true))
+    if (is_printable(text))
         return;
     for (; *text; text++)
         if ((unsigned char)*text >= 0x80)

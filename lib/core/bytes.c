@@ -124,6 +124,34 @@ bool bytes_are_display_name(struct bytes text)
     return is_visible;
 }
 
+/* Unicode Standard Annex 9, section 2; and what ends a line or a paragraph. */
+static bool is_turning(uint32_t point)
+{
+    static const struct points turning[] = {
+        {0x061C, 0x061C}, {0x200E, 0x200F}, {0x2028, 0x202E}, {0x2066, 0x2069}};
+
+    return is_among(point, turning, sizeof turning / sizeof *turning);
+}
+
+size_t bytes_plain(struct bytes text, size_t *size, uint32_t *point)
+{
+    size_t plain = 0;
+
+    while (plain < text.size) {
+        *size = sequence_size(bytes_of(text.data + plain, text.size - plain), point);
+        if (*size == 0) { /* a byte of no character */
+            *size = 1;
+            *point = text.data[plain];
+            return plain;
+        }
+        if (*point < 0x20 || (*point >= 0x7F && *point < 0xA0) || is_turning(*point))
+            return plain;
+        plain += *size;
+    }
+    *size = 0;
+    return plain;
+}
+
 /* Eight bytes that are all printable ASCII? Payloads are large and mostly that. */
 static bool are_plain(const uint8_t *data)
 {

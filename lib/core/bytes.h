@@ -40,6 +40,10 @@ struct bytes bytes_cut(struct bytes text, size_t max);
  * beside others must not look like another. */
 bool bytes_are_display_name(struct bytes text);
 
+/* How many bytes of `text` stand before the first character that a terminal does not show as it is: a control character, a
+ * mark that turns the direction of what stands beside it, or what is no UTF-8. `*size`: of that one; 0 at the end. */
+size_t bytes_plain(struct bytes text, size_t *size, uint32_t *point);
+
 /* True when `text` can be JSON (RFC 8259) as far as bytes tell: not empty, valid UTF-8, and of the
  * control characters below U+0020 only white space. Whether it parses is for who reads it. */
 bool bytes_may_be_json(struct bytes text);

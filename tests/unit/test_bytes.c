@@ -319,6 +319,46 @@ START_TEST(without_memory_the_process_ends)
 }
 END_TEST
 
+static size_t plain(const char *text, size_t *size, uint32_t *point)
+{
+    return bytes_plain(bytes_of_text(text), size, point);
+}
+
+START_TEST(what_a_terminal_does_not_show_as_it_is_is_found)
+{
+    static const struct {
+        const char *text;
+        uint32_t point;
+    } others[] = {{"ab\x1b[2J", 0x1B},
+                  {"ab\nc", '\n'},
+                  {"ab\x7f", 0x7F},
+                  {"ab\xc2\x9b"
+                   "2J",
+                   0x9B},
+                  {"ab\xd8\x9c", 0x61C},
+                  {"ab\xe2\x80\x8e", 0x200E},
+                  {"ab\xe2\x80\xa8", 0x2028},
+                  {"ab\xe2\x80\xae", 0x202E},
+                  {"ab\xe2\x81\xa6", 0x2066},
+                  {"ab\xe2\x81\xa9", 0x2069},
+                  {"ab\xff", 0xFF},
+                  {"ab\xe2\x80", 0xE2}};
+    uint32_t point;
+    size_t size;
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        ck_assert_uint_eq(plain(others[i].text, &size, &point), 2);
+        ck_assert_uint_gt(size, 0);
+        ck_assert_uint_eq(point, others[i].point);
+    }
+    ck_assert_uint_eq(plain("Zo\xc3\xab, \xd7\x90\xd7\x91 and \xf0\x9f\xa6\x86", &size, &point),
+                      19);
+    ck_assert_uint_eq(size, 0);
+    ck_assert_uint_eq(plain("", &size, &point), 0);
+    ck_assert_uint_eq(size, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bytes");
@@ -343,6 +383,7 @@ int main(void)
     tcase_add_test(tcase, a_reset_arena_has_its_budget_again);
     tcase_add_test(tcase, a_wiped_arena_forgets_what_it_held);
     tcase_add_test(tcase, a_parser_gets_no_more_than_the_budget);
+    tcase_add_test(tcase, what_a_terminal_does_not_show_as_it_is_is_found);
     tcase_add_test(tcase, memory_is_zeroed_and_keeps_its_contents);
     tcase_add_test_raise_signal(tcase, without_memory_the_process_ends, SIGABRT);
     suite_add_tcase(suite, tcase);

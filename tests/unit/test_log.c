@@ -116,6 +116,20 @@ START_TEST(bytes_that_are_no_text_become_question_marks)
 }
 END_TEST
 
+START_TEST(marks_that_turn_a_line_round_become_question_marks)
+{
+    struct catch caught = catch_begin();
+    const char *text;
+
+    log_configure(LOG_TEXT, LOG_INFO);
+    log_write(LOG_INFO, "link", "Zo\xc3\xab");
+    log_write(LOG_INFO, "link", "is revoked: \xe2\x80\xaetxet");
+    text = catch_end(&caught);
+    ck_assert_ptr_nonnull(strstr(text, "Zo\xc3\xab\n"));
+    ck_assert_ptr_nonnull(strstr(text, "is revoked: ???txet\n"));
+}
+END_TEST
+
 START_TEST(a_long_text_is_cut_and_still_one_line)
 {
     struct catch caught = catch_begin();
@@ -215,6 +229,7 @@ int main(void)
     tcase_add_test(tests, json_lines_escape_what_json_must);
     tcase_add_test(tests, a_text_line_cannot_be_broken);
     tcase_add_test(tests, bytes_that_are_no_text_become_question_marks);
+    tcase_add_test(tests, marks_that_turn_a_line_round_become_question_marks);
     tcase_add_test(tests, a_long_text_is_cut_and_still_one_line);
     tcase_add_test(tests, a_burst_of_one_text_is_counted);
     tcase_add_test(tests, different_texts_are_all_written);

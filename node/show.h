@@ -1,0 +1,14 @@
+/* show: what others wrote, on a terminal. Names, texts and payloads come from anywhere: what would steer the terminal,
+ * turn the direction of a line or begin one of its own is shown as what it is. */
+#ifndef DUCK_NODE_SHOW_H
+#define DUCK_NODE_SHOW_H
+
+#include "core/bytes.h"
+
+#include <stdio.h>
+
+void show_line(FILE *file, struct bytes text);  /* line ends are spaces */
+void show_lines(FILE *file, struct bytes text); /* lines after the first are indented */
+void show_json(FILE *file, struct bytes text);  /* JSON in lines stays the same JSON */
+
+#endif
