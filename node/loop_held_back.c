@@ -7,20 +7,22 @@
 #include "core/intake.h"
 #include "log.h"
 
-static void hold_back(struct loop *loop, struct message *message)
+static bool has_room(const struct held_back *held, const struct message *message)
 {
-    struct held_back *held = &loop->held_back;
+    size_t count = 0, bytes = message->size;
 
-    if (held->count == HELD_BACK_MAX || held->bytes + message->size > HELD_BACK_BYTES) {
-        if (!held->some_lost)
-            log_write(
-                LOG_INFO, "loop",
-                "more comes than is kept until another node was heard: it has to be said again");
-        held->some_lost = true;
-        agent_note_lost(loop->agent);
-        message_free(message);
-        return;
-    }
+    if (held->count == HELD_BACK_MAX || held->bytes + message->size > HELD_BACK_BYTES)
+        return false;
+    for (const struct message *other = held->first; other; other = other->next)
+        if (id_equal(&other->event.node, &message->event.node)) {
+            count++;
+            bytes += other->size;
+        }
+    return count < HELD_BACK_OF_ONE(HELD_BACK_MAX) && bytes <= HELD_BACK_OF_ONE(HELD_BACK_BYTES);
+}
+
+static void append(struct held_back *held, struct message *message)
+{
     message->next = NULL;
     if (held->first)
         held->last->next = message;
@@ -31,10 +33,28 @@ static void hold_back(struct loop *loop, struct message *message)
     held->bytes += message->size;
 }
 
+static void hold_back(struct loop *loop, struct message *message)
+{
+    struct held_back *held = &loop->held_back;
+
+    if (has_room(held, message)) {
+        append(held, message);
+        return;
+    }
+    if (!held->some_lost)
+        log_write(LOG_INFO, "loop",
+                  "more comes than is kept until another node was heard: it has to be said again");
+    held->some_lost = true;
+    agent_note_lost(loop->agent);
+    message_free(message);
+}
+
 struct message *loop_hold_back(struct loop *loop, struct message *messages)
 {
     struct message *rest = NULL, **end = &rest;
+    struct moment at = clock_read();
 
+    agent_notice_time(loop->agent, &at);
     while (messages) {
         struct message *next = messages->next;
 
@@ -135,7 +155,7 @@ struct message *loop_let_go(struct loop *loop)
         struct message *next = messages->next, *opened;
 
         if (agent_hears_first(loop->agent, &messages->event)) {
-            hold_back(loop, messages);
+            append(held, messages);
         } else if ((opened = open_again(loop, messages))) {
             *end = opened;
             end = &opened->next;

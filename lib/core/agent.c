@@ -252,6 +252,7 @@ void agent_free(struct agent *agent)
     prekeys_free(agent->prekeys);
     seen_free(agent->perched_refused);
     memory_give_back(agent->lost_revocations);
+    memory_give_back(agent->hearing.known);
     agent_free_lobsters(agent);
     memory_give_back((void *)(uintptr_t)agent->settings.node_chain.data);
     arena_free(&agent->memory);
@@ -303,6 +304,13 @@ static void heed_leap(struct agent *agent, const struct moment *at)
             agent->ducklings_refresh_at_ms = due_ms;
     }
     bonds_hurry(agent->bonds);
+    agent_hear_all(agent, at);
+}
+
+void agent_notice_time(struct agent *agent, const struct moment *at)
+{
+    if (agent->started && !agent->outgrown)
+        heed_leap(agent, at);
 }
 
 /* A turn that changed the session key may have been undone: what is held then names one that this
@@ -556,7 +564,7 @@ void agent_settle(struct agent *agent, const struct moment *at, struct effects *
     agent->turns++;
     if (!agent->started || agent->outgrown)
         return;
-    heed_leap(agent, at);
+    agent_notice_time(agent, at);
     agent_heed_revocations(agent, at, effects);
     agent_resend_and_expire(agent, at, effects);
     agent_end_bonds_over(agent, at, effects);

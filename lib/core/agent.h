@@ -57,6 +57,9 @@ void agent_open_held(struct agent *agent, struct intake *intake, struct event *e
 struct agent *agent_new(const struct agent_settings *settings);
 void agent_free(struct agent *agent); /* NULL is fine */
 
+/* Before what came is looked at: did the host sleep meanwhile? */
+void agent_notice_time(struct agent *agent, const struct moment *at);
+
 /* Must this wait until the node has heard who was revoked while it was away (agent_hearing.c)? Asked before agent_step;
  * again when a turn has ended. What is under a signature is opened anew then, because a key may be known to be
  * retired by now. agent_note_lost: something that waited was dropped. */

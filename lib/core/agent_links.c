@@ -98,6 +98,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
     }
     gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);
     agent_check_sets(agent, &event->node, &event->at);
+    agent_hear_soon(agent, &event->node, &event->at);
     outbox_hurry(agent->outbox, is_hosted_there, &linked, event->at.now_ms);
     agent_tell_terms(agent, &event->node, effects);
     agent_perches_link_up(agent, &event->node, &event->at);

@@ -116,12 +116,15 @@ struct linked_under {
 /* Of the others, by a node that was away. */
 struct hearing {
     bool is_due;       /* nobody was heard since it was… */
-    bool by_one;       /* …but this one neighbour */
+    bool by_stranger;  /* …but nodes that it had not known before; or… */
+    bool by_one;       /* …this one that it had */
     bool some_lost;    /* of what waited for it */
     bool is_late;      /* that nobody answers was said */
     struct id by;
     uint64_t until_ms; /* steady: another one is waited for; or, while nobody was heard and there is a link: then that is
                           said. 0: there is no link yet */
+    struct id *known;  /* the nodes that it knew when it went away */
+    size_t known_count;
 };
 
 struct agent {
@@ -629,6 +632,8 @@ void agent_end_sent(struct agent *agent, const struct outbox_entry *entry,
 
 /* ---- agent_hearing.c ---- */
 void agent_begin_hearing(struct agent *agent); /* there was no link */
+void agent_hear_soon(struct agent *agent, const struct id *node, const struct moment *at); /* it is linked now */
+void agent_hear_all(struct agent *agent, const struct moment *at); /* the host slept: what was heard is old */
 /* All that `from` holds of `set` is here. */
 void agent_hear(struct agent *agent, enum record_set set, const struct id *from, const struct moment *at);
 void agent_settle_hearing(struct agent *agent, const struct moment *at, struct effects *effects);

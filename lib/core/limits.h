@@ -231,6 +231,7 @@
 #define REPAIR_STEP_MS (3 * SECOND_MS)   /* a neighbour that does not answer by then is left; when it does not by … */
 #define REPAIR_AGAIN_MS SECOND_MS        /* … its question is put once more, and it has its time again */
 #define REPAIR_STILL_MS (20 * SECOND_MS) /* a session in which nothing of use came for so long is over */
+#define REPAIR_RECORD_MS 100ull /* while others wait it goes on for so much longer with each record of use */
 #define REPAIR_FAILED_REST_MS (2 * SECOND_MS) /* after the second failure in a row, doubling … */
 #define REPAIR_FAILURES_MAX 3u           /* … for so many: to 8 s */
 #define REPAIR_FRUITLESS_MAX 3u          /* portions in a row that brought nothing of what was asked for */
@@ -240,9 +241,11 @@
 #define REPAIR_FRUITLESS_REST_MS (10 * SECOND_MS) /* … up to this */
 #define FLEET_OPERATORS_MAX 8u           /* of a closed fleet: that may vouch for a node */
 #define HEARD_SECOND_MS (2 * SECOND_MS)  /* a node that was away and heard one neighbour waits so long for another one's word … */
+#define HEARD_STRANGERS_MS (10 * SECOND_MS) /* … or, having heard such only as it did not know before, for one that it did … */
 #define HEARD_LATE_MS (10 * SECOND_MS)   /* … (that nobody answers at all is said then) … */
 #define HELD_BACK_MAX 1024u              /* … and keeps so many frames until then … */
-#define HELD_BACK_BYTES (16u * MIB)      /* … and bytes of them; what exceeds that is said again by its sender */
+#define HELD_BACK_BYTES (16u * MIB)      /* … and bytes of them; what exceeds that is said again by its sender … */
+#define HELD_BACK_OF_ONE(max) ((max) / 2) /* … of either, of one neighbour, half: one that floods leaves room for others */
 #define REPAIR_AUDIT_MS (HOUR_MS / 2)    /* and up to as much again */
 #define AUDIT_EACH_S 900u                /* between two audits for one neighbour: each takes a look at the whole set */
 #define AUDIT_SLICE 16384u               /* stamps of it that are taken in one turn: some 10 ms */

@@ -18,7 +18,7 @@ enum step { IDLE, STREAM, PROBE, NEWEST, PROBE_ALL, ALL, AUDIT_OPEN, AUDIT_MAKE,
 
 struct waiting {
     struct id peer;
-    bool differs;
+    bool differs, hurried;
     uint64_t not_before_ms;
 };
 
@@ -41,6 +41,7 @@ struct repair {
     struct id peer;
     uint32_t session, from_s;
     bool says; /* the step has something to send */
+    bool hurried;
     bool keyed;
     struct bytes message; /* of `side`, to send */
     struct stamp after;   /* of a stream */
@@ -49,7 +50,8 @@ struct repair {
     size_t useful, portion; /* of this session, and of what was asked for last */
     uint64_t deadline_ms, began_wall_ms, audit_due_ms;
     uint64_t again_ms; /* when the question is put once more; MOMENT_NEVER */
-    uint64_t moved_ms; /* when the session began, or brought something of use last */
+    uint64_t began_ms; /* the session */
+    uint64_t moved_ms; /* when that was, or it brought something of use last */
     size_t fruitless;  /* portions in a row that brought nothing */
     const char *ended; /* to be told; NULL: nothing */
     bool failed;       /* that one */
@@ -110,15 +112,20 @@ static struct rest *let_rest(struct repair *repair, const struct id *peer, uint6
     return rest;
 }
 
+static struct waiting *waiting_of(struct repair *repair, const struct id *peer)
+{
+    for (size_t i = 0; i < repair->waiting_count; i++)
+        if (id_equal(&repair->waiting[i].peer, peer))
+            return &repair->waiting[i];
+    return NULL;
+}
+
 bool repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms)
 {
     const struct rest *rest = rest_of(repair, peer);
-    struct waiting *waiting = NULL;
+    struct waiting *waiting = waiting_of(repair, peer);
     bool is_new;
 
-    for (size_t i = 0; i < repair->waiting_count && !waiting; i++)
-        if (id_equal(&repair->waiting[i].peer, peer))
-            waiting = &repair->waiting[i];
     if (!waiting && repair->waiting_count == PEERS_MAX)
         return false; /* who is next tells of the same differences, mostly */
     is_new = !waiting;
@@ -201,6 +208,30 @@ static void end_badly(struct repair *repair, const char *how, uint64_t now_ms)
         repair->audit_due_ms = now_ms + REPAIR_FRUITLESS_REST_MS; /* it was to be one */
     repair->failed = true;
     end(repair, how);
+}
+
+/* Of a table that is full the last one gives way that is not hurried itself. */
+void repair_hurry(struct repair *repair, const struct id *peer, uint64_t now_ms)
+{
+    struct waiting *waiting;
+
+    if (repair->step != IDLE && id_equal(&repair->peer, peer)) {
+        repair->hurried = true;
+        return;
+    }
+    if (!waiting_of(repair, peer) && repair->waiting_count == PEERS_MAX)
+        for (size_t i = PEERS_MAX; i-- > 0;)
+            if (!repair->waiting[i].hurried) {
+                forget_waiting(repair, i);
+                break;
+            }
+    repair_suggest(repair, peer, false, now_ms);
+    waiting = waiting_of(repair, peer);
+    if (!waiting)
+        return;
+    waiting->hurried = true;
+    if (repair->step != IDLE && !repair->hurried && waiting->not_before_ms <= now_ms)
+        end_badly(repair, "another neighbour goes first", now_ms);
 }
 
 void repair_link_down(struct repair *repair, const struct id *peer, uint64_t now_ms)
@@ -503,20 +534,22 @@ static void forget_refused(struct repair *repair, uint64_t now_ms)
     repair->refused_ms = now_ms;
 }
 
-/* Whoever failed less often, then whoever waits for longer: who stalls gets the time that nobody else
+/* Whoever is hurried, failed less often, then whoever waits for longer: who stalls gets the time that nobody else
  * wants. `waiting_count`: nobody may begin now. */
 static size_t choose(struct repair *repair, uint64_t now_ms)
 {
-    unsigned fewest = UINT_MAX;
+    unsigned least = UINT_MAX;
     size_t chosen = repair->waiting_count;
 
     for (size_t i = 0; i < repair->waiting_count; i++) {
-        const struct rest *rest = rest_of(repair, &repair->waiting[i].peer);
-        unsigned failures = rest ? rest->failures : 0;
+        const struct waiting *waiting = &repair->waiting[i];
+        const struct rest *rest = rest_of(repair, &waiting->peer);
+        unsigned order =
+            (rest ? rest->failures : 0) + (waiting->hurried ? 0 : REPAIR_FAILURES_MAX + 1);
 
-        if (repair->waiting[i].not_before_ms > now_ms || failures >= fewest)
+        if (waiting->not_before_ms > now_ms || order >= least)
             continue;
-        fewest = failures;
+        least = order;
         chosen = i;
     }
     return chosen;
@@ -534,8 +567,9 @@ static bool begin(struct repair *repair, const struct recordset *set, const stru
     repair->peer = next.peer;
     repair->session++;
     repair->useful = repair->portion = repair->fruitless = 0;
+    repair->hurried = next.hurried;
     repair->began_wall_ms = at->wall_ms;
-    repair->moved_ms = at->now_ms;
+    repair->began_ms = repair->moved_ms = at->now_ms;
     forget_refused(repair, at->now_ms);
     repair->figures.sessions++;
     if (repair->audit_due_ms <= at->now_ms) {
@@ -599,12 +633,22 @@ static bool tell_end(struct repair *repair, struct repair_output *output)
     return true;
 }
 
+/* A record now and then must not hold up others for ever. */
+static bool is_slow(const struct repair *repair, uint64_t now_ms)
+{
+    return (repair->step == FETCH || repair->step == STREAM) && !repair->keyed &&
+           repair->waiting_count > 0 &&
+           now_ms >= repair->began_ms + REPAIR_STILL_MS + repair->useful * REPAIR_RECORD_MS;
+}
+
 bool repair_poll(struct repair *repair, const struct recordset *set, const struct moment *at,
                  struct repair_output *output)
 {
     memset(output, 0, sizeof *output);
     if (repair->step != IDLE && repair->deadline_ms <= at->now_ms)
         end_badly(repair, "no answer in time", at->now_ms);
+    else if (is_slow(repair, at->now_ms))
+        end_badly(repair, "it brings too little", at->now_ms);
     if (repair->step == FETCH && repair->says)
         fetch(repair, set, at); /* the next portion, or what comes after the last */
     if (repair->step != IDLE && !repair->says && repair->again_ms <= at->now_ms)

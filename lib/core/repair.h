@@ -8,7 +8,8 @@
  * everything. A node that holds next to nothing lets a neighbour stream its set in the order of time
  * instead. Once an hour the set is audited under hashes that are keyed afresh (audit.h).
  *
- * Neighbours may lie or stall: a session in which nothing of use comes for REPAIR_STILL_MS ends; who
+ * Neighbours may lie or stall: a session in which nothing of use comes for REPAIR_STILL_MS ends, and so does one that
+ * brings less than it should (REPAIR_RECORD_MS) while others wait; who
  * fails, or names what it does not bring, waits, twice as long each time, and lets others go first;
  * what came and was refused is not asked for again for REPAIR_REFUSED_MS; all is bounded.
  * No I/O; needs the set that it repairs with each call. */
@@ -28,6 +29,8 @@ void repair_free(struct repair *repair); /* NULL is fine */
 /* A neighbour's set may differ: its link came up, or (`differs`) its fingerprint says so. True: that
  * is new, and a session with it may begin now; it may also rest, or wait already. */
 bool repair_suggest(struct repair *repair, const struct id *peer, bool differs, uint64_t now_ms);
+/* It goes before all others, also before one of them with whom a session goes on. */
+void repair_hurry(struct repair *repair, const struct id *peer, uint64_t now_ms);
 void repair_link_down(struct repair *repair, const struct id *peer, uint64_t now_ms);
 
 /* An answer to REPAIR_COMPARE, and one to REPAIR_AUDIT: the responder's nonce. Those of another

@@ -1,8 +1,9 @@
 /* Who was away hears another node before it takes anything. */
+#include "core/agent_parts.h"
 #include "two_agents.h"
 
 static struct pond *pond;
-static struct node carol; /* known to both, and never linked */
+static struct node carol, dora; /* known to both, and never linked */
 
 static void set_up(void)
 {
@@ -27,26 +28,36 @@ static void link_again(void)
     link_both(pond, true);
 }
 
-/* Her node record comes to both. */
-static void meet_carol(void)
+/* Its node record comes to both. */
+static void meet(struct node *node, uint8_t number)
 {
     struct event event = {.kind = EVENT_RECORDS, .node = pond->alice.id};
     struct envelope envelope;
 
-    memset(&carol, 0, sizeof carol);
-    link_both(pond, false);
-    node_init(pond, &carol, 3);
-    ck_assert_uint_eq(carol.record_count, 1);
+    memset(node, 0, sizeof *node);
+    node_init(pond, node, number);
+    ck_assert_uint_eq(node->record_count, 1);
     ck_assert_int_eq(
-        envelope_parse(carol.records[0].wire, ENVELOPE_RECORD, &carol.memory, &envelope),
+        envelope_parse(node->records[0].wire, ENVELOPE_RECORD, &node->memory, &envelope),
         ENVELOPE_TAKEN);
-    ck_assert_int_eq(record_parse(envelope.body, &carol.memory, &carol.records[0].record),
+    ck_assert_int_eq(record_parse(envelope.body, &node->memory, &node->records[0].record),
                      RECORD_OK); /* what was kept of it borrowed from a turn that is over */
-    event.records.items = carol.records;
+    event.records.items = node->records;
     event.records.count = 1;
     turn(pond, &pond->alice, &event);
     turn(pond, &pond->bob, &event);
+}
+
+static void meet_carol(void)
+{
+    link_both(pond, false);
+    meet(&carol, 3);
     link_again();
+}
+
+static void hear(const struct id *node)
+{
+    agent_hear(pond->bob.agent, RECORD_SET_DIRECTORY, node, &pond->at);
 }
 
 START_TEST(a_first_life_has_missed_nothing)
@@ -103,6 +114,59 @@ START_TEST(what_one_brings_waits_for_another_ones_word_for_so_long)
 }
 END_TEST
 
+/* Who stole a key makes up as many nodes as it likes. */
+START_TEST(nodes_that_came_while_it_was_away_do_not_speak_for_each_other)
+{
+    link_both(pond, false);
+    meet(&carol, 3);
+    meet(&dora, 4);
+    hear(&carol.id);
+    hear(&dora.id);
+    link_both(pond, false); /* a link that comes and goes makes nobody known */
+    hear(&carol.id);
+    hear(&dora.id);
+    ck_assert(waits(&carol.id, EVENT_PECK));
+    ck_assert(waits(&dora.id, EVENT_PECK));
+    hear(&pond->alice.id);
+    ck_assert(!waits(&carol.id, EVENT_PECK));
+    ck_assert(waits(&pond->alice.id, EVENT_PECK));
+    hear(&carol.id);
+    ck_assert(waits(&pond->alice.id, EVENT_PECK));
+    node_end(&carol);
+    node_end(&dora);
+}
+END_TEST
+
+START_TEST(where_only_strangers_speak_their_word_has_to_do_in_the_end)
+{
+    link_both(pond, false);
+    meet(&carol, 3);
+    meet(&dora, 4);
+    hear(&carol.id);
+    ck_assert_uint_le(agent_wake_at_ms(pond->bob.agent, &pond->at),
+                      pond->at.now_ms + HEARD_STRANGERS_MS);
+    tick(pond, HEARD_SECOND_MS);
+    ck_assert(waits(&dora.id, EVENT_PECK));
+    tick(pond, HEARD_STRANGERS_MS - HEARD_SECOND_MS);
+    ck_assert(!waits(&dora.id, EVENT_PECK));
+    node_end(&carol);
+    node_end(&dora);
+}
+END_TEST
+
+/* Its links may look well when it wakes, and nobody has told it anything meanwhile. */
+START_TEST(whose_host_slept_hears_the_others_again)
+{
+    tick(pond, SECOND_MS);
+    ck_assert(!waits(&pond->alice.id, EVENT_PECK));
+    pond->at.wall_ms += HOUR_MS;
+    agent_notice_time(pond->bob.agent, &pond->at);
+    ck_assert(waits(&pond->alice.id, EVENT_PECK));
+    tick(pond, SECOND_MS);
+    ck_assert(!waits(&pond->alice.id, EVENT_PECK));
+}
+END_TEST
+
 START_TEST(that_nobody_answers_is_said_once)
 {
     link_both(pond, false);
@@ -151,6 +215,9 @@ int main(void)
     tcase_add_test(tests, the_word_of_the_only_other_node_has_to_do);
     tcase_add_test(tests, a_comparison_that_is_not_answered_is_nobodys_word);
     tcase_add_test(tests, what_one_brings_waits_for_another_ones_word_for_so_long);
+    tcase_add_test(tests, nodes_that_came_while_it_was_away_do_not_speak_for_each_other);
+    tcase_add_test(tests, where_only_strangers_speak_their_word_has_to_do_in_the_end);
+    tcase_add_test(tests, whose_host_slept_hears_the_others_again);
     tcase_add_test(tests, that_nobody_answers_is_said_once);
     tcase_add_test(tests, answers_that_were_lost_meanwhile_are_asked_for);
     suite_add_tcase(suite, tests);

@@ -10,7 +10,8 @@ static struct loop *loop;
 static struct identity_key *key;
 static struct effects effects;
 static struct arena arena;
-static const struct id other = {{9}};
+static const struct id other = {{9}}, another = {{8}}; /* known before this life */
+static const struct id third = {{7}};
 
 static const struct moment at = {.now_ms = 1000, .wall_ms = BORN_MS + 1000};
 
@@ -21,13 +22,28 @@ static void step(struct event *event)
     effects_clear(&effects);
 }
 
-/* A life that knows of another node, and has not heard it. */
-static void set_up(void)
+static void restore_node(const struct id *node)
 {
     struct node_content content = {.session_not_after_ms = BORN_MS + DAY_MS};
+    struct event restored = {.kind = EVENT_RESTORED_RECORD};
+    struct id identity;
+
+    restored.restored.record = (struct record){.network = bytes_of_text("pond"),
+                                               .owner = *node,
+                                               .kind = RECORD_NODE,
+                                               .version = {BORN_MS, 0},
+                                               .not_after_ms = BORN_MS + DAY_MS,
+                                               .content = node_content_pack(&content, &arena)};
+    restored.restored.record.hash.bytes[0] = node->bytes[0];
+    restored.restored.chain = birth_chain(IDENTITY_NODE, 2, 1, &arena, &identity);
+    step(&restored);
+}
+
+/* A life that knows of other nodes, and has not heard them. */
+static void set_up(void)
+{
     struct agent_settings settings = {.network = bytes_of_text("pond"),
                                       .session_not_after_ms = BORN_MS + DAY_MS};
-    struct event restored = {.kind = EVENT_RESTORED_RECORD}, start = {.kind = EVENT_START};
     struct id identity;
 
     ck_assert(identity_self_test());
@@ -38,16 +54,9 @@ static void set_up(void)
     settings.node_key = key;
     settings.node_chain = birth_chain(IDENTITY_NODE, 1, 1, &arena, &identity);
     loop->agent = agent_new(&settings);
-    restored.restored.record = (struct record){.network = bytes_of_text("pond"),
-                                               .owner = other,
-                                               .kind = RECORD_NODE,
-                                               .version = {BORN_MS, 0},
-                                               .not_after_ms = BORN_MS + DAY_MS,
-                                               .content = node_content_pack(&content, &arena)};
-    restored.restored.record.hash.bytes[0] = 7;
-    restored.restored.chain = birth_chain(IDENTITY_NODE, 2, 1, &arena, &identity);
-    step(&restored);
-    step(&start);
+    restore_node(&other);
+    restore_node(&another);
+    step(&(struct event){.kind = EVENT_START});
 }
 
 static void tear_down(void)
@@ -65,15 +74,21 @@ static void tear_down(void)
     arena_free(&arena);
 }
 
-static struct message *said(enum event_kind kind, size_t size, uint64_t number)
+static struct message *said_by(const struct id *node, enum event_kind kind, size_t size,
+                               uint64_t number)
 {
     struct message *message = message_new(KIB);
 
     message->event.kind = kind;
-    message->event.node = other;
+    message->event.node = *node;
     message->event.held.number = number;
     message->size = size;
     return message;
+}
+
+static struct message *said(enum event_kind kind, size_t size, uint64_t number)
+{
+    return said_by(&other, kind, size, number);
 }
 
 static struct message *chain_of(size_t count, size_t size)
@@ -103,8 +118,6 @@ static size_t expect_in_order(struct message *messages)
 
 static void hear(void)
 {
-    static const struct id another = {{8}};
-
     agent_hear(loop->agent, RECORD_SET_DIRECTORY, &other, &at);
     agent_hear(loop->agent, RECORD_SET_DIRECTORY, &another, &at);
 }
@@ -132,9 +145,11 @@ END_TEST
 
 START_TEST(so_many_frames_wait_and_what_exceeds_that_is_asked_for_again)
 {
-    ck_assert_ptr_null(loop_hold_back(loop, chain_of(HELD_BACK_MAX, 1)));
+    for (size_t i = 0; i < HELD_BACK_MAX; i++)
+        ck_assert_ptr_null(
+            loop_hold_back(loop, said_by(i % 2 ? &other : &another, EVENT_HELD, 1, i)));
     ck_assert(!loop->agent->hearing.some_lost);
-    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, 1, 0)));
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&third, EVENT_HELD, 1, 0)));
     ck_assert(loop->agent->hearing.some_lost);
     ck_assert_uint_eq(loop->held_back.count, HELD_BACK_MAX);
     hear();
@@ -144,24 +159,54 @@ END_TEST
 
 START_TEST(so_many_bytes_wait)
 {
-    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, HELD_BACK_BYTES - 10, 0)));
-    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, 10, 1)));
+    const size_t half = HELD_BACK_OF_ONE(HELD_BACK_BYTES);
+
+    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, half, 0)));
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&another, EVENT_HELD, half - 10, 1)));
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&third, EVENT_HELD, 10, 2)));
     ck_assert(!loop->agent->hearing.some_lost);
-    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, 1, 2)));
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&third, EVENT_HELD, 1, 3)));
     ck_assert(loop->agent->hearing.some_lost);
     hear();
-    ck_assert_uint_eq(expect_in_order(loop_let_go(loop)), 2);
+    ck_assert_uint_eq(expect_in_order(loop_let_go(loop)), 3);
+}
+END_TEST
+
+START_TEST(one_neighbour_that_floods_leaves_half_of_the_frames_to_others)
+{
+    const size_t half = HELD_BACK_OF_ONE(HELD_BACK_MAX);
+
+    ck_assert_ptr_null(loop_hold_back(loop, chain_of(half, 1)));
+    ck_assert(!loop->agent->hearing.some_lost);
+    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, 1, half)));
+    ck_assert(loop->agent->hearing.some_lost);
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&another, EVENT_HELD, 1, half)));
+    ck_assert_ptr_null(loop_let_go(loop)); /* what is held stays */
+    ck_assert_uint_eq(loop->held_back.count, half + 1);
+    hear();
+    ck_assert_uint_eq(expect_in_order(loop_let_go(loop)), half + 1);
+}
+END_TEST
+
+START_TEST(one_neighbour_that_floods_leaves_half_of_the_bytes_to_others)
+{
+    const size_t half = HELD_BACK_OF_ONE(HELD_BACK_BYTES);
+
+    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, half, 0)));
+    ck_assert_ptr_null(loop_hold_back(loop, said(EVENT_HELD, 1, 1)));
+    ck_assert(loop->agent->hearing.some_lost);
+    ck_assert_ptr_null(loop_hold_back(loop, said_by(&another, EVENT_HELD, half, 1)));
+    ck_assert_uint_eq(loop->held_back.count, 2);
 }
 END_TEST
 
 START_TEST(what_another_than_the_one_that_was_heard_brings_goes_on_first)
 {
-    static const struct id heard = {{8}};
     struct message *messages = chain_of(2, 1);
 
-    messages->event.node = heard; /* waits for another one's word */
+    messages->event.node = another; /* waits for another one's word */
     ck_assert_ptr_null(loop_hold_back(loop, messages));
-    agent_hear(loop->agent, RECORD_SET_DIRECTORY, &heard, &at);
+    agent_hear(loop->agent, RECORD_SET_DIRECTORY, &another, &at);
     messages = loop_let_go(loop);
     ck_assert_uint_eq(messages->event.held.number, 1);
     ck_assert_ptr_null(messages->next);
@@ -183,6 +228,8 @@ int main(void)
     tcase_add_test(tests, what_waits_goes_on_in_its_order_and_the_rest_does_not_wait);
     tcase_add_test(tests, so_many_frames_wait_and_what_exceeds_that_is_asked_for_again);
     tcase_add_test(tests, so_many_bytes_wait);
+    tcase_add_test(tests, one_neighbour_that_floods_leaves_half_of_the_frames_to_others);
+    tcase_add_test(tests, one_neighbour_that_floods_leaves_half_of_the_bytes_to_others);
     tcase_add_test(tests, what_another_than_the_one_that_was_heard_brings_goes_on_first);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

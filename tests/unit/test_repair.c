@@ -632,6 +632,81 @@ START_TEST(whoever_failed_less_often_goes_first)
 }
 END_TEST
 
+START_TEST(who_is_hurried_goes_before_all_others_also_where_the_table_is_full)
+{
+    static const struct id known = {{77}}, prepared = {{78}};
+    struct repair_output output;
+
+    begin_equal(100);
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(id_equal(&output.peer, &peer)); /* and does not answer */
+    for (uint8_t i = 0; i < 64; i++)
+        repair_suggest(bed.repair, &(struct id){{100, i}}, true, bed.at.now_ms);
+    repair_hurry(bed.repair, &known, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(output.kind == REPAIR_ENDED && output.failed && id_equal(&output.peer, &peer));
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(id_equal(&output.peer, &known));
+    repair_hurry(bed.repair, &prepared, bed.at.now_ms); /* ends nothing that is hurried itself */
+    ck_assert(!repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    pass(REPAIR_STEP_MS);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(output.failed && id_equal(&output.peer, &known));
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(id_equal(&output.peer, &prepared));
+}
+END_TEST
+
+static uint32_t begin_stream(void)
+{
+    struct repair_output output;
+
+    repair_suggest(bed.repair, &peer, true, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert_int_eq(output.kind, REPAIR_STREAM);
+    return output.session;
+}
+
+static bool brings_one_after(uint64_t ms, uint32_t session)
+{
+    struct repair_output output;
+
+    pass(ms);
+    if (repair_poll(bed.repair, bed.ours, &bed.at, &output))
+        return false;
+    ck_assert(repair_fetched(bed.repair, &peer, session, 1, false, NULL, &bed.at));
+    return true;
+}
+
+START_TEST(who_brings_a_record_now_and_then_goes_on_only_while_nobody_waits)
+{
+    uint32_t session = begin_stream();
+    struct repair_output output;
+
+    ck_assert(brings_one_after(1, session)); /* or the question is put once more */
+    for (int i = 1; i < 20; i++)
+        ck_assert(brings_one_after(REPAIR_STEP_MS - 1, session));
+    repair_suggest(bed.repair, &third, false, bed.at.now_ms);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(output.kind == REPAIR_ENDED && output.failed && id_equal(&output.peer, &peer));
+    ck_assert_uint_eq(output.fetched, 20);
+    ck_assert(repair_poll(bed.repair, bed.ours, &bed.at, &output));
+    ck_assert(id_equal(&output.peer, &third));
+}
+END_TEST
+
+START_TEST(who_brings_enough_goes_on_though_others_wait)
+{
+    uint32_t session = begin_stream();
+    uint64_t ends_ms = bed.at.now_ms + 3 * REPAIR_STILL_MS;
+
+    repair_suggest(bed.repair, &third, false, bed.at.now_ms);
+    while (bed.at.now_ms < ends_ms)
+        ck_assert(brings_one_after(REPAIR_RECORD_MS, session));
+}
+END_TEST
+
 START_TEST(what_was_of_no_use_is_asked_for_again_after_a_while)
 {
     struct stamp useless;
@@ -710,6 +785,9 @@ int main(void)
     tcase_add_test(tests, a_session_that_brings_nothing_is_over_however_many_steps_it_takes);
     tcase_add_test(tests, whoever_fails_again_waits_twice_as_long);
     tcase_add_test(tests, whoever_failed_less_often_goes_first);
+    tcase_add_test(tests, who_is_hurried_goes_before_all_others_also_where_the_table_is_full);
+    tcase_add_test(tests, who_brings_a_record_now_and_then_goes_on_only_while_nobody_waits);
+    tcase_add_test(tests, who_brings_enough_goes_on_though_others_wait);
     tcase_add_test(tests, what_was_of_no_use_is_asked_for_again_after_a_while);
     tcase_add_test(tests, a_neighbour_that_names_hashes_without_end_costs_a_bounded_session);
     suite_add_tcase(suite, tests);
