@@ -92,6 +92,16 @@ static struct bytes carrier_body(const struct context *context, struct arena *ar
     return data ? bytes_of(data, duck__certificate_body__pack(&message, data)) : bytes_of(NULL, 0);
 }
 
+/* As long as there is something to end, whatever clocks say: who issues and revokes without end leaves no more than that. */
+static uint64_t revocation_ends_ms(const struct context *context, uint64_t wall_ms)
+{
+    uint64_t ends_ms = context->not_after_ms + DAY_MS;
+
+    if (ends_ms < wall_ms + REVOCATION_LIFE_MIN_MS)
+        return wall_ms + REVOCATION_LIFE_MIN_MS;
+    return ends_ms < wall_ms + REVOCATION_LIFE_MAX_MS ? ends_ms : wall_ms + REVOCATION_LIFE_MAX_MS;
+}
+
 void context_revoke(const struct context *context, const struct identity_key *key,
                     struct bytes network, struct bytes reason, uint64_t wall_ms,
                     struct arena *arena, struct bytes *wire, struct bytes *chain)
@@ -100,7 +110,7 @@ void context_revoke(const struct context *context, const struct identity_key *ke
                             .owner = context->carrier,
                             .kind = RECORD_REVOCATION,
                             .version = {wall_ms, 0},
-                            .not_after_ms = wall_ms + REVOCATION_LIFE_MAX_MS};
+                            .not_after_ms = revocation_ends_ms(context, wall_ms)};
     struct revocation_content content = {
         .subject = context->carrier, .reason = reason, .revoked_at_ms = wall_ms};
     struct bytes certificate = envelope_seal(ENVELOPE_CERTIFICATE, &context->carrier, key,

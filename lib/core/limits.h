@@ -80,7 +80,7 @@
 
 /* Times. */
 #define CERTIFICATE_LIFE_MS (3650 * DAY_MS)
-#define CONTEXT_LIFE_MAX_MS (364 * DAY_MS)   /* its revocation, which lives for REVOCATION_LIFE_MAX_MS, outlives it */
+#define CONTEXT_LIFE_MAX_MS (364 * DAY_MS)   /* its revocation, which lives for REVOCATION_LIFE_MAX_MS at most, outlives it */
 #define CONTEXT_LIFE_MS (30 * DAY_MS)        /* when no end is named */
 #define PECK_LIFE_MS (24 * HOUR_MS)          /* default for delivery */
 #define PECK_APPROVAL_MS (10 * MINUTE_MS)    /* default for an owner's decision */

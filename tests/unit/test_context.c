@@ -446,6 +446,7 @@ START_TEST(its_revocation_is_the_record_of_an_identity_that_its_bytes_name)
     struct bytes wire, packed;
     struct chain carrier;
 
+    context.not_after_ms = wish.issued_ms + 30 * DAY_MS;
     context_revoke(&context, key, bytes_of_text("pond"), bytes_of_text("lost"), wish.issued_ms,
                    &arena, &wire, &packed);
     ck_assert_int_eq(chain_open(packed, &arena, &carrier), CERTIFICATE_TAKEN);
@@ -458,9 +459,16 @@ START_TEST(its_revocation_is_the_record_of_an_identity_that_its_bytes_name)
     ck_assert_int_eq(record_judge_dates(&record, wish.issued_ms), RECORD_OK);
     ck_assert(id_equal(&record.owner, &context.carrier));
     ck_assert_int_eq(record.kind, RECORD_REVOCATION);
-    ck_assert_uint_gt(record.not_after_ms, wish.issued_ms + CONTEXT_LIFE_MAX_MS);
+    ck_assert_uint_eq(record.not_after_ms, context.not_after_ms + DAY_MS);
     ck_assert_int_eq(revocation_content_parse(record.content, &arena, &content), RECORD_OK);
     ck_assert(bytes_equal(content.reason, bytes_of_text("lost")));
+    context.not_after_ms = wish.issued_ms + HOUR_MS; /* no revocation lives for less than a week */
+    context_revoke(&context, key, bytes_of_text("pond"), bytes_of_text("lost"), wish.issued_ms,
+                   &arena, &wire, &packed);
+    ck_assert_int_eq(envelope_parse(wire, ENVELOPE_RECORD, &arena, &envelope), ENVELOPE_TAKEN);
+    ck_assert_int_eq(record_parse(envelope.body, &arena, &record), RECORD_OK);
+    ck_assert_uint_eq(record.not_after_ms, wish.issued_ms + REVOCATION_LIFE_MIN_MS);
+    ck_assert_int_eq(record_judge_dates(&record, wish.issued_ms), RECORD_OK);
     identity_key_free(key);
 }
 END_TEST
