@@ -324,46 +324,34 @@ static bool may_be_another(const struct agent *agent, const struct order *order,
            !agent_lives_here(agent, &duckling->id);
 }
 
-void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
-                      struct effects *effects)
+/* False: the order is refused. */
+static bool judge(const struct agent *agent, const struct order *order,
+                  const struct duckling *duckling, struct effects *effects)
 {
-    struct duckling *duckling = agent_hosted(agent, &order->duckling);
-    struct order_refusal refusal;
-
-    if (!agent_may_speak(agent, order, &refusal)) {
-        order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
-        return;
-    }
-    if (order->kind == ORDER_ROTATE) { /* a node can be meant, too */
-        rotate(agent, order, at, effects);
-        return;
-    }
-    if (order->kind == ORDER_EXPORT) {
-        export(agent, order, effects);
-        return;
-    }
-    if (order->kind == ORDER_REVOKE) {
-        revoke(agent, order, at, effects);
-        return;
-    }
     if (!duckling && (needs_duckling(order->kind) || !id_is_zero(&order->duckling))) {
         order_refuse(effects, order, REFUSAL_NOT_HOSTED, "this duckling does not live on this node",
                      "duckling");
-        return;
+        return false;
     }
     if (duckling && !order->unsaid && agent_is_revoked(agent, &duckling->id)) {
         order_refuse(effects, order, REFUSAL_CONFLICT,
                      agent_revoked_text(agent, "this duckling", &duckling->id, &effects->arena),
                      "duckling");
-        return;
+        return false;
     }
     if (may_be_another(agent, order, duckling)) {
         order_refuse(effects, order, REFUSAL_NOT_ALLOWED,
                      "it keeps its own key, and has not signed that it lives here: sign its entry "
                      "in the directory first",
                      "duckling");
-        return;
+        return false;
     }
+    return true;
+}
+
+static void carry_out(struct agent *agent, const struct order *order, struct duckling *duckling,
+                      const struct moment *at, struct effects *effects)
+{
     switch (order->kind) {
     case ORDER_HATCH:
         order_hatch(agent, order, at, effects);
@@ -457,4 +445,30 @@ void agent_take_order(struct agent *agent, const struct order *order, const stru
     case ORDER_EXPORT:
         break;
     }
+}
+
+void agent_take_order(struct agent *agent, const struct order *order, const struct moment *at,
+                      struct effects *effects)
+{
+    struct duckling *duckling = agent_hosted(agent, &order->duckling);
+    struct order_refusal refusal;
+
+    if (!agent_may_speak(agent, order, &refusal)) {
+        order_refuse(effects, order, refusal.code, refusal.message, refusal.field);
+        return;
+    }
+    if (order->kind == ORDER_ROTATE) { /* a node can be meant, too */
+        rotate(agent, order, at, effects);
+        return;
+    }
+    if (order->kind == ORDER_EXPORT) {
+        export(agent, order, effects);
+        return;
+    }
+    if (order->kind == ORDER_REVOKE) {
+        revoke(agent, order, at, effects);
+        return;
+    }
+    if (judge(agent, order, duckling, effects))
+        carry_out(agent, order, duckling, at, effects);
 }
