@@ -396,6 +396,24 @@ static void restore_deposit(struct agent *agent, const struct event *event)
         deposits_restore(agent->deposits, &entry->hash, &event->kept_deposit.perch);
 }
 
+static void take_peck(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    if (event->peck.perched)
+        agent_take_perched(agent, event, effects);
+    else if (event->peck.known)
+        agent_receive_again(agent, event, effects);
+    else if (!agent->catching_up || event->peck.cancelled)
+        agent_receive_peck(agent, event, effects);
+    else
+        agent->turned_away = true; /* it comes again, over another link */
+}
+
+static void take_records(struct agent *agent, const struct event *event, struct effects *effects)
+{
+    for (size_t i = 0; i < event->records.count; i++)
+        agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
+}
+
 /* A key that is nobody's signs nothing; and a node that has no key has nothing to do but end. */
 static bool is_over(const struct agent *agent, const struct event *event, struct effects *effects)
 {
@@ -481,14 +499,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_answer(agent, event, effects);
         break;
     case EVENT_PECK:
-        if (event->peck.perched)
-            agent_take_perched(agent, event, effects);
-        else if (event->peck.known)
-            agent_receive_again(agent, event, effects);
-        else if (!agent->catching_up || event->peck.cancelled)
-            agent_receive_peck(agent, event, effects);
-        else
-            agent->turned_away = true; /* it comes again, over another link */
+        take_peck(agent, event, effects);
         break;
     case EVENT_RECEIPT:
         agent_receive_receipt(agent, event, effects);
@@ -527,8 +538,7 @@ void agent_step(struct agent *agent, const struct event *event, struct effects *
         agent_take_lobster(agent, event, effects);
         break;
     case EVENT_RECORDS:
-        for (size_t i = 0; i < event->records.count; i++)
-            agent_offer_record(agent, &event->records.items[i], &event->node, &event->at, effects);
+        take_records(agent, event, effects);
         break;
     case EVENT_PROBE:
     case EVENT_PROBE_ACK:
