@@ -57,8 +57,9 @@ def in_directory(node, duckling):
 
 def peck_of(node, peck_id, *states):
     def look():
-        peck = node.json("pecks", peck_id)
-        return peck if peck["state"] in states else None
+        asked = node.command("pecks", peck_id, "--json", check=False)  # it may be on its way
+        peck = json.loads(asked.stdout) if asked.returncode == 0 else None
+        return peck if peck and peck["state"] in states else None
 
     return until(f"{peck_id} {states}", look)
 
