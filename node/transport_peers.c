@@ -229,6 +229,16 @@ bool peers_register(struct link *link, struct bytes introduction, const char **h
     return tell;
 }
 
+static bool ended_on_purpose(struct link *link)
+{
+    bool on_purpose;
+
+    pthread_mutex_lock(&link->lock);
+    on_purpose = link->hung_up || link->goodbye;
+    pthread_mutex_unlock(&link->lock);
+    return on_purpose;
+}
+
 void peers_dismiss(struct link *link)
 {
     struct transport *transport = link->transport;
@@ -252,8 +262,7 @@ void peers_dismiss(struct link *link)
         peer->hung_up = NULL;
     if (peer->links == 0 && peer->told_up) {
         begin_to_tell(transport, peer);
-        handlers->down(handlers->context, &link->node, link->reason,
-                       link->hung_up || link->goodbye);
+        handlers->down(handlers->context, &link->node, link->reason, ended_on_purpose(link));
         end_telling(transport, peer, false);
     }
     /* The node may have come back while that was told; then its link dismisses it. */

@@ -35,8 +35,8 @@ void link_send_last_ping(struct link *link)
 
 void link_take_pong(struct link *link, struct bytes body)
 {
+    const char *drained = NULL; /* why the link is to end now */
     uint64_t token, passed_us;
-    bool drained = false;
 
     memcpy(&token, body.data, sizeof token);
     pthread_mutex_lock(&link->lock);
@@ -45,7 +45,8 @@ void link_take_pong(struct link *link, struct bytes body)
         link->info.round_trip_us = passed_us < UINT32_MAX ? (uint32_t)passed_us + !passed_us : 0;
         link->ping_sent_us = 0;
         link->drained = link->last_ping_sent;
-        drained = link->replaced && link->drained;
+        if (link->replaced && link->drained)
+            drained = link->hung_up ? link->hung_up : "replaced by another link";
     }
     pthread_mutex_unlock(&link->lock);
     if (!link->is_confirmed) {
@@ -53,7 +54,7 @@ void link_take_pong(struct link *link, struct bytes body)
         peers_confirm(link);
     }
     if (drained)
-        link_close(link, link->hung_up ? link->hung_up : "replaced by another link");
+        link_close(link, drained);
 }
 
 /* ---- goodbyes ---- */
