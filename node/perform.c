@@ -348,7 +348,12 @@ void perform(struct performer *performer, const struct effects *effects, const s
             transport_introduce(performer->transport, effect->introduce.introduction);
             break;
         case EFFECT_HANG_UP:
-            transport_hang_up(performer->transport, &effect->hang_up.node, effect->hang_up.reason);
+            if (effect->hang_up.at_once)
+                transport_cut_off(performer->transport, &effect->hang_up.node,
+                                  effect->hang_up.reason);
+            else
+                transport_hang_up(performer->transport, &effect->hang_up.node,
+                                  effect->hang_up.reason);
             break;
         case EFFECT_STOP:
             stops = true;

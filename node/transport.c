@@ -445,15 +445,28 @@ void transport_flush(struct transport *transport)
     }
 }
 
-void transport_hang_up(struct transport *transport, const struct id *node, const char *reason)
+static void part_with(struct transport *transport, const struct id *node, const char *reason,
+                      bool at_once)
 {
     struct link *links[2];
     size_t count = peers_part_with(transport, node, reason, links);
 
     for (size_t i = 0; i < count; i++) {
         link_hang_up(links[i], reason);
+        if (at_once)
+            link_close(links[i], reason);
         link_drop(links[i]);
     }
+}
+
+void transport_hang_up(struct transport *transport, const struct id *node, const char *reason)
+{
+    part_with(transport, node, reason, false);
+}
+
+void transport_cut_off(struct transport *transport, const struct id *node, const char *reason)
+{
+    part_with(transport, node, reason, true);
 }
 
 bool transport_has_link(struct transport *transport, const struct id *node)

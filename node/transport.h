@@ -106,6 +106,8 @@ void transport_flush(struct transport *transport);
  * whatever the other end does; `down` follows, and no other link is taken before. `reason` is a constant. Nothing more
  * can be sent meanwhile. No link: nothing is done. */
 void transport_hang_up(struct transport *transport, const struct id *node, const char *reason);
+/* The same, but nothing more that it sent is wanted: closes at once. */
+void transport_cut_off(struct transport *transport, const struct id *node, const char *reason);
 
 bool transport_has_link(struct transport *transport, const struct id *node);
 size_t transport_links(struct transport *transport, struct transport_link_info *infos, size_t max);

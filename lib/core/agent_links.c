@@ -20,6 +20,12 @@ void agent_hang_up(const struct id *node, const char *reason, struct effects *ef
     effect->hang_up.reason = reason;
 }
 
+void agent_cut_off(const struct id *node, const char *reason, struct effects *effects)
+{
+    agent_hang_up(node, reason, effects);
+    effects->list[effects->count - 1].hang_up.at_once = true;
+}
+
 /* Anybody can bring the certificate of one that keeps its own key: it lives where it has signed that it does. */
 bool agent_find_host(const struct agent *agent, const struct id *duckling, struct id *node)
 {
@@ -85,7 +91,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
         arena_free(&arena);
     }
     if (agent_is_revoked(agent, &event->node)) {
-        agent_hang_up(&event->node, "it is revoked", effects);
+        agent_cut_off(&event->node, "it is revoked", effects);
         return;
     }
     if (!agent_note_link(agent, event, certificates, effects))
@@ -93,7 +99,7 @@ void agent_link_up(struct agent *agent, const struct event *event, struct effect
     if (is_offered)
         agent_offer_record(agent, &offered, &event->node, &event->at, effects);
     if (!agent_is_member(agent, &event->node)) { /* it was, when the handshake began */
-        agent_hang_up(&event->node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
+        agent_cut_off(&event->node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
         return;
     }
     gossip_link_up(agent->gossip, &event->node, event->link.dialled_here, event->at.now_ms);

@@ -51,7 +51,7 @@ void agent_part_with(struct agent *agent, const struct id *node, const struct mo
                   id_text(ID_NODE, node, text), fleet_verdict_text(FLEET_TAKEN_BACK));
     agent_forget_expired(agent);
     if (gossip_is_linked(agent->gossip, node))
-        agent_hang_up(node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
+        agent_cut_off(node, fleet_verdict_text(FLEET_TAKEN_BACK), effects);
 }
 
 void agent_heed_withdrawal(struct agent *agent, const struct withdrawn *withdrawn,

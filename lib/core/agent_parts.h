@@ -278,6 +278,7 @@ uint64_t agent_repair_wake_at_ms(const struct agent *agent);
 void agent_link_up(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_link_down(struct agent *agent, const struct event *event, struct effects *effects);
 void agent_hang_up(const struct id *node, const char *reason, struct effects *effects);
+void agent_cut_off(const struct id *node, const char *reason, struct effects *effects); /* nothing that it sent is wanted */
 void agent_dial(struct agent *agent, const struct moment *at, struct effects *effects);
 void agent_send(const struct id *node, enum frame_kind kind, struct bytes body,
                 struct effects *effects);

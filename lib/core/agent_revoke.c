@@ -333,7 +333,7 @@ void agent_heed_revocation(struct agent *agent, const struct id *revoked, const 
     if (agent_hosted(agent, revoked))
         agent_forget_wanted(agent, agent_hosted(agent, revoked));
     if (gossip_is_linked(agent->gossip, revoked))
-        agent_hang_up(revoked, "it is revoked", effects);
+        agent_cut_off(revoked, "it is revoked", effects);
 }
 
 void agent_heed_contradiction(struct agent *agent, const struct id *contradicted,

@@ -371,6 +371,7 @@ struct effect {
         struct {
             struct id node;
             const char *reason;              /* a constant */
+            bool at_once;                    /* nothing that it sent is wanted */
         } hang_up;
         struct {
             enum log_level level;

@@ -631,6 +631,23 @@ START_TEST(who_is_hung_up_on_and_goes_on_talking_is_closed_in_time)
 }
 END_TEST
 
+START_TEST(who_is_cut_off_says_nothing_any_more)
+{
+    struct transport_limits limits = drains_in(60000);
+    struct peer peer;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    transport_cut_off(bob.transport, &peer.node.id, "it is revoked");
+    expect_closed(peer.stream);
+    test_node_await(&bob, bob.downs == 1);
+    ck_assert_str_eq(bob.reason, "it is revoked");
+    ck_assert_uint_eq(bob.goodbyes, 1);
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+END_TEST
+
 START_TEST(who_is_hung_up_on_is_taken_again_only_when_its_link_has_ended)
 {
     struct transport_limits limits = drains_in(60000);
@@ -707,6 +724,7 @@ int main(void)
     tcase_add_test(peers, an_inner_frame_without_an_end_ends_the_link);
     tcase_add_test(peers, malformed_frames_are_counted_against_the_link);
     tcase_add_test(peers, who_is_hung_up_on_and_goes_on_talking_is_closed_in_time);
+    tcase_add_test(peers, who_is_cut_off_says_nothing_any_more);
     tcase_add_test(peers, who_is_hung_up_on_is_taken_again_only_when_its_link_has_ended);
     tcase_add_test(peers, who_has_two_links_is_hung_up_on_both);
     tcase_add_test(peers, pongs_that_nobody_reads_are_bounded);
