@@ -131,9 +131,11 @@ static void print_terms(const Duck__BondView *bond)
     print_limit("cool-down", terms->cool_down_ms / 1000, " s after them");
     if (terms->muted_until_ms > clock_wall_ms())
         printf("  %-10s until %s\n", "muted", time_text(terms->muted_until_ms, until));
-    for (size_t i = 0; i < terms->n_stop_words; i++)
-        printf("  %-10s %.*s\n", "stop word", (int)terms->stop_words[i].len,
-               (const char *)terms->stop_words[i].data);
+    for (size_t i = 0; i < terms->n_stop_words; i++) {
+        printf("  %-10s ", "stop word");
+        show_line(stdout, borrowed(terms->stop_words[i]));
+        putchar('\n');
+    }
 }
 
 static void print_bond(const Duck__BondView *bond)

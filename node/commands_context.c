@@ -38,8 +38,9 @@ static void print_one(const Duck__ContextView *view)
 {
     char from[32], until[32];
 
-    printf("  context %.*s  %s  %s to %s  %s:", (int)view->context.len,
-           (const char *)view->context.data, view->certificate_id, time_text(view->issued_ms, from),
+    printf("  context ");
+    show_line(stdout, borrowed(view->context));
+    printf("  %s  %s to %s  %s:", view->certificate_id, time_text(view->issued_ms, from),
            time_text(view->not_after_ms, until), state_of(view));
     for (size_t i = 0; i < view->n_scopes; i++)
         printf(" %.*s", (int)view->scopes[i].len, (const char *)view->scopes[i].data);

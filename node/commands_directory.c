@@ -165,8 +165,9 @@ static void print_entry(const Duck__DirectoryEntry *entry)
 {
     char seen[32];
 
-    printf("%s  T%u  \"%.*s\"\n", entry->duckling, entry->tier, (int)entry->display_name.len,
-           (const char *)entry->display_name.data);
+    printf("%s  T%u  \"", entry->duckling, entry->tier);
+    show_line(stdout, borrowed(entry->display_name));
+    printf("\"\n");
     printf("  on %s%s, signed %s%s\n", entry->host, entry->host_linked ? "" : " (not linked)",
            time_text(entry->seen_ms, seen), entry->accepts_pecks ? "" : ", bonds only");
     if (entry->n_capabilities > 0)

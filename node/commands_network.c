@@ -57,12 +57,13 @@ static const char *change_text(const Duck__PeerView *peer, char text[96])
 
 static void print_peer(const Duck__PeerView *peer)
 {
-    char round_trip[24], change[96];
+    char round_trip[24], change[96], software[SHOW_WORD_SIZE], name[SHOW_WORD_SIZE];
 
     printf("%-36s  %-7s  %-5s  %8s  %-21s  %-15s  %-24s  %s\n", peer->node_id, peer->state,
            peer->link, round_trip_text(peer, round_trip),
            peer->n_addresses > 0 ? peer->addresses[0] : "-",
-           peer->software[0] ? peer->software : "-", change_text(peer, change), peer->display_name);
+           peer->software[0] ? show_word(bytes_of_text(peer->software), software) : "-",
+           change_text(peer, change), show_word(bytes_of_text(peer->display_name), name));
 }
 
 static bool is_meant(const Duck__PeerView *peer, const char *state)

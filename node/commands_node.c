@@ -311,6 +311,7 @@ static int run(struct call *call)
 static int show_id(struct call *call)
 {
     char path[OPTIONS_PATH_SIZE + 16], text[ID_TEXT_SIZE], issued[32], ends[32];
+    char name[SHOW_WORD_SIZE];
     enum certificate_verdict verdict;
     const struct certificate *last;
     struct chain chain;
@@ -342,9 +343,9 @@ static int show_id(struct call *call)
                              last->display_name.data, last->display_name.size, "certificates",
                              (int)chain.count, "issued_at", issued, "not_after", ends));
     else
-        printf("%s  \"%.*s\"\n%zu certificate%s, the last of %s, valid until %s\n", text,
-               (int)last->display_name.size, (const char *)last->display_name.data, chain.count,
-               chain.count == 1 ? "" : "s", issued, ends);
+        printf("%s  \"%s\"\n%zu certificate%s, the last of %s, valid until %s\n", text,
+               show_word(last->display_name, name), chain.count, chain.count == 1 ? "" : "s",
+               issued, ends);
     arena_free(&arena);
     return 0;
 }

@@ -32,6 +32,13 @@ static void print_lines(const char *label, const ProtobufCBinaryData *data)
     putchar('\n');
 }
 
+static void print_context(const Duck__PeckView *peck)
+{
+    printf("  %-9s ", "context");
+    show_line(stdout, borrowed(peck->context));
+    printf(", %s\n", peck->context_id);
+}
+
 static void print_peck(const Duck__PeckView *peck)
 {
     char created[32];
@@ -46,8 +53,7 @@ static void print_peck(const Duck__PeckView *peck)
         print_line("scope", &peck->scopes[i]);
     print_lines("message", &peck->message);
     if (peck->context.len > 0)
-        printf("  %-9s %.*s, %s\n", "context", (int)peck->context.len,
-               (const char *)peck->context.data, peck->context_id);
+        print_context(peck);
     print_line("result", &peck->result);
     print_lines("problem", &peck->problem);
     if (peck->refusal[0])

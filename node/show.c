@@ -29,6 +29,18 @@ void show_lines(FILE *file, struct bytes text)
     show(file, text, "\n" INDENT);
 }
 
+const char *show_word(struct bytes text, char word[SHOW_WORD_SIZE])
+{
+    FILE *file = fmemopen(word, SHOW_WORD_SIZE, "w");
+
+    if (!file)
+        memory_ran_out();
+    word[0] = 0; /* of nothing nothing is written */
+    show_line(file, bytes_cut(text, NAME_MAX_BYTES));
+    fclose(file);
+    return word;
+}
+
 void show_json(FILE *file, struct bytes text)
 {
     show(file, text, "\n");

@@ -45,6 +45,19 @@ START_TEST(json_keeps_its_lines_and_its_meaning)
 }
 END_TEST
 
+START_TEST(a_word_for_a_column_has_an_end)
+{
+    char word[SHOW_WORD_SIZE], longest[512];
+
+    ck_assert_str_eq(show_word(bytes_of_text("Zo\xc3\xab\xe2\x80\xaex"), word),
+                     "Zo\xc3\xab\\u202ex");
+    ck_assert_str_eq(show_word(bytes_of_text(""), word), "");
+    memset(longest, 0x1b, sizeof longest);
+    ck_assert_uint_lt(strlen(show_word(bytes_of(longest, sizeof longest), word)), SHOW_WORD_SIZE);
+    ck_assert_uint_eq(strlen(word) % 6, 0); /* cut between two */
+}
+END_TEST
+
 START_TEST(what_is_seen_as_it_is_is_not_touched)
 {
     expect(show_line, "Zo\xc3\xab \xd7\x90\xd7\x91 \xf0\x9f\xa6\x86",
@@ -63,6 +76,7 @@ int main(void)
     tcase_add_test(tests, a_line_stays_one_line_and_steers_no_terminal);
     tcase_add_test(tests, further_lines_are_deeper_than_any_label);
     tcase_add_test(tests, json_keeps_its_lines_and_its_meaning);
+    tcase_add_test(tests, a_word_for_a_column_has_an_end);
     tcase_add_test(tests, what_is_seen_as_it_is_is_not_touched);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
