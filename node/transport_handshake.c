@@ -102,6 +102,7 @@ static void come_up(struct link *link)
 
     pthread_mutex_lock(&link->lock);
     link->state = LINK_UP;
+    link->bundles = session_peer_protocol(link->session) >= SESSION_PROTOCOL_BUNDLES;
     link->node = session_peer_id(link->session);
     link->up_ms = link->heard_ms = clock_now_ms();
     link->info.node = link->node;

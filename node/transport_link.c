@@ -203,6 +203,38 @@ static bool hand_over(struct link *link, size_t worker, struct bytes inner)
 }
 
 /* False: the link is being closed. */
+static bool take_inner(struct link *link, size_t worker, struct bytes inner, uint64_t *taken)
+{
+    ++*taken;
+    if (inner.size > 0 && hand_over(link, worker, inner))
+        return true;
+    pthread_mutex_lock(&link->lock);
+    link->frames_refused++;
+    pthread_mutex_unlock(&link->lock);
+    if (++link->bad_frames < link->transport->limits.bad_frames_max)
+        return true;
+    return link_refuse(link, "too many frames were refused", NULL);
+}
+
+static bool take_bundle(struct link *link, size_t worker, struct bytes packed, uint64_t *taken)
+{
+    struct bundle_reader reader;
+    enum bundle_verdict verdict;
+    struct bytes inner;
+
+    if (packed.size == 0)
+        return link_refuse(link, "an empty bundle", NULL);
+    bundle_open(&reader, packed);
+    while ((verdict = bundle_next(&reader, &inner)) == BUNDLE_FRAME) {
+        if (inner.data[0] == FRAME_BUNDLE)
+            return link_refuse(link, "a bundle in a bundle", NULL);
+        if (!take_inner(link, worker, inner, taken))
+            return false;
+    }
+    return verdict == BUNDLE_END || link_refuse(link, "a bundle that is not well-formed", NULL);
+}
+
+/* False: the link is being closed. */
 static bool take_sealed(struct link *link, size_t worker, uint8_t *frame, size_t size,
                         uint64_t *taken)
 {
@@ -216,15 +248,9 @@ static bool take_sealed(struct link *link, size_t worker, uint8_t *frame, size_t
         return link_refuse(link, session_verdict_text(verdict), session_reason(link->session));
     if (!inner.data)
         return true; /* a part */
-    ++*taken;
-    if (inner.size > 0 && hand_over(link, worker, inner))
-        return true;
-    pthread_mutex_lock(&link->lock);
-    link->frames_refused++;
-    pthread_mutex_unlock(&link->lock);
-    if (++link->bad_frames < link->transport->limits.bad_frames_max)
-        return true;
-    return link_refuse(link, "too many frames were refused", NULL);
+    if (inner.size > 0 && inner.data[0] == FRAME_BUNDLE)
+        return take_bundle(link, worker, bytes_of(inner.data + 1, inner.size - 1), taken);
+    return take_inner(link, worker, inner, taken);
 }
 
 /* Sets the incomplete tail aside and lets the next bytes come in while the whole frames are read.

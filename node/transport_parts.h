@@ -19,6 +19,7 @@
 #define DUCK_NODE_TRANSPORT_PARTS_H
 
 #include "admission.h"
+#include "core/bundle.h"
 #include "framing.h"
 #include "transport.h"
 #include "workers.h"
@@ -93,6 +94,9 @@ struct link {
     uint64_t rested_ms;
     struct block *out, *out_last, *spare;
     size_t out_bytes;
+    struct bundle bundle;            /* .data: at the end of out_last, where it will be sealed; NULL: none is open */
+    bool bundles;                    /* the other end understands them */
+    bool worn_out;                   /* nothing more can be sealed */
     bool dirty;                      /* in transport->dirty */
     struct link *next_dirty;
     bool replaced;                   /* another link to the node is used; this one drains */

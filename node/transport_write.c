@@ -7,6 +7,8 @@
 #include <assert.h>
 
 #define SEALED_OVERHEAD (FRAMING_LENGTH_SIZE + 1u + 1u + NOISE_TAG_SIZE) /* of one part */
+#define BUNDLE_LEAD                                                                                \
+    (FRAMING_LENGTH_SIZE + 1u + 1u + 1u) /* length, type, part, kind: then its frames */
 
 /* ---- writing ---- */
 
@@ -15,10 +17,46 @@ struct write {
     unsigned count;
 };
 
+/* Under the lock: puts length and type before the `size` bytes of body that stand in the room. */
+static void out_add(struct link *link, uint8_t *at, enum session_frame type, size_t size)
+{
+    framing_put_length(at, 1 + size);
+    at[FRAMING_LENGTH_SIZE] = (uint8_t)type;
+    link->out_last->size += FRAMING_LENGTH_SIZE + 1 + size;
+    link->out_bytes += FRAMING_LENGTH_SIZE + 1 + size;
+}
+
+/* Under the lock: seals the `size` bytes of a part that stand at `at`, behind their room for what
+ * comes before them. */
+static void seal_part(struct link *link, uint8_t *at, size_t size, bool more_follow)
+{
+    uint8_t *body = at + FRAMING_LENGTH_SIZE + 1;
+
+    if (session_seal(link->session, bytes_of(body + 1, size), more_follow, body, &size) ==
+        SESSION_TAKEN)
+        out_add(link, at, SESSION_SEALED, size);
+    else
+        link->worn_out = true;
+}
+
+/* Under the lock: what is in the bundle leaves as it is. */
+static void close_bundle(struct link *link)
+{
+    struct bundle *bundle = &link->bundle;
+
+    if (!bundle->data)
+        return;
+    seal_part(link, bundle->data - BUNDLE_LEAD, 1 + bundle->size, false);
+    bundle->data = NULL;
+}
+
 /* Under the lock. True: the caller lets it go, without the lock. */
 static bool begin_write(struct link *link, struct write *write)
 {
-    if (link->writing || link->closing || link->out_bytes == 0)
+    if (link->writing || link->closing)
+        return false;
+    close_bundle(link);
+    if (link->out_bytes == 0)
         return false;
     write->count = 0;
     for (struct block *block = link->out; block && write->count < BLOCKS_PER_WRITE;
@@ -57,8 +95,8 @@ static void consume(struct link *link, size_t size)
         part = block->size - block->sent < size ? block->size - block->sent : size;
         block->sent += part;
         size -= part;
-        if (block->sent < block->size)
-            break;
+        if (block->sent < block->size || (block == link->out_last && link->bundle.data))
+            break; /* or a bundle is being made behind what was sent */
         link->out = block->next;
         if (!link->out)
             link->out_last = NULL;
@@ -167,15 +205,6 @@ static uint8_t *out_room(struct link *link, size_t size)
     return block->data;
 }
 
-/* Under the lock: puts length and type before the `size` bytes of body that stand in the room. */
-static void out_add(struct link *link, uint8_t *at, enum session_frame type, size_t size)
-{
-    framing_put_length(at, 1 + size);
-    at[FRAMING_LENGTH_SIZE] = (uint8_t)type;
-    link->out_last->size += FRAMING_LENGTH_SIZE + 1 + size;
-    link->out_bytes += FRAMING_LENGTH_SIZE + 1 + size;
-}
-
 void link_send_handshake(struct link *link, const struct session_output *output)
 {
     uint8_t *at;
@@ -197,36 +226,59 @@ static size_t sealed_size(struct bytes body)
 }
 
 /* Under the lock. Each part is put where its sealed form will lie, so nothing is copied twice. */
-static enum session_verdict seal(struct link *link, uint8_t kind, struct bytes body)
+static void seal_alone(struct link *link, uint8_t kind, struct bytes body)
 {
-    size_t done = 0, lead = 1, taken, size;
-    enum session_verdict verdict;
+    size_t done = 0, lead = 1, taken;
 
+    close_bundle(link); /* it came before */
     do {
-        bool more_follow;
         uint8_t *at, *part;
 
         taken = body.size - done;
         if (taken > SESSION_PART_MAX - lead)
             taken = SESSION_PART_MAX - lead;
-        more_follow = done + taken < body.size;
         at = out_room(link, SEALED_OVERHEAD + lead + taken);
         part = at + FRAMING_LENGTH_SIZE + 2;
         if (lead)
             part[0] = kind;
         if (taken)
             memcpy(part + lead, body.data + done, taken);
-        verdict = session_seal(link->session, bytes_of(part, lead + taken), more_follow,
-                               at + FRAMING_LENGTH_SIZE + 1, &size);
-        if (verdict != SESSION_TAKEN)
-            return verdict;
-        out_add(link, at, SESSION_SEALED, size);
+        seal_part(link, at, lead + taken, done + taken < body.size);
         done += taken;
         lead = 0;
-    } while (done < body.size);
+    } while (done < body.size && !link->worn_out);
+}
+
+/* Under the lock: with room for a first frame of `size` bytes, and whatever else the block has. */
+static void open_bundle(struct link *link, size_t size)
+{
+    uint8_t *at = out_room(link, SEALED_OVERHEAD + 1 + BUNDLE_ENTRY_OVERHEAD + size);
+    size_t room = link->out_last->capacity - link->out_last->size - SEALED_OVERHEAD - 1;
+
+    if (room > SESSION_PART_MAX - 1)
+        room = SESSION_PART_MAX - 1;
+    at[BUNDLE_LEAD - 1] = FRAME_BUNDLE;
+    bundle_begin(&link->bundle, at + BUNDLE_LEAD, room);
+}
+
+static void seal(struct link *link, uint8_t kind, struct bytes body)
+{
+    bool is_added = false;
+
+    if (!link->bundles || body.size > BUNDLE_BODY_MAX) {
+        seal_alone(link, kind, body);
+    } else {
+        if (link->bundle.data)
+            is_added = bundle_add(&link->bundle, kind, body);
+        if (!is_added) {
+            close_bundle(link);
+            open_bundle(link, body.size);
+            is_added = bundle_add(&link->bundle, kind, body);
+            assert(is_added); /* a frame fits into an empty one */
+        }
+    }
     link->info.frames_out++;
     transport_count(link->transport, true, kind, body.size + 1);
-    return SESSION_TAKEN;
 }
 
 /* Under the lock: into the list that transport_flush walks, and once only. */
@@ -246,32 +298,33 @@ static void mark_dirty(struct link *link)
 
 static int queue_frame(struct link *link, uint8_t kind, struct bytes body, bool own)
 {
-    enum session_verdict verdict = SESSION_TAKEN;
-    size_t size = sealed_size(body);
+    size_t size = sealed_size(body), waiting;
     struct write write;
-    bool begun = false;
+    bool begun = false, worn_out;
     int fault = 0;
 
     pthread_mutex_lock(&link->lock);
+    waiting = link->out_bytes + (link->bundle.data ? link->bundle.size : 0);
     if (link->closing || link->state != LINK_UP || (link->replaced && !own)) {
         fault = FAULT_CLOSED;
-    } else if (link->out_bytes > 0 && kind != FRAME_PING &&
-               link->out_bytes + size > link->transport->limits.send_queue_max) {
+    } else if (waiting > 0 && kind != FRAME_PING &&
+               waiting + size > link->transport->limits.send_queue_max) {
         /* Alone any frame passes: else a small queue would never carry a large one. */
         fault = FAULT_BUSY;
         link->sends_refused++;
     } else {
-        verdict = seal(link, kind, body);
+        seal(link, kind, body);
         if (link->out_bytes >= BLOCK_LARGE)
             begun = begin_write(link, &write);
         else if (!own)
             mark_dirty(link); /* our own are flushed by whoever asked for them */
     }
+    worn_out = link->worn_out;
     pthread_mutex_unlock(&link->lock);
     if (begun)
         let_go(link, &write);
-    if (verdict != SESSION_TAKEN) {
-        link_close(link, session_verdict_text(verdict));
+    if (worn_out) {
+        link_close(link, session_verdict_text(SESSION_WORN_OUT));
         fault = FAULT_CLOSED;
     }
     return fault;
@@ -299,6 +352,7 @@ static void free_blocks(struct block *block)
 
 void link_free_output(struct link *link)
 {
+    bundle_free(&link->bundle);
     free_blocks(link->out);
     free_blocks(link->spare);
 }

@@ -96,6 +96,7 @@ enum frame_kind { /* inner frames, proto/gossip.proto */
     FRAME_HELD = 23,
     FRAME_SETTLED = 24,
     FRAME_LOBSTER = 25,
+    FRAME_BUNDLE = 26, /* the transport's: several of the others */
 };
 
 enum box { BOX_IN = 1, BOX_OUT = 2 };

@@ -461,6 +461,7 @@ enum intake_verdict intake_open(struct intake *intake, enum frame_kind kind, str
         break;
     case FRAME_PING:
     case FRAME_PONG:
+    case FRAME_BUNDLE:
     case FRAME_GOODBYE:
         break;
     }

@@ -50,6 +50,9 @@
 #define FRAME_TAGS_MAX 16u             /* of an inner frame: its kind, two fields and their lengths */
 #define FRAME_SIZE_MAX (336u * KIB)    /* an inner frame: the largest peck or receipt with the longest chain */
 
+#define BUNDLE_BODY_MAX (4u * KIB)     /* of a frame in a bundle; a larger one goes alone */
+#define BUNDLE_OPENED_MAX (256u * KIB) /* all frames of a bundle, whole again: who sends little cannot ask for much work */
+
 /* Counts on the wire. */
 #define CERTIFICATE_SCOPES_MAX 16
 #define PECK_SCOPES_MAX 16

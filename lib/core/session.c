@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <sodium.h>
 
-#define PROTOCOL 1
 #define PROLOGUE_MAX (16 + 1 + NETWORK_ID_MAX + ID_SIZE)
 #define HELLO_MAX (SESSION_HANDSHAKE_MAX - 256)
 
@@ -31,6 +30,7 @@ struct session {
     struct arena memory; /* of the peer's introduction */
     struct introduction introduction;
     bool introduced;
+    uint32_t peer_protocol;
     int64_t skew_ms;
     uint64_t frames_max;
 
@@ -90,6 +90,8 @@ static struct session *session_new(const struct session_settings *settings, bool
 
     assert(settings->network.size > 0 && settings->network.size <= NETWORK_ID_MAX);
     session->settings = *settings;
+    if (settings->protocol == 0)
+        session->settings.protocol = SESSION_PROTOCOL;
     session->is_caller = is_caller;
     memcpy(session->network, settings->network.data, settings->network.size);
     session->settings.network.data = session->network;
@@ -218,11 +220,11 @@ static void come_up(struct session *session)
     session->is_up = true;
 }
 
-static size_t write_callee_hello(uint64_t wall_ms, uint8_t *out)
+static size_t write_callee_hello(uint32_t protocol, uint64_t wall_ms, uint8_t *out)
 {
     Duck__CalleeHello hello = DUCK__CALLEE_HELLO__INIT;
 
-    hello.protocol = PROTOCOL;
+    hello.protocol = protocol;
     hello.wall_ms = wall_ms;
     return duck__callee_hello__pack(&hello, out);
 }
@@ -256,7 +258,8 @@ static enum session_verdict receive_first(struct session *session, struct bytes 
         begin(session, session->ephemeral[0]);
     if (noise_read(&session->handshake, body, payload, sizeof payload, &size) != NOISE_TAKEN)
         return write_notice(session, output);
-    if (noise_write(&session->handshake, bytes_of(hello, write_callee_hello(wall_ms, hello)),
+    if (noise_write(&session->handshake,
+                    bytes_of(hello, write_callee_hello(session->settings.protocol, wall_ms, hello)),
                     session->frame, SESSION_HANDSHAKE_MAX, &size) != NOISE_TAKEN)
         return refuse(session, SESSION_BAD_TAG, "a weak ephemeral key");
     put(session, output, SESSION_SECOND, size);
@@ -311,7 +314,7 @@ static size_t write_caller_hello(const struct session *session, uint64_t wall_ms
     introduction = duck__introduction__unpack(NULL, session->settings.introduction.size,
                                               session->settings.introduction.data);
     assert(introduction); /* ours */
-    hello.protocol = PROTOCOL;
+    hello.protocol = session->settings.protocol;
     hello.wall_ms = wall_ms;
     hello.caller.data = (uint8_t *)(uintptr_t)session->settings.self.bytes;
     hello.caller.len = ID_SIZE;
@@ -333,7 +336,9 @@ static bool read_callee_hello(struct session *session, struct bytes payload, uin
     arena_init(&arena, PARSE_BUDGET(payload.size));
     hello =
         duck__callee_hello__unpack(arena_protobuf_allocator(&arena), payload.size, payload.data);
-    is_well_formed = hello && hello->protocol >= PROTOCOL;
+    is_well_formed = hello && hello->protocol > 0;
+    if (is_well_formed)
+        session->peer_protocol = hello->protocol;
     if (is_well_formed)
         session->skew_ms = (int64_t)(hello->wall_ms - wall_ms);
     arena_free(&arena);
@@ -370,7 +375,7 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
     struct id caller, callee;
     struct bytes wire;
 
-    if (!hello || hello->protocol < PROTOCOL || !hello->introduction ||
+    if (!hello || hello->protocol == 0 || !hello->introduction ||
         hello->introduction->base.n_unknown_fields > 0 ||
         !id_from_bytes(borrowed(hello->caller), &caller) ||
         !id_from_bytes(borrowed(hello->callee), &callee))
@@ -393,6 +398,7 @@ static enum session_verdict judge_caller(struct session *session, const Duck__Ca
         return refuse(session, SESSION_PEER_REFUSED, no_member(session, introduction, wall_ms));
     session->introduced = true;
     session->peer = caller;
+    session->peer_protocol = hello->protocol;
     session->skew_ms = (int64_t)(hello->wall_ms - wall_ms);
     return SESSION_UP;
 }
@@ -459,6 +465,11 @@ const struct introduction *session_peer(const struct session *session)
 struct id session_peer_id(const struct session *session)
 {
     return session->peer;
+}
+
+uint32_t session_peer_protocol(const struct session *session)
+{
+    return session->peer_protocol;
 }
 
 int64_t session_peer_skew_ms(const struct session *session)

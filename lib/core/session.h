@@ -21,6 +21,8 @@ enum session_frame {
     SESSION_SEALED = 5,
 };
 
+#define SESSION_PROTOCOL 2         /* the highest that is understood here */
+#define SESSION_PROTOCOL_BUNDLES 2 /* from this on FRAME_BUNDLE is */
 #define SESSION_FIRST_SIZE 1024     /* body of a first message: nothing that answers it is longer by much */
 #define SESSION_HANDSHAKE_MAX 8192  /* body of any frame before the session is up */
 #define SESSION_PART_MAX 32768      /* inner bytes in one sealed frame; Noise allows 65,519 */
@@ -47,6 +49,7 @@ struct session_settings {
     struct bytes introduction;       /* ours, packed; borrowed for the life of the session's handshake */
     uint64_t frames_max;             /* each way; 0: SESSION_FRAMES_MAX */
     const struct fleet *fleet;       /* borrowed: only its members are taken; NULL: all are */
+    uint32_t protocol;               /* that we say we understand; 0: SESSION_PROTOCOL */
 };
 
 /* A frame to send; `body` is borrowed until the next call on the session. Empty: nothing. */
@@ -78,6 +81,7 @@ bool session_is_up(const struct session *session);
 bool session_is_caller(const struct session *session);
 const struct introduction *session_peer(const struct session *session); /* callee: of the caller, once up; caller: what was learned, or NULL */
 struct id session_peer_id(const struct session *session); /* after SESSION_WRONG_PEER: who answered the caller, or zero */
+uint32_t session_peer_protocol(const struct session *session); /* the highest that it understands; once up */
 int64_t session_peer_skew_ms(const struct session *session); /* peer's date less ours */
 const uint8_t *session_hash(const struct session *session);  /* NOISE_HASH_SIZE; names the session on both sides */
 const char *session_reason(const struct session *session);   /* of the last refusal */

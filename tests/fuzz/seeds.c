@@ -1,7 +1,9 @@
 /* seeds: writes the seed corpora. Usage: fuzz_seeds FOLDER, which gets one folder a target. */
 #include "people.h"
 
+#include "core/bundle.h"
 #include "core/context.h"
+#include "core/frame.h"
 #include "core/grant.h"
 #include "core/intake.h"
 #include "core/jose.h"
@@ -355,6 +357,23 @@ static void write_sessions(void)
     write_kind("session", "notice_to_one_who_takes_anybody", 0, frame_of(&output));
 }
 
+static void write_bundles(void)
+{
+    struct bytes wires[2], body;
+    static uint8_t room[8 * KIB];
+    struct bundle bundle = {.data = NULL};
+
+    sealed_pair(wires);
+    bundle_begin(&bundle, room, sizeof room);
+    for (size_t i = 0; i < 2; i++) {
+        body = frame_pack_peck(duck.chain, wires[i], &memory);
+        MUST(bundle_add(&bundle, FRAME_PECK, body));
+    }
+    MUST(bundle_add(&bundle, FRAME_PONG, bytes_of_text("12345678")));
+    write_seed("bundle", "two_pecks_and_a_pong", bytes_of(NULL, 0), bytes_of(room, bundle.size));
+    bundle_free(&bundle);
+}
+
 /* ---- the local API ---- */
 
 static void write_request(const char *name, Duck__Request *request)
@@ -671,6 +690,7 @@ int main(int count, char **arguments)
     duck = person_hatch(IDENTITY_DUCKLING, 3, &memory);
     goose = person_hatch(IDENTITY_DUCKLING, 4, &memory);
     write_envelopes();
+    write_bundles();
     write_grants();
     write_contexts();
     write_certificates();

@@ -1,6 +1,8 @@
 /* What strangers do to a listening node, and what a peer with a session can still try. */
 #include "test_node.h"
 
+#include "core/bundle.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -366,8 +368,7 @@ static size_t receive_frame(struct peer *peer, enum session_frame *type, uint8_t
     return size;
 }
 
-/* Another link of the same node, beside those that it has. */
-static void peer_link_again(struct peer *peer, struct test_node *to)
+static void peer_shake(struct peer *peer, struct test_node *to, uint32_t protocol)
 {
     uint8_t ephemeral[64], body[SESSION_HANDSHAKE_MAX];
     struct session_settings settings;
@@ -378,7 +379,8 @@ static void peer_link_again(struct peer *peer, struct test_node *to)
     settings = (struct session_settings){.network = bytes_of_text(TEST_NETWORK),
                                          .self = peer->node.id,
                                          .static_pair = peer->node.pair,
-                                         .introduction = peer->node.introduction};
+                                         .introduction = peer->node.introduction,
+                                         .protocol = protocol};
     randombytes_buf(ephemeral, sizeof ephemeral);
     peer->stream = connect_raw(to);
     peer->session = session_new_caller(&settings, &to->id, to->pair.public, ephemeral, &output);
@@ -390,11 +392,22 @@ static void peer_link_again(struct peer *peer, struct test_node *to)
     send_frame(peer, output.type, output.body.data, output.body.size);
 }
 
-static void peer_link(struct peer *peer, struct test_node *to)
+/* Another link of the same node, beside those that it has. */
+static void peer_link_again(struct peer *peer, struct test_node *to)
+{
+    peer_shake(peer, to, SESSION_PROTOCOL);
+}
+
+static void peer_link_as(struct peer *peer, struct test_node *to, uint32_t protocol)
 {
     test_node_be_born(&peer->node);
-    peer_link_again(peer, to);
+    peer_shake(peer, to, protocol);
     test_node_await(to, to->ups == 1);
+}
+
+static void peer_link(struct peer *peer, struct test_node *to)
+{
+    peer_link_as(peer, to, SESSION_PROTOCOL);
 }
 
 static void peer_leave(struct peer *peer)
@@ -553,6 +566,125 @@ START_TEST(malformed_frames_are_counted_against_the_link)
     ck_assert_uint_eq(figures_of(&bob).frames_refused, 3);
     peer_leave(&peer);
     test_node_stop(&bob);
+}
+END_TEST
+
+/* ---- bundles ---- */
+
+/* One sealed frame; its inner frame is borrowed from `body`. */
+static struct bytes receive_inner(struct peer *peer, uint8_t body[SESSION_SEALED_MAX])
+{
+    enum session_frame type;
+    struct bytes inner;
+    size_t size = receive_frame(peer, &type, body, SESSION_SEALED_MAX);
+
+    ck_assert_int_eq(type, SESSION_SEALED);
+    ck_assert_int_eq(session_open(peer->session, body, size, &inner), SESSION_TAKEN);
+    return inner;
+}
+
+static void send_two(const struct peer *peer, bool flush)
+{
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(transport_send(bob.transport, &peer->node.id, TEST_FRAME,
+                                        bytes_of_text(i == 0 ? "one" : "two")),
+                         0);
+    if (flush)
+        transport_flush(bob.transport);
+}
+
+START_TEST(who_does_not_know_bundles_is_sent_none)
+{
+    struct transport_limits limits = limits_of_test();
+    static uint8_t body[SESSION_SEALED_MAX];
+    struct peer peer;
+
+    test_node_start(&bob, &limits);
+    peer_link_as(&peer, &bob, SESSION_PROTOCOL_BUNDLES - 1);
+    send_two(&peer, true);
+    for (int i = 0; i < 2; i++) {
+        struct bytes inner = receive_inner(&peer, body);
+
+        while (inner.data[0] == FRAME_PING)
+            inner = receive_inner(&peer, body);
+        ck_assert_uint_eq(inner.data[0], TEST_FRAME);
+        ck_assert(bytes_equal(bytes_of(inner.data + 1, inner.size - 1),
+                              bytes_of_text(i == 0 ? "one" : "two")));
+    }
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+END_TEST
+
+/* A ping that goes out meanwhile takes along what is there. */
+START_TEST(what_leaves_together_leaves_in_bundles)
+{
+    enum { COUNT = 100 };
+    struct transport_limits limits = limits_of_test();
+    static uint8_t body[SESSION_SEALED_MAX];
+    struct bundle_reader reader;
+    struct bytes packed, inner;
+    size_t came = 0, bundles = 0;
+    struct peer peer;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    for (int i = 0; i < COUNT / 2; i++)
+        send_two(&peer, i == COUNT / 2 - 1);
+    for (; came < COUNT; bundles++) {
+        packed = receive_inner(&peer, body);
+        ck_assert_uint_eq(packed.data[0], FRAME_BUNDLE);
+        bundle_open(&reader, bytes_of(packed.data + 1, packed.size - 1));
+        while (bundle_next(&reader, &inner) == BUNDLE_FRAME)
+            came += inner.data[0] == TEST_FRAME;
+    }
+    ck_assert_uint_eq(came, COUNT);
+    ck_assert_uint_lt(bundles, COUNT / 2);
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+END_TEST
+
+static void expect_bundle_ends_link(const void *inner, size_t size, uint64_t frames)
+{
+    struct transport_limits limits = limits_of_test();
+    struct peer peer;
+
+    test_node_start(&bob, &limits);
+    peer_link(&peer, &bob);
+    send_inner(&peer, inner, size);
+    expect_closed(peer.stream);
+    test_node_await(&bob, bob.downs == 1);
+    ck_assert_uint_eq(bob.frames, frames);
+    peer_leave(&peer);
+    test_node_stop(&bob);
+}
+
+START_TEST(a_bundle_that_does_not_hold_ends_the_link)
+{
+    const uint8_t empty[] = {FRAME_BUNDLE};
+    const uint8_t nested[] = {FRAME_BUNDLE, FRAME_BUNDLE, 0, 0, 0, 0, 0, 0};
+    const uint8_t too_short[] = {FRAME_BUNDLE, TEST_FRAME, 0, 0, 0, 0, 0, 9};
+    const uint8_t second_too_long[] = {FRAME_BUNDLE, TEST_FRAME, 0, 0, 0, 0, 0, 1,
+                                       'a',          TEST_FRAME, 0, 1, 0, 1, 0, 0};
+
+    expect_bundle_ends_link(empty, sizeof empty, 0);
+    expect_bundle_ends_link(nested, sizeof nested, 0);
+    expect_bundle_ends_link(too_short, sizeof too_short, 0);
+    expect_bundle_ends_link(second_too_long, sizeof second_too_long, 1);
+}
+END_TEST
+
+/* The third ends the link, and what follows it in the bundle is not looked at. */
+START_TEST(each_malformed_frame_of_a_bundle_is_counted)
+{
+    uint8_t inner[1 + 4 * (BUNDLE_ENTRY_OVERHEAD + 3)] = {FRAME_BUNDLE}, *at = inner + 1;
+
+    for (int i = 0; i < 4; i++, at += BUNDLE_ENTRY_OVERHEAD + 3) {
+        at[0] = i < 3 ? FRAME_PING : TEST_FRAME;
+        at[6] = 3;
+    }
+    expect_bundle_ends_link(inner, sizeof inner, 0);
 }
 END_TEST
 
@@ -727,6 +859,10 @@ int main(void)
     tcase_add_test(peers, who_is_cut_off_says_nothing_any_more);
     tcase_add_test(peers, who_is_hung_up_on_is_taken_again_only_when_its_link_has_ended);
     tcase_add_test(peers, who_has_two_links_is_hung_up_on_both);
+    tcase_add_test(peers, who_does_not_know_bundles_is_sent_none);
+    tcase_add_test(peers, what_leaves_together_leaves_in_bundles);
+    tcase_add_test(peers, a_bundle_that_does_not_hold_ends_the_link);
+    tcase_add_test(peers, each_malformed_frame_of_a_bundle_is_counted);
     tcase_add_test(peers, pongs_that_nobody_reads_are_bounded);
     tcase_set_timeout(strangers, 90);
     tcase_set_timeout(peers, 60);
