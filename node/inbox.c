@@ -10,6 +10,10 @@
 #include <sodium.h>
 #include <time.h>
 
+#define FIELDS_ROOM 1024u /* bytes: what the fields of a peck's messages take, beside its bytes */
+#define SMALL_ROOM 256u
+#define ROOM_MAX (256u * KIB) /* of what is larger the arena takes more when it is needed */
+
 struct line {
     struct message *first, **end;
     size_t messages, bytes;
@@ -34,11 +38,40 @@ struct inbox {
     uint64_t left_at_us;         /* since when a message waits for company; 0: none does */
 };
 
+struct message_with_order {
+    struct message message;
+    struct order order;
+};
+
+/* `size` bytes, and behind them the first `room` of the arena. */
+static struct message *make(size_t size, size_t budget, size_t room)
+{
+    size_t room_size = room < ROOM_MAX ? room : ROOM_MAX;
+    uint8_t *memory = memory_resize(NULL, size + room_size);
+    struct message *message = (struct message *)(void *)memory;
+
+    memset(memory, 0, size);
+    arena_init_in(&message->arena, budget, memory + size, room_size);
+    return message;
+}
+
 struct message *message_new(size_t budget)
 {
-    struct message *message = memory_take(sizeof *message);
+    return make(sizeof(struct message), budget, SMALL_ROOM);
+}
 
-    arena_init(&message->arena, budget);
+/* Frame, envelope and body are unpacked one after the other, and each copies its bytes. */
+struct message *message_new_frame(size_t frame_size)
+{
+    return make(sizeof(struct message), PARSE_BUDGET(frame_size), FIELDS_ROOM + 3 * frame_size);
+}
+
+struct message *message_new_order(size_t budget, size_t frame_size)
+{
+    struct message *message =
+        make(sizeof(struct message_with_order), budget, FIELDS_ROOM + frame_size);
+
+    message->order = &((struct message_with_order *)message)->order;
     return message;
 }
 
@@ -49,6 +82,8 @@ void message_free(struct message *message)
     if (message->forget_seeds) {
         arena_wipe(&message->arena);
         arena_free(&message->arena);
+        if (message->order)
+            sodium_memzero(message->order, sizeof *message->order);
         sodium_memzero(message, sizeof *message);
     } else {
         arena_free(&message->arena);

@@ -22,14 +22,18 @@ struct message {
     struct arena arena;      /* what `event` borrows from */
     size_t size;             /* what it counts for in INBOX_BYTES_MAX */
     struct event event;      /* `at` is set by the loop */
-    struct order order;      /* when event.kind is EVENT_ORDER, event.order points here */
+    struct order *order;     /* of message_new_order; when event.kind is EVENT_ORDER, event.order points there, too */
     bool forget_seeds;       /* wipe on free */
 };
 
 struct inbox;
 struct inbox_share;
 
-struct message *message_new(size_t budget); /* never NULL */
+/* `budget` bounds the arena. What a frame of `frame_size` bytes is parsed into mostly lies in the message itself: one piece
+ * of memory, which is no larger than it has to be, because a thousand of them go from core to core. Never NULL. */
+struct message *message_new(size_t budget);
+struct message *message_new_frame(size_t frame_size);
+struct message *message_new_order(size_t budget, size_t frame_size);
 void message_free(struct message *message); /* NULL is fine */
 
 struct inbox *inbox_new(void);

@@ -220,8 +220,8 @@ static void give_order(struct local_client *client, uint64_t id, const struct wi
     struct request *request = local_remember(client, id, wish->kind);
     int fault;
 
-    message->order.ticket = request->ticket;
-    message->size = sizeof *message + frame_size;
+    message->order->ticket = request->ticket;
+    message->size = sizeof *message + sizeof *message->order + frame_size;
     local_wait_for_order(request, message, wish);
     fault = inbox_share_leave(client->share, message);
     if (fault)
@@ -269,7 +269,8 @@ static void take_request(struct local_client *client, const Duck__Request *asked
 /* False: this is not our protocol, and the client goes. */
 static bool take_frame(struct local_client *client, struct bytes frame, bool *stops)
 {
-    struct message *message = message_new(PARSE_BUDGET(frame.size) + ORDER_BUDGET);
+    struct message *message =
+        message_new_order(PARSE_BUDGET(frame.size) + ORDER_BUDGET, frame.size);
     struct local_api *api = client->api;
     const Duck__Request *asked =
         duck__request__unpack(arena_protobuf_allocator(&message->arena), frame.size, frame.data);

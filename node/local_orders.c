@@ -164,7 +164,7 @@ static bool is_order(const Duck__Request *asked, enum request_kind kind)
 static bool read_members(const Duck__Request *asked, struct message *message, struct wish *wish,
                          struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     wish->kind = REQUEST_DONE;
     switch (asked->order_case) {
@@ -297,7 +297,7 @@ bool local_read_request(const void *asked, struct message *message, struct wish 
         return false;
     if (is_order(request, wish->kind)) {
         message->event.kind = EVENT_ORDER;
-        message->event.order = &message->order;
+        message->event.order = message->order;
     }
     return true;
 }
@@ -315,48 +315,49 @@ static const struct bytes *copy_scopes(struct message *message, const struct byt
 
 struct message *local_take_again(const struct request *request)
 {
-    struct message *message = message_new(
-        KIB + 2 * LOCAL_FILTER_MAX * (sizeof(struct bytes) + PECK_ACTION_MAX + 2 * sizeof(void *)));
+    struct message *message = message_new_order(
+        KIB + 2 * LOCAL_FILTER_MAX * (sizeof(struct bytes) + PECK_ACTION_MAX + 2 * sizeof(void *)),
+        0);
 
     message->event.kind = EVENT_ORDER;
-    message->event.order = &message->order;
-    message->order.kind = ORDER_TAKE;
-    message->order.ticket = request->ticket;
-    message->order.duckling = request->duckling;
-    message->order.limit = request->limit;
-    message->order.lease_ms = request->lease_ms;
-    message->order.filter = request->filter;
-    message->order.filter.actions =
+    message->event.order = message->order;
+    message->order->kind = ORDER_TAKE;
+    message->order->ticket = request->ticket;
+    message->order->duckling = request->duckling;
+    message->order->limit = request->limit;
+    message->order->lease_ms = request->lease_ms;
+    message->order->filter = request->filter;
+    message->order->filter.actions =
         copy_scopes(message, request->filter.actions, request->filter.action_count);
-    message->order.filter.but_not =
+    message->order->filter.but_not =
         copy_scopes(message, request->filter.but_not, request->filter.but_not_count);
     return message;
 }
 
 struct message *local_wanted_again(const struct request *request)
 {
-    struct message *message = message_new(KIB);
+    struct message *message = message_new_order(KIB, 0);
 
     message->event.kind = EVENT_ORDER;
-    message->event.order = &message->order;
-    message->order.kind = ORDER_WANTED;
-    message->order.ticket = request->ticket;
-    message->order.duckling = request->duckling;
-    message->order.after = request->after_entry;
+    message->event.order = message->order;
+    message->order->kind = ORDER_WANTED;
+    message->order->ticket = request->ticket;
+    message->order->duckling = request->duckling;
+    message->order->after = request->after_entry;
     return message;
 }
 
 struct message *local_give_back(const struct id *duckling, const struct id *pecks, size_t count)
 {
-    struct message *message = message_new(KIB + count * sizeof *pecks);
+    struct message *message = message_new_order(KIB + count * sizeof *pecks, 0);
 
     message->event.kind = EVENT_ORDER;
-    message->event.order = &message->order;
-    message->order.kind = ORDER_GIVE_BACK;
-    message->order.duckling = *duckling;
-    message->order.pecks = (const struct id *)(const void *)arena_copy(
-                               &message->arena, bytes_of(pecks, count * sizeof *pecks))
-                               .data;
-    message->order.peck_count = count;
+    message->event.order = message->order;
+    message->order->kind = ORDER_GIVE_BACK;
+    message->order->duckling = *duckling;
+    message->order->pecks = (const struct id *)(const void *)arena_copy(
+                                &message->arena, bytes_of(pecks, count * sizeof *pecks))
+                                .data;
+    message->order->peck_count = count;
     return message;
 }

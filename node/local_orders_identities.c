@@ -17,11 +17,11 @@ static bool read_own_chain(const Duck__HatchOrder *asked, struct message *messag
     struct arena arena;
     struct bytes copy;
 
-    message->order.chain = borrowed(asked->chain);
+    message->order->chain = borrowed(asked->chain);
     if (asked->chain.len > CERTIFICATE_SIZE_MAX + ENVELOPE_OVERHEAD_MAX)
         return asked_malformed(refusal, "chain", "who hatches has one certificate");
     arena_init(&arena, PARSE_BUDGET(asked->chain.len));
-    verdict = chain_open(message->order.chain, &arena, &chain);
+    verdict = chain_open(message->order->chain, &arena, &chain);
     if (verdict == CERTIFICATE_TAKEN && name->len == 0) {
         copy = arena_copy(&message->arena, chain.certificates[0].display_name);
         *name = (ProtobufCBinaryData){copy.size, (uint8_t *)copy.data};
@@ -34,7 +34,7 @@ static bool read_own_chain(const Duck__HatchOrder *asked, struct message *messag
 bool asked_hatch(const Duck__HatchOrder *asked, struct message *message,
                  struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     ProtobufCBinaryData name = asked->display_name;
 
     order->kind = ORDER_HATCH;
@@ -108,7 +108,7 @@ bool asked_export(const Duck__ExportOrder *asked, struct order *order,
 bool asked_rotate(const Duck__RotateOrder *asked, struct message *message,
                   struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
 
     order->kind = ORDER_ROTATE;
@@ -147,7 +147,7 @@ bool asked_rotate(const Duck__RotateOrder *asked, struct message *message,
 bool asked_revoke(const Duck__RevokeOrder *asked, struct message *message,
                   struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     bool is_certificate = strncmp(asked->identity, "crt_", 4) == 0;
     bool is_bond = strncmp(asked->identity, "bnd_", 4) == 0;
     bool is_node = strncmp(asked->identity, "nod_", 4) == 0;
@@ -232,7 +232,7 @@ bool asked_signature(const Duck__SignOrder *asked, struct order *order,
 bool asked_issue(const Duck__IssueOrder *asked, struct message *message,
                  struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_ISSUE;
     order->context = borrowed(asked->context);

@@ -125,7 +125,7 @@ static bool is_empty_beside_made(const Duck__SendOrder *asked)
 static bool read_made(const Duck__SendOrder *asked, struct message *message,
                       struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct envelope *made = arena_take(&message->arena, sizeof *made);
     enum envelope_verdict verdict;
     enum peck_verdict form;
@@ -153,7 +153,7 @@ static bool read_made(const Duck__SendOrder *asked, struct message *message,
 bool asked_send(const Duck__SendOrder *asked, struct message *message, struct wish *wish,
                 struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct peck *peck = &order->send;
 
     order->kind = ORDER_SEND;
@@ -217,7 +217,7 @@ static bool read_filter_scopes(const ProtobufCBinaryData *scopes, size_t count, 
 bool asked_take(const Duck__TakeOrder *asked, struct message *message, struct wish *wish,
                 struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_TAKE;
     order->limit = asked->limit ? asked->limit : LOCAL_TAKE;
@@ -247,15 +247,15 @@ static bool read_pecks(char *const *texts, size_t count, struct message *message
     for (size_t i = 0; i < count; i++)
         if (!asked_id(ID_PECK, texts[i], false, "peck_ids", &pecks[i], refusal))
             return false;
-    message->order.pecks = pecks;
-    message->order.peck_count = count;
+    message->order->pecks = pecks;
+    message->order->peck_count = count;
     return true;
 }
 
 bool asked_acknowledgement(const Duck__AckOrder *asked, struct message *message,
                            struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_ACK;
     return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
@@ -265,7 +265,7 @@ bool asked_acknowledgement(const Duck__AckOrder *asked, struct message *message,
 bool asked_give_back(const Duck__GiveBackOrder *asked, struct message *message,
                      struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_GIVE_BACK;
     return read_pecks(asked->peck_ids, asked->n_peck_ids, message, refusal) &&
@@ -275,7 +275,7 @@ bool asked_give_back(const Duck__GiveBackOrder *asked, struct message *message,
 bool asked_renewal(const Duck__RenewOrder *asked, struct message *message,
                    struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_RENEW;
     order->lease_ms = asked->lease_ms ? asked->lease_ms : LEASE_MS;
@@ -325,7 +325,7 @@ bool asked_partial(const Duck__PartialOrder *asked, struct order *order,
 bool asked_bond_scopes(const ProtobufCBinaryData *asked, size_t count, struct message *message,
                        struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct bytes *scopes = arena_take(&message->arena, PECK_SCOPES_MAX * sizeof *scopes);
 
     if (!scopes)
@@ -364,7 +364,7 @@ static bool read_terms(const Duck__BondTerms *asked, uint32_t named, struct orde
 bool asked_bond(const Duck__BondOrder *asked, struct message *message,
                 struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_BOND;
     order->not_after_ms = asked->not_after_ms;
@@ -377,7 +377,7 @@ bool asked_bond(const Duck__BondOrder *asked, struct message *message,
 bool asked_approval(const Duck__ApproveOrder *asked, struct message *message,
                     struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_APPROVE;
     order->not_after_ms = asked->not_after_ms;
@@ -413,7 +413,7 @@ bool asked_unpeck(const Duck__UnpeckOrder *asked, struct order *order,
 bool asked_grant_order(const Duck__GrantOrder *asked, struct message *message,
                        struct local_refusal *refusal)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     order->kind = ORDER_MAKE_GRANT;
     order->uses = asked->uses;

@@ -54,7 +54,7 @@ static void keep_filter(struct request *request, const struct tray_filter *filte
 void local_wait_for_order(struct request *request, const struct message *message,
                           const struct wish *wish)
 {
-    const struct order *order = &message->order;
+    const struct order *order = message->order;
 
     request->duckling = order->duckling;
     request->wait_for = wish->wait_for;

@@ -9,6 +9,8 @@
 
 /* ---- requests ---- */
 
+#define REQUEST_ROOM 1536u /* bytes: what is told of a peck, with its receipt; behind the request */
+
 void local_waits_init(struct local_api *api)
 {
     struct ring *const tables[] = {api->by_ticket, api->peck_waits, api->take_waits, api->follows};
@@ -54,13 +56,15 @@ struct request *local_find_of_client(struct local_client *client, uint64_t id)
 struct request *local_remember(struct local_client *client, uint64_t id, enum request_kind kind)
 {
     struct local_api *api = client->api;
-    struct request *request = memory_take(sizeof *request);
+    struct request *request = memory_resize(NULL, sizeof *request + REQUEST_ROOM);
     struct ring *const rings[] = {&request->by_id, &request->by_ticket, &request->shelf,
                                   &request->wheel, &request->touched,   &request->directory};
 
+    memset(request, 0, sizeof *request);
     for (size_t i = 0; i < sizeof rings / sizeof *rings; i++)
         ring_init(rings[i]);
-    arena_init(&request->memory, SIZE_MAX); /* copies of what was bounded before */
+    /* Copies of what was bounded before. */
+    arena_init_in(&request->memory, SIZE_MAX, request + 1, REQUEST_ROOM);
     request->client = client;
     request->id = id;
     request->ticket = ++api->last_ticket;

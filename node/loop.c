@@ -81,7 +81,7 @@ static int bear_agent(struct loop *loop, struct event *begin)
 /* What was joined is nowhere in the store: it is what the operator says in this life. */
 static void remember_join(struct loop *loop, const struct message *message)
 {
-    const struct order *order = &message->order;
+    const struct order *order = message->order;
     struct joined *joined;
 
     if (message->event.kind != EVENT_ORDER || order->kind != ORDER_JOIN ||
@@ -293,7 +293,7 @@ static int undo(struct loop *loop, struct turn *turn)
         if (message->event.kind != EVENT_ORDER)
             continue;
         effect = effects_add(&told, EFFECT_REPLY);
-        effect->reply.ticket = message->order.ticket;
+        effect->reply.ticket = message->order->ticket;
         effect->reply.code = REFUSAL_STORE;
         effect->reply.message =
             turn->fault == FAULT_DISK_FULL

@@ -130,7 +130,7 @@ static struct message *open_again(struct loop *loop, struct message *message)
         arena_free(&arena);
         return message;
     }
-    opened = message_new(PARSE_BUDGET(frame.size));
+    opened = message_new_frame(frame.size);
     opened->size = message->size;
     verdict = intake_open(loop->settings.intake, kind, frame, clock_wall_ms(), &opened->arena,
                           &opened->event, &peck, &refused, reason);

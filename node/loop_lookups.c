@@ -40,7 +40,7 @@ static bool is_under(struct loop *loop, struct bytes shown, struct bytes said)
 /* What a reply without a thread joins, before it is compared with what was sent before. */
 static void find_thread(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     if (id_is_zero(&order->send.reply_to))
         return;
@@ -76,7 +76,7 @@ static void find_earlier(struct loop *loop, struct order *order)
 
 static void find_asked(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct bytes *scopes;
     struct peck peck;
 
@@ -122,7 +122,7 @@ static void rank_sender(struct loop *loop, struct message *message, const struct
 
 static void rank_ends(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     if (order->lobster != LOBSTER_BEGIN && order->lobster != LOBSTER_CONFIRM)
         return;
@@ -133,7 +133,7 @@ static void rank_ends(struct loop *loop, struct message *message)
 /* What an answer costs is counted by the action that was asked for. */
 static void find_answered(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct peck peck;
 
     order->held.found = store_knows_peck(loop->settings.store, &order->peck, &order->held.state);
@@ -155,7 +155,7 @@ static void find_request(struct loop *loop, struct order *order)
  * not in the store. If this turn is undone, the next agent is born with the new key all the same. */
 static void rotate_node_key(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct order_refusal refusal;
     struct bytes longer;
     struct arena arena;
@@ -177,7 +177,7 @@ static void rotate_node_key(struct loop *loop, struct message *message)
 static void find_next_key(struct loop *loop, struct message *message)
 {
     static const uint8_t none[SEED_SIZE];
-    struct order *order = &message->order;
+    struct order *order = message->order;
     bool is_node = id_equal(&order->duckling, &loop->settings.node), is_opened = false;
     struct bytes sealed = {0};
 
@@ -194,7 +194,7 @@ static void find_next_key(struct loop *loop, struct message *message)
 /* The keys that signed it are compared with those that are known here. */
 static void open_grant(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
 
     if (order->send.grant.size > 0 && loop->settings.intake)
         intake_open_grant(loop->settings.intake, order->send.grant, &message->arena, &order->grant);
@@ -202,7 +202,7 @@ static void open_grant(struct loop *loop, struct message *message)
 
 static void look_up_order(struct loop *loop, struct message *message)
 {
-    struct order *order = &message->order;
+    struct order *order = message->order;
     struct peck peck;
 
     if (order->kind == ORDER_HATCH && order->chain.size > 0 && loop->settings.intake)

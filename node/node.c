@@ -322,19 +322,19 @@ static int open_local_api(struct node *node)
 static void join_seeds(struct node *node)
 {
     for (size_t i = 0; i < node->options->join_count; i++) {
-        struct message *message = message_new(KIB);
+        struct message *message = message_new_order(KIB, 0);
         const char *text = node->options->join[i];
         const char *at = strchr(text, '@');
 
         message->event.kind = EVENT_ORDER;
-        message->event.order = &message->order;
-        message->order.kind = ORDER_JOIN;
-        if (at && !id_parse(ID_NODE, bytes_of(text, (size_t)(at - text)), &message->order.node)) {
+        message->event.order = message->order;
+        message->order->kind = ORDER_JOIN;
+        if (at && !id_parse(ID_NODE, bytes_of(text, (size_t)(at - text)), &message->order->node)) {
             log_write(LOG_ERROR, "node", "join: %s does not name a node", text);
             message_free(message);
             continue;
         }
-        message->order.address = arena_copy(&message->arena, bytes_of_text(at ? at + 1 : text));
+        message->order->address = arena_copy(&message->arena, bytes_of_text(at ? at + 1 : text));
         inbox_give(node->inbox, message);
     }
 }
@@ -460,10 +460,10 @@ static void say_stopping(struct node *node, const sigset_t *signals)
 
     if (node->loop_fault)
         return;
-    message = message_new(KIB);
+    message = message_new_order(KIB, 0);
     message->event.kind = EVENT_ORDER;
-    message->event.order = &message->order;
-    message->order.kind = ORDER_STOP;
+    message->event.order = message->order;
+    message->order->kind = ORDER_STOP;
     if (inbox_try_give(node->inbox, message) == 0)
         sigtimedwait(signals, NULL, &most);
 }

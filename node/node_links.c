@@ -151,7 +151,7 @@ static bool on_frame(void *context, size_t worker, const struct id *from, uint8_
         node->frames_over_quota++;
         return true;
     }
-    message = message_new(PARSE_BUDGET(body.size));
+    message = message_new_frame(body.size);
     verdict = intake_open(node->intakes[worker], (enum frame_kind)kind, body, clock_wall_ms(),
                           &message->arena, &message->event, &peck, &refused, reason);
     if (intake_contradiction(node->intakes[worker], &one, &other))

@@ -196,12 +196,31 @@ bool bytes_are_name(struct bytes text)
 struct arena_chunk {
     struct arena_chunk *older;
     size_t size, used;
+    bool is_lent; /* to the arena: nothing to free */
     _Alignas(ALIGNMENT) uint8_t memory[];
 };
 
 void arena_init(struct arena *arena, size_t budget)
 {
     *arena = (struct arena){.budget = budget};
+}
+
+void arena_init_in(struct arena *arena, size_t budget, void *memory, size_t size)
+{
+    size_t skipped = -(uintptr_t)memory & (ALIGNMENT - 1);
+    struct arena_chunk *chunk = (struct arena_chunk *)(void *)((uint8_t *)memory + skipped);
+
+    arena_init(arena, budget);
+    if (size <= skipped + sizeof *chunk)
+        return;
+    *chunk = (struct arena_chunk){.size = size - skipped - sizeof *chunk, .is_lent = true};
+    arena->chunks = chunk;
+}
+
+static void chunk_free(struct arena_chunk *chunk)
+{
+    if (!chunk->is_lent)
+        free(chunk);
 }
 
 static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
@@ -218,6 +237,7 @@ static struct arena_chunk *chunk_for(struct arena *arena, size_t size)
         memory_ran_out();
     chunk->size = wanted;
     chunk->used = 0;
+    chunk->is_lent = false;
     chunk->older = arena->chunks;
     arena->chunks = chunk;
     return chunk;
@@ -260,7 +280,7 @@ void arena_reset(struct arena *arena)
         struct arena_chunk *older = kept->older;
 
         kept->older = older->older;
-        free(older);
+        chunk_free(older);
     }
     kept->used = 0;
     arena->taken = 0;
@@ -278,7 +298,7 @@ void arena_free(struct arena *arena)
     while (arena->chunks) {
         struct arena_chunk *older = arena->chunks->older;
 
-        free(arena->chunks);
+        chunk_free(arena->chunks);
         arena->chunks = older;
     }
     arena->taken = 0;

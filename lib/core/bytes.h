@@ -62,6 +62,9 @@ struct arena {
 };
 
 void arena_init(struct arena *arena, size_t budget);
+
+/* The same, beginning in `memory`, which stays the caller's and outlives the arena. */
+void arena_init_in(struct arena *arena, size_t budget, void *memory, size_t size);
 void *arena_take(struct arena *arena, size_t size);                     /* aligned; NULL: budget */
 struct bytes arena_copy(struct arena *arena, struct bytes bytes);       /* .data NULL: budget */
 void arena_reset(struct arena *arena); /* keeps one chunk for the next use */

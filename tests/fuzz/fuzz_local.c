@@ -6,7 +6,7 @@
 
 static void take(struct bytes frame)
 {
-    struct message *message = message_new(PARSE_BUDGET(frame.size) + 16 * KIB);
+    struct message *message = message_new_order(PARSE_BUDGET(frame.size) + 16 * KIB, frame.size);
     const Duck__Request *asked =
         duck__request__unpack(arena_protobuf_allocator(&message->arena), frame.size, frame.data);
     struct local_refusal refusal = {0};

@@ -209,6 +209,31 @@ START_TEST(the_budget_is_the_most_that_is_given)
 }
 END_TEST
 
+START_TEST(an_arena_begins_in_memory_that_is_lent_to_it)
+{
+    _Alignas(16) uint8_t lent[256];
+    uint8_t *first, *beyond;
+
+    arena_init_in(&arena, 64 * KIB, lent, sizeof lent);
+    first = arena_take(&arena, 100);
+    ck_assert(first > lent && first + 100 <= lent + sizeof lent);
+    ck_assert_uint_eq(arena.taken, 112);
+    beyond = arena_take(&arena, 1000);
+    ck_assert_ptr_nonnull(beyond);
+    ck_assert(beyond < lent || beyond >= lent + sizeof lent);
+    memset(first, 1, 100);
+    memset(beyond, 2, 1000);
+    ck_assert_uint_eq(first[99], 1);
+    ck_assert_ptr_null(arena_take(&arena, 64 * KIB));
+    arena_wipe(&arena);
+    ck_assert_uint_eq(first[0], 0);
+    ck_assert_ptr_nonnull(arena_take(&arena, 1000));
+    arena_free(&arena);
+    arena_init_in(&arena, 64, lent, 8); /* too little to be of use */
+    ck_assert_ptr_nonnull(arena_take(&arena, 64));
+}
+END_TEST
+
 START_TEST(a_size_that_overflows_is_refused)
 {
     ck_assert_ptr_null(arena_take(&arena, SIZE_MAX));
@@ -377,6 +402,7 @@ int main(void)
     tcase_add_test(tcase, json_is_judged_alike_at_every_place);
     tcase_add_test(tcase, a_name_is_of_its_alphabet);
     tcase_add_test(tcase, the_budget_is_the_most_that_is_given);
+    tcase_add_test(tcase, an_arena_begins_in_memory_that_is_lent_to_it);
     tcase_add_test(tcase, a_size_that_overflows_is_refused);
     tcase_add_test(tcase, pieces_are_aligned_and_apart);
     tcase_add_test(tcase, a_copy_is_its_own_and_never_without_an_address);

@@ -30,6 +30,24 @@ static size_t free_chain(struct message *chain)
     return count;
 }
 
+START_TEST(a_message_has_room_for_its_frame_and_no_more_than_its_budget)
+{
+    static const struct order none;
+    struct message *frame = message_new_frame(MIB), *order = message_new_order(64 * KIB, 100);
+
+    ck_assert_ptr_null(frame->order);
+    ck_assert_uint_eq(frame->arena.budget, PARSE_BUDGET(MIB));
+    ck_assert_ptr_nonnull(arena_take(&frame->arena, 8 * MIB));
+    message_free(frame);
+    ck_assert_int_eq(memcmp(order->order, &none, sizeof none), 0);
+    ck_assert_ptr_nonnull(arena_take(&order->arena, 64 * KIB));
+    ck_assert_ptr_null(arena_take(&order->arena, 1));
+    memset(order->order, 1, sizeof *order->order);
+    order->forget_seeds = true;
+    message_free(order);
+}
+END_TEST
+
 START_TEST(messages_come_out_in_order_and_at_most_a_turn_of_them)
 {
     struct inbox *inbox = inbox_new();
@@ -560,6 +578,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_message_has_room_for_its_frame_and_no_more_than_its_budget);
     tcase_add_test(tests, messages_come_out_in_order_and_at_most_a_turn_of_them);
     tcase_add_test(tests, taking_waits_until_the_hour_that_was_named);
     tcase_add_test(tests, a_full_inbox_says_busy_and_frees_the_message);

@@ -21,7 +21,7 @@ static char filling[LOCAL_REQUEST_MAX];
 
 static void set_up(void)
 {
-    message = message_new(MIB);
+    message = message_new_order(MIB, 0);
     duck__request__init(&request);
     memset(filling, 'a', sizeof filling);
 }
@@ -43,17 +43,17 @@ static ProtobufCBinaryData as_long_as(size_t size)
 
 static void expect_taken(enum order_kind kind)
 {
-    message->order = (struct order){0};
+    *message->order = (struct order){0};
     ck_assert_msg(local_read_request(&request, message, &wish, &refusal), "%s: %s", refusal.field,
                   refusal.message);
     ck_assert_int_eq(message->event.kind, EVENT_ORDER);
-    ck_assert_ptr_eq(message->event.order, &message->order);
-    ck_assert_int_eq(message->order.kind, kind);
+    ck_assert_ptr_eq(message->event.order, message->order);
+    ck_assert_int_eq(message->order->kind, kind);
 }
 
 static void expect_code(const char *field, enum refusal_code code)
 {
-    message->order = (struct order){0};
+    *message->order = (struct order){0};
     ck_assert_msg(!local_read_request(&request, message, &wish, &refusal), "taken, despite %s",
                   field);
     ck_assert_str_eq(refusal.field, field);
@@ -87,16 +87,16 @@ START_TEST(each_hatch_gets_seeds_of_its_own_that_are_wiped_after_it)
     expect_taken(ORDER_HATCH);
     ck_assert_int_eq(wish.kind, REQUEST_HATCH);
     ck_assert(message->forget_seeds);
-    ck_assert(message->order.profile.accepts_pecks);
-    memcpy(first, message->order.seeds[0], SEED_SIZE);
+    ck_assert(message->order->profile.accepts_pecks);
+    memcpy(first, message->order->seeds[0], SEED_SIZE);
     ck_assert_mem_ne(first, nothing, SEED_SIZE);
-    ck_assert_mem_ne(message->order.seeds[1], nothing, SEED_SIZE);
-    ck_assert_mem_ne(message->order.seeds[1], first, SEED_SIZE);
+    ck_assert_mem_ne(message->order->seeds[1], nothing, SEED_SIZE);
+    ck_assert_mem_ne(message->order->seeds[1], first, SEED_SIZE);
     expect_taken(ORDER_HATCH);
-    ck_assert_mem_ne(message->order.seeds[0], first, SEED_SIZE);
+    ck_assert_mem_ne(message->order->seeds[0], first, SEED_SIZE);
     hatch.refuses_pecks = true;
     expect_taken(ORDER_HATCH);
-    ck_assert(!message->order.profile.accepts_pecks);
+    ck_assert(!message->order->profile.accepts_pecks);
 }
 END_TEST
 
@@ -184,7 +184,7 @@ START_TEST(capabilities_are_at_most_32_names)
     hatch.capabilities = capabilities;
     hatch.n_capabilities = DUCKLING_CAPABILITIES_MAX;
     expect_taken(ORDER_HATCH);
-    ck_assert_uint_eq(message->order.profile.capability_count, DUCKLING_CAPABILITIES_MAX);
+    ck_assert_uint_eq(message->order->profile.capability_count, DUCKLING_CAPABILITIES_MAX);
     hatch.n_capabilities = DUCKLING_CAPABILITIES_MAX + 1;
     expect_malformed("capabilities");
     hatch.n_capabilities = 1;
@@ -208,10 +208,10 @@ START_TEST(a_profile_changes_only_what_it_names)
     profile.set_bio = true;
     profile.bio = text("new");
     expect_taken(ORDER_PROFILE);
-    ck_assert(message->order.profile.set_bio);
-    ck_assert(!message->order.profile.set_display_name);
-    ck_assert(!message->order.profile.set_capabilities);
-    ck_assert(!message->order.profile.set_accepts_pecks);
+    ck_assert(message->order->profile.set_bio);
+    ck_assert(!message->order->profile.set_display_name);
+    ck_assert(!message->order->profile.set_capabilities);
+    ck_assert(!message->order->profile.set_accepts_pecks);
     ck_assert_int_eq(wish.kind, REQUEST_DONE);
     profile.set_display_name = true;
     expect_malformed("display_name");
@@ -252,7 +252,7 @@ START_TEST(a_send_names_two_ducklings)
     expect_taken(ORDER_SEND);
     ck_assert_int_eq(wish.kind, REQUEST_SEND);
     ck_assert_uint_eq(wish.wait_ms, WAIT_MAX_MS);
-    ck_assert(id_equal(&message->order.duckling, &message->order.send.from));
+    ck_assert(id_equal(&message->order->duckling, &message->order->send.from));
     sending.from = "";
     expect_malformed("from");
     sending.from = NODE;
@@ -273,10 +273,10 @@ START_TEST(a_send_names_a_context_for_an_action_alone)
 
     ask_send();
     expect_taken(ORDER_SEND);
-    ck_assert_uint_eq(message->order.context.size, 0);
+    ck_assert_uint_eq(message->order->context.size, 0);
     sending.context = as_long_as(NAME_MAX_BYTES);
     expect_taken(ORDER_SEND);
-    ck_assert_uint_eq(message->order.context.size, NAME_MAX_BYTES);
+    ck_assert_uint_eq(message->order->context.size, NAME_MAX_BYTES);
     sending.context = as_long_as(NAME_MAX_BYTES + 1);
     expect_malformed("context");
     ask_for_bond(&scope, 1);
@@ -338,7 +338,7 @@ START_TEST(a_bond_request_has_1_to_16_scopes_and_neither_action_nor_payload)
     ask_for_bond(scopes, PECK_SCOPES_MAX);
     sending.message = as_long_as(PECK_MESSAGE_MAX);
     expect_taken(ORDER_SEND);
-    ck_assert_uint_eq(message->order.send.scope_count, PECK_SCOPES_MAX);
+    ck_assert_uint_eq(message->order->send.scope_count, PECK_SCOPES_MAX);
     sending.message = as_long_as(PECK_MESSAGE_MAX + 1);
     expect_malformed("message");
     ask_for_bond(scopes, PECK_SCOPES_MAX + 1);
@@ -409,8 +409,8 @@ START_TEST(a_take_is_of_at_most_200_pecks_for_at_most_an_hour)
     expect_malformed("duckling");
     take.duckling = ALICE;
     expect_taken(ORDER_TAKE);
-    ck_assert_uint_eq(message->order.limit, LOCAL_TAKE);
-    ck_assert_uint_eq(message->order.lease_ms, LEASE_MS);
+    ck_assert_uint_eq(message->order->limit, LOCAL_TAKE);
+    ck_assert_uint_eq(message->order->lease_ms, LEASE_MS);
     take.limit = LOCAL_TAKE_MAX;
     take.lease_ms = LEASE_MAX_MS;
     take.wait_ms = WAIT_MAX_MS;
@@ -443,9 +443,9 @@ START_TEST(a_take_names_at_most_64_actions_that_it_wants_or_does_not)
     take.actions = take.but_not = scopes;
     take.n_actions = take.n_but_not = LOCAL_FILTER_MAX;
     expect_taken(ORDER_TAKE);
-    ck_assert_uint_eq(message->order.filter.action_count, LOCAL_FILTER_MAX);
-    ck_assert_uint_eq(message->order.filter.but_not_count, LOCAL_FILTER_MAX);
-    ck_assert(bytes_equal(message->order.filter.but_not[63], bytes_of_text("data.*")));
+    ck_assert_uint_eq(message->order->filter.action_count, LOCAL_FILTER_MAX);
+    ck_assert_uint_eq(message->order->filter.but_not_count, LOCAL_FILTER_MAX);
+    ck_assert(bytes_equal(message->order->filter.but_not[63], bytes_of_text("data.*")));
     take.n_actions++;
     expect_malformed("actions");
     take.n_actions = 0;
@@ -473,7 +473,7 @@ START_TEST(a_renewal_is_of_1_to_200_pecks_for_at_most_an_hour)
     expect_malformed("peck_ids");
     renewal.n_peck_ids = LOCAL_ACK_MAX;
     expect_taken(ORDER_RENEW);
-    ck_assert_uint_eq(message->order.lease_ms, LEASE_MS);
+    ck_assert_uint_eq(message->order->lease_ms, LEASE_MS);
     renewal.n_peck_ids++;
     expect_malformed("peck_ids");
     renewal.n_peck_ids = 1;
@@ -502,7 +502,7 @@ START_TEST(an_acknowledgement_is_of_1_to_200_pecks)
     expect_malformed("peck_ids");
     acknowledgement.n_peck_ids = LOCAL_ACK_MAX;
     expect_taken(ORDER_ACK);
-    ck_assert_uint_eq(message->order.peck_count, LOCAL_ACK_MAX);
+    ck_assert_uint_eq(message->order->peck_count, LOCAL_ACK_MAX);
     acknowledgement.n_peck_ids++;
     expect_malformed("peck_ids");
     acknowledgement.n_peck_ids = 2;
@@ -528,7 +528,7 @@ START_TEST(what_is_given_back_is_1_to_200_pecks_of_a_duckling)
     expect_malformed("peck_ids");
     back.n_peck_ids = LOCAL_ACK_MAX;
     expect_taken(ORDER_GIVE_BACK);
-    ck_assert_uint_eq(message->order.peck_count, LOCAL_ACK_MAX);
+    ck_assert_uint_eq(message->order->peck_count, LOCAL_ACK_MAX);
     back.n_peck_ids++;
     expect_malformed("peck_ids");
     back.n_peck_ids = 1;
@@ -653,10 +653,10 @@ START_TEST(an_address_to_join_is_host_and_port_behind_perhaps_a_node)
     request.join = &join;
     join.address = "host.example:7117";
     expect_taken(ORDER_JOIN);
-    ck_assert(id_is_zero(&message->order.node));
+    ck_assert(id_is_zero(&message->order->node));
     join.address = NODE "@[::1]:7117";
     expect_taken(ORDER_JOIN);
-    ck_assert(bytes_equal(message->order.address, bytes_of_text("[::1]:7117")));
+    ck_assert(bytes_equal(message->order->address, bytes_of_text("[::1]:7117")));
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         join.address = (char *)wrong[i];
         expect_malformed("address");
@@ -679,7 +679,7 @@ START_TEST(counters_do_not_jump)
     count.eggs = -1;
     count.pageviews = 1000000000;
     expect_taken(ORDER_COUNT);
-    ck_assert_int_eq(message->order.eggs, -1);
+    ck_assert_int_eq(message->order->eggs, -1);
     count.pageviews++;
     expect_malformed("pageviews");
     count.pageviews = 0;
@@ -767,10 +767,10 @@ START_TEST(a_context_is_issued_with_a_seed_of_its_own_that_is_wiped_after_it)
     expect_taken(ORDER_ISSUE);
     ck_assert_int_eq(wish.kind, REQUEST_ISSUE);
     ck_assert(message->forget_seeds);
-    memcpy(first, message->order.seeds[0], SEED_SIZE);
+    memcpy(first, message->order->seeds[0], SEED_SIZE);
     ck_assert_mem_ne(first, nothing, SEED_SIZE);
     expect_taken(ORDER_ISSUE);
-    ck_assert_mem_ne(message->order.seeds[0], first, SEED_SIZE);
+    ck_assert_mem_ne(message->order->seeds[0], first, SEED_SIZE);
     scopes[3] = text("data.**");
     expect_malformed("scopes");
     scopes[3] = text("data.*");
@@ -790,10 +790,10 @@ START_TEST(who_says_whose_context_is_revoked_names_one)
     request.revoke = &revoke;
     revoke.identity = CERTIFICATE;
     expect_taken(ORDER_REVOKE);
-    ck_assert(id_is_zero(&message->order.duckling));
+    ck_assert(id_is_zero(&message->order->duckling));
     revoke.context_of = BOB;
     expect_taken(ORDER_REVOKE);
-    ck_assert(!id_is_zero(&message->order.duckling));
+    ck_assert(!id_is_zero(&message->order->duckling));
     revoke.context_of = NODE;
     expect_malformed("context_of");
     revoke.context_of = BOB;
