@@ -21,7 +21,8 @@
 #define PRUNE_EVERY_MS HOUR_MS
 #define PRUNE_PAUSE_MS 100ull /* between turns that cut off a part each */
 
-#define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once: handing it over costs more */
+#define OVERLAP_MESSAGES_MIN 4 /* a turn of fewer syncs at once, for handing it over costs more… */
+#define CROWD_TURNS 4          /* …unless one of those before it was larger */
 
 /* ---- birth ---- */
 
@@ -141,6 +142,7 @@ int loop_new(struct loop **made, const struct loop_settings *settings)
     performer_init(&loop->performer);
     loop->prune_wall_ms = settings->audit_life_ms ? 0 : MOMENT_NEVER;
     loop->current = &loop->turns[0];
+    loop->small_turns = CROWD_TURNS;
     loop->syncer = syncer_new(store_sync, settings->store, settings->inbox);
     loop->carrier = syncer_new(store_carry, settings->store, settings->inbox);
     loop->tiers = tiers_new(settings->store);
@@ -572,6 +574,16 @@ static int finish_sync(struct loop *loop)
     return 0;
 }
 
+/* In a crowd a small turn may hold the first of many, which would wait for its sync. */
+static bool is_handed_over(struct loop *loop, const struct turn *turn)
+{
+    if (turn->message_count >= OVERLAP_MESSAGES_MIN)
+        loop->small_turns = 0;
+    else if (loop->small_turns < CROWD_TURNS)
+        loop->small_turns++;
+    return turn->promises && loop->small_turns < CROWD_TURNS;
+}
+
 /* A large turn is put on the disk by the syncer, while the next one is decided; a small one right
  * here. Turns are let out in their order. */
 static int end_turn(struct loop *loop)
@@ -585,7 +597,7 @@ static int end_turn(struct loop *loop)
         fault = close_turn(loop, turn);
     if (!fault)
         fault = finish_sync(loop);
-    if (!fault && turn->promises && turn->message_count >= OVERLAP_MESSAGES_MIN) {
+    if (!fault && is_handed_over(loop, turn)) {
         loop->syncing = turn;
         loop->current = &loop->turns[turn == &loop->turns[0]];
         syncer_begin(loop->syncer);

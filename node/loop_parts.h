@@ -57,6 +57,7 @@ struct loop {
         partials_place; /* the same of parts of answers, and how far that is */
     struct arena scratch;
     bool disk_full, members_changed;
+    unsigned small_turns; /* since the last large one, as far as it matters */
     uint64_t rest_until_ms; /* steady: after a turn that was undone */
     uint64_t turns_undone, undoing_ms;
     struct joined joined[GOSSIP_SEEDS_MAX]; /* joined again by each agent that is born */
