@@ -27,6 +27,7 @@
 #include "node_12.sql.h"
 #include "node_13.sql.h"
 #include "node_14.sql.h"
+#include "node_15.sql.h"
 #include "node_2.sql.h"
 #include "node_3.sql.h"
 #include "node_4.sql.h"
@@ -43,9 +44,9 @@
 
 /* migrations[n] makes version n + 1 of version n. A released one is never changed. */
 static const char *const migrations[STORE_VERSION] = {
-    schema_node_1,  schema_node_2,  schema_node_3,  schema_node_4, schema_node_5,
-    schema_node_6,  schema_node_7,  schema_node_8,  schema_node_9, schema_node_10,
-    schema_node_11, schema_node_12, schema_node_13, schema_node_14};
+    schema_node_1,  schema_node_2,  schema_node_3,  schema_node_4,  schema_node_5,
+    schema_node_6,  schema_node_7,  schema_node_8,  schema_node_9,  schema_node_10,
+    schema_node_11, schema_node_12, schema_node_13, schema_node_14, schema_node_15};
 
 /* ---- opening ---- */
 
@@ -340,6 +341,7 @@ static void undo_turn(struct store *store)
         store->last_seq = store->last_seq_at_begin;
         store_audit_undo(store);
         store_forget_numbers(store);
+        store_forget_wires(store);
     }
     store->has_begun = false;
     store->filing = 0;
@@ -466,6 +468,8 @@ int store_commit(struct store *store)
     struct store_connection *connection = &store->connection;
 
     assert(store->in_turn);
+    if (!store->turn_fault && store->has_begun)
+        store->turn_fault = store_close_wires(store);
     if (!store->turn_fault && store->has_begun)
         store->turn_fault = store_audit_close(store);
     if (!store->turn_fault)

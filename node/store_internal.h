@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define STORE_VERSION 14
+#define STORE_VERSION 15
 #define STORE_DIRECTORY_VERSION 5 /* another one is made anew */
 #define STORE_APPLICATION_ID 0x6475636b           /* "duck" */
 #define STORE_DIRECTORY_APPLICATION_ID 0x64756364 /* "ducd" */
@@ -18,6 +18,9 @@
 #define STORE_REST_PAGES 128        /* …beside the turns, until so many are left, which one of them begins with… */
 #define STORE_LOG_PAGES_MAX 8192    /* …or with however many, when the log is as long as that */
 #define STORE_FILE_AT 4096          /* pecks that are not filed: then they are */
+#define STORE_WIRES_IN_ROW_MAX 32   /* wires that share a row */
+#define STORE_WIRES_ROW_MAX 16384   /* bytes of such a row */
+#define STORE_WIRE_SHARED_MAX 4096  /* bytes of a wire; a longer one has a row of its own */
 #define STORE_IDENTITY_SLOTS 4096   /* identities whose number is remembered */
 #define STORE_FRESH_MAX 16384u /* identities that are not filed; beyond it some are */
 #define STORE_FILED_AT_ONCE 1024u
@@ -68,6 +71,7 @@ enum statement {
     STATEMENT_PECK_READ,
     STATEMENT_TAKEN_ADD,
     STATEMENT_DONE_ADD,
+    STATEMENT_RECEIPT_WIRES_ADD,
     STATEMENT_RECEIPTS_READ,
     STATEMENT_ENDING_ADD,
     STATEMENT_PARTIAL_ADD,
@@ -273,6 +277,27 @@ void name_filter_add(struct name_filter *filter, int64_t generation, int64_t nam
 /* The newest below `generation` that may hold it; 0: none. */
 int64_t name_filter_next(const struct name_filter *filter, int64_t generation, int64_t name);
 
+/* ---- store_wires.c: wires that share a row ---- */
+
+/* A row in the making; zeroed, it is empty. */
+struct wires {
+    uint8_t row[STORE_WIRES_ROW_MAX], last[STORE_WIRE_SHARED_MAX]; /* last: the latest, as it came */
+    size_t size, count, last_size;
+};
+
+void wires_clear(struct wires *wires);
+bool wires_have_room(const struct wires *wires, struct bytes wire);
+void wires_add(struct wires *wires, struct bytes wire); /* for which there is room */
+/* False: the row is not whole. `place` is counted from 0. */
+bool wires_read(struct bytes row, size_t place, struct arena *arena, struct bytes *wire);
+
+struct kept_receipt {
+    int64_t seq, signer; /* numbers of the peck, and of the identity */
+    enum receipt_kind kind;
+    enum peck_state state;
+    uint64_t at_ms;
+};
+
 /* ---- the writer ---- */
 
 struct identity_slot {
@@ -341,6 +366,11 @@ struct store {
     size_t identity_count;
     struct arena arena; /* for one call */
     struct store_audit audit;
+
+    /* of the open turn */
+    struct wires peck_wires, receipt_wires;
+    int64_t wires_first; /* number of the peck whose wire is the first of peck_wires */
+    struct kept_receipt receipts[STORE_WIRES_IN_ROW_MAX]; /* whose wires are in receipt_wires */
 
     /* directory.db */
     struct store_connection directory;
@@ -489,6 +519,21 @@ extern const char store_receipts_sql[];
 
 int64_t store_find_peck(struct store *store, const struct id *peck,
                         enum box box); /* its number; 0: not held, or a fault, which the connection tells */
+
+/* ---- store_wires.c ---- */
+int store_keep_peck_wire(struct store *store, int64_t seq, struct bytes wire);
+int store_keep_receipt_wire(struct store *store, const struct kept_receipt *receipt,
+                            struct bytes wire);
+int store_close_wires(struct store *store); /* whatever the open turn has kept is in the tables */
+void store_forget_wires(struct store *store);
+/* Copied into the arena; no data: it cannot be read, or the arena is full. `place` 0: as it came. */
+struct bytes store_column_wire(sqlite3_stmt *statement, int column, int64_t place,
+                               struct arena *arena);
+/* The same of the peck `seq`, from three columns: seq, count and wire of STORE_WIRES_OF_PECK. */
+struct bytes store_column_peck_wire(sqlite3_stmt *statement, int column, int64_t seq,
+                                    struct arena *arena);
+#define STORE_WIRES_OF_PECK                                                                        \
+    "peck_wire w ON w.seq = (SELECT max(seq) FROM peck_wire WHERE seq <= p.seq)"
 
 /* ---- store_partials.c ---- */
 int store_keep_partial(struct store *store, const struct effect *effect);

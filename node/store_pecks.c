@@ -177,16 +177,6 @@ struct bytes store_find_thread(struct store *store, const struct id *peck, const
 
 /* ---- keeping ---- */
 
-static int add_wire(struct store *store, int64_t seq, struct bytes wire)
-{
-    sqlite3_stmt *statement = store_prepare(&store->connection, STATEMENT_PECK_WIRE_ADD,
-                                            "INSERT INTO peck_wire (seq, wire) VALUES (?1, ?2)");
-
-    sqlite3_bind_int64(statement, 1, seq);
-    store_bind_bytes(statement, 2, wire);
-    return store_run(&store->connection, statement);
-}
-
 static void bind_or_null(sqlite3_stmt *statement, int index, struct bytes bytes)
 {
     if (bytes.size)
@@ -251,7 +241,7 @@ int store_keep_peck(struct store *store, const struct effect *effect)
         name = recent_key_name(&effect->peck.from, key);
     fault = add_peck(store, effect, seq, from, to, has_key ? &name : NULL);
     if (!fault)
-        fault = add_wire(store, seq, effect->peck.wire);
+        fault = store_keep_peck_wire(store, seq, effect->peck.wire);
     if (!fault && effect->peck.context)
         fault = store_keep_shown(store, seq, effect->peck.context);
     if (fault)
@@ -317,55 +307,51 @@ int store_keep_state(struct store *store, const struct effect *effect)
 
 int store_keep_receipt(struct store *store, const struct effect *effect)
 {
-    static const char *const sql[] = {
-        [RECEIPT_TAKEN] = "INSERT INTO taken_receipt (seq, state, at_ms, signer, wire) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (seq) DO UPDATE "
-                          "SET state = ?2, at_ms = ?3, signer = ?4, wire = ?5",
-        [RECEIPT_DONE] = "INSERT INTO done_receipt (seq, state, at_ms, signer, wire) "
-                         "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (seq) DO UPDATE "
-                         "SET state = ?2, at_ms = ?3, signer = ?4, wire = ?5",
-    };
-    int64_t seq = find_kept(store, &effect->receipt.peck, effect->receipt.box, "a receipt");
-    int64_t signer =
-        seq ? store_number_identity(store, &effect->receipt.signer, effect->receipt.chain) : 0;
-    sqlite3_stmt *statement;
+    struct kept_receipt receipt = {.kind = effect->receipt.kind,
+                                   .state = effect->receipt.state,
+                                   .at_ms = effect->receipt.at_ms};
 
-    if (!signer)
+    receipt.seq = find_kept(store, &effect->receipt.peck, effect->receipt.box, "a receipt");
+    if (receipt.seq)
+        receipt.signer =
+            store_number_identity(store, &effect->receipt.signer, effect->receipt.chain);
+    if (!receipt.signer)
         return store->connection.fault;
-    statement = store_prepare(&store->connection,
-                              effect->receipt.kind == RECEIPT_DONE ? STATEMENT_DONE_ADD
-                                                                   : STATEMENT_TAKEN_ADD,
-                              sql[effect->receipt.kind]);
-    sqlite3_bind_int64(statement, 1, seq);
-    sqlite3_bind_int(statement, 2, (int)effect->receipt.state);
-    store_bind_number(statement, 3, effect->receipt.at_ms);
-    sqlite3_bind_int64(statement, 4, signer);
-    store_bind_bytes(statement, 5, effect->receipt.wire);
-    return store_run(&store->connection, statement);
+    return store_keep_receipt_wire(store, &receipt, effect->receipt.wire);
 }
 
 /* ---- reading ---- */
+
+/* What the open turn has kept is looked for in the tables, too. */
+static int close_wires(struct store *store)
+{
+    return store->has_begun ? store_note_turn_fault(store, store_close_wires(store)) : 0;
+}
 
 int store_read_peck(struct store *store, enum box box, const struct id *peck, struct arena *arena,
                     struct bytes *wire, struct bytes *chain)
 {
     int64_t seq = store_find_peck(store, peck, box);
     sqlite3_stmt *statement;
+    int fault;
 
     *wire = *chain = bytes_of(NULL, 0);
     if (!seq)
         return store->connection.fault;
+    fault = close_wires(store);
+    if (fault)
+        return fault;
     statement = store_prepare(
         &store->connection, STATEMENT_PECK_READ,
-        "SELECT w.wire, i.chain, s.wire FROM peck p JOIN peck_wire w ON w.seq = p.seq "
-        "JOIN identity i ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END "
+        "SELECT w.seq, w.count, w.wire, i.chain, s.wire FROM peck p JOIN " STORE_WIRES_OF_PECK
+        " JOIN identity i ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END "
         "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
         "ON s.number = c.shown WHERE p.seq = ?1");
     sqlite3_bind_int64(statement, 1, seq);
     while (store_next_row(&store->connection, statement)) {
-        *wire = arena_copy(arena, store_column_bytes(statement, 0));
-        *chain = chain_with_context(arena_copy(arena, store_column_bytes(statement, 1)),
-                                    arena_copy(arena, store_column_bytes(statement, 2)), arena);
+        *wire = store_column_peck_wire(statement, 0, seq, arena);
+        *chain = chain_with_context(arena_copy(arena, store_column_bytes(statement, 3)),
+                                    arena_copy(arena, store_column_bytes(statement, 4)), arena);
     }
     if (!wire->data || !chain->data)
         wire->size = chain->size = 0; /* the arena is too small: as if it were not held */
@@ -373,10 +359,12 @@ int store_read_peck(struct store *store, enum box box, const struct id *peck, st
 }
 
 const char store_receipts_sql[] =
-    "SELECT 1, t.state, t.at_ms, i.id, t.wire, i.chain FROM taken_receipt t "
-    "JOIN identity i ON i.number = t.signer WHERE t.seq = ?1 UNION ALL "
-    "SELECT 2, d.state, d.at_ms, i.id, d.wire, i.chain FROM done_receipt d "
-    "JOIN identity i ON i.number = d.signer WHERE d.seq = ?1";
+    "SELECT 1, t.state, t.at_ms, i.id, t.place, coalesce(w.wires, t.wire), i.chain "
+    "FROM taken_receipt t JOIN identity i ON i.number = t.signer "
+    "LEFT JOIN receipt_wires w ON w.number = t.wires WHERE t.seq = ?1 UNION ALL "
+    "SELECT 2, d.state, d.at_ms, i.id, d.place, coalesce(w.wires, d.wire), i.chain "
+    "FROM done_receipt d JOIN identity i ON i.number = d.signer "
+    "LEFT JOIN receipt_wires w ON w.number = d.wires WHERE d.seq = ?1";
 
 int store_read_receipts(struct store *store, enum box box, const struct id *peck,
                         struct arena *arena, struct bytes wires[2], struct bytes chains[2],
@@ -384,15 +372,19 @@ int store_read_receipts(struct store *store, enum box box, const struct id *peck
 {
     int64_t seq = store_find_peck(store, peck, box);
     sqlite3_stmt *statement;
+    int fault;
 
     *count = 0;
     if (!seq)
         return store->connection.fault;
+    fault = close_wires(store);
+    if (fault)
+        return fault;
     statement = store_prepare(&store->connection, STATEMENT_RECEIPTS_READ, store_receipts_sql);
     sqlite3_bind_int64(statement, 1, seq);
     while (store_next_row(&store->connection, statement)) {
-        wires[*count] = arena_copy(arena, store_column_bytes(statement, 4));
-        chains[*count] = arena_copy(arena, store_column_bytes(statement, 5));
+        wires[*count] = store_column_wire(statement, 5, sqlite3_column_int64(statement, 4), arena);
+        chains[*count] = arena_copy(arena, store_column_bytes(statement, 6));
         if (*count < 2 && wires[*count].data && chains[*count].data)
             ++*count;
     }
@@ -412,9 +404,10 @@ static uint64_t lease_until_ms(uint64_t wall_ms, const struct moment *at)
 
 #define PARTIALS_COLUMN 9
 #define CANCELLING_COLUMN 12
-#define WIRE_COLUMN 13
-#define THREAD_COLUMN 14
-#define CONTEXT_COLUMN 15
+#define SEQ_COLUMN 13
+#define WIRE_COLUMN 14
+#define THREAD_COLUMN 17
+#define CONTEXT_COLUMN 18
 
 static void read_sent(sqlite3_stmt *statement, const struct moment *at, struct outbox_entry *entry)
 {
@@ -489,7 +482,10 @@ static void give_open(sqlite3_stmt *statement, enum box box, struct arena *arena
         event.received.from = other;
         event.received.to = duckling;
         read_received(statement, restoring->at, &event.received);
-        event.received.action = read_action(store_column_bytes(statement, WIRE_COLUMN), arena);
+        event.received.action =
+            read_action(store_column_peck_wire(statement, WIRE_COLUMN,
+                                               sqlite3_column_int64(statement, SEQ_COLUMN), arena),
+                        arena);
     }
     restoring->give(restoring->context, &event);
     arena_reset(arena);
@@ -505,16 +501,16 @@ int store_restore_pecks(struct store *store, enum box box, const struct restorin
         connection->database,
         "SELECT p.hash, d.id, o.id, p.kind, p.state, p.place, p.attempt, p.expires_ms, "
         "p.lease_until_ms, x.number, x.total, x.running, p.cancelling, "
-        "(SELECT w.wire FROM peck_wire w WHERE w.seq = p.seq AND p.box = 1), "
-        "coalesce(p.conversation, p.thread), s.carrier, s.not_after_ms "
+        "p.seq, w.seq, w.count, w.wire, coalesce(p.conversation, p.thread), s.carrier, "
+        "s.not_after_ms "
         "FROM (SELECT seq FROM peck INDEXED BY peck_open WHERE filed IS NOT NULL "
         "AND state < 6 UNION ALL SELECT seq FROM peck NOT INDEXED WHERE seq > ?2 AND state < 6) q "
         "CROSS JOIN peck p ON p.seq = q.seq JOIN identity d ON d.number = p.duckling "
         "JOIN identity o ON o.number = p.other LEFT JOIN partial x ON x.seq = p.seq "
         "AND x.number = (SELECT max(number) FROM partial WHERE seq = p.seq) "
         "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
-        "ON s.number = c.shown "
-        "WHERE p.box = ?1 AND NOT (p.state = 5 AND p.kind = 2) ORDER BY p.seq",
+        "ON s.number = c.shown LEFT JOIN " STORE_WIRES_OF_PECK
+        " AND p.box = 1 WHERE p.box = ?1 AND NOT (p.state = 5 AND p.kind = 2) ORDER BY p.seq",
         -1, &statement, NULL);
 
     if (result != SQLITE_OK)

@@ -15,8 +15,12 @@ static const char *const sql[] = {
     "CREATE TEMP TABLE gone AS SELECT seq FROM peck WHERE box = 1 AND " IS_OPEN,
     "DELETE FROM taken_receipt WHERE seq IN (SELECT seq FROM gone)",
     "DELETE FROM partial WHERE seq IN (SELECT seq FROM gone)",
-    "DELETE FROM peck_wire WHERE seq IN (SELECT seq FROM gone)",
     "DELETE FROM peck WHERE seq IN (SELECT seq FROM gone)", "DROP TABLE gone",
+    /* A row of wires stays as long as one of them is of something. */
+    "DELETE FROM receipt_wires WHERE number NOT IN "
+    "(SELECT wires FROM taken_receipt UNION SELECT wires FROM done_receipt)",
+    "DELETE FROM peck_wire AS w WHERE NOT EXISTS "
+    "(SELECT 1 FROM peck WHERE seq >= w.seq AND seq < w.seq + max(w.count, 1))",
     /* What was on its way is taken back: its target's node then says what it answered meanwhile, or that it never
      * took it. One that was taken there is known there for good. Between two ducklings of this node nobody
      * knows any more. */

@@ -146,8 +146,8 @@ static void read_receipts(struct store_reader *reader, int64_t seq, struct arena
             .kind = (enum receipt_kind)sqlite3_column_int(statement, 0),
             .state = (enum peck_state)sqlite3_column_int(statement, 1),
             .at_ms = store_column_number(statement, 2),
-            .wire = arena_copy(arena, store_column_bytes(statement, 4)),
-            .chain = arena_copy(arena, store_column_bytes(statement, 5)),
+            .wire = store_column_wire(statement, 5, sqlite3_column_int64(statement, 4), arena),
+            .chain = arena_copy(arena, store_column_bytes(statement, 6)),
         };
 
         if (store_column_id(statement, 3, &receipt.signer) && receipt.wire.data &&
@@ -208,9 +208,9 @@ static bool read_peck(struct store_reader *reader, int64_t seq, const struct id 
 {
     sqlite3_stmt *statement = store_prepare(
         &reader->connection, STATEMENT_VIEW_PECK,
-        "SELECT p.box, p.state, p.place, p.attempt, p.changed_ms, p.lease_until_ms, w.wire, "
-        "i.chain, d.id, s.wire FROM peck p JOIN peck_wire w ON w.seq = p.seq "
-        "JOIN identity d ON d.number = p.duckling JOIN identity i "
+        "SELECT p.box, p.state, p.place, p.attempt, p.changed_ms, p.lease_until_ms, i.chain, "
+        "d.id, s.wire, w.seq, w.count, w.wire FROM peck p JOIN " STORE_WIRES_OF_PECK
+        " JOIN identity d ON d.number = p.duckling JOIN identity i "
         "ON i.number = CASE p.box WHEN 2 THEN p.duckling ELSE p.other END "
         "LEFT JOIN peck_context c ON c.seq = p.seq LEFT JOIN shown_context s "
         "ON s.number = c.shown WHERE p.seq = ?1");
@@ -227,11 +227,11 @@ static bool read_peck(struct store_reader *reader, int64_t seq, const struct id 
         view->attempt = (uint32_t)store_column_number(statement, 3);
         view->changed_ms = store_column_number(statement, 4);
         view->lease_until_ms = store_column_number(statement, 5);
-        view->wire = arena_copy(arena, store_column_bytes(statement, 6));
-        view->chain = arena_copy(arena, store_column_bytes(statement, 7));
-        view->context = read_context(store_column_bytes(statement, 9), arena);
+        view->wire = store_column_peck_wire(statement, 9, seq, arena);
+        view->chain = arena_copy(arena, store_column_bytes(statement, 6));
+        view->context = read_context(store_column_bytes(statement, 8), arena);
         view->sequence = (uint64_t)seq;
-        is_held = store_column_id(statement, 8, &owner) &&
+        is_held = store_column_id(statement, 7, &owner) &&
                   (id_is_zero(duckling) || id_equal(duckling, &owner)) && view->chain.data &&
                   parse_peck(view->wire, arena, &view->peck);
     }

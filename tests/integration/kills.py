@@ -169,13 +169,46 @@ def ask_for_all(pond, pecks):
             for line in done.stdout.splitlines()}
 
 
+def unshared(row, place):
+    """The wire at `place`, from 1, of a row of wires, see node/store_wires.c; 0: it is the row."""
+    at, wire = 0, b""
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = row[at]
+            at += 1
+            value |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    for _ in range(place):
+        before, wire, size, is_new, begin = wire, b"", number(), False, 0
+        while True:
+            count = number()
+            if is_new:
+                wire += row[at:at + count]
+                at += count
+            else:
+                wire += before[begin:begin + count]
+            if len(wire) == size:
+                break
+            begin, is_new = len(before) - (size - len(wire)), not is_new
+    return wire if place else row
+
+
 def rows(node, box):
     """(hash, key, taken receipt, done receipt) of each action, and whether the file is sound."""
     store = sqlite3.connect(f"file:{os.path.join(node.state, 'node.db')}?mode=ro", uri=True)
     found = store.execute(
-        "SELECT p.hash, p.idempotency_key, t.wire, d.wire FROM peck p "
-        "LEFT JOIN taken_receipt t ON t.seq = p.seq LEFT JOIN done_receipt d ON d.seq = p.seq "
+        "SELECT p.hash, p.idempotency_key, coalesce(v.wires, t.wire), t.place, coalesce(w.wires, d.wire), d.place "
+        "FROM peck p LEFT JOIN taken_receipt t ON t.seq = p.seq LEFT JOIN done_receipt d ON d.seq = p.seq "
+        "LEFT JOIN receipt_wires v ON v.number = t.wires LEFT JOIN receipt_wires w ON w.number = d.wires "
         "WHERE p.box = ? AND p.kind = 1", (box,)).fetchall()
+    found = [(hash, key, taken and unshared(taken, at), done and unshared(done, place))
+             for hash, key, taken, at, done, place in found]
     sound = store.execute("PRAGMA integrity_check").fetchone()[0]
     store.close()
     return found, sound

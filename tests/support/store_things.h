@@ -198,7 +198,7 @@ static inline void make_receipts(const struct author *signer, const struct peck 
                                  enum peck_state state, struct arena *arena, struct effect *effects)
 {
     struct bytes bodies[BATCH_ITEMS_MAX] = {{0}}, wires[BATCH_ITEMS_MAX];
-    struct hash hashes[BATCH_ITEMS_MAX];
+    struct hash hashes[BATCH_ITEMS_MAX] = {{{0}}};
 
     for (size_t i = 0; i < count; i++) {
         struct receipt receipt = {

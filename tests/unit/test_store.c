@@ -1059,6 +1059,9 @@ static const char back_to_version_2[] =
     "DROP TABLE lobster; DROP TABLE context; DROP TABLE peck_context; DROP TABLE shown_context;"
     "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
     "ALTER TABLE hosted DROP COLUMN outgrown;"
+    "ALTER TABLE peck_wire DROP COLUMN count; DROP TABLE receipt_wires;"
+    "ALTER TABLE taken_receipt DROP COLUMN wires; ALTER TABLE taken_receipt DROP COLUMN place;"
+    "ALTER TABLE done_receipt DROP COLUMN wires; ALTER TABLE done_receipt DROP COLUMN place;"
     "PRAGMA user_version = 2";
 
 START_TEST(bonds_of_version_2_have_no_limits_and_live_on)

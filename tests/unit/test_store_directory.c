@@ -928,6 +928,9 @@ static const char back_to_version_1[] =
     "DROP TABLE lobster; DROP TABLE context; DROP TABLE peck_context; DROP TABLE shown_context;"
     "ALTER TABLE node DROP COLUMN restored_ms; ALTER TABLE node DROP COLUMN catching_up;"
     "ALTER TABLE hosted DROP COLUMN outgrown;"
+    "ALTER TABLE peck_wire DROP COLUMN count; DROP TABLE receipt_wires;"
+    "ALTER TABLE taken_receipt DROP COLUMN wires; ALTER TABLE taken_receipt DROP COLUMN place;"
+    "ALTER TABLE done_receipt DROP COLUMN wires; ALTER TABLE done_receipt DROP COLUMN place;"
     "PRAGMA user_version = 1";
 
 START_TEST(a_database_of_the_first_release_is_brought_along)

@@ -322,19 +322,24 @@ static void write_until_killed(int out)
     }
 }
 
-static size_t count_rows(const char *table)
+static size_t read_count(const char *what, const char *table)
 {
     sqlite3_stmt *statement;
-    char sql[64];
+    char sql[96];
     size_t count;
 
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
+    snprintf(sql, sizeof sql, "SELECT %s FROM %s", what, table);
     ck_assert_int_eq(sqlite3_prepare_v2(bed.store->connection.database, sql, -1, &statement, NULL),
                      SQLITE_OK);
     ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
     count = (size_t)sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     return count;
+}
+
+static size_t count_rows(const char *table)
+{
+    return read_count("count(*)", table);
 }
 
 /* kill -9 after so many reports, wherever the writer is then. Nothing that it reported is lost, and
@@ -380,7 +385,7 @@ START_TEST(a_killed_node_loses_nothing_and_keeps_no_half_turn)
     pecks = count_rows("peck");
     ck_assert_uint_ge(pecks, turns * ROUND);
     ck_assert_uint_eq(pecks % ROUND, 0);
-    ck_assert_uint_eq(count_rows("peck_wire"), pecks);
+    ck_assert_uint_eq(read_count("sum(max(count, 1))", "peck_wire"), pecks);
     ck_assert_uint_eq(count_rows("taken_receipt"), pecks);
 }
 END_TEST
@@ -402,7 +407,7 @@ START_TEST(the_database_of_a_later_release_is_left_alone)
     change_file("PRAGMA user_version = 99");
     ck_assert_int_eq(bed_try_open(&bed), FAULT_STORE_NEWER);
     bed.store = NULL;
-    change_file("PRAGMA user_version = 14");
+    change_file("PRAGMA user_version = 15");
     bed_open(&bed);
 }
 END_TEST
@@ -534,8 +539,8 @@ START_TEST(a_damaged_page_stops_the_store_while_it_runs)
     close(file);
     bed_open(&bed); /* the last stop was in order: nothing is checked */
     ck_assert_int_eq(store_begin(bed.store), 0);
-    ck_assert_int_eq(store_keep(bed.store, &said), FAULT_CORRUPT);
-    store_roll_back(bed.store);
+    ck_assert_int_eq(store_keep(bed.store, &said), 0);
+    ck_assert_int_eq(store_commit(bed.store), FAULT_CORRUPT);
     ck_assert(store_is_io_broken(bed.store));
 }
 END_TEST
