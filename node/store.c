@@ -365,7 +365,7 @@ static int begin_transaction(struct store *store)
     store->last_seq_at_begin = store->last_seq;
     store_audit_begin(store);
     store->filing = 0;
-    if (store->recent.count >= STORE_FILE_AT)
+    if (store->recent.count - store->recent_filed >= STORE_FILE_AT)
         fault = store_file_recent(store);
     return fault;
 }

@@ -158,7 +158,8 @@ enum statement {
     STATEMENT_QUARANTINES_END,
     /* views */
     STATEMENT_VIEW_GENERATION,
-    STATEMENT_VIEW_FIND_RECENT,
+    STATEMENT_VIEW_RECENT,
+    STATEMENT_VIEW_FILED_THROUGH,
     STATEMENT_VIEW_FIND,
     STATEMENT_VIEW_PECK,
     STATEMENT_VIEW_ENDING,
@@ -352,6 +353,7 @@ struct store {
     bool in_turn, has_begun;
     int turn_fault;
     size_t recent_at_begin, filing; /* entries of `recent` at the begin; of them filed in it */
+    size_t recent_filed; /* the first ones of `recent`: the generation that was filed last */
     int log_pages;                  /* of the write-ahead log, after the last commit */
     sqlite3_file *log;              /* the write-ahead log, as SQLite opened it */
     atomic_bool sync_failed;        /* on whichever thread */
@@ -388,6 +390,8 @@ struct store_reader {
     char *directory_path;
     uint64_t inode; /* of the directory.db that is open: the writer may have made it anew */
     void *tokenizer, *tokenizer_class; /* of `word`, from FTS5 */
+    struct recent recent; /* what was not filed when it was looked for; some of it is, by now */
+    int64_t recent_seq;   /* the last that was seen */
 };
 
 /* ---- store.c ---- */
@@ -428,6 +432,8 @@ int store_restore_vouchers(struct store *store, const struct restoring *restorin
 int store_load_recent(struct store *store);
 int store_file_recent(struct store *store);      /* into the open turn… */
 void store_recent_is_filed(struct store *store); /* …which is committed */
+/* In a transaction. Its number; 0: not among them, or a fault, which the connection tells. */
+int64_t store_reader_find_recent(struct store_reader *reader, const struct id *peck, int box);
 
 /* ---- store_identities.c ---- */
 

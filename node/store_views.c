@@ -1,8 +1,8 @@
 /* Readers: questions of the local API, each on a connection of the thread that asks.
  *
  * A question of several statements is one read transaction, so that it sees one moment. Pecks that
- * are not filed are looked through, the others found by an index, one generation after the other
- * from the newest; the filters decide which index, and INDEXED BY makes a plan that would scan the
+ * are not filed are remembered by name, and looked through for a list; the others are found by an
+ * index, one generation after the other from the newest; the filters decide which index, and INDEXED BY makes a plan that would scan the
  * table an error instead. */
 #include "log.h"
 #include "store_internal.h"
@@ -39,6 +39,7 @@ void store_reader_close(struct store_reader *reader)
         return;
     leave_directory(reader);
     store_disconnect(&reader->connection);
+    recent_free(&reader->recent);
     memory_give_back(reader->directory_path);
     memory_give_back(reader);
 }
@@ -110,11 +111,8 @@ static int64_t find_among(struct store_reader *reader, sqlite3_stmt *statement,
 
 int64_t store_reader_find_peck(struct store_reader *reader, const struct id *peck, int box)
 {
-    sqlite3_stmt *statement = store_prepare(
-        &reader->connection, STATEMENT_VIEW_FIND_RECENT,
-        "SELECT seq, box FROM peck NOT INDEXED WHERE seq > (SELECT filed_through FROM node) "
-        "AND name = ?1 AND substr(hash, 1, 20) = ?2");
-    int64_t seq = find_among(reader, statement, peck, box);
+    int64_t seq = store_reader_find_recent(reader, peck, box);
+    sqlite3_stmt *statement;
 
     for (int64_t i = seq ? 0 : newest_generation(reader); i > 0 && !seq; i--) {
         statement = store_prepare(&reader->connection, STATEMENT_VIEW_FIND,

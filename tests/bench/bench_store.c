@@ -24,6 +24,7 @@ struct bench {
     struct arena arena;
     size_t turn;
     double wall_us, cpu_us, worst_us;
+    struct id last[BATCH_ITEMS_MAX]; /* the pecks of the last turn */
 };
 
 static void keep_all(struct bench *bench, const struct effect *effects, size_t count)
@@ -47,6 +48,7 @@ static void run_turn(struct bench *bench)
                   &bench->arena, receipts);
     for (size_t i = 0; i < bench->turn; i++) {
         kept[i] = keep_peck_effect(BOX_IN, PECK_TAKEN, &pecks[i], wires[i], bench->sender.chain);
+        bench->last[i] = pecks[i].id;
         states[i] = make_state(BOX_IN, &pecks[i].id, PECK_ANSWERED, TRAY_WITH_AGENT);
     }
     begin_us = now_us(CLOCK_MONOTONIC);
@@ -99,6 +101,35 @@ static void measure_unknown(struct bench *bench, size_t before)
         bench->turn, before);
 }
 
+/* A received peck is handed to its agent by a reader, which nobody told where it stands. */
+static void measure_views(struct bench *bench, const char *path, size_t before)
+{
+    static const struct id anyone;
+    struct store_reader *reader;
+    struct stored_peck view;
+    struct arena arena;
+    double spent_us = 0;
+    size_t count = 0;
+
+    if (store_reader_open(&reader, path))
+        return;
+    arena_init(&arena, 4 * MIB);
+    for (size_t turns = 0; turns < 64; turns++) {
+        double begin_us;
+
+        run_turn(bench);
+        begin_us = now_us(CLOCK_MONOTONIC);
+        for (size_t i = 0; i < bench->turn; i++, count++) {
+            arena_reset(&arena);
+            assert(store_view_peck(reader, &bench->last[i], BOX_IN, &anyone, &arena, &view));
+        }
+        spent_us += now_us(CLOCK_MONOTONIC) - begin_us;
+    }
+    put("store_view_recent", spent_us / (double)count, "us/peck", bench->turn, before);
+    arena_free(&arena);
+    store_reader_close(reader);
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench = {.turn = argc > 2 ? (size_t)atoi(argv[2]) : 64};
@@ -130,6 +161,7 @@ int main(int argc, char **argv)
         bench.turn = turn;
         measure(&bench, before);
         measure_unknown(&bench, before);
+        measure_views(&bench, path, before);
         store_close(bench.store);
         author_free(&bench.sender);
         author_free(&bench.target);

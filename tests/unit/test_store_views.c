@@ -96,6 +96,44 @@ START_TEST(of_two_boxes_in_comes_first_and_each_end_sees_its_own)
 }
 END_TEST
 
+static void expect_seen(const struct effect *kept, size_t count)
+{
+    static const struct id anyone;
+    struct stored_peck view;
+    struct arena arena;
+
+    arena_init(&arena, MIB);
+    for (size_t i = 0; i < count; i++) {
+        arena_reset(&arena);
+        ck_assert(store_view_peck(reader, &kept[i].peck.id, BOX_IN, &anyone, &arena, &view));
+        ck_assert(bytes_equal(view.wire, kept[i].peck.wire));
+        ck_assert(!store_view_peck(reader, &kept[i].peck.id, BOX_OUT, &anyone, &arena, &view));
+    }
+    arena_free(&arena);
+}
+
+/* Whether it looked before they were filed, in between, or long afterwards. */
+START_TEST(a_reader_finds_pecks_whenever_they_were_filed_and_remembers_no_more_than_some_thousand)
+{
+    struct effect kept[16];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 8; i++) {
+        kept[count++] = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+        expect_seen(kept, count);
+        bed_fill(&bed, i == 4 ? 3 * STORE_FILE_AT : STORE_FILE_AT / 2);
+        kept[count++] = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+        if (i % 3 == 1)
+            expect_seen(kept, count);
+        ck_assert_uint_le(reader->recent.count, 3 * STORE_FILE_AT);
+    }
+    expect_seen(kept, count);
+    store_reader_close(reader);
+    ck_assert_int_eq(store_reader_open(&reader, bed.path), 0);
+    expect_seen(kept, count);
+}
+END_TEST
+
 START_TEST(a_reader_sees_nothing_of_an_open_turn)
 {
     struct effect kept =
@@ -901,6 +939,9 @@ int main(void)
     tcase_add_test(cases, a_view_has_the_peck_and_its_receipts);
     tcase_add_test(cases, nobody_sees_the_peck_of_another);
     tcase_add_test(cases, of_two_boxes_in_comes_first_and_each_end_sees_its_own);
+    tcase_add_test(
+        cases,
+        a_reader_finds_pecks_whenever_they_were_filed_and_remembers_no_more_than_some_thousand);
     tcase_add_test(cases, a_reader_sees_nothing_of_an_open_turn);
     tcase_add_test(cases, every_filter_finds_what_a_plain_search_finds);
     tcase_add_test(cases, without_a_duckling_all_are_listed);
