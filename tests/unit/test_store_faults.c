@@ -278,7 +278,7 @@ START_TEST(a_look_up_that_fails_stops_all_keeping)
     struct hash hash;
     struct id id;
 
-    bed_fill(&bed, STORE_FILE_AT + BATCH_ITEMS_MAX); /* they are not in memory any more */
+    bed_fill(&bed, 2 * STORE_FILE_AT + BATCH_ITEMS_MAX); /* they are not in memory any more */
     ck_assert(is_known(&received));
     ck_assert(!store_is_io_broken(bed.store));
     sqlite3_progress_handler(bed.store->connection.database, 1, interrupt, NULL);
