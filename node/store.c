@@ -8,6 +8,7 @@
  *
  *     pecks before                      0    100,000    1,000,000
  *     indexed by generation            10         11           12
+ *     and wires in shared rows          6          7            6
  *     in one index, by the thousand    13         14           28
  *     an unknown peck is asked for    0.6        0.9            5
  *
