@@ -59,9 +59,8 @@ START_TEST(the_log_is_carried_over_while_turns_are_kept)
     enum peck_state state;
     struct effect last = {0};
 
-    for (int i = 0; i < 40 || begun < 3; i++) {
-        bed_fill(&bed, 256);
-        last = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){0});
+    for (int i = 0; i < 2000 && begun < 3; i++) {
+        last = bed_receive(&bed, PECK_TAKEN, &(struct peck_wish){.payload_size = 64 * KIB});
         if (bed.store->log_pages > longest)
             longest = bed.store->log_pages;
         if (syncer_is_done(carrier) && store_begin_carrying(bed.store)) {
@@ -69,6 +68,7 @@ START_TEST(the_log_is_carried_over_while_turns_are_kept)
             begun++;
         }
     }
+    ck_assert_int_eq(begun, 3);
     ck_assert_int_eq(syncer_wait(carrier), 0);
     ck_assert_int_lt(longest, STORE_LOG_PAGES_MAX + STORE_CHECKPOINT_PAGES);
     syncer_free(carrier);
